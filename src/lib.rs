@@ -1,0 +1,5 @@
+//! Upstream parameters of Auth0 connections, managed from Kubernetes.
+
+pub mod api;
+pub mod auth0;
+pub mod core;

@@ -1,0 +1,1 @@
+//! An emulated Auth0 tenant.
