@@ -1,1 +1,10 @@
-//! The pure middle.
+//! The pure middle: what is declared, what is found, what would change, and what is said of it.
+//!
+//! Nothing in here awaits, reads a clock, draws a random number or speaks to a network: time is an argument,
+//! and everything can be tested by calling it. The order to read it in is the order a pass runs in:
+//! [`world`] (what Kubernetes declares), [`validate`] (a spec becomes a type that only validation can make),
+//! [`document`] (a connection as the Management API returned it), [`strategy`] (which connections have an
+//! authorization request at all), [`claims`] (who owns what, and how that is proved), [`plan`] (what to write),
+//! [`conclude`] (what to say), [`schedule`] (when to look again).
+
+pub mod document;
