@@ -54,8 +54,10 @@ pub fn on(status: &UpstreamParamsStatus, connection: &str) -> BTreeMap<String, C
     here.flat_map(|entry| &entry.params).map(|param| (param.name.clone(), claim(param))).collect()
 }
 
+/// A parameter that is not ours was never in sync by our doing, whatever its state says.
 fn claim(param: &ParamStatus) -> Claim {
-    Claim { owned: param.owned.clone(), applied: param.applied == Some(true) || says_applied(param.state) }
+    let applied = !param.owned.is_empty() && (param.applied == Some(true) || says_applied(param.state));
+    Claim { owned: param.owned.clone(), applied }
 }
 
 /// Whether a state says by itself that the parameter was in sync before.

@@ -82,7 +82,9 @@ pub enum Verdict {
 pub struct ParamPlan {
     /// What is to be done.
     pub verdict: Verdict,
-    /// The record when nothing more is done, or the write fails: for a write it holds the new fingerprint already.
+    /// The record as it is.
+    pub before: Vec<String>,
+    /// The record to store before the write: for a new value it holds the new fingerprint already.
     pub claim: Vec<String>,
     /// The record once the plan is carried out.
     pub after: Vec<String>,
@@ -103,11 +105,19 @@ pub struct Change {
     pub drift: bool,
 }
 
+impl Change {
+    fn is_for(&self, object: &Uid) -> bool {
+        &self.actor == object || self.others.contains(object)
+    }
+}
+
 /// A plan for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What to write, by parameter name.
     pub changes: BTreeMap<String, Change>,
+    /// What is to be written by a later pass.
+    pub deferred: BTreeMap<String, Change>,
     /// What it means for each object that takes part, by parameter name.
     pub objects: BTreeMap<Uid, BTreeMap<String, ParamPlan>>,
 }
@@ -131,7 +141,9 @@ impl Plan {
 
     /// Leaves the changes of one object only, so that a value the API refuses blocks nobody else's.
     pub fn retain_actor(&mut self, actor: &Uid) {
-        self.changes.retain(|_, change| &change.actor == actor);
+        let (now, later) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| &change.actor == actor);
+        self.changes = now;
+        self.deferred = later;
     }
 
     /// What an object stores before the write: the records of the names that change for it.
@@ -140,9 +152,14 @@ impl Plan {
         params.filter(|(name, _)| self.touches(name, object)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()
     }
 
-    /// Whether a change of this name is made for this object.
+    /// Whether a change of this name is made for this object now.
     pub fn touches(&self, name: &str, object: &Uid) -> bool {
-        self.changes.get(name).is_some_and(|change| &change.actor == object || change.others.contains(object))
+        self.changes.get(name).is_some_and(|change| change.is_for(object))
+    }
+
+    /// Whether a change of this name is made for this object by a later pass.
+    pub fn defers(&self, name: &str, object: &Uid) -> bool {
+        self.deferred.get(name).is_some_and(|change| change.is_for(object))
     }
 }
 
@@ -174,7 +191,7 @@ fn promoted(part: Participant<'_>) -> Participant<'_> {
 fn observed(seen: BTreeMap<String, ParamPlan>, records: &BTreeMap<String, Claim>) -> BTreeMap<String, ParamPlan> {
     let carried = |(name, param): (String, ParamPlan)| {
         let owned = records.get(&name).map(|claim| claim.owned.clone()).unwrap_or_default();
-        (name, ParamPlan { claim: owned.clone(), after: owned, ..param })
+        (name, ParamPlan { before: owned.clone(), claim: owned.clone(), after: owned, ..param })
     };
     seen.into_iter().map(carried).collect()
 }
@@ -277,7 +294,7 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
             });
             (claims::with(&claim.owned, &new, live.as_deref()), vec![new])
         }
-        _ => (claim.owned.clone(), claim.owned.clone()),
+        _ => (claim.owned.clone(), claim.owned),
     };
     if let Verdict::Write { drift, .. } = verdict {
         let others = releasing.iter().map(|side| side.part.object.uid.clone()).collect();
@@ -327,7 +344,7 @@ fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan)
 }
 
 fn note(plan: &mut Plan, side: &Side<'_>, name: &str, verdict: Verdict, claim: Vec<String>, after: Vec<String>) {
-    let applied = side.claim(name).applied;
+    let Claim { owned: before, applied } = side.claim(name);
     let params = plan.objects.entry(side.part.object.uid.clone()).or_default();
-    params.insert(name.to_owned(), ParamPlan { verdict, claim, after, applied });
+    params.insert(name.to_owned(), ParamPlan { verdict, before, claim, after, applied });
 }

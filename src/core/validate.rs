@@ -123,20 +123,27 @@ fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
     let member = |name: &str| spec.get("connection").and_then(|connection| connection.get(name)).filter(|value| !value.is_null());
     match (member("name"), member("id")) {
         (Some(name), None) => {
-            let valid = name.as_str().filter(|name| !name.is_empty() && name.len() <= rules::MAX_NAME && !name.chars().any(char::is_control));
-            valid.map(|name| Target::Name(name.to_owned())).ok_or_else(|| Refusal::new("spec.connection.name", rules::CONNECTION_NAME))
+            let valid = name.as_str().filter(|name| is_connection_name(name));
+            valid.map(|name| Target::Name(name.to_owned())).ok_or_else(|| Refusal::new("spec.connection.name", rules::CONNECTION_NAME_PATTERN))
         }
         (None, Some(id)) => {
             let valid = id.as_str().filter(|id| is_connection_id(id));
-            valid.map(|id| Target::Id(id.to_owned())).ok_or_else(|| Refusal::new("spec.connection.id", rules::CONNECTION_ID))
+            valid.map(|id| Target::Id(id.to_owned())).ok_or_else(|| Refusal::new("spec.connection.id", rules::CONNECTION_ID_PATTERN))
         }
-        _ => Err(Refusal::new("spec.connection", rules::CONNECTION_ONE_OF)),
+        (Some(_), Some(_)) => Err(Refusal::new("spec.connection", rules::CONNECTION_BOTH)),
+        (None, None) => Err(Refusal::new("spec.connection", rules::CONNECTION_NEITHER)),
     }
+}
+
+fn is_connection_name(text: &str) -> bool {
+    text.len() <= rules::MAX_CONNECTION_NAME
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Whether the text is an id as Auth0 makes them, and so safe as a part of a URL.
 pub fn is_connection_id(text: &str) -> bool {
-    text.strip_prefix("con_").is_some_and(|rest| !rest.is_empty() && rest.len() <= 60 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    text.strip_prefix("con_").is_some_and(|rest| !rest.is_empty() && text.len() <= rules::MAX_CONNECTION_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn params(spec: &Map<String, Value>) -> Result<BTreeMap<String, Entry>, Refusal> {
@@ -145,15 +152,18 @@ fn params(spec: &Map<String, Value>) -> Result<BTreeMap<String, Entry>, Refusal>
         return Err(Refusal::new("spec.params", rules::PARAMS_EMPTY));
     }
     if params.len() > rules::MAX_PARAMS {
-        return Err(Refusal::new("spec.params", rules::PARAMS_TOO_MANY));
+        return Err(Refusal::new("spec.params", format!("must have at most {} parameters; remove some", rules::MAX_PARAMS)));
     }
     params.iter().map(|(name, value)| Ok((param_name(name)?, entry(name, value)?))).collect()
 }
 
 fn param_name(name: &str) -> Result<String, Refusal> {
     let name_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || name.len() > rules::MAX_NAME || !name.bytes().all(name_char) {
-        return Err(Refusal::new("spec.params", rules::PARAM_NAME));
+    if name.is_empty() || !name.bytes().all(name_char) {
+        return Err(Refusal::new("spec.params", rules::NAME_PATTERN));
+    }
+    if name.len() > rules::MAX_NAME {
+        return Err(Refusal::new("spec.params", rules::NAME_TOO_LONG));
     }
     Ok(name.to_owned())
 }
@@ -167,7 +177,8 @@ fn entry(name: &str, value: &Value) -> Result<Entry, Refusal> {
             let alias = alias.as_str().and_then(|alias| alias.parse().ok());
             alias.map(Entry::Alias).ok_or_else(|| Refusal::new(format!("{field}.alias"), unsupported_alias()))
         }
-        _ => Err(Refusal::new(field, rules::PARAM_ONE_OF)),
+        (Some(_), Some(_)) => Err(Refusal::new(field, rules::PARAM_BOTH)),
+        (None, None) => Err(Refusal::new(field, rules::PARAM_NEITHER)),
     }
 }
 
@@ -177,12 +188,12 @@ fn unsupported_alias() -> String {
     format!("must be one of {}", names.join(", "))
 }
 
-fn static_value(value: &Value) -> Result<String, &'static str> {
+fn static_value(value: &Value) -> Result<String, String> {
     match value.as_str() {
-        None => Err("must be a string"),
-        Some("") => Err(rules::VALUE_EMPTY),
-        Some(text) if text.chars().any(char::is_control) => Err(rules::VALUE_CONTROL),
-        Some(text) if text.chars().count() > rules::MAX_VALUE => Err(rules::VALUE_TOO_LONG),
+        None => Err("must be a string; put it in quotes".to_owned()),
+        Some("") => Err(rules::VALUE_EMPTY.to_owned()),
+        Some(text) if text.chars().any(char::is_control) => Err(rules::VALUE_CONTROL.to_owned()),
+        Some(text) if text.chars().count() > rules::MAX_VALUE => Err(format!("must have at most {} characters", rules::MAX_VALUE)),
         Some(text) => Ok(text.to_owned()),
     }
 }
