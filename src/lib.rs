@@ -2,4 +2,6 @@
 
 pub mod api;
 pub mod auth0;
+pub mod cluster;
 pub mod core;
+pub mod hub;
