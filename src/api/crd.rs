@@ -1,9 +1,11 @@
 //! The CustomResourceDefinitions, as the types of this module say them.
 //!
 //! The derived schema is tidied first: a field that may be absent is not `nullable` (a null would be a second spelling
-//! of absent, and would join an enum's supported values), formats that Kubernetes does not know are dropped, and the line
-//! breaks of doc comments are no part of a description. The `status` of both kinds starts as `{observedGeneration: -1}`, so that tools that wait for `observedGeneration` do not
-//! take an object for done that the operator has not seen yet.
+//! of absent, and would join an enum's supported values), formats that Kubernetes does not know are dropped, and the
+//! line breaks of doc comments are no part of a description.
+//!
+//! The `status` of both kinds starts as `{observedGeneration: -1}`, so that tools that wait for `observedGeneration`
+//! do not take an object for done that the operator has not seen yet.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
