@@ -123,10 +123,8 @@ mod tests {
     use super::*;
 
     /// The words that `kubectl wait`, alerts and dashboards are written against.
-    const CAMEL_CASE: fn(&str) -> bool = |text| {
-        text.starts_with(|first: char| first.is_ascii_uppercase())
-            && text.chars().all(|c| c.is_ascii_alphanumeric())
-    };
+    const CAMEL_CASE: fn(&str) -> bool =
+        |text| text.starts_with(|first: char| first.is_ascii_uppercase()) && text.chars().all(|c| c.is_ascii_alphanumeric());
 
     #[test]
     fn every_name_reads_back_and_is_documented() {
@@ -143,39 +141,20 @@ mod tests {
                 }
             }
         }
-        check(
-            ConditionType::ALL,
-            ConditionType::as_str,
-            [ConditionType::meaning, ConditionType::remedy],
-        );
-        check(
-            Reason::ALL,
-            Reason::as_str,
-            [Reason::meaning, Reason::remedy],
-        );
-        check(
-            EventReason::ALL,
-            EventReason::as_str,
-            [EventReason::meaning, EventReason::remedy],
-        );
+        check(ConditionType::ALL, ConditionType::as_str, [ConditionType::meaning, ConditionType::remedy]);
+        check(Reason::ALL, Reason::as_str, [Reason::meaning, Reason::remedy]);
+        check(EventReason::ALL, EventReason::as_str, [EventReason::meaning, EventReason::remedy]);
     }
 
     #[test]
     fn an_event_reason_is_never_also_a_conditions_reason() {
         let of_conditions: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert!(
-            EventReason::ALL
-                .iter()
-                .all(|reason| !of_conditions.contains(reason.as_str()))
-        );
+        assert!(EventReason::ALL.iter().all(|reason| !of_conditions.contains(reason.as_str())));
     }
 
     #[test]
     fn an_unknown_reason_is_refused_with_the_known_ones() {
         let refusal = "Removed".parse::<EventReason>().unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "unsupported value, use one of: Adopted, DriftCorrected, ParametersRemoved, ParametersLeft"
-        );
+        assert_eq!(refusal.to_string(), "unsupported value, use one of: Adopted, DriftCorrected, ParametersRemoved, ParametersLeft");
     }
 }

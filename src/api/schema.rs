@@ -5,19 +5,19 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::rules;
 
 /// A name of a Kubernetes object (RFC 1123 subdomain).
-pub(super) const OBJECT_NAME_RULE: &str =
-    r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
+pub(super) const OBJECT_NAME_RULE: &str = r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
 
 /// At least two DNS labels, the last of which begins with a letter: so no form of an IPv4 address passes
 /// (WHATWG URL section 3.5, "ends in a number").
-pub(super) const DOMAIN_RULE: &str =
-    r"self.matches(r'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')";
+pub(super) const DOMAIN_RULE: &str = r"self.matches(r'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')";
 
 /// The same host rule inside an https URL with the Management API's path.
-pub(super) const AUDIENCE_RULE: &str = r"self.matches(r'^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?/api/v2/$')";
+pub(super) const AUDIENCE_RULE: &str =
+    r"self.matches(r'^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?/api/v2/$')";
 
 /// On the parent, because a transition rule on an optional field does not run when the field is added or removed.
-pub(super) const AUDIENCE_IMMUTABLE_RULE: &str = "has(self.audience) == has(oldSelf.audience) && (!has(self.audience) || self.audience == oldSelf.audience)";
+pub(super) const AUDIENCE_IMMUTABLE_RULE: &str =
+    "has(self.audience) == has(oldSelf.audience) && (!has(self.audience) || self.audience == oldSelf.audience)";
 
 /// Conditions as `meta/v1` has them, with the limits that its own schema only describes.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {

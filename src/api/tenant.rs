@@ -1,5 +1,7 @@
 //! [`ClusterAuth0Tenant`]: one Auth0 tenant, how to reach it, and who may use which of its connections.
 
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -20,27 +22,10 @@ use super::{rules, schema};
     derive = "PartialEq",
     doc = "ClusterAuth0Tenant is one Auth0 tenant: its host, its credentials, and who may use which of its connections.",
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1
-    )
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::AUDIENCE_IMMUTABLE_RULE).message(rules::AUDIENCE_IMMUTABLE))]
@@ -150,11 +135,7 @@ pub struct RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self {
-            reads_per_minute: default_reads_per_minute(),
-            requests_per_minute: default_requests_per_minute(),
-            burst: default_burst(),
-        }
+        Self { reads_per_minute: default_reads_per_minute(), requests_per_minute: default_requests_per_minute(), burst: default_burst() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`UpstreamParams`]: the parameters that one team wants on one connection.
 
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,9 +13,7 @@ use super::{rules, schema};
 
 /// Parameters that Auth0 adds to the authorization request of one connection (`options.upstream_params`). Only the
 /// parameters named here are managed: everything else of the connection, also other parameters, stays as it is.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "upstreamparams.dev",
     version = "v1alpha1",
@@ -26,33 +26,11 @@ use super::{rules, schema};
     derive = "PartialEq",
     doc = "UpstreamParams manages parameters that Auth0 adds to the authorization request of one connection, and nothing else of that connection.",
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.target"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Tenant",
-        type_ = "string",
-        json_path = ".spec.tenantRef.name",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1
-    )
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamParamsSpec {
@@ -104,10 +82,7 @@ pub struct TenantRef {
 
 impl Default for TenantRef {
     fn default() -> Self {
-        Self {
-            kind: TenantKind::default(),
-            name: default_tenant_name(),
-        }
+        Self { kind: TenantKind::default(), name: default_tenant_name() }
     }
 }
 
