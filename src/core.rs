@@ -9,6 +9,7 @@
 
 pub mod claims;
 pub mod conclude;
+pub mod directory;
 pub mod document;
 pub mod memory;
 pub mod plan;

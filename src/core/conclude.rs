@@ -218,6 +218,25 @@ pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     accepted && object.status.connections.iter().any(|entry| entry.id == connection)
 }
 
+/// The status to store before a write: the old one with the records of this connection, and nothing else changed. An
+/// object that has no conditions yet gets them, all unknown.
+pub fn claimed(object: &Declared, connection: &ConnectionStatus, records: &BTreeMap<String, Vec<String>>, now: jiff::Timestamp) -> UpstreamParamsStatus {
+    let mut status = claims::claimed(&object.status, connection, records);
+    if status.conditions.is_empty() {
+        let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
+        let pending = |kind: ConditionType| Condition {
+            type_: kind.as_str().to_owned(),
+            status: UNKNOWN.to_owned(),
+            reason: Reason::Pending.as_str().to_owned(),
+            message: "the parameters are being written".to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(now),
+        };
+        status.conditions = kinds.map(pending).to_vec();
+    }
+    status
+}
+
 /// Concludes a pass for one object.
 pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conclusion {
     let mut status = UpstreamParamsStatus {

@@ -11,7 +11,7 @@ use kube::core::{Selector, SelectorExt};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{DeclaredTenant, World};
-use crate::auth0::domain::{AllowedDomains, Audience, Domain};
+use crate::auth0::{AllowedDomains, Audience, Domain};
 use crate::api::reason::{ConditionType, Reason};
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
 use crate::api::upstream_params::ManagementPolicy;
