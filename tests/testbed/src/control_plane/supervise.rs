@@ -433,8 +433,8 @@ mod tests {
         let scratch = Scratch::new("testbed-victim").unwrap();
         // Its log lies in the folder that is removed at the same time.
         let options = Options::new(scratch.path().join("log"));
-        let process = supervise(&Command::new("sleep").arg("1000"), &options).unwrap();
+        let process = supervise(Command::new("sleep").arg("1000"), &options).unwrap();
         std::fs::write(told.join("ready"), format!("{} {}\n", process.pid(), scratch.path().display())).unwrap();
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
     }
 }
