@@ -73,8 +73,7 @@ pub const CONNECTION_NAME_PATTERN: &str =
 pub const CONNECTION_ID_PATTERN: &str =
     "a connection id is con_ followed by letters and digits, for example con_0123456789abcdef; for a connection's name use name";
 /// `spec.tenantRef` was changed.
-pub const TENANT_REF_IMMUTABLE: &str =
-    "tenantRef cannot be changed: delete this object and create one for the other tenant";
+pub const TENANT_REF_IMMUTABLE: &str = "tenantRef cannot be changed: delete this object and create one for the other tenant";
 /// The name of a Kubernetes object is not one.
 pub const OBJECT_NAME: &str =
     "the name of a Kubernetes object consists of lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit";

@@ -1,6 +1,8 @@
 //! [`ClusterAuth0Tenant`]: one Auth0 tenant, how to reach it, and who may use which of its connections.
 
 #![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+#![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
@@ -39,8 +41,8 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub domain: String,
 
-    /// The identifier of the tenant's Management API, for example https://example.eu.auth0.com/api/v2/. Needed when
-    /// domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
+    /// The identifier of the tenant's Management API, for example `https://example.eu.auth0.com/api/v2/`. Needed
+    /// when domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_AUDIENCE))]
     #[x_kube(validation = Rule::new(schema::AUDIENCE_RULE).message(rules::AUDIENCE_PATTERN))]

@@ -3,6 +3,8 @@
 //!
 //! A fixture of several documents is applied document by document: all are accepted, or, in an invalid one, all but the last.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-con
 
 /// Checks definitions, fixtures and examples against the API server that `kubectl` talks to, and cleans up after itself but for
 /// the definitions and the namespace of the examples.
-pub fn check(kubectl: &dyn Fn() -> Command) {
+pub(crate) fn check(kubectl: &dyn Fn() -> Command) {
     install_definitions(kubectl);
     valid_fixtures_are_accepted(kubectl);
     a_new_object_is_not_taken_for_observed(kubectl);
@@ -25,7 +27,7 @@ pub fn check(kubectl: &dyn Fn() -> Command) {
 }
 
 /// Applies the committed definitions in both ways and waits until both kinds are served.
-pub fn install_definitions(kubectl: &dyn Fn() -> Command) {
+pub(crate) fn install_definitions(kubectl: &dyn Fn() -> Command) {
     for way in WAYS {
         succeeds(&run(kubectl, way, &[root().join("crds")]));
     }
@@ -125,7 +127,8 @@ fn root() -> &'static Path {
 /// The YAML files of a folder, sorted by name.
 fn files(folder: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join(folder)).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|it| it == "yaml")).collect();
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|it| it == "yaml")).collect();
     files.sort();
     assert!(!files.is_empty(), "{folder} is empty");
     files
