@@ -129,7 +129,7 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing into a String can't fail.
-        drop(encode(&mut text, &self.registry));
+        let _ = encode(&mut text, &self.registry);
         text
     }
 
