@@ -298,14 +298,7 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
 }
 
 fn none_like(part: &Part) -> Part {
-    Part {
-        object: part.object.clone(),
-        stored: part.stored.clone(),
-        placed: part.placed,
-        role: None,
-        warnings: Vec::new(),
-        settled: None,
-    }
+    Part { object: part.object.clone(), stored: part.stored.clone(), placed: part.placed, role: None, warnings: Vec::new(), settled: None }
 }
 
 /// Whether the object was accepted where it is now: only then it leaves where it was.
@@ -315,7 +308,13 @@ fn accepted_elsewhere(driver: &Driver, object: &Declared, target: &Target) -> bo
 
 /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
 fn let_go(object: &Declared, document: &Document) -> Outcome {
-    let left = |claim: claims::Claim| ParamPlan { verdict: Verdict::Left, claim: Vec::new(), after: Vec::new(), before: claim.owned, applied: false };
+    let left = |claim: claims::Claim| ParamPlan {
+        verdict: Verdict::Left,
+        claim: Vec::new(),
+        after: Vec::new(),
+        before: claim.owned,
+        applied: false,
+    };
     Outcome::Planned(Planned {
         connection: described(document),
         params: claims::on(&object.status, &document.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
@@ -452,7 +451,13 @@ async fn finish(driver: &mut Driver, subject: &Subject, reading: &Reading, plan:
         let outcome = match &part.settled {
             Some(outcome) => outcome.clone(),
             None if matches!(part.role, None | Some(Role::Holder)) => continue,
-            None => Outcome::Planned(Planned::part(&plan, &part.object, described(&reading.document), part.warnings.clone(), ending(&plan, &part.object.uid, &done))),
+            None => Outcome::Planned(Planned::part(
+                &plan,
+                &part.object,
+                described(&reading.document),
+                part.warnings.clone(),
+                ending(&plan, &part.object.uid, &done),
+            )),
         };
         if !say_or_retry(driver, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
             continue;
@@ -475,7 +480,9 @@ fn follow_up(driver: &mut Driver, subject: &Subject, part: &Part) {
     let now = Instant::now();
     let others: Vec<Subject> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
-        (Ok(_), true) => claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned())).filter(|other| other != subject).collect(),
+        (Ok(_), true) => {
+            claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned())).filter(|other| other != subject).collect()
+        }
         // It has left here, so what it names can be concluded.
         (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) => vec![driver.subject_of(&spec.target)],
         _ => Vec::new(),
@@ -533,7 +540,14 @@ fn next_date(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: &P
 }
 
 /// Concludes; on a conflict or a failure the connection is looked at again. Yields whether it was said.
-async fn say_or_retry(driver: &mut Driver, as_planned: &Declared, current: &Declared, outcome: &Outcome, placed: bool, subject: &Subject) -> bool {
+async fn say_or_retry(
+    driver: &mut Driver,
+    as_planned: &Declared,
+    current: &Declared,
+    outcome: &Outcome,
+    placed: bool,
+    subject: &Subject,
+) -> bool {
     match driver.say(as_planned, current, outcome, placed).await {
         Ok(()) | Err(WriteError::Gone) => true,
         Err(error) => {

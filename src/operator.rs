@@ -172,7 +172,12 @@ struct Served {
     metrics: Arc<Metrics>,
 }
 
-async fn serve(address: SocketAddr, hub: Arc<Hub>, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, Error> {
+async fn serve(
+    address: SocketAddr,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<tokio::task::JoinHandle<()>, Error> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "health and metrics");
@@ -180,7 +185,10 @@ async fn serve(address: SocketAddr, hub: Arc<Hub>, metrics: Arc<Metrics>, stop: 
     let router = axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(|State(served): State<Served>| async move { ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], served.metrics.text()) }))
+        .route(
+            "/metrics",
+            get(|State(served): State<Served>| async move { ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], served.metrics.text()) }),
+        )
         .with_state(Served { hub, metrics });
     let stopped = async move { stop.cancelled().await };
     Ok(tokio::spawn(async move {

@@ -110,9 +110,22 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.read_to_write.clone(),
         );
-        registry.register("contended_parameters", "Parameters whose correction waits because somebody keeps changing them", metrics.contended.clone());
-        registry.register("tenant_authenticated", "1 when the tenant accepts the credentials and all scopes, else 0", metrics.authenticated.clone());
-        registry.register_with_unit("last_good_look_age", "Since a connection of the tenant was last seen", Unit::Seconds, metrics.good_look_age.clone());
+        registry.register(
+            "contended_parameters",
+            "Parameters whose correction waits because somebody keeps changing them",
+            metrics.contended.clone(),
+        );
+        registry.register(
+            "tenant_authenticated",
+            "1 when the tenant accepts the credentials and all scopes, else 0",
+            metrics.authenticated.clone(),
+        );
+        registry.register_with_unit(
+            "last_good_look_age",
+            "Since a connection of the tenant was last seen",
+            Unit::Seconds,
+            metrics.good_look_age.clone(),
+        );
         Self { registry, ..metrics }
     }
 }

@@ -255,7 +255,13 @@ impl Driver {
             metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
         };
         let secret = SharedSecret { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
-        Client::new(self.shared.transport.clone(), settings.domain.clone(), settings.audience.clone(), Credentials::Secret(secret), Arc::new(observer))
+        Client::new(
+            self.shared.transport.clone(),
+            settings.domain.clone(),
+            settings.audience.clone(),
+            Credentials::Secret(secret),
+            Arc::new(observer),
+        )
     }
 
     fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
@@ -505,10 +511,16 @@ impl Driver {
 
     /// Concludes a pass for one object: finalizer, status, events, clocks. `as_planned` is the object as the pass saw
     /// it, `current` as it is stored now.
-    pub(crate) async fn say(&mut self, as_planned: &Declared, current: &Declared, outcome: &Outcome, placed: bool) -> Result<(), WriteError> {
+    pub(crate) async fn say(
+        &mut self,
+        as_planned: &Declared,
+        current: &Declared,
+        outcome: &Outcome,
+        placed: bool,
+    ) -> Result<(), WriteError> {
         let now = Instant::now();
-        let observing = as_planned.policies.management == ManagementPolicy::Observe
-            || self.settings().is_some_and(|settings| settings.observes);
+        let observing =
+            as_planned.policies.management == ManagementPolicy::Observe || self.settings().is_some_and(|settings| settings.observes);
         let (since_good_look, unready_for) = self.memory.ages(&as_planned.uid, as_planned.generation, now);
         let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
         let conclusion = conclude::conclude(as_planned, outcome, &context);

@@ -104,7 +104,9 @@ pub enum TransportError {
     #[error("the endpoint override is not a plain http address; write http://host:port")]
     InvalidOverride,
     /// The TLS library or the system's certificates can't be used.
-    #[error("the HTTP client can't be built; the system's CA certificates may be missing, or the user agent has characters that a header can't have")]
+    #[error(
+        "the HTTP client can't be built; the system's CA certificates may be missing, or the user agent has characters that a header can't have"
+    )]
     Client,
 }
 

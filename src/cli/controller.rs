@@ -62,7 +62,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     telemetry::init(arguments.log_format, &arguments.log);
     auth0::install_crypto_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("can't start the async runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("can't start the async runtime")?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
@@ -108,8 +109,7 @@ fn pod_namespace() -> Option<String> {
 
 /// Cancels the token at the first SIGTERM or Ctrl-C.
 fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("can't listen for SIGTERM")?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
-use k8s_openapi::api::core::v1::ObjectReference;
 use serde::Serialize;
 use serde_json::json;
 
@@ -59,7 +59,8 @@ impl Report {
 
     /// Replaces the whole status. Yields the object as it is then.
     pub async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
-        let body = status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
+        let body =
+            status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
         self.hub.fold(|world| {
             world.expect(&object.uid, status);
             Vec::new()
@@ -150,7 +151,9 @@ async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Resul
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),
-        Ok(Err(kube::Error::Api(status))) => Err(WriteError::Failed(format!("the API server answered {} ({})", status.code, status.reason))),
+        Ok(Err(kube::Error::Api(status))) => {
+            Err(WriteError::Failed(format!("the API server answered {} ({})", status.code, status.reason)))
+        }
         Ok(Err(_)) => Err(WriteError::Failed("the API server can't be reached".to_owned())),
         Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
     }

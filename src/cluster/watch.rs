@@ -11,8 +11,8 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::watcher::{self, Event};
 use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
 use secrecy::SecretString;
@@ -172,7 +172,8 @@ fn created(metadata: &ObjectMeta) -> i64 {
 
 fn declared(object: AnyUpstreamParams) -> Declared {
     let mut metadata = object.metadata;
-    let (ours, other_finalizers): (Vec<_>, Vec<_>) = metadata.finalizers.take().unwrap_or_default().into_iter().partition(|one| one == FINALIZER);
+    let (ours, other_finalizers): (Vec<_>, Vec<_>) =
+        metadata.finalizers.take().unwrap_or_default().into_iter().partition(|one| one == FINALIZER);
     Declared {
         key: key(&metadata),
         created: created(&metadata),
@@ -210,4 +211,3 @@ fn credentials(secret: &Secret) -> Credentials {
     };
     Credentials { client_id: text("clientId"), client_secret: text("clientSecret").map(SecretString::from) }
 }
-

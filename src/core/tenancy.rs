@@ -11,10 +11,10 @@ use kube::core::{Selector, SelectorExt};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{DeclaredTenant, World};
-use crate::auth0::{AllowedDomains, Audience, Domain};
 use crate::api::reason::{ConditionType, Reason};
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
 use crate::api::upstream_params::ManagementPolicy;
+use crate::auth0::{AllowedDomains, Audience, Domain};
 
 /// A tenant that can be served.
 #[derive(Clone, Debug)]
@@ -111,9 +111,13 @@ pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: 
     })
 }
 
-fn parts<'a>(tenant: &'a DeclaredTenant, allowed: &AllowedDomains) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (Reason, String)> {
+fn parts<'a>(
+    tenant: &'a DeclaredTenant,
+    allowed: &AllowedDomains,
+) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (Reason, String)> {
     let invalid = |problem: String| (Reason::InvalidDomain, problem);
-    let spec = tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
+    let spec =
+        tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
     let domain = Domain::parse(&spec.domain).map_err(|error| invalid(format!("spec.domain: {error}")))?;
     let audience = match &spec.audience {
         Some(audience) => Audience::parse(audience).map_err(|error| invalid(format!("spec.audience: {error}")))?,
@@ -124,16 +128,20 @@ fn parts<'a>(tenant: &'a DeclaredTenant, allowed: &AllowedDomains) -> Result<(&'
     } else {
         Err((
             Reason::DomainNotAllowed,
-            format!("spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed", domain.as_str()),
+            format!(
+                "spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed",
+                domain.as_str()
+            ),
         ))
     }
 }
 
 fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, audience: &Audience) -> Option<String> {
     let rank = |tenant: &DeclaredTenant| (tenant.created, tenant.name.clone());
-    let twin = world.tenants().filter(|other| rank(other) < rank(tenant)).find(|other| {
-        parts(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity())
-    });
+    let twin = world
+        .tenants()
+        .filter(|other| rank(other) < rank(tenant))
+        .find(|other| parts(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
     twin.map(|twin| twin.name.clone())
 }
 
@@ -192,10 +200,14 @@ pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, n
     let waiting = |message: &str| ("Unknown", Reason::Pending, message.to_owned());
     let accepted_as = || fine(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
     let (accepted, resolved, authenticated) = match standing {
-        Standing::Refused(reason, message) => {
-            (("False", *reason, message.clone()), waiting("not looked up while the object is not accepted"), waiting("not tried while the object is not accepted"))
+        Standing::Refused(reason, message) => (
+            ("False", *reason, message.clone()),
+            waiting("not looked up while the object is not accepted"),
+            waiting("not tried while the object is not accepted"),
+        ),
+        Standing::Unresolved(reason, message) => {
+            (accepted_as(), ("False", *reason, message.clone()), waiting("not tried without a Secret"))
         }
-        Standing::Unresolved(reason, message) => (accepted_as(), ("False", *reason, message.clone()), waiting("not tried without a Secret")),
         Standing::Serving(_) => {
             (accepted_as(), fine(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(tenant, access))
         }
@@ -255,7 +267,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_characters() {
-        for (pattern, text) in [("*", "x"), ("shop-*", "shop-1"), ("shop-*", "shop-"), ("*-eu", "a-eu"), ("a*b*c", "a-b-b-c"), ("exact", "exact")] {
+        for (pattern, text) in
+            [("*", "x"), ("shop-*", "shop-1"), ("shop-*", "shop-"), ("*-eu", "a-eu"), ("a*b*c", "a-b-b-c"), ("exact", "exact")]
+        {
             assert!(glob_matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x")] {
