@@ -2,7 +2,7 @@
 //!
 //! It speaks plain HTTP/1.1 and does what the evidence says, including what hurts: a PATCH replaces the whole of `options`, reads hide
 //! `options` without a scope, keys come back in another order, the server recomputes some keys and forgets others. It is never kinder
-//! than the evidence (Auth0's OpenAPI document of the Management API v2, its documentation, recorded traffic of real tenants).
+//! than the evidence (Auth0's `OpenAPI` document of the Management API v2, its documentation, recorded traffic of real tenants).
 //!
 //! One emulator holds a tenant per domain and tells them apart by the `Host` header, so tests send every domain's requests to one
 //! address. A tenant is set up, disturbed and looked at through its [`TenantHandle`]:
@@ -35,6 +35,8 @@ mod schema;
 pub mod seed;
 mod server;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod token;
 mod wire;
 

@@ -243,7 +243,7 @@ fn upstream(state: &State, connection: &Connection, query: &Pairs) -> String {
     url(&endpoint(connection), &pairs)
 }
 
-/// A custom OAuth2 connection's own `authParams` and `authParamsMap`. Their precedence against upstream parameters is documented
+/// A custom `oauth2` connection's own `authParams` and `authParamsMap`. Their precedence against upstream parameters is documented
 /// nowhere; here upstream parameters win.
 fn auth_params(pairs: &mut Pairs, options: &Object, query: &Pairs) {
     for (key, text) in options

@@ -59,7 +59,7 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
 
 /// What a certificate yields.
 pub(crate) struct Certificate {
-    /// The PEM text, newline at the end as Auth0 stores it.
+    /// The PEM text: as it was sent, or 64 characters a line.
     pub(crate) pem: String,
     /// SHA-1 over the DER, hexadecimal.
     pub(crate) thumbprint: String,
@@ -71,8 +71,7 @@ pub(crate) struct Certificate {
 
 /// Reads a `signingCert` as clients send it: PEM, base64 of PEM, or base64 of DER. `None` when it is no certificate.
 pub(crate) fn read(text: &str) -> Option<Certificate> {
-    let text = text.trim();
-    if text.starts_with("-----BEGIN") {
+    if text.trim_start().starts_with("-----BEGIN") {
         let body: String = text
             .lines()
             .filter(|line| !line.starts_with("-----"))
@@ -126,7 +125,11 @@ fn armour(der: &[u8]) -> String {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 #[derive(Clone, Copy)]

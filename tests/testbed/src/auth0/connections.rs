@@ -1,6 +1,6 @@
 //! `/api/v2/connections`: list, get, create, update, delete.
 //!
-//! Source: Auth0's OpenAPI document of the Management API v2, its documentation, and recorded traffic.
+//! Source: Auth0's `OpenAPI` document of the Management API v2, its documentation, and recorded traffic.
 
 use super::answer::Answer;
 use super::certificate::{base64url, unbase64};
@@ -527,7 +527,7 @@ impl Parameters {
                         0,
                         usize::MAX,
                         "Page index of the results to return. First page is 0",
-                    )?)
+                    )?);
                 }
                 "per_page" => {
                     out.per_page = Some(number(
@@ -545,7 +545,7 @@ impl Parameters {
                         1,
                         100,
                         "Number of results per page. Defaults to 50",
-                    )?)
+                    )?);
                 }
                 "include_totals" => out.include_totals = boolean(key, value)?,
                 "include_fields" => out.projection.exclude = !boolean(key, value)?,

@@ -301,10 +301,15 @@ fn saml(options: &mut Object, context: &Context<'_>) {
         .get("metadataUrl")
         .and_then(Json::as_str)
         .map(str::to_owned);
-    let inline = match options.remove("metadataXml") {
-        Some(Json::String(xml)) if !xml.trim().is_empty() => Some(xml),
-        _ => None,
-    };
+    let inline = options
+        .get("metadataXml")
+        .and_then(Json::as_str)
+        .filter(|xml| !xml.trim().is_empty())
+        .map(str::to_owned);
+    if inline.is_some() {
+        // The document is read and not kept.
+        options.remove("metadataXml");
+    }
     match inline.or_else(|| {
         url.as_ref()
             .and_then(|url| context.documents.get(url).cloned())
@@ -312,14 +317,12 @@ fn saml(options: &mut Object, context: &Context<'_>) {
         Some(xml) => saml_metadata(options, &xml),
         // The document behind an unknown URL cannot be fetched here: what it yielded before stays.
         None if url.is_some() => {
-            for key in [
-                "signingCert",
-                "signInEndpoint",
-                "signOutEndpoint",
-                "bindingMethod",
-            ] {
-                context.keep(options, key);
+            if !options.contains("signingCert") {
+                for key in ["signingCert", "signInEndpoint", "signOutEndpoint"] {
+                    context.keep(options, key);
+                }
             }
+            context.keep(options, "bindingMethod");
         }
         None => {}
     }
@@ -421,9 +424,7 @@ fn database(options: &mut Object, context: &Context<'_>) {
                 ("return_enroll_settings", Json::Bool(true)),
             ])
         });
-        if !options.contains("passwordPolicy") {
-            options.insert_missing("password_options", || Json::Object(Object::new()));
-        }
+        options.insert_missing("password_options", || Json::Object(Object::new()));
         options.insert_missing("strategy_version", || Json::number(2));
     }
     if let Some(Json::Object(sent)) = options.get_mut("password_options") {
@@ -463,11 +464,8 @@ fn database(options: &mut Object, context: &Context<'_>) {
 
 /// A made-up ciphertext in the recorded form `2.0$<iv>$<tag>$<data>`.
 fn ciphertext() -> String {
-    let part = |bytes: usize| {
-        (0..bytes)
-            .map(|_| format!("{:02x}", fastrand::u8(..)))
-            .collect::<String>()
-    };
+    let part =
+        |bytes: usize| certificate::hex(&(0..bytes).map(|_| fastrand::u8(..)).collect::<Vec<u8>>());
     format!("2.0${}${}${}", part(16), part(16), part(32))
 }
 
@@ -483,7 +481,6 @@ fn authentication_methods(options: &mut Object, context: &Context<'_>) {
         }
         context.before.is_none() || at.is_some()
     };
-    let has_attributes = options.contains("attributes");
     let Some(Json::Object(methods)) = options.get_mut("authentication_methods") else {
         return;
     };
@@ -501,9 +498,9 @@ fn authentication_methods(options: &mut Object, context: &Context<'_>) {
     methods.insert_missing("passkey", || object([("enabled", Json::Bool(false))]));
     for method in ["email_otp", "phone_otp"] {
         let wanted = if context.before.is_none() {
-            explicit || has_attributes
+            explicit
         } else {
-            explicit && knows(&[method])
+            knows(&[method])
         };
         if wanted {
             methods.insert_missing(method, || object([("enabled", Json::Bool(false))]));

@@ -263,13 +263,11 @@ pub(crate) fn choose(faults: &mut Vec<Fault>, target: &Target<'_>) -> Vec<Effect
             continue;
         }
         fault.left = fault.left.map(|left| left - 1);
-        chosen.push(match &fault.effect {
-            Effect::EditBetween(between) => Effect::EditBetween(EditBetween {
-                edit: Arc::clone(&between.edit),
-                connection: fault.connection.clone(),
-            }),
-            effect => effect.clone(),
-        });
+        let mut effect = fault.effect.clone();
+        if let Effect::EditBetween(between) = &mut effect {
+            between.connection.clone_from(&fault.connection);
+        }
+        chosen.push(effect);
     }
     faults.retain(|fault| fault.left != Some(0));
     chosen

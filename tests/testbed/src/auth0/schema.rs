@@ -1,6 +1,6 @@
 //! What the API's schema accepts, and the message it refuses with.
 //!
-//! Source: Auth0's OpenAPI document of the Management API v2 (`ConnectionUpstreamParams`, `UpdateConnectionRequestContent`,
+//! Source: Auth0's `OpenAPI` document of the Management API v2 (`ConnectionUpstreamParams`, `UpdateConnectionRequestContent`,
 //! `CreateConnectionRequestContent`). No refusal of `upstream_params` was ever recorded: those messages follow the pattern of the
 //! recorded ones, `Payload validation error: '<reason>' on property <path> (<description>).`
 
@@ -123,7 +123,8 @@ fn refusal(reason: &str, property: &str, description: &str) -> Refusal {
 pub(crate) fn update(body: &Json, legacy_enabled_clients: bool) -> Result<&Object, Refusal> {
     let body = top(body)?;
     let unknown = |key: &&str| {
-        !UPDATE.contains(key) && !(legacy_enabled_clients && *key == "enabled_clients")
+        let legacy = legacy_enabled_clients && *key == "enabled_clients";
+        !legacy && !UPDATE.contains(key)
     };
     additional(body, unknown)?;
     if body.is_empty() {

@@ -13,7 +13,7 @@ pub const DEMO: [&str; 5] = [
     "legacy-saml",
 ];
 
-/// Creates five connections: WordPress (OAuth2), X (OAuth2), a custom OIDC provider, Entra ID over OIDC, and SAML.
+/// Creates five connections: `wordpress`, X (strategy `twitter`) over `OAuth2`, a custom `oidc` provider, Entra ID (`waad`) over `OpenID Connect`, and `samlp`.
 pub fn demo(tenant: &TenantHandle) -> Result<(), Error> {
     let bodies = [
         json!({"name": "wordpress", "strategy": "wordpress", "options": {
@@ -85,7 +85,7 @@ fn one(number: usize) -> Value {
             "scope": "openid profile email", "domain_aliases": [format!("org-{number}.example.com")]})
         }
         "google-oauth2" => {
-            json!({"email": true, "profile": true, "calendar": number % 2 == 0, "allowed_audiences": []})
+            json!({"email": true, "profile": true, "calendar": number.is_multiple_of(2), "allowed_audiences": []})
         }
         "samlp" => {
             json!({"signInEndpoint": format!("{host}/saml"), "signingCert": "Y2VydA==", "fieldsMap": {"email": ["mail"]}, "debug": false})

@@ -11,7 +11,7 @@ use axum::http::{Request, Response, StatusCode};
 
 use super::answer::Answer;
 use super::authorize;
-use super::certificate::unbase64;
+use super::certificate::{hex, unbase64};
 use super::connections::{self, MAX_BODY};
 use super::faults::{self, Effect, RateLimited, Target};
 use super::journal::{Call, Origin, mask};
@@ -556,7 +556,8 @@ pub(crate) fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.push_str(&hex(&[byte]).to_ascii_uppercase());
         }
     }
     out

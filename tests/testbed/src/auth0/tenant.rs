@@ -24,6 +24,7 @@ pub const ALL_SCOPES: [&str; 6] = [
 
 /// How a tenant behaves where tenants differ or the evidence is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Lifetime of a token (documented default: 86,400 s).
     pub token_lifetime: Duration,
@@ -45,7 +46,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            token_lifetime: Duration::from_secs(86_400),
+            token_lifetime: Duration::from_hours(24),
             page_cap: 100,
             unpaged_cap: 50,
             facebook_limits_on_post: true,
