@@ -1,1 +1,81 @@
-//! The kinds.
+//! The kinds: what users and platform teams write, what the operator answers, and every public name of both.
+//!
+//! The types are the schema (`crds/` is generated from them) and what clients and tests use. The operator itself reads
+//! stored specs more leniently than these types do, because objects may be older than a rule.
+
+/// Declares an enum whose variants are strings in the API, with `ALL`, `as_str`, `Display` and `FromStr`.
+///
+/// The schema is written out by hand as one flat `enum`: per-variant descriptions would become a `oneOf`, for which the
+/// API server's messages do not list the supported values.
+macro_rules! string_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        $vis enum $name {
+            $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The text that stands in objects.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::api::UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text)
+                    .ok_or($crate::api::UnknownName { supported: &[$($text),+] })
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$($text),+] })
+            }
+        }
+    };
+}
+
+pub mod crd;
+pub mod reason;
+pub mod rules;
+mod schema;
+pub mod tenant;
+pub mod upstream_params;
+
+/// The API group of both kinds.
+pub const GROUP: &str = "upstreamparams.dev";
+/// The one version of both kinds.
+pub const VERSION: &str = "v1alpha1";
+/// The finalizer on an [`upstream_params::UpstreamParams`] that owns parameters which its deletion must remove.
+pub const FINALIZER: &str = "upstreamparams.dev/parameters";
+
+/// A text that is none of the names an enum of this API has.
+///
+/// The text itself is not kept: it may be a value that was put into the wrong field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unsupported value, use one of: {}", supported.join(", "))]
+pub struct UnknownName {
+    /// The names that are supported, in the order of declaration.
+    pub supported: &'static [&'static str],
+}

@@ -1,1 +1,20 @@
-//! The pure middle.
+//! The pure middle: what is declared, what is found, what would change, and what is said of it.
+//!
+//! Nothing in here awaits, reads a clock, draws a random number or speaks to a network: time is an argument,
+//! and everything can be tested by calling it. The order to read it in is the order a pass runs in:
+//! [`world`] (what Kubernetes declares), [`validate`] (a spec becomes a type that only validation can make),
+//! [`document`] (a connection as the Management API returned it), [`strategy`] (which connections have an
+//! authorization request at all), [`claims`] (who owns what, and how that is proved), [`plan`] (what to write),
+//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`schedule`] (when to look again).
+
+pub mod claims;
+pub mod conclude;
+pub mod directory;
+pub mod document;
+pub mod memory;
+pub mod plan;
+pub mod schedule;
+pub mod strategy;
+pub mod tenancy;
+pub mod validate;
+pub mod world;

@@ -1,0 +1,169 @@
+//! [`ClusterAuth0Tenant`]: one Auth0 tenant, how to reach it, and who may use which of its connections.
+
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+#![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::upstream_params::ManagementPolicy;
+use super::{rules, schema};
+
+/// One Auth0 tenant: its host, its credentials, and who may use which of its connections. Owned by the platform team.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "upstreamparams.dev",
+    version = "v1alpha1",
+    kind = "ClusterAuth0Tenant",
+    plural = "clusterauth0tenants",
+    category = "auth0",
+    status = "ClusterAuth0TenantStatus",
+    derive = "PartialEq",
+    doc = "ClusterAuth0Tenant is one Auth0 tenant: its host, its credentials, and who may use which of its connections.",
+    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(schema::AUDIENCE_IMMUTABLE_RULE).message(rules::AUDIENCE_IMMUTABLE))]
+pub struct ClusterAuth0TenantSpec {
+    /// The tenant's host name, or a custom domain of it: lower case, no scheme, port, path or IP address. Cannot be
+    /// changed.
+    #[schemars(length(max = rules::MAX_DNS_NAME))]
+    #[x_kube(
+        validation = Rule::new(schema::DOMAIN_RULE).message(rules::DOMAIN_PATTERN),
+        validation = Rule::new("self == oldSelf").message(rules::DOMAIN_IMMUTABLE),
+    )]
+    pub domain: String,
+
+    /// The identifier of the tenant's Management API, for example `https://example.eu.auth0.com/api/v2/`. Needed
+    /// when domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_AUDIENCE))]
+    #[x_kube(validation = Rule::new(schema::AUDIENCE_RULE).message(rules::AUDIENCE_PATTERN))]
+    pub audience: Option<String>,
+
+    /// How the operator authenticates.
+    pub credentials: Credentials,
+
+    /// Who may use which connections, 1 to 64 entries. What no entry admits is refused.
+    #[schemars(extend("maxItems" = rules::MAX_ACCESS))]
+    #[x_kube(
+        validation = Rule::new("size(self) > 0").message(rules::ACCESS_EMPTY),
+        merge_strategy = ListMerge::Atomic
+    )]
+    pub access: Vec<AccessEntry>,
+
+    /// Enforce: each object's own policy counts. Observe: nothing is written to this tenant, whatever objects say.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+
+    /// How fast the operator may ask this tenant. The tenant's own limits count as well.
+    #[serde(default)]
+    pub rate_limit: RateLimit,
+
+    /// Time between two looks at each managed connection, in seconds, 5 to 86400.
+    #[serde(default = "default_resync_interval_seconds")]
+    #[schemars(range(min = rules::MIN_RESYNC_SECONDS, max = rules::MAX_RESYNC_SECONDS))]
+    pub resync_interval_seconds: i64,
+}
+
+fn default_resync_interval_seconds() -> i64 {
+    600
+}
+
+/// How the operator authenticates at the tenant. One way today; others may join it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// A Secret in the operator's own namespace with clientId, and clientSecret or privateKey.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret in the operator's own namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(max = rules::MAX_DNS_NAME))]
+    #[x_kube(validation = Rule::new(schema::OBJECT_NAME_RULE).message(rules::OBJECT_NAME))]
+    pub name: String,
+}
+
+/// Admits some namespaces to some connections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessEntry {
+    /// The namespaces, by their labels. An empty selector selects every namespace.
+    #[schemars(schema_with = "schema::label_selector")]
+    pub namespace_selector: LabelSelector,
+
+    /// Patterns of connection names, 1 to 64; '*' stands for any characters. Objects that name a connection by id are
+    /// held against its name.
+    #[schemars(schema_with = "schema::connection_globs")]
+    pub connections: Vec<String>,
+
+    /// Parameters that are refused otherwise, because a fixed one breaks or weakens the login (state, nonce,
+    /// redirect_uri, ...), and that these namespaces may set nevertheless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::reserved_params")]
+    pub allowed_reserved_params: Vec<String>,
+}
+
+/// How fast the operator may ask the tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Reads of connections per minute, 1 to 60000.
+    #[serde(default = "default_reads_per_minute")]
+    #[schemars(range(min = 1, max = rules::MAX_REQUESTS_PER_MINUTE))]
+    pub reads_per_minute: i32,
+
+    /// All other requests per minute, 1 to 60000.
+    #[serde(default = "default_requests_per_minute")]
+    #[schemars(range(min = 1, max = rules::MAX_REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: i32,
+
+    /// Requests of either sort that may follow each other at once, 1 to 1000.
+    #[serde(default = "default_burst")]
+    #[schemars(range(min = 1, max = rules::MAX_BURST))]
+    pub burst: i32,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { reads_per_minute: default_reads_per_minute(), requests_per_minute: default_requests_per_minute(), burst: default_burst() }
+    }
+}
+
+fn default_reads_per_minute() -> i32 {
+    30
+}
+
+fn default_requests_per_minute() -> i32 {
+    60
+}
+
+fn default_burst() -> i32 {
+    5
+}
+
+/// Whether the tenant can be used. Counts and rate limits are metrics, not status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterAuth0TenantStatus {
+    /// The `metadata.generation` that this status is about; -1 before the operator first saw the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub observed_generation: Option<i64>,
+
+    /// The latest observations, one per type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}

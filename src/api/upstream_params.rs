@@ -1,0 +1,367 @@
+//! [`UpstreamParams`]: the parameters that one team wants on one connection.
+
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+#![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{rules, schema};
+
+/// Parameters that Auth0 adds to the authorization request of one connection (`options.upstream_params`). Only the
+/// parameters named here are managed: everything else of the connection, also other parameters, stays as it is.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "upstreamparams.dev",
+    version = "v1alpha1",
+    kind = "UpstreamParams",
+    plural = "upstreamparams",
+    namespaced,
+    shortname = "uparams",
+    category = "auth0",
+    status = "UpstreamParamsStatus",
+    derive = "PartialEq",
+    doc = "UpstreamParams manages parameters that Auth0 adds to the authorization request of one connection, and nothing else of that connection.",
+    printcolumn(name = "Connection", type_ = "string", json_path = ".status.target"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamParamsSpec {
+    /// The tenant that has the connection. Cannot be changed.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(rules::TENANT_REF_IMMUTABLE))]
+    pub tenant_ref: TenantRef,
+
+    /// The connection. May be changed: the parameters leave the old connection and join the new one.
+    pub connection: ConnectionRef,
+
+    /// The parameters by name, 1 to 30. A name consists of letters, digits, '.', '_' and '-' (RFC 6749 section 8.2).
+    #[schemars(extend("maxProperties" = rules::MAX_PARAMS, "x-kubernetes-validations" = schema::params_rules()))]
+    pub params: BTreeMap<String, Param>,
+
+    /// Enforce: keep the connection as declared here. Observe: write nothing, and show in status what would change.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+
+    /// What to do with a parameter that somebody else set to another value. IfEqual: refuse that parameter. Overwrite:
+    /// replace it.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
+
+    /// What to do when this object is deleted. Delete: remove the parameters it owns. Retain: leave them.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Which tenant an object belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantRef {
+    /// The kind of the tenant object.
+    #[serde(default)]
+    pub kind: TenantKind,
+
+    /// The name of the tenant object.
+    #[serde(default = "default_tenant_name")]
+    #[schemars(length(max = rules::MAX_DNS_NAME))]
+    #[x_kube(validation = Rule::new(schema::OBJECT_NAME_RULE).message(rules::OBJECT_NAME))]
+    pub name: String,
+}
+
+impl Default for TenantRef {
+    fn default() -> Self {
+        Self { kind: TenantKind::default(), name: default_tenant_name() }
+    }
+}
+
+fn default_tenant_name() -> String {
+    "default".to_owned()
+}
+
+string_enum! {
+    /// Kinds of tenant objects. One today; a namespaced kind may join it.
+    #[derive(Default)]
+    pub enum TenantKind {
+        /// [`super::tenant::ClusterAuth0Tenant`].
+        #[default]
+        ClusterAuth0Tenant = "ClusterAuth0Tenant",
+    }
+}
+
+/// A connection of the tenant, by exactly one of its name and its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.name) && has(self.id))").message(rules::CONNECTION_BOTH),
+    validation = Rule::new("has(self.name) || has(self.id)").message(rules::CONNECTION_NEITHER),
+)]
+pub struct ConnectionRef {
+    /// The connection's name: letters, digits and '-'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_CONNECTION_NAME))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9-]*$')").message(rules::CONNECTION_NAME_PATTERN))]
+    pub name: Option<String>,
+
+    /// The connection's id: con_ followed by letters and digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_CONNECTION_ID))]
+    #[x_kube(validation = Rule::new("self.matches('^con_[A-Za-z0-9]+$')").message(rules::CONNECTION_ID_PATTERN))]
+    pub id: Option<String>,
+}
+
+/// One parameter: exactly one of a fixed value and an alias.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.value) && has(self.alias))").message(rules::PARAM_BOTH),
+    validation = Rule::new("has(self.value) || has(self.alias)").message(rules::PARAM_NEITHER),
+)]
+pub struct Param {
+    /// A fixed text that is sent with every login. It is public: it stands in the browser's address line. 1 to 1024
+    /// characters, no control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_VALUE))]
+    #[x_kube(
+        validation = Rule::new("size(self) > 0").message(rules::VALUE_EMPTY),
+        validation = Rule::new(r"!self.matches(r'\p{Cc}')").message(rules::VALUE_CONTROL),
+    )]
+    pub value: Option<String>,
+
+    /// The parameter of the application's own request to Auth0 whose text is passed on, if the application sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Alias>,
+}
+
+string_enum! {
+    /// The parameters of an application's request to `/authorize` that Auth0 can pass on upstream: the twelve of the
+    /// Management API's schema (`ConnectionUpstreamAliasEnum`).
+    pub enum Alias {
+        /// Requested authentication context classes (OpenID Connect Core section 3.1.2.1).
+        AcrValues = "acr_values",
+        /// The API that the application wants a token for (an Auth0 parameter).
+        Audience = "audience",
+        /// The application's client id (RFC 6749 section 4.1.1).
+        ClientId = "client_id",
+        /// How to show the login page (OpenID Connect Core section 3.1.2.1).
+        Display = "display",
+        /// An ID token about the user's session (OpenID Connect Core section 3.1.2.1).
+        IdTokenHint = "id_token_hint",
+        /// The login that the user may use (OpenID Connect Core section 3.1.2.1).
+        LoginHint = "login_hint",
+        /// Highest age of the user's authentication, in seconds (OpenID Connect Core section 3.1.2.1).
+        MaxAge = "max_age",
+        /// Whether to ask the user again (OpenID Connect Core section 3.1.2.1).
+        Prompt = "prompt",
+        /// The service that the token is for (RFC 8707 section 2).
+        Resource = "resource",
+        /// How the response comes back (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
+        ResponseMode = "response_mode",
+        /// What the response holds (RFC 6749 section 3.1.1).
+        ResponseType = "response_type",
+        /// Preferred languages (OpenID Connect Core section 3.1.2.1).
+        UiLocales = "ui_locales",
+    }
+}
+
+string_enum! {
+    /// Whether the operator writes to the tenant.
+    #[derive(Default)]
+    pub enum ManagementPolicy {
+        /// Keep the connection as declared.
+        #[default]
+        Enforce = "Enforce",
+        /// Never write; show in status what would change.
+        Observe = "Observe",
+    }
+}
+
+string_enum! {
+    /// What happens to a parameter that is there already with another value and that this object does not own.
+    #[derive(Default)]
+    pub enum AdoptionPolicy {
+        /// Take over a parameter only if it is equal already; refuse it otherwise.
+        #[default]
+        IfEqual = "IfEqual",
+        /// Replace it.
+        Overwrite = "Overwrite",
+    }
+}
+
+string_enum! {
+    /// What happens to owned parameters when the object is deleted.
+    #[derive(Default)]
+    pub enum DeletionPolicy {
+        /// Remove them. The object has a finalizer as long as it owns any.
+        #[default]
+        Delete = "Delete",
+        /// Leave them.
+        Retain = "Retain",
+    }
+}
+
+/// What the operator found and did. Replaced as a whole; holds no value of any parameter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamParamsStatus {
+    /// The `metadata.generation` that this status is about; -1 before the operator first saw the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub observed_generation: Option<i64>,
+
+    /// The connection as a short text, for the printer column: its name, or its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_CONNECTION_NAME))]
+    pub target: Option<String>,
+
+    /// The latest observations, one per type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+
+    /// The connections that this object has or had parameters on, sorted by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub connections: Vec<ConnectionStatus>,
+
+    /// When the parameters were last seen or made as declared; moves only together with another change of status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_synced_time: Option<Time>,
+}
+
+/// What is on one connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// The connection's id.
+    pub id: String,
+
+    /// The connection's name, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+
+    /// The connection's strategy (its type at Auth0), as last seen, for example oidc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+
+    /// The parameters, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub params: Vec<ParamStatus>,
+}
+
+/// The state and the ownership of one parameter on one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParamStatus {
+    /// The parameter's name.
+    pub name: String,
+
+    /// InSync: seen as declared. Applied: written, not seen again yet. Pending: to be written. Removing: to be removed.
+    /// ExistingValue: somebody else's other value is there. Conflicted: another UpstreamParams has it. Contended:
+    /// another tool keeps changing it. WouldAdd, WouldChange, WouldRemove: what Enforce would do.
+    pub state: ParamState,
+
+    /// Fingerprints of what this object wrote or is about to write, 16 hex digits each: the record of ownership.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub owned: Vec<String>,
+
+    /// True while `state` does not say so itself: this parameter was in sync here before, so another value is drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<bool>,
+}
+
+string_enum! {
+    /// How one parameter stands on one connection.
+    pub enum ParamState {
+        /// Seen as declared.
+        InSync = "InSync",
+        /// Written; the answer showed it, no later look has.
+        Applied = "Applied",
+        /// To be written.
+        Pending = "Pending",
+        /// To be removed.
+        Removing = "Removing",
+        /// Another value is there that this object does not own (`adoptionPolicy: IfEqual`).
+        ExistingValue = "ExistingValue",
+        /// Another object holds this parameter of this connection.
+        Conflicted = "Conflicted",
+        /// Another tool keeps changing it; corrections are slowed down.
+        Contended = "Contended",
+        /// Observe: Enforce would add it.
+        WouldAdd = "WouldAdd",
+        /// Observe: Enforce would change its value.
+        WouldChange = "WouldChange",
+        /// Observe: Enforce would remove it.
+        WouldRemove = "WouldRemove",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::api::tenant::{ClusterAuth0Tenant, RateLimit};
+
+    /// Reads every document of the fixtures and examples of one kind.
+    fn read_all<K: serde::de::DeserializeOwned>(kind: &str) -> Vec<K> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = ["tests/fixtures/valid", "examples"].into_iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
+        let of_kind = documents.filter(|document| document.contains(&format!("\nkind: {kind}\n")));
+        of_kind.map(|document| serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("{error}\n{document}"))).collect()
+    }
+
+    #[test]
+    fn valid_fixtures_and_examples_read_into_the_types() {
+        // Nulls for what has a default are the API server's to replace: a stored object has none.
+        let read = |kind| read_all::<serde_json::Value>(kind).into_iter().filter(|object| !object.to_string().contains(":null"));
+        let objects: Vec<UpstreamParams> = read("UpstreamParams").map(|object| serde_json::from_value(object).unwrap()).collect();
+        assert!(objects.len() > 15, "{}", objects.len());
+        let wordpress = objects.iter().find(|object| object.metadata.name.as_deref() == Some("wordpress-blog")).unwrap();
+        let expected = UpstreamParamsSpec {
+            connection: ConnectionRef { name: Some("wordpress".to_owned()), id: None },
+            params: BTreeMap::from([("blog".to_owned(), Param { value: Some("myblog.wordpress.com".to_owned()), alias: None })]),
+            ..UpstreamParamsSpec::default()
+        };
+        assert_eq!(wordpress.spec, expected);
+        assert_eq!(expected.tenant_ref.name, "default");
+
+        let tenants: Vec<ClusterAuth0Tenant> = read("ClusterAuth0Tenant").map(|object| serde_json::from_value(object).unwrap()).collect();
+        assert!(tenants.len() > 7, "{}", tenants.len());
+        let example = tenants.iter().find(|tenant| tenant.metadata.name.as_deref() == Some("default")).unwrap();
+        assert_eq!(example.spec.rate_limit, RateLimit { reads_per_minute: 30, requests_per_minute: 60, burst: 5 });
+        assert_eq!(example.spec.resync_interval_seconds, 600);
+    }
+
+    #[test]
+    fn a_status_leaves_out_what_there_is_none_of() {
+        assert_eq!(serde_json::to_string(&UpstreamParamsStatus::default()).unwrap(), "{}");
+        let param = ParamStatus { name: "blog".to_owned(), state: ParamState::InSync, owned: Vec::new(), applied: None };
+        assert_eq!(serde_json::to_string(&param).unwrap(), r#"{"name":"blog","state":"InSync"}"#);
+        assert_eq!(serde_json::from_str::<ParamStatus>(r#"{"name":"blog","state":"InSync"}"#).unwrap(), param);
+    }
+
+    #[test]
+    fn there_are_twelve_aliases_in_alphabetical_order() {
+        assert_eq!(Alias::ALL.len(), 12);
+        assert!(Alias::ALL.is_sorted());
+        assert!(Alias::ALL.is_sorted_by_key(|alias| alias.as_str()));
+        for alias in Alias::ALL {
+            assert_eq!(alias.as_str().parse(), Ok(*alias));
+            assert_eq!(serde_json::to_value(alias).unwrap(), alias.as_str());
+        }
+        assert!("scope".parse::<Alias>().unwrap_err().to_string().ends_with("response_type, ui_locales"));
+    }
+}

@@ -1,0 +1,378 @@
+//! The four calls that this operator makes to a tenant.
+//!
+//! Guarantees: a document that is returned is of the connection that was asked for; a call is repeated once, with a
+//! new token, when the token was refused (401, and 403 `insufficient_scope`, since scopes are granted to new tokens
+//! only), also when it is a write, because a refused write has not taken effect; it is repeated for no other reason.
+//! The observer sees every exchange, so what it counts is what the tenant counts.
+//!
+//! Assumes: the caller keeps to the tenant's budget. Fails: with [`Failure`].
+//!
+//! Source: "Auth0 Management API v2": `GET /connections`, `GET /connections/{id}`, `PATCH /connections/{id}`;
+//! "Auth0 Authentication API": `POST /oauth/token`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+use super::domain::{Audience, Domain};
+use super::failure::Failure;
+use super::message::{Complaint, Redactor};
+use super::token::{Credentials, Granted, Token, TokenCache};
+use super::transport::{Answer, Question, Transport};
+use crate::core::document::{Document, PatchBody};
+
+/// What is called: a label for metrics, and what a limit is counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// `POST /oauth/token`
+    Token,
+    /// `GET /api/v2/connections?name=`
+    FindConnection,
+    /// `GET /api/v2/connections/{id}`
+    ReadConnection,
+    /// `PATCH /api/v2/connections/{id}`
+    WriteConnection,
+}
+
+impl Route {
+    /// Every route.
+    pub const ALL: [Self; 4] = [Self::Token, Self::FindConnection, Self::ReadConnection, Self::WriteConnection];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::FindConnection => "find_connection",
+            Self::ReadConnection => "read_connection",
+            Self::WriteConnection => "write_connection",
+        }
+    }
+
+    /// Whether it changes something at Auth0.
+    pub const fn is_write(self) -> bool {
+        match self {
+            Self::WriteConnection => true,
+            Self::Token | Self::FindConnection | Self::ReadConnection => false,
+        }
+    }
+
+    /// For a sentence: `while ...`.
+    pub(super) const fn doing(self) -> &'static str {
+        match self {
+            Self::Token => "fetching a token",
+            Self::FindConnection => "looking the connection up by name",
+            Self::ReadConnection => "reading the connection",
+            Self::WriteConnection => "writing the connection",
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The `x-ratelimit-*` headers of an answer, as far as they were there and readable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateHeaders {
+    /// How many requests the limit allows at once.
+    pub limit: Option<u32>,
+    /// How many of them are left.
+    pub remaining: Option<u32>,
+    /// When the next one is added, in seconds since 1970 of the server's clock.
+    pub reset_epoch_seconds: Option<u64>,
+}
+
+/// One exchange with a tenant, as its observer sees it. Holds nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What was called.
+    pub route: Route,
+    /// The HTTP status; `None` when there was no whole answer.
+    pub status: Option<u16>,
+    /// What the answer says of the limit.
+    pub limit: Option<RateHeaders>,
+    /// The answer's `Retry-After`, at most a day.
+    pub retry_after: Option<Duration>,
+    /// A 429 for the tenant's limit of all endpoints together.
+    pub global: bool,
+    /// From the request to the end of the answer, or to the failure.
+    pub took: Duration,
+}
+
+/// Sees every exchange, in the task that made it: it must be quick, and must not panic.
+pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
+
+/// One tenant. It is meant to be shared: all methods take `&self`.
+pub struct Client {
+    transport: Transport,
+    domain: Domain,
+    audience: Audience,
+    credentials: Credentials,
+    observer: Observer,
+    tokens: TokenCache,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+/// A call of the Management API.
+struct Ask<'a> {
+    route: Route,
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    body: &'a str,
+    correlation_id: Option<&'a str>,
+    finish_by: Option<Instant>,
+}
+
+impl Client {
+    /// A client for requests to `domain` with tokens for `audience`. A rotated secret takes a new client.
+    pub fn new(transport: Transport, domain: Domain, audience: Audience, credentials: Credentials, observer: Observer) -> Self {
+        Self { transport, domain, audience, credentials, observer, tokens: TokenCache::default() }
+    }
+
+    /// Makes sure of a token, and says what it grants.
+    pub async fn authenticate(&self) -> Result<Granted, Failure> {
+        Ok(self.token().await?.granted().clone())
+    }
+
+    /// Forgets the token, so that the next call fetches one: newly granted scopes are in new tokens only.
+    pub async fn renew(&self) {
+        self.tokens.forget().await;
+    }
+
+    /// The connection of this name; `None` when the tenant has none.
+    pub async fn find(&self, name: &str) -> Result<Option<Document>, Failure> {
+        let route = Route::FindConnection;
+        let query = [("name", name), ("take", "1")];
+        let ask = Ask { query: &query, ..Ask::get(route, "/api/v2/connections") };
+        let list = Document::parse_list(json(&self.ask(ask).await?, route)?).map_err(|error| Failure::BadDocument { route, error })?;
+        let Some(document) = list.into_iter().next() else { return Ok(None) };
+        if document.name == name {
+            return has_id(document, None, route).map(Some);
+        }
+        // Whether Auth0 takes names by case is not known. Anything else means that the filter was lost on the way.
+        if document.name.eq_ignore_ascii_case(name) {
+            Ok(None)
+        } else {
+            Err(Failure::Malformed { route, what: "another connection than asked for" })
+        }
+    }
+
+    /// The connection of this id; `None` when the tenant has none.
+    pub async fn read(&self, id: &str) -> Result<Option<Document>, Failure> {
+        let route = Route::ReadConnection;
+        let path = connection_path(id)?;
+        match self.ask(Ask::get(route, &path)).await {
+            Ok(body) => document(&body, id, route).map(Some),
+            Err(Failure::Gone) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Writes, and returns the connection as the answer shows it. `correlation_id` goes into the tenant's log, cut
+    /// to 64 letters, digits, `-`, `_` and `.`.
+    ///
+    /// With `finish_by`, no PATCH starts that could end later: a replica must not write when its lease may be another's.
+    pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, finish_by: Option<Instant>) -> Result<Document, Failure> {
+        let route = Route::WriteConnection;
+        let path = connection_path(id)?;
+        let query = &[];
+        let ask =
+            Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
+        document(&self.ask(ask).await?, id, route)
+    }
+
+    /// Asks, and once more with a new token when the token was refused. Returns the body of a successful answer.
+    async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Failure> {
+        let (first, serial) = self.ask_once(&ask).await?;
+        match first {
+            Err(Failure::Unauthorized { .. } | Failure::MissingScope { .. }) => {
+                self.tokens.forget_refused(serial).await;
+                self.ask_once(&ask).await?.0
+            }
+            concluded => concluded,
+        }
+    }
+
+    /// The result, and which token it was reached with. The outer failure is one of getting there.
+    async fn ask_once(&self, ask: &Ask<'_>) -> Result<(Result<Vec<u8>, Failure>, u64), Failure> {
+        let token = self.token().await?;
+        if ask.finish_by.is_some_and(|end| Instant::now() + self.transport.request_timeout() > end) {
+            return Err(Failure::OutOfTime);
+        }
+        let answer = self.exchange(Question {
+            route: ask.route,
+            method: ask.method.clone(),
+            path: ask.path,
+            query: ask.query,
+            bearer: Some(token.text()),
+            correlation_id: ask.correlation_id,
+            body: Some(ask.body).filter(|body| !body.is_empty()),
+        });
+        let answer = answer.await?;
+        let mut secrets = self.credentials.secrets();
+        secrets.push(token.text());
+        Ok((conclude(answer, ask.route, &Redactor::new(secrets, ask.body)), token.serial()))
+    }
+
+    async fn token(&self) -> Result<Token, Failure> {
+        self.tokens.get(|| self.fetch_token()).await
+    }
+
+    async fn fetch_token(&self) -> Result<Token, Failure> {
+        let (route, asked_at) = (Route::Token, Instant::now());
+        let body = self.credentials.token_request(&self.audience);
+        let answer = self.exchange(Question {
+            route,
+            method: Method::POST,
+            path: "/oauth/token",
+            query: &[],
+            bearer: None,
+            correlation_id: None,
+            body: Some(body.expose_secret()),
+        });
+        let body = conclude_token(answer.await?, &Redactor::new(self.credentials.secrets(), ""))?;
+        Token::parse(&body, asked_at).map_err(|what| Failure::Malformed { route, what })
+    }
+
+    async fn exchange(&self, question: Question<'_>) -> Result<Answer, Failure> {
+        let (route, started) = (question.route, Instant::now());
+        let result = self.transport.send(&self.domain, question).await;
+        let call = Call { route, status: None, limit: None, retry_after: None, global: false, took: started.elapsed() };
+        match &result {
+            Ok(answer) => (self.observer)(&Call {
+                status: Some(answer.status),
+                limit: answer.limit,
+                retry_after: answer.retry_after,
+                global: answer.status == 429 && Complaint::parse(&answer.body).is_global_limit(),
+                ..call
+            }),
+            // A request that never left was no exchange.
+            Err(Failure::DomainNotAllowed { .. } | Failure::AddressNotAllowed { .. }) => {}
+            Err(_) => (self.observer)(&call),
+        }
+        result
+    }
+}
+
+impl<'a> Ask<'a> {
+    fn get(route: Route, path: &'a str) -> Self {
+        Self { route, method: Method::GET, path, query: &[], body: "", correlation_id: None, finish_by: None }
+    }
+}
+
+/// Whether this is the id of a connection: `^con_[A-Za-z0-9]+$`, so that it can't change the address it is put into.
+fn is_connection_id(id: &str) -> bool {
+    id.strip_prefix("con_").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn connection_path(id: &str) -> Result<String, Failure> {
+    if is_connection_id(id) { Ok(format!("/api/v2/connections/{id}")) } else { Err(Failure::InvalidId) }
+}
+
+/// A body as text, if it is one whole JSON value and no error in disguise.
+fn json(body: &[u8], route: Route) -> Result<&str, Failure> {
+    let malformed = |what| Failure::Malformed { route, what };
+    let text = std::str::from_utf8(body).map_err(|_| malformed("not text"))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(if error.is_eof() { "empty or cut short" } else { "not JSON" }))?;
+    if is_error_body(text) { Err(malformed("an error with a successful status")) } else { Ok(text) }
+}
+
+fn is_error_body(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Disguised {
+        #[serde(rename = "statusCode")]
+        _status_code: IgnoredAny,
+        #[serde(rename = "error")]
+        _error: IgnoredAny,
+    }
+    // A list would be read as the struct's members in order.
+    text.trim_start().starts_with('{') && serde_json::from_str::<Disguised>(text).is_ok()
+}
+
+fn document(body: &[u8], id: &str, route: Route) -> Result<Document, Failure> {
+    let document = Document::parse(json(body, route)?).map_err(|error| Failure::BadDocument { route, error })?;
+    has_id(document, Some(id), route)
+}
+
+/// The document, if its id is one and the one that was asked for.
+fn has_id(document: Document, expected: Option<&str>, route: Route) -> Result<Document, Failure> {
+    let malformed = |what| Err(Failure::Malformed { route, what });
+    match expected {
+        _ if !is_connection_id(&document.id) => malformed("a connection whose id is none"),
+        Some(id) if id != document.id => malformed("another connection than asked for"),
+        Some(_) | None => Ok(document),
+    }
+}
+
+/// Sorts an answer of the Management API.
+fn conclude(answer: Answer, route: Route, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
+    let status = answer.status;
+    if let 200..=299 = status {
+        return Ok(answer.body);
+    }
+    let complaint = Complaint::parse(&answer.body);
+    let message = || complaint.text(redactor);
+    Err(match (status, complaint.code.as_str()) {
+        (429, _) => rate_limited(&answer, &complaint),
+        // A token of a shape that the API doesn't know gets 400 with the code `Bearer`.
+        (401, _) | (400, "Bearer") => Failure::Unauthorized { message: message() },
+        (403, "insufficient_scope") => missing_scope(&complaint, redactor),
+        (403, _) if route.is_write() && complaint.names_options_scope() => missing_scope(&complaint, redactor),
+        (403, _) => Failure::Forbidden { message: message() },
+        (400, _) if route.is_write() => Failure::Rejected { message: message(), names_upstream_params: complaint.names_upstream_params() },
+        (404, "inexistent_connection") => Failure::Gone,
+        _ => other(status, route, message()),
+    })
+}
+
+/// `insufficient_scope` is also the code for features that the subscription lacks: then no scope is named.
+fn missing_scope(complaint: &Complaint, redactor: &Redactor<'_>) -> Failure {
+    let scopes = complaint.scopes(redactor);
+    if scopes.is_empty() && complaint.is_about_subscription() {
+        return Failure::Forbidden { message: complaint.text(redactor) };
+    }
+    Failure::MissingScope { scopes }
+}
+
+/// Sorts an answer of the token endpoint.
+fn conclude_token(answer: Answer, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
+    let complaint = || Complaint::parse(&answer.body);
+    match answer.status {
+        200..=299 => Ok(answer.body),
+        429 => Err(rate_limited(&answer, &complaint())),
+        400 | 401 | 403 => {
+            let complaint = complaint();
+            Err(Failure::CredentialsRejected { error: complaint.safe_code(redactor), description: complaint.text(redactor) })
+        }
+        status => Err(other(status, Route::Token, complaint().text(redactor))),
+    }
+}
+
+fn rate_limited(answer: &Answer, complaint: &Complaint) -> Failure {
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let until_reset =
+        || Some(Duration::from_secs(answer.limit?.reset_epoch_seconds?.saturating_sub(epoch)).min(super::limits::LONGEST_PAUSE));
+    Failure::RateLimited { global: complaint.is_global_limit(), retry_after: answer.retry_after.or_else(until_reset) }
+}
+
+fn other(status: u16, route: Route, message: String) -> Failure {
+    match status {
+        300..=399 => Failure::Redirected { status },
+        400..=499 => Failure::ClientError { route, status, message },
+        500..=599 => Failure::ServerError { route, status },
+        _ => Failure::Malformed { route, what: "a status that HTTP doesn't know" },
+    }
+}

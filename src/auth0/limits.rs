@@ -1,0 +1,361 @@
+//! How often a tenant may be asked, as far as this process can know: pure arithmetic on times that are handed in.
+//!
+//! Guarantees: a bucket never gives more than its burst at once nor more than its rate over time; what the server says
+//! of its own limit can make it stricter, never laxer; a refusal (429) closes it until the time the server gives and
+//! lets exactly one request through then; it never stays closed longer than [`LONGEST_PAUSE`], whatever a clock says.
+//!
+//! Assumes: the caller takes before it sends, and reports each answer. The token endpoint has limits of its own
+//! that neither bucket stands for. Fails: never; times that run backwards count as no time.
+//!
+//! Source: "Auth0 Management API v2, rate limit policy" (token buckets; `x-ratelimit-reset` is the time at which one
+//! more request is added, not all of them).
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use super::client::{Call, Route};
+
+/// The longest time that a bucket stays closed. After a wrong `x-ratelimit-reset` or a jump of the clock one request
+/// every five minutes asks again, which no limit minds.
+pub const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// The shortest time that a 429 closes a bucket for.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests per minute, over time.
+    pub per_minute: NonZeroU32,
+    /// Requests at once.
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// A rate of `per_minute` requests a minute and `burst` at once; zero counts as one, because a tenant that may
+    /// never be asked is switched off elsewhere.
+    pub fn new(per_minute: u32, burst: u32) -> Self {
+        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        Self { per_minute: at_least_one(per_minute), burst: at_least_one(burst) }
+    }
+}
+
+/// A token bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The time in which one request is added.
+    interval: Duration,
+    /// The credit at `at`, as the time it took to earn: a request costs one interval. Whole nanoseconds, so that
+    /// `opens_at` is exact.
+    credit: Duration,
+    full: Duration,
+    at: Instant,
+    closed_until: Option<Instant>,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub fn new(rate: Rate, now: Instant) -> Self {
+        let interval = Duration::from_mins(1) / rate.per_minute.get();
+        let full = interval * rate.burst.get();
+        Self { interval, credit: full, full, at: now, closed_until: None }
+    }
+
+    /// Brings the rate up to date without giving anything away: what is used up stays used up.
+    pub fn set_rate(&mut self, rate: Rate, now: Instant) {
+        let left = self.left(now);
+        let closed_until = self.closed_until;
+        *self = Self::new(rate, now);
+        self.credit = self.full.min(self.interval * left);
+        self.closed_until = closed_until;
+    }
+
+    fn closed(&self, now: Instant) -> Option<Instant> {
+        self.closed_until.filter(|until| now < *until)
+    }
+
+    fn credit(&self, now: Instant) -> Duration {
+        self.credit.saturating_add(now.saturating_duration_since(self.at)).min(self.full)
+    }
+
+    /// How many requests may be sent now.
+    pub fn left(&self, now: Instant) -> u32 {
+        if self.closed(now).is_some() {
+            return 0;
+        }
+        u32::try_from(self.credit(now).as_nanos() / self.interval.as_nanos().max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// When the next request may be sent: `now` or later.
+    pub fn opens_at(&self, now: Instant) -> Instant {
+        // The credit counts from the reopening on, when there is one: it is set to exactly one request for then.
+        self.closed(now).unwrap_or_else(|| now + self.interval.saturating_sub(self.credit(now)))
+    }
+
+    /// Takes one request; `false`, and nothing taken, when none is left.
+    #[must_use]
+    pub fn take(&mut self, now: Instant) -> bool {
+        if self.left(now) == 0 {
+            return false;
+        }
+        self.settle(now, self.credit(now).saturating_sub(self.interval));
+        true
+    }
+
+    fn settle(&mut self, now: Instant, credit: Duration) {
+        self.credit = credit;
+        self.at = self.at.max(now);
+    }
+
+    /// The server says that `remaining` requests are left: fewer than ours count, more don't.
+    fn lower(&mut self, remaining: u32, now: Instant) {
+        if self.closed(now).is_none() && remaining < self.left(now) {
+            self.settle(now, self.interval * remaining);
+        }
+    }
+
+    /// Closes for `pause`; exactly one request is left afterwards.
+    fn close(&mut self, pause: Duration, now: Instant) {
+        // Not before our own rate allows one either, and not before an earlier refusal ends.
+        let until = self.opens_at(now).max(now + pause.min(LONGEST_PAUSE));
+        self.closed_until = Some(until);
+        self.credit = self.interval;
+        self.at = until;
+    }
+
+    /// Learns from an answer of the endpoint that this bucket stands for. `epoch` is the wall clock, in seconds.
+    fn observe(&mut self, call: &Call, now: Instant, epoch: u64) {
+        let limit = call.limit.unwrap_or_default();
+        let until_reset = limit.reset_epoch_seconds.map(|reset| Duration::from_secs(reset.saturating_sub(epoch)));
+        if call.status == Some(429) {
+            let asked = call.retry_after.unwrap_or_default().max(until_reset.unwrap_or_default());
+            return self.close(asked.max(SHORTEST_PAUSE), now);
+        }
+        match (limit.remaining, until_reset) {
+            (Some(0), Some(pause)) if !pause.is_zero() => self.close(pause, now),
+            (Some(remaining), _) => self.lower(remaining, now),
+            (None, _) => {}
+        }
+    }
+}
+
+/// The two limits of a tenant: reads of connections, which are scarce on most plans, and all other requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// `GET /connections` and `GET /connections/{id}`.
+    pub reads: Bucket,
+    /// Everything else of the Management API.
+    pub requests: Bucket,
+}
+
+impl Budget {
+    /// Two full buckets.
+    pub fn new(reads: Rate, requests: Rate, now: Instant) -> Self {
+        Self { reads: Bucket::new(reads, now), requests: Bucket::new(requests, now) }
+    }
+
+    fn bucket(&mut self, route: Route) -> Option<&mut Bucket> {
+        match route {
+            Route::Token => None,
+            Route::FindConnection | Route::ReadConnection => Some(&mut self.reads),
+            Route::WriteConnection => Some(&mut self.requests),
+        }
+    }
+
+    /// Whether a pass may start: it needs a read and the write that may follow it within two seconds.
+    pub fn permits_pass(&self, now: Instant) -> bool {
+        self.reads.left(now) > 0 && self.requests.left(now) > 0
+    }
+
+    /// When the next pass may start: `now` or later.
+    pub fn opens_at(&self, now: Instant) -> Instant {
+        self.reads.opens_at(now).max(self.requests.opens_at(now))
+    }
+
+    /// Takes one request of this route; `false`, and nothing taken, when none is left. Token requests are free.
+    #[must_use]
+    pub fn take(&mut self, route: Route, now: Instant) -> bool {
+        self.bucket(route).is_none_or(|bucket| bucket.take(now))
+    }
+
+    /// Learns from a call. `epoch` is the wall clock, in seconds since 1970.
+    pub fn observe(&mut self, call: &Call, now: Instant, epoch: u64) {
+        let global = call.global && call.status == Some(429);
+        if global {
+            self.reads.observe(call, now, epoch);
+            self.requests.observe(call, now, epoch);
+        } else if let Some(bucket) = self.bucket(call.route) {
+            bucket.observe(call, now, epoch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::client::RateHeaders;
+    use super::*;
+
+    const EPOCH: u64 = 1_800_000_000;
+
+    fn second() -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn answer(route: Route, status: u16) -> Call {
+        Call { route, status: Some(status), limit: None, retry_after: None, global: false, took: Duration::ZERO }
+    }
+
+    fn headers(remaining: u32, reset: u64) -> Option<RateHeaders> {
+        Some(RateHeaders { limit: Some(50), remaining: Some(remaining), reset_epoch_seconds: Some(reset) })
+    }
+
+    fn budget(now: Instant) -> Budget {
+        Budget::new(Rate::new(30, 5), Rate::new(60, 5), now)
+    }
+
+    #[test]
+    fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(Rate::new(30, 5), now);
+        assert!((0..5).all(|_| bucket.take(now)) && !bucket.take(now));
+        assert_eq!(bucket.opens_at(now), now + 2 * second());
+        assert!(!bucket.take(now + second()) && bucket.take(now + 2 * second()));
+    }
+
+    #[test]
+    fn the_server_lowers_a_bucket_and_never_raises_it() {
+        let now = Instant::now();
+        let mut budget = budget(now);
+        budget.observe(&Call { limit: headers(2, EPOCH + 2), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
+        assert_eq!((budget.reads.left(now), budget.requests.left(now)), (2, 5));
+        budget.observe(&Call { limit: headers(40, EPOCH + 2), ..answer(Route::FindConnection, 200) }, now, EPOCH);
+        assert_eq!(budget.reads.left(now), 2);
+    }
+
+    #[test]
+    fn nothing_remaining_closes_until_the_reset() {
+        let now = Instant::now();
+        let mut budget = budget(now);
+        budget.observe(&Call { limit: headers(0, EPOCH + 7), ..answer(Route::WriteConnection, 200) }, now, EPOCH);
+        assert_eq!(budget.requests.opens_at(now), now + 7 * second());
+        assert!(!budget.permits_pass(now) && budget.permits_pass(now + 7 * second()));
+        assert_eq!(budget.requests.left(now + 7 * second()), 1);
+    }
+
+    #[test]
+    fn a_refusal_closes_for_the_longest_of_what_is_asked_and_reopens_with_one() {
+        for (retry_after, reset, pause) in
+            [(None, None, 1), (Some(9), None, 9), (Some(3), Some(8), 8), (None, Some(4), 4), (Some(0), None, 1)]
+        {
+            let now = Instant::now();
+            let mut budget = budget(now);
+            let call = Call {
+                retry_after: retry_after.map(Duration::from_secs),
+                limit: reset.and_then(|seconds| headers(3, EPOCH + seconds)),
+                ..answer(Route::ReadConnection, 429)
+            };
+            budget.observe(&call, now, EPOCH);
+            let opens = now + Duration::from_secs(pause);
+            assert_eq!(budget.reads.opens_at(now), opens);
+            assert_eq!((budget.reads.left(now), budget.reads.left(opens)), (0, 1));
+            assert!(budget.take(Route::ReadConnection, opens) && !budget.take(Route::ReadConnection, opens));
+            assert_eq!(budget.requests.left(now), 5);
+        }
+    }
+
+    #[test]
+    fn a_global_refusal_closes_both_whichever_endpoint_it_came_from() {
+        for route in [Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection] {
+            let now = Instant::now();
+            let mut budget = budget(now);
+            budget.observe(&Call { global: true, ..answer(route, 429) }, now, EPOCH);
+            assert_eq!((budget.reads.left(now), budget.requests.left(now)), (0, 0));
+            assert_eq!(budget.opens_at(now), now + second());
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_under_way_does_not_reopen_a_closed_bucket() {
+        let now = Instant::now();
+        let mut budget = budget(now);
+        budget.observe(&Call { retry_after: Some(10 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
+        budget.observe(&Call { limit: headers(4, EPOCH), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { retry_after: Some(2 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
+        assert_eq!(budget.reads.opens_at(now), now + 10 * second());
+    }
+
+    #[test]
+    fn the_token_endpoint_is_counted_nowhere() {
+        let now = Instant::now();
+        let mut budget = budget(now);
+        assert!((0..100).all(|_| budget.take(Route::Token, now)));
+        budget.observe(&Call { limit: headers(0, EPOCH + 60), ..answer(Route::Token, 429) }, now, EPOCH);
+        assert_eq!((budget.reads.left(now), budget.requests.left(now)), (5, 5));
+    }
+
+    #[test]
+    fn a_new_rate_gives_nothing_away() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(Rate::new(30, 5), now);
+        assert!((0..4).all(|_| bucket.take(now)));
+        bucket.set_rate(Rate::new(600, 100), now);
+        assert_eq!(bucket.left(now), 1);
+        bucket.set_rate(Rate::new(0, 0), now);
+        assert_eq!(bucket.left(now), 1);
+    }
+
+    fn calls() -> impl Strategy<Value = Call> {
+        let route = prop::sample::select(vec![Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection]);
+        let status = prop::sample::select(vec![None, Some(200), Some(429), Some(503)]);
+        let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset_epoch_seconds)| {
+            RateHeaders { limit: None, remaining: remaining.map(|count| count % 9), reset_epoch_seconds }
+        }));
+        (route, status, limit, any::<Option<u32>>(), any::<bool>()).prop_map(|(route, status, limit, retry_after, global)| Call {
+            route,
+            status,
+            limit,
+            retry_after: retry_after.map(|seconds| Duration::from_secs(seconds.into())),
+            global,
+            took: Duration::ZERO,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_answered_a_bucket_opens_when_it_says_and_within_five_minutes(
+            steps in prop::collection::vec((0u64..200_000, calls(), any::<u64>()), 1..40),
+            per_minute in 1u32..5000, burst in 1u32..100,
+        ) {
+            let mut now = Instant::now();
+            let mut budget = Budget::new(Rate::new(per_minute, burst), Rate::new(per_minute, burst), now);
+            for (millis, call, epoch) in steps {
+                now += Duration::from_millis(millis);
+                let before = (budget.reads.left(now), budget.requests.left(now));
+                budget.observe(&call, now, epoch);
+                prop_assert!(budget.reads.left(now) <= before.0 && budget.requests.left(now) <= before.1);
+                let opens = budget.opens_at(now);
+                prop_assert!(opens >= now && opens <= now + LONGEST_PAUSE);
+                prop_assert!(budget.permits_pass(opens));
+                prop_assert_eq!(budget.permits_pass(now), opens == now);
+                let _ = budget.take(call.route, now);
+            }
+        }
+
+        #[test]
+        fn no_window_of_time_sees_more_than_burst_and_rate(
+            waits in prop::collection::vec(0u64..3000, 1..200), per_minute in 1u32..600, burst in 1u32..20,
+        ) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(Rate::new(per_minute, burst), start);
+            let (mut now, mut taken) = (start, 0u128);
+            for wait in waits {
+                now += Duration::from_millis(wait);
+                taken += u128::from(bucket.take(now));
+                let earned = (now - start).as_nanos() / (60_000_000_000 / u128::from(per_minute));
+                prop_assert!(taken <= u128::from(burst) + earned);
+            }
+        }
+    }
+}

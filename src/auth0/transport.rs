@@ -1,0 +1,410 @@
+//! One HTTP client for all tenants: where a request may go, how long it may take, how much may come back.
+//!
+//! Guarantees: https to port 443 of the domain and nothing else, unless an endpoint override is set (tests and the
+//! demo); TLS is always verified; a domain outside the allowed ones is refused here too, whoever asks; a host that
+//! has only addresses inside private networks is refused, so that a name can't be pointed at the cluster or at a
+//! cloud's metadata service; redirects are not followed; there are no cookies; a body is counted while it arrives,
+//! whatever its length was announced to be.
+//!
+//! Proxy: the process' environment is not consulted. A proxy is an option, so that the command line, which is the
+//! only reader of the environment, decides. Through a proxy it is the proxy that looks names up, so the check of
+//! addresses is the proxy's then; that of domains and of TLS stays here.
+//!
+//! Assumes: [`install_crypto_provider`] ran. Fails: [`TransportError`] when it is built, [`Failure`] for each request.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
+
+use super::client::{RateHeaders, Route};
+use super::domain::{AllowedDomains, Domain};
+use super::failure::{Failure, Unreached};
+
+/// How much of an error's body is read, in bytes: its message is short.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// The longest time that `Retry-After` is believed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// Makes ring the cryptography of every TLS client of this process. May be called again: only the first call counts.
+pub fn install_crypto_provider() {
+    // An error says that a provider is there already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// What a [`Transport`] is built from.
+#[derive(Clone)]
+pub struct TransportOptions {
+    /// The domains that requests may go to.
+    pub allowed_domains: AllowedDomains,
+    /// How long a connection may take to come about, name lookup and TLS included. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// How long a request may take in all, to the last byte of its answer. Default: 10 s.
+    pub request_timeout: Duration,
+    /// How large an answer may be, in bytes. Default: 4 MiB.
+    pub max_body: usize,
+    /// A file of PEM certificates that are trusted beside the system's.
+    pub extra_ca: Option<PathBuf>,
+    /// Whether a tenant may have addresses inside private networks only, as with a private link to Auth0. Default: no.
+    pub permit_private_addresses: bool,
+    /// The HTTP proxy to tunnel through, such as `http://proxy.example.com:3128`. May hold a password.
+    pub proxy: Option<String>,
+    /// The hosts that are reached without the proxy, in the form of the `NO_PROXY` variable.
+    pub no_proxy: Option<String>,
+    /// For tests and the demo only: a plain `http://host:port` that gets the requests for every domain, with the
+    /// domain as `Host`.
+    pub endpoint_override: Option<String>,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            allowed_domains: AllowedDomains::default(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
+            max_body: 4 * 1024 * 1024,
+            extra_ca: None,
+            permit_private_addresses: false,
+            proxy: None,
+            no_proxy: None,
+            endpoint_override: None,
+            user_agent: concat!("upstream-params-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Why a [`Transport`] can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The file of extra certificates can't be read.
+    #[error("the extra CA file {} can't be read: {source}", path.display())]
+    UnreadableCa {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// The file of extra certificates holds no certificate that can be used.
+    #[error("the extra CA file {} holds no PEM certificate that can be used", path.display())]
+    InvalidCa {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The proxy is no address.
+    #[error("the proxy is not an address; write http://host:port")]
+    InvalidProxy,
+    /// The endpoint override is no plain http address.
+    #[error("the endpoint override is not a plain http address; write http://host:port")]
+    InvalidOverride,
+    /// The TLS library or the system's certificates can't be used.
+    #[error(
+        "the HTTP client can't be built; the system's CA certificates may be missing, or the user agent has characters that a header can't have"
+    )]
+    Client,
+}
+
+/// The HTTP client. A clone shares its connections.
+#[derive(Clone)]
+pub struct Transport {
+    client: Client,
+    allowed_domains: AllowedDomains,
+    endpoint: Option<Url>,
+    request_timeout: Duration,
+    max_body: usize,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("allowed_domains", &self.allowed_domains).finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// Builds the one client of the process. Reads the CA file, if there is one.
+    pub fn new(options: &TransportOptions) -> Result<Self, TransportError> {
+        let endpoint = options.endpoint_override.as_deref().map(plain_endpoint).transpose()?;
+        let mut builder = base_client(options);
+        builder = match &endpoint {
+            // Nothing is encrypted, so an image without any CA certificates can run the demo.
+            Some(_) => builder.tls_certs_only([]),
+            None => builder.https_only(true).tls_certs_merge(extra_certificates(options)?),
+        };
+        let proxy = options.proxy.as_deref().filter(|_| endpoint.is_none());
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(tunnel(proxy, options.no_proxy.as_deref())?);
+        }
+        if endpoint.is_none() && !options.permit_private_addresses {
+            let exempt = proxy.and_then(|proxy| Url::parse(proxy).ok()).and_then(|url| url.host_str().map(str::to_owned));
+            builder = builder.dns_resolver(PublicOnly { exempt });
+        }
+        Self::finish(builder, options, endpoint)
+    }
+
+    fn finish(builder: reqwest::ClientBuilder, options: &TransportOptions, endpoint: Option<Url>) -> Result<Self, TransportError> {
+        Ok(Self {
+            client: builder.build().map_err(|_| TransportError::Client)?,
+            allowed_domains: options.allowed_domains.clone(),
+            endpoint,
+            request_timeout: options.request_timeout,
+            max_body: options.max_body,
+        })
+    }
+
+    /// How long one request may take in all.
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// Sends one request and reads its answer. An answer of any status is an answer.
+    pub(super) async fn send(&self, domain: &Domain, question: Question<'_>) -> Result<Answer, Failure> {
+        if self.endpoint.is_none() && !self.allowed_domains.permits(domain) {
+            return Err(Failure::DomainNotAllowed { domain: domain.clone() });
+        }
+        let route = question.route;
+        let request = self.request(domain, question)?;
+        let response = self.client.execute(request).await.map_err(|error| lost(&error, domain, route))?;
+        let status = response.status();
+        let headers = response.headers();
+        let (limit, retry_after) = (rate_headers(headers), retry_after(headers));
+        let body = if status.is_success() {
+            read_body(response, self.max_body, domain, route).await?
+        } else {
+            // The status says enough: that the rest of the answer is lost changes nothing.
+            read_body(response, MAX_ERROR_BODY.min(self.max_body), domain, route).await.unwrap_or_default()
+        };
+        Ok(Answer { status: status.as_u16(), limit, retry_after, body })
+    }
+
+    fn request(&self, domain: &Domain, question: Question<'_>) -> Result<reqwest::Request, Failure> {
+        let unsendable = Failure::Malformed { route: Route::Token, what: "a token that can't be sent in a header" };
+        let mut url = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => Url::parse(&format!("https://{domain}/")).map_err(|_| Failure::DomainNotAllowed { domain: domain.clone() })?,
+        };
+        url.set_path(question.path);
+        if !question.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(question.query);
+        }
+        let mut request = reqwest::Request::new(question.method, url);
+        let headers = request.headers_mut();
+        if self.endpoint.is_some() {
+            headers.insert(header::HOST, HeaderValue::from_str(domain.as_str()).map_err(|_| unsendable.clone())?);
+        }
+        if let Some(token) = question.bearer {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| unsendable)?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        if let Some(id) = question.correlation_id.and_then(correlation_id) {
+            headers.insert(HeaderName::from_static("x-correlation-id"), id);
+        }
+        if let Some(body) = question.body {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.to_owned().into());
+        }
+        Ok(request)
+    }
+}
+
+fn base_client(options: &TransportOptions) -> reqwest::ClientBuilder {
+    let accept = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
+    Client::builder()
+        .user_agent(options.user_agent.as_str())
+        .default_headers(accept)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.request_timeout)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        // What is sent again, and when, is decided in one place only, which knows the limits: not here.
+        .retry(retry::never())
+        .no_proxy()
+}
+
+fn plain_endpoint(text: &str) -> Result<Url, TransportError> {
+    let url = Url::parse(text).map_err(|_| TransportError::InvalidOverride)?;
+    let plain = url.scheme() == "http" && url.host().is_some() && url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    if plain { Ok(url) } else { Err(TransportError::InvalidOverride) }
+}
+
+fn extra_certificates(options: &TransportOptions) -> Result<Vec<Certificate>, TransportError> {
+    let Some(path) = &options.extra_ca else { return Ok(Vec::new()) };
+    let pem = std::fs::read(path).map_err(|source| TransportError::UnreadableCa { path: path.clone(), source })?;
+    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(TransportError::InvalidCa { path: path.clone() });
+    }
+    Ok(certificates)
+}
+
+fn tunnel(proxy: &str, no_proxy: Option<&str>) -> Result<Proxy, TransportError> {
+    let proxy = Proxy::https(proxy).map_err(|_| TransportError::InvalidProxy)?;
+    Ok(proxy.no_proxy(no_proxy.and_then(NoProxy::from_string)))
+}
+
+/// At most 64 plain characters, which is what Auth0 takes into its log; nothing when none is left.
+fn correlation_id(text: &str) -> Option<HeaderValue> {
+    let plain: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(64).collect();
+    HeaderValue::from_str(&plain).ok().filter(|_| !plain.is_empty())
+}
+
+/// One request to a tenant.
+pub(super) struct Question<'a> {
+    pub(super) route: Route,
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) bearer: Option<&'a str>,
+    pub(super) correlation_id: Option<&'a str>,
+    /// JSON text.
+    pub(super) body: Option<&'a str>,
+}
+
+/// A whole answer; of an error only as much as its message may need.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) limit: Option<RateHeaders>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+async fn read_body(mut response: Response, limit: usize, domain: &Domain, route: Route) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error, domain, route))? {
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Err(Failure::TooLarge { route });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What became of a request that got no whole answer. Nothing of the error's text is kept: it holds the address.
+fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
+    let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    if causes().any(|cause| cause.is::<NotPublic>()) {
+        return Failure::AddressNotAllowed { domain: domain.clone() };
+    }
+    let why = match error {
+        _ if error.is_dns() => Unreached::Name,
+        _ if causes().any(is_tls) => Unreached::Tls,
+        _ => Unreached::Connect,
+    };
+    match error {
+        // First, because a connection that takes too long has sent nothing.
+        _ if error.is_dns() || error.is_connect() => Failure::Unreachable { why },
+        _ if error.is_timeout() => Failure::TimedOut { route },
+        _ => Failure::Interrupted { route },
+    }
+}
+
+fn is_tls(cause: &(dyn Error + 'static)) -> bool {
+    // An I/O error is silent about what it wraps unless it is asked.
+    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
+    fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Option<T> {
+        headers.get(name)?.to_str().ok()?.trim().parse().ok()
+    }
+    let read = RateHeaders {
+        limit: number(headers, "x-ratelimit-limit"),
+        remaining: number(headers, "x-ratelimit-remaining"),
+        reset_epoch_seconds: number(headers, "x-ratelimit-reset"),
+    };
+    (read != RateHeaders::default()).then_some(read)
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+/// Looks names up and drops every address that is not a public one.
+struct PublicOnly {
+    /// The proxy's own name, which the administrator chose and which is usually a private one.
+    exempt: Option<String>,
+}
+
+/// The host has addresses, but none that is public.
+#[derive(Debug)]
+struct NotPublic;
+
+impl fmt::Display for NotPublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no public address")
+    }
+}
+
+impl Error for NotPublic {}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let exempt = self.exempt.as_deref() == Some(name.as_str());
+        let host = name.as_str().to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            if exempt { Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs) } else { public(found) }
+        })
+    }
+}
+
+fn public(found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
+    let kept: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+    if kept.is_empty() { Err(Box::new(NotPublic)) } else { Ok(Box::new(kept.into_iter())) }
+}
+
+/// Whether an address can belong to a host on the internet (the special-purpose registries of RFC 6890).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let this_network_or_reserved = a == 0 || a >= 240;
+    let shared = a == 100 && (64..128).contains(&b);
+    let protocol_assignments = (a, b, c) == (192, 0, 0);
+    let benchmarking = a == 198 && (18..20).contains(&b);
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || this_network_or_reserved
+        || shared
+        || protocol_assignments
+        || benchmarking)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let embedded = |high: u16, low: u16| {
+        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    match address.segments() {
+        // An IPv4 address in one of its IPv6 forms is as public as it is: mapped, NAT64, 6to4.
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Documentation, Teredo and the other protocol assignments.
+        [0x2001, second, ..] if second == 0xdb8 || second < 0x200 => false,
+        // All that is assigned for the public internet; loopback, unique local and link-local addresses are elsewhere.
+        [first, ..] => (0x2000..0x4000).contains(&first),
+    }
+}

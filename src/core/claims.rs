@@ -1,0 +1,163 @@
+//! The record of ownership: which live values are ours, and how that is proved.
+//!
+//! A record lives in the status of the object that owns the parameter: the fingerprints of what the operator wrote or
+//! was about to write under this name, on this connection id, in this tenant. It proves, it does not authorise:
+//! access, the reserved list and the claims of other objects are asked each time.
+//!
+//! Guarantees: a value whose fingerprint is in no record is never removed; the record of a write is stored before the
+//! write; a record never grows beyond [`MAX_OWNED`] fingerprints a name, and gives up the oldest that is not live.
+
+use std::collections::BTreeMap;
+
+use super::document::{Entry, Live, fingerprint};
+use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
+
+/// How many fingerprints one parameter's record holds at most.
+pub const MAX_OWNED: usize = 8;
+
+/// Where fingerprints are taken: the same value is another claim in another place.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The tenant's identity: the host of its audience.
+    pub tenant: &'a str,
+    /// The connection's id.
+    pub connection: &'a str,
+}
+
+impl Place<'_> {
+    /// The fingerprint of this entry under this name, here.
+    pub fn fingerprint(&self, name: &str, entry: &Entry) -> String {
+        fingerprint(self.tenant, self.connection, name, entry)
+    }
+
+    /// Whether the live value is one that the record proves to be ours.
+    pub fn owns(&self, owned: &[String], name: &str, live: Option<&Live>) -> bool {
+        match live {
+            Some(Live::Entry(entry)) => owned.contains(&self.fingerprint(name, entry)),
+            Some(Live::Foreign) | None => false,
+        }
+    }
+}
+
+/// What one object's status says of one parameter on one connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The fingerprints, oldest first.
+    pub owned: Vec<String>,
+    /// Whether the parameter was in sync here before, so that another value is drift and not somebody's own setting.
+    pub applied: bool,
+}
+
+/// The claims that a status holds on a connection, by parameter name.
+pub fn on(status: &UpstreamParamsStatus, connection: &str) -> BTreeMap<String, Claim> {
+    let here = status.connections.iter().filter(|entry| entry.id == connection);
+    here.flat_map(|entry| &entry.params).map(|param| (param.name.clone(), claim(param))).collect()
+}
+
+/// A parameter that is not ours was never in sync by our doing, whatever its state says.
+fn claim(param: &ParamStatus) -> Claim {
+    let applied = !param.owned.is_empty() && (param.applied == Some(true) || says_applied(param.state));
+    Claim { owned: param.owned.clone(), applied }
+}
+
+/// Whether a state says by itself that the parameter was in sync before.
+pub fn says_applied(state: ParamState) -> bool {
+    match state {
+        ParamState::InSync | ParamState::Applied | ParamState::Contended => true,
+        ParamState::Pending
+        | ParamState::Removing
+        | ParamState::ExistingValue
+        | ParamState::Conflicted
+        | ParamState::WouldAdd
+        | ParamState::WouldChange
+        | ParamState::WouldRemove => false,
+    }
+}
+
+/// The ids of the connections on which a status holds a record of anything.
+pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = &str> {
+    status.connections.iter().filter(|entry| holds_record(entry)).map(|entry| entry.id.as_str())
+}
+
+/// Whether anything in this status is recorded as ours.
+pub fn any(status: &UpstreamParamsStatus) -> bool {
+    connections(status).next().is_some()
+}
+
+fn holds_record(entry: &ConnectionStatus) -> bool {
+    entry.params.iter().any(|param| !param.owned.is_empty())
+}
+
+/// The record with one more fingerprint: what is stored before a write.
+///
+/// What was there stays, because the answer to an earlier write may have been lost; over [`MAX_OWNED`] the oldest that
+/// is not `live` goes.
+pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
+    let mut record: Vec<String> = owned.iter().filter(|old| *old != new).cloned().collect();
+    record.push(new.to_owned());
+    while record.len() > MAX_OWNED {
+        let oldest = record.iter().position(|fingerprint| Some(fingerprint.as_str()) != live).unwrap_or(0);
+        record.remove(oldest);
+    }
+    record
+}
+
+/// The old status with the records of one connection replaced, and nothing else: what is written before a PATCH.
+///
+/// A parameter that had no entry gets one in state `Pending`.
+pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, records: &BTreeMap<String, Vec<String>>) -> UpstreamParamsStatus {
+    let mut status = old.clone();
+    let place = match status.connections.iter().position(|entry| entry.id == connection.id) {
+        Some(place) => place,
+        None => {
+            let place = status.connections.partition_point(|entry| entry.id < connection.id);
+            status.connections.insert(place, ConnectionStatus { params: Vec::new(), ..connection.clone() });
+            place
+        }
+    };
+    let Some(entry) = status.connections.get_mut(place) else { return status };
+    for (name, owned) in records {
+        match entry.params.iter_mut().find(|param| &param.name == name) {
+            Some(param) => param.owned.clone_from(owned),
+            None => entry.params.push(ParamStatus { name: name.clone(), state: ParamState::Pending, owned: owned.clone(), applied: None }),
+        }
+    }
+    entry.params.sort_by(|a, b| a.name.cmp(&b.name));
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_gives_up_the_oldest_that_is_not_live() {
+        let eight: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
+        let record = with(&eight, "new", Some("f0"));
+        assert_eq!(record.len(), MAX_OWNED);
+        assert!(record.contains(&"f0".to_owned()) && !record.contains(&"f1".to_owned()));
+        assert_eq!(record.last().map(String::as_str), Some("new"));
+    }
+
+    #[test]
+    fn a_repeated_claim_changes_nothing() {
+        let record = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(with(&record, "b", Some("a")), record);
+    }
+
+    #[test]
+    fn a_claim_on_a_known_parameter_leaves_its_state() {
+        let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: vec!["a".into()], applied: None };
+        let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
+        let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
+        let records =
+            BTreeMap::from([("blog".to_owned(), vec!["a".to_owned(), "b".to_owned()]), ("alpha".to_owned(), vec!["c".to_owned()])]);
+        let new = claimed(&old, &connection, &records);
+        let params = &new.connections[0].params;
+        assert_eq!(
+            params.iter().map(|param| (param.name.as_str(), param.state)).collect::<Vec<_>>(),
+            [("alpha", ParamState::Pending), ("blog", ParamState::InSync)]
+        );
+        assert_eq!(params[1].owned, ["a", "b"]);
+    }
+}

@@ -1,0 +1,730 @@
+//! What is said of an object after a pass: the one table from (ending, old status, now) to status, events and finalizer.
+//!
+//! Guarantees: the four conditions `Accepted`, `ResolvedRefs`, `Synced` and `Ready` are always present, each with
+//! `observedGeneration`; `Reconciling` and `Stalled` are there only while true, never both; `lastTransitionTime` moves
+//! only with a condition's status; the same ending twice yields the same status; no value of any parameter appears.
+//!
+//! Assumes: the caller writes the status only when it differs, with the version the plan was made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::claims;
+use super::plan::{ParamPlan, Plan, Verdict};
+use super::validate::{Refusal, Target};
+use super::world::Declared;
+use crate::api::reason::{ConditionType, EventReason, Reason};
+use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
+
+/// How long a generation that was never in sync may go without progress before it counts as stalled.
+pub const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
+
+/// An event's note is cut here: the API server refuses notes over 1 kB.
+const MAX_NOTE: usize = 900;
+
+/// Something that kept a pass from its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The reason of `Synced`.
+    pub reason: Reason,
+    /// What happened and what to do. Safe to show.
+    pub message: String,
+    /// Whether it is about the tenant as a whole (credentials, scopes, limits, network) and not about this object.
+    pub tenant: bool,
+}
+
+/// How a pass ended for one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The spec can't be carried out.
+    Invalid(Refusal),
+    /// The tenant object does not exist.
+    TenantNotFound,
+    /// The tenant can't be used at present; the text says why.
+    TenantNotReady(String),
+    /// The tenant does not admit this namespace, or this connection for it.
+    NotPermitted(String),
+    /// The named connection does not exist. The record of that id, if there is one, has lost its object.
+    ConnectionNotFound {
+        /// The id that was looked for, when it was by id.
+        id: Option<String>,
+    },
+    /// The connection could not be read or understood.
+    Unread(Trouble),
+    /// The connection or one of the parameters is not one to be managed.
+    Refused {
+        /// `UnsupportedStrategy`, `ReservedParam` or `InvalidSpec`.
+        reason: Reason,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Planned, and perhaps written.
+    Planned(Planned),
+    /// The API refused this object's changes before, and nothing has changed since.
+    StillRejected,
+    /// The object, which is being deleted, lets go of everything; the text says why nothing was removed.
+    Released(String),
+}
+
+/// A pass that came as far as a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The connection: id, name, strategy.
+    pub connection: ConnectionStatus,
+    /// The object's part of the plan.
+    pub params: BTreeMap<String, ParamPlan>,
+    /// The names whose change is made in this pass.
+    pub touched: BTreeSet<String>,
+    /// The names whose change is left to a later pass.
+    pub deferred: BTreeSet<String>,
+    /// What is unusual.
+    pub warnings: Vec<String>,
+    /// What became of the changes.
+    pub ending: Ending,
+}
+
+impl Planned {
+    /// One object's part of a plan.
+    pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, ending: Ending) -> Self {
+        let params = plan.objects.get(&object.uid).cloned().unwrap_or_default();
+        let names = |test: fn(&Plan, &str, &String) -> bool| {
+            plan.changes.keys().chain(plan.deferred.keys()).filter(|name| test(plan, name, &object.uid)).cloned().collect()
+        };
+        let (touched, deferred) = (names(|plan, name, uid| plan.touches(name, uid)), names(|plan, name, uid| plan.defers(name, uid)));
+        Self { connection, params, touched, deferred, warnings, ending }
+    }
+}
+
+/// What became of the changes of a plan, for one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// There was nothing to write for it.
+    Nothing,
+    /// Written, and the answer shows it.
+    Written,
+    /// The claim is stored, and the write failed or its answer was lost.
+    Failed(Trouble),
+    /// Nothing was claimed or written: there was no permit, or it is another object's turn.
+    Postponed(Trouble),
+    /// The API refused the parameters: a 400 that names them.
+    Rejected(String),
+}
+
+/// Everything else that the table depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The time now, in whole seconds.
+    pub now: jiff::Timestamp,
+    /// Whether the object or its tenant only observes.
+    pub observing: bool,
+    /// Whether the connection of this pass is the one that the spec names.
+    pub placed: bool,
+    /// How long ago the connection was last seen, in this process.
+    pub since_good_look: Duration,
+    /// How long a look stays good.
+    pub stale_after: Duration,
+    /// How long this generation has not been ready, in this process.
+    pub unready_for: Duration,
+}
+
+/// What to do with the finalizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finalizer {
+    /// Leave it, there or not.
+    Keep,
+    /// Set it before the status is written.
+    Add,
+    /// Remove it after the status is written.
+    Remove,
+}
+
+/// An event to emit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether somebody should look.
+    pub warning: bool,
+    /// The reason.
+    pub reason: &'static str,
+    /// What happened, at most 900 bytes.
+    pub note: String,
+}
+
+impl Notice {
+    fn new(warning: bool, reason: &'static str, mut note: String) -> Self {
+        let end = (0..=MAX_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end)).unwrap_or(0);
+        note.truncate(end);
+        Self { warning, reason, note }
+    }
+}
+
+/// What to write and say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The new status, whole.
+    pub status: UpstreamParamsStatus,
+    /// The events.
+    pub notices: Vec<Notice>,
+    /// The finalizer.
+    pub finalizer: Finalizer,
+}
+
+/// A condition before it knows its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    status: &'static str,
+    reason: Reason,
+    message: String,
+}
+
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+const UNKNOWN: &str = "Unknown";
+
+impl Finding {
+    fn new(status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self { status, reason, message: message.into() }
+    }
+
+    fn pending(message: impl Into<String>) -> Self {
+        Self::new(UNKNOWN, Reason::Pending, message)
+    }
+
+    fn is_true(&self) -> bool {
+        self.status == TRUE
+    }
+}
+
+/// The condition of this type in a status.
+pub fn condition(status: &UpstreamParamsStatus, kind: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Whether this generation was in sync (or observed, for one that observes) when its status was last written.
+pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
+    let good = if observing { Reason::Observing } else { Reason::Ready };
+    condition(&object.status, ConditionType::Ready).is_some_and(|ready| {
+        ready.observed_generation == Some(object.generation)
+            && ((ready.status == TRUE && ready.reason == good.as_str()) || ready.reason == Reason::StaleObservation.as_str())
+    })
+}
+
+/// Whether the object was accepted on this connection, for this generation: then it may leave another.
+pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
+    let accepted = condition(&object.status, ConditionType::Accepted).is_some_and(|accepted| {
+        accepted.observed_generation == Some(object.generation)
+            && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
+    });
+    accepted && object.status.connections.iter().any(|entry| entry.id == connection)
+}
+
+/// The status to store before a write: the old one with the records of this connection, and nothing else changed. An
+/// object that has no conditions yet gets them, all unknown.
+pub fn claimed(
+    object: &Declared,
+    connection: &ConnectionStatus,
+    records: &BTreeMap<String, Vec<String>>,
+    now: jiff::Timestamp,
+) -> UpstreamParamsStatus {
+    let mut status = claims::claimed(&object.status, connection, records);
+    if status.conditions.is_empty() {
+        let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
+        let pending = |kind: ConditionType| Condition {
+            type_: kind.as_str().to_owned(),
+            status: UNKNOWN.to_owned(),
+            reason: Reason::Pending.as_str().to_owned(),
+            message: "the parameters are being written".to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(now),
+        };
+        status.conditions = kinds.map(pending).to_vec();
+    }
+    status
+}
+
+/// Concludes a pass for one object.
+pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conclusion {
+    let mut status = UpstreamParamsStatus {
+        observed_generation: object.status.observed_generation,
+        target: object.status.target.clone(),
+        conditions: object.status.conditions.clone(),
+        connections: connections(object, outcome, context),
+        last_synced_time: object.status.last_synced_time.clone(),
+    };
+    if object.deleting {
+        status.observed_generation = Some(object.generation);
+        status.conditions = deleting(object, outcome, context);
+    } else if context.placed && *outcome != Outcome::StillRejected {
+        status.observed_generation = Some(object.generation);
+        status.target = target(object);
+        status.conditions = conditions(object, outcome, context, &status.connections);
+        let synced = |status: &UpstreamParamsStatus| condition(status, ConditionType::Synced).is_some_and(|synced| synced.status == TRUE);
+        if wrote(outcome) || (synced(&status) && !synced(&object.status)) {
+            status.last_synced_time = Some(Time(context.now));
+        }
+    }
+    let notices = notices(object, outcome, context, &status);
+    Conclusion { finalizer: finalizer(object, outcome, &status), status, notices }
+}
+
+fn wrote(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Planned(planned) if planned.ending == Ending::Written && !planned.touched.is_empty())
+}
+
+fn target(object: &Declared) -> Option<String> {
+    match &object.spec {
+        Ok(spec) => Some(spec.target.to_string()),
+        Err(_) => object.status.target.clone(),
+    }
+}
+
+fn finalizer(object: &Declared, outcome: &Outcome, status: &UpstreamParamsStatus) -> Finalizer {
+    let needed = match outcome {
+        Outcome::Released(_) => false,
+        _ if object.deleting => claims::any(status) || waits_for_the_tenant(outcome),
+        _ => object.cleans_up() && claims::any(status),
+    };
+    match (needed, object.finalizer) {
+        (true, false) if !object.deleting => Finalizer::Add,
+        (false, true) => Finalizer::Remove,
+        _ => Finalizer::Keep,
+    }
+}
+
+/// Whether a deletion can't be decided yet, whatever the record says: it may have been lost.
+fn waits_for_the_tenant(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::TenantNotReady(_) | Outcome::Unread(_) | Outcome::StillRejected => true,
+        Outcome::Planned(planned) => !matches!(planned.ending, Ending::Nothing | Ending::Written),
+        Outcome::Invalid(_)
+        | Outcome::TenantNotFound
+        | Outcome::NotPermitted(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Released(_) => false,
+    }
+}
+
+// ---- the record ----
+
+fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<ConnectionStatus> {
+    let old = object.status.connections.clone();
+    match outcome {
+        Outcome::Planned(planned) => {
+            let mut new: Vec<ConnectionStatus> = old.into_iter().filter(|entry| entry.id != planned.connection.id).collect();
+            let params: Vec<ParamStatus> =
+                planned.params.iter().filter_map(|(name, param)| param_status(name, param, planned, context.observing)).collect();
+            if context.placed || !params.is_empty() {
+                let place = new.partition_point(|entry| entry.id < planned.connection.id);
+                new.insert(place, ConnectionStatus { params, ..planned.connection.clone() });
+            }
+            // An entry without a record on a connection that is no longer named says nothing.
+            new.retain(|entry| entry.id == planned.connection.id || entry.params.iter().any(|param| !param.owned.is_empty()));
+            new
+        }
+        Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| &entry.id != id).collect(),
+        Outcome::Released(_) => Vec::new(),
+        Outcome::Invalid(_)
+        | Outcome::TenantNotFound
+        | Outcome::TenantNotReady(_)
+        | Outcome::NotPermitted(_)
+        | Outcome::ConnectionNotFound { id: None }
+        | Outcome::Unread(_)
+        | Outcome::Refused { .. }
+        | Outcome::StillRejected => old,
+    }
+}
+
+/// One parameter's line; none when nothing is left to say of it.
+fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: bool) -> Option<ParamStatus> {
+    let touched = planned.touched.contains(name);
+    let written = touched && planned.ending == Ending::Written;
+    let claimed = touched && !matches!(planned.ending, Ending::Postponed(_));
+    let (state, owned) = match &param.verdict {
+        Verdict::InSync => (ParamState::InSync, &param.after),
+        Verdict::Write { absent: true, .. } if observing => (ParamState::WouldAdd, &param.before),
+        Verdict::Write { .. } if observing => (ParamState::WouldChange, &param.before),
+        Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
+        Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
+        Verdict::Write { .. } => (ParamState::Pending, &param.before),
+        Verdict::Remove if observing => (ParamState::WouldRemove, &param.before),
+        Verdict::Remove if written => return None,
+        Verdict::Remove => (ParamState::Removing, &param.before),
+        // The record goes only after the one who takes over has written.
+        Verdict::Handed if (touched && !written) || planned.deferred.contains(name) => (ParamState::Removing, &param.before),
+        Verdict::Gone | Verdict::Handed | Verdict::Left => return None,
+        Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
+        Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
+        Verdict::Contended => (ParamState::Contended, &param.before),
+    };
+    let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
+    Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
+}
+
+// ---- the conditions ----
+
+fn conditions(object: &Declared, outcome: &Outcome, context: &Context, connections: &[ConnectionStatus]) -> Vec<Condition> {
+    let accepted = accepted(object, outcome);
+    let resolved = resolved(object, outcome);
+    let synced = synced(object, outcome, context, connections);
+    let ready = ready(object, outcome, context, [&accepted, &resolved, &synced]);
+    let extra = extra(object, context, &ready, outcome);
+    let mut all = vec![
+        (ConditionType::Ready, ready),
+        (ConditionType::Accepted, accepted),
+        (ConditionType::ResolvedRefs, resolved),
+        (ConditionType::Synced, synced),
+    ];
+    all.extend(extra);
+    all.into_iter().map(|(kind, verdict)| dated(object, kind, verdict, context)).collect()
+}
+
+fn dated(object: &Declared, kind: ConditionType, verdict: Finding, context: &Context) -> Condition {
+    let old = condition(&object.status, kind).filter(|old| old.status == verdict.status);
+    Condition {
+        type_: kind.as_str().to_owned(),
+        status: verdict.status.to_owned(),
+        reason: verdict.reason.as_str().to_owned(),
+        message: verdict.message,
+        observed_generation: Some(object.generation),
+        last_transition_time: old.map_or(Time(context.now), |old| old.last_transition_time.clone()),
+    }
+}
+
+/// What this generation's status says already, or that nothing is known yet.
+fn carried(object: &Declared, kind: ConditionType, pending: &str) -> Finding {
+    let old = condition(&object.status, kind).filter(|old| old.observed_generation == Some(object.generation));
+    let known = old.and_then(|old| {
+        let status = [TRUE, FALSE, UNKNOWN].into_iter().find(|status| *status == old.status)?;
+        Some(Finding::new(status, old.reason.parse().ok()?, old.message.clone()))
+    });
+    known.unwrap_or_else(|| Finding::pending(pending))
+}
+
+fn accepted(object: &Declared, outcome: &Outcome) -> Finding {
+    match outcome {
+        Outcome::Invalid(refusal) => Finding::new(FALSE, Reason::InvalidSpec, refusal.to_string()),
+        Outcome::Refused { reason, message } => Finding::new(FALSE, *reason, message),
+        Outcome::NotPermitted(message) => Finding::new(FALSE, Reason::NotPermitted, message),
+        Outcome::Planned(planned) => accepted_plan(object, planned),
+        Outcome::TenantNotFound
+        | Outcome::TenantNotReady(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Unread(_)
+        | Outcome::Released(_)
+        | Outcome::StillRejected => carried(object, ConditionType::Accepted, "the connection has not been looked at yet"),
+    }
+}
+
+fn accepted_plan(object: &Declared, planned: &Planned) -> Finding {
+    let conflicts: Vec<String> = planned.params.iter().filter_map(|(name, param)| conflict(object, name, param)).collect();
+    if !conflicts.is_empty() {
+        return Finding::new(FALSE, Reason::Conflicted, format!("{}; name each parameter in one object only", conflicts.join(", ")));
+    }
+    if planned.warnings.is_empty() {
+        Finding::new(TRUE, Reason::Accepted, "the parameters can be managed on this connection")
+    } else {
+        Finding::new(TRUE, Reason::AcceptedWithWarnings, planned.warnings.join("; "))
+    }
+}
+
+/// Who has a name is told within a namespace only: the existence of other teams' objects is not everybody's business.
+fn conflict(object: &Declared, name: &str, param: &ParamPlan) -> Option<String> {
+    match &param.verdict {
+        Verdict::Conflicted(by) if by.namespace == object.key.namespace => Some(format!("{name} belongs to UpstreamParams {}", by.name)),
+        Verdict::Conflicted(_) => Some(format!("{name} belongs to an object of another namespace")),
+        Verdict::InSync
+        | Verdict::Write { .. }
+        | Verdict::Remove
+        | Verdict::Gone
+        | Verdict::Handed
+        | Verdict::Left
+        | Verdict::ExistingValue
+        | Verdict::Contended => None,
+    }
+}
+
+fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
+    let tenant = &object.policies.tenant;
+    match outcome {
+        Outcome::TenantNotFound => Finding::new(
+            FALSE,
+            Reason::TenantNotFound,
+            format!("there is no ClusterAuth0Tenant {tenant}; create it, or create this object anew with another spec.tenantRef"),
+        ),
+        Outcome::ConnectionNotFound { .. } => {
+            let target = object.spec.as_ref().map(|spec| spec.target.clone());
+            let what = match target {
+                Ok(Target::Name(name)) => format!("no connection named {name}"),
+                Ok(Target::Id(id)) => format!("no connection with the id {id}"),
+                Err(_) => "no such connection".to_owned(),
+            };
+            Finding::new(
+                FALSE,
+                Reason::ConnectionNotFound,
+                format!("the tenant {tenant} has {what}; create it, or correct spec.connection"),
+            )
+        }
+        Outcome::Planned(_) | Outcome::Refused { .. } => Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist"),
+        Outcome::Invalid(_)
+        | Outcome::TenantNotReady(_)
+        | Outcome::NotPermitted(_)
+        | Outcome::Unread(_)
+        | Outcome::Released(_)
+        | Outcome::StillRejected => carried(object, ConditionType::ResolvedRefs, "the connection has not been looked at yet"),
+    }
+}
+
+fn synced(object: &Declared, outcome: &Outcome, context: &Context, connections: &[ConnectionStatus]) -> Finding {
+    match outcome {
+        Outcome::Planned(planned) => synced_plan(object, planned, context, connections),
+        Outcome::Unread(trouble) => troubled(object, trouble, context),
+        Outcome::TenantNotReady(message) => Finding::new(UNKNOWN, Reason::TenantNotReady, message),
+        Outcome::Invalid(_)
+        | Outcome::TenantNotFound
+        | Outcome::NotPermitted(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Released(_)
+        | Outcome::StillRejected => Finding::pending("nothing is written while the object is not accepted or its references are missing"),
+    }
+}
+
+/// Trouble with the tenant says nothing against an object that was in sync: one rotated credential must not turn
+/// hundreds of applications red.
+fn troubled(object: &Declared, trouble: &Trouble, context: &Context) -> Finding {
+    let unknown = [Reason::RateLimited, Reason::RemoteUnavailable, Reason::TenantNotReady, Reason::Pending];
+    if unknown.contains(&trouble.reason) {
+        return Finding::new(UNKNOWN, trouble.reason, &trouble.message);
+    }
+    if trouble.tenant && was_in_sync(object, context.observing) {
+        return Finding::new(UNKNOWN, Reason::TenantNotReady, &trouble.message);
+    }
+    Finding::new(FALSE, trouble.reason, &trouble.message)
+}
+
+fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connections: &[ConnectionStatus]) -> Finding {
+    match &planned.ending {
+        Ending::Rejected(message) => return Finding::new(FALSE, Reason::Rejected, message),
+        Ending::Failed(trouble) | Ending::Postponed(trouble) => return troubled(object, trouble, context),
+        Ending::Nothing | Ending::Written => {}
+    }
+    let here: Vec<&ParamStatus> =
+        connections.iter().filter(|entry| entry.id == planned.connection.id).flat_map(|entry| &entry.params).collect();
+    let named = |states: &[ParamState]| {
+        here.iter().filter(|param| states.contains(&param.state)).map(|param| param.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let would = [ParamState::WouldAdd, ParamState::WouldChange, ParamState::WouldRemove];
+    for (states, reason, remedy) in [
+        (&would[..], Reason::DriftDetected, "differ from what is declared; Enforce would change them"),
+        (
+            &[ParamState::ExistingValue],
+            Reason::ExistingValue,
+            "have another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite",
+        ),
+        (
+            &[ParamState::Contended],
+            Reason::Contended,
+            "were changed back again and again and are left alone for a while; find the other tool in the tenant's log",
+        ),
+    ] {
+        let names = named(states);
+        if !names.is_empty() {
+            return Finding::new(FALSE, reason, format!("{names} {remedy}"));
+        }
+    }
+    let waiting = named(&[ParamState::Pending, ParamState::Removing]);
+    if !waiting.is_empty() {
+        return Finding::pending(format!("{waiting}: to be written"));
+    }
+    if let Some(old) = connections.iter().find(|entry| entry.id != planned.connection.id) {
+        return Finding::pending(format!("parameters remain to be removed from the connection {}", old.name.as_deref().unwrap_or(&old.id)));
+    }
+    if here.iter().any(|param| param.state == ParamState::Applied) {
+        return Finding::new(
+            TRUE,
+            Reason::Applied,
+            format!("wrote {} to the connection {}", named(&[ParamState::Applied]), label(planned)),
+        );
+    }
+    if wrote(&Outcome::Planned(planned.clone())) {
+        return Finding::new(TRUE, Reason::Applied, format!("removed what is no longer declared from the connection {}", label(planned)));
+    }
+    match named(&[ParamState::InSync]) {
+        names if names.is_empty() => Finding::pending("every parameter belongs to another object"),
+        names => Finding::new(TRUE, Reason::InSync, format!("the connection {} has {names} as declared", label(planned))),
+    }
+}
+
+fn label(planned: &Planned) -> &str {
+    planned.connection.name.as_deref().unwrap_or(&planned.connection.id)
+}
+
+fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Finding; 3]) -> Finding {
+    let trouble = match outcome {
+        Outcome::TenantNotReady(_) => true,
+        Outcome::Unread(trouble) => trouble.tenant,
+        Outcome::Planned(planned) => matches!(&planned.ending, Ending::Failed(trouble) | Ending::Postponed(trouble) if trouble.tenant),
+        Outcome::Invalid(_)
+        | Outcome::TenantNotFound
+        | Outcome::NotPermitted(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Released(_)
+        | Outcome::StillRejected => false,
+    };
+    if trouble && was_in_sync(object, context.observing) {
+        return ready_in_trouble(object, context);
+    }
+    let failing = parts.into_iter().find(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
+    match failing {
+        Some(part) if part.reason == Reason::Pending => part.clone(),
+        Some(part) => Finding::new(FALSE, part.reason, &part.message),
+        None if context.observing => Finding::new(TRUE, Reason::Observing, "the connection was looked at; nothing is written"),
+        None => Finding::new(TRUE, Reason::Ready, "the connection has the parameters as declared"),
+    }
+}
+
+fn ready_in_trouble(object: &Declared, context: &Context) -> Finding {
+    let stale = context.since_good_look >= context.stale_after;
+    let was_stale = condition(&object.status, ConditionType::Ready).is_some_and(|ready| ready.status == UNKNOWN);
+    if stale || was_stale {
+        return Finding::new(UNKNOWN, Reason::StaleObservation, "the connection was not seen for too long to say how it is; see Synced");
+    }
+    carried(object, ConditionType::Ready, "the connection has not been looked at yet")
+}
+
+/// `Reconciling` or `Stalled`, or neither.
+fn extra(object: &Declared, context: &Context, ready: &Finding, outcome: &Outcome) -> Option<(ConditionType, Finding)> {
+    if ready.is_true() {
+        return None;
+    }
+    if matches!(ready.reason, Reason::InvalidSpec | Reason::UnsupportedStrategy | Reason::Rejected) {
+        return Some((ConditionType::Stalled, Finding::new(TRUE, ready.reason, &ready.message)));
+    }
+    if context.unready_for >= PROGRESS_DEADLINE && !was_in_sync(object, context.observing) {
+        let message = format!("no progress for ten minutes, and still trying: {}", ready.message);
+        return Some((ConditionType::Stalled, Finding::new(TRUE, Reason::ProgressDeadlineExceeded, message)));
+    }
+    let moving = matches!(outcome, Outcome::Planned(_)) && ready.reason == Reason::Pending;
+    let reason = if moving { Reason::Progressing } else { Reason::ProgressingWithRetry };
+    Some((ConditionType::Reconciling, Finding::new(TRUE, reason, &ready.message)))
+}
+
+/// The conditions of an object that is being deleted: what was known, and what it waits for.
+fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Condition> {
+    let waits_for = match outcome {
+        Outcome::TenantNotReady(message) => message.as_str(),
+        Outcome::Unread(trouble) => trouble.message.as_str(),
+        Outcome::Planned(planned) => match &planned.ending {
+            Ending::Failed(trouble) | Ending::Postponed(trouble) => trouble.message.as_str(),
+            Ending::Rejected(message) => message.as_str(),
+            Ending::Nothing | Ending::Written => "",
+        },
+        Outcome::StillRejected => "Auth0 refused the change",
+        Outcome::Invalid(_)
+        | Outcome::TenantNotFound
+        | Outcome::NotPermitted(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Released(_) => "",
+    };
+    let message = if waits_for.is_empty() {
+        "the parameters it owns are being removed".to_owned()
+    } else {
+        format!("the parameters it owns can't be removed yet: {waits_for}; to leave them and let the object go, set deletionPolicy: Retain")
+    };
+    let unknown = "the object is being deleted";
+    let parts = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
+    let mut all = vec![(ConditionType::Ready, Finding::new(FALSE, Reason::Deleting, &message))];
+    all.extend(parts.map(|kind| (kind, carried(object, kind, unknown))));
+    all.push((ConditionType::Reconciling, Finding::new(TRUE, Reason::Progressing, &message)));
+    all.into_iter().map(|(kind, verdict)| dated(object, kind, verdict, context)).collect()
+}
+
+// ---- the events ----
+
+fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &UpstreamParamsStatus) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    match outcome {
+        Outcome::Released(why) if claims::any(&object.status) => {
+            notices.push(Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left the parameters at Auth0: {why}")));
+        }
+        Outcome::Planned(planned) if !context.observing => notices.extend(plan_notices(planned)),
+        _ => {}
+    }
+    if !object.deleting {
+        notices.extend(transitions(&object.status, status));
+    }
+    notices
+}
+
+fn plan_notices(planned: &Planned) -> Vec<Notice> {
+    let written = planned.ending == Ending::Written;
+    let names = |test: &dyn Fn(&str, &ParamPlan) -> bool| {
+        planned.params.iter().filter(|(name, param)| test(name, param)).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let done = |name: &str| written && planned.touched.contains(name);
+    let connection = label(planned);
+    [
+        (
+            false,
+            Reason::Applied.as_str(),
+            "wrote",
+            names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
+        ),
+        (
+            true,
+            EventReason::DriftCorrected.as_str(),
+            "set back",
+            names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. })),
+        ),
+        (false, EventReason::ParametersRemoved.as_str(), "removed", names(&|name, param| done(name) && param.verdict == Verdict::Remove)),
+        (
+            false,
+            EventReason::Adopted.as_str(),
+            "took over, as they were equal,",
+            names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty()),
+        ),
+        (
+            true,
+            EventReason::ParametersLeft.as_str(),
+            "left, as somebody else changed them,",
+            names(&|_, param| param.verdict == Verdict::Left),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, _, _, names)| !names.is_empty())
+    .map(|(warning, reason, verb, names)| Notice::new(warning, reason, format!("{verb} {names} on the connection {connection}")))
+    .collect()
+}
+
+/// One event for each condition that came to another result, unless it only waits or only repeats another condition.
+fn transitions(old: &UpstreamParamsStatus, new: &UpstreamParamsStatus) -> Vec<Notice> {
+    let kinds = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced, ConditionType::Ready];
+    let changed = kinds.into_iter().filter_map(|kind| {
+        let now = condition(new, kind)?;
+        let was = condition(old, kind);
+        let same = was.is_some_and(|was| was.status == now.status && was.reason == now.reason);
+        (!same && is_news(kind, now)).then(|| (now.status != TRUE || now.reason == Reason::AcceptedWithWarnings.as_str(), now))
+    });
+    changed
+        .filter_map(|(warning, now)| {
+            let reason: Reason = now.reason.parse().ok()?;
+            Some(Notice::new(warning, reason.as_str(), now.message.clone()))
+        })
+        .collect()
+}
+
+fn is_news(kind: ConditionType, now: &Condition) -> bool {
+    if now.reason == Reason::Pending.as_str() {
+        return false;
+    }
+    match kind {
+        ConditionType::Ready => now.status == TRUE || now.reason == Reason::StaleObservation.as_str(),
+        ConditionType::Accepted => now.status != TRUE || now.reason == Reason::AcceptedWithWarnings.as_str(),
+        ConditionType::ResolvedRefs | ConditionType::Synced => now.status != TRUE,
+        ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Authenticated => false,
+    }
+}

@@ -1,0 +1,357 @@
+//! A connection as the Management API returned it, with its `options` carried as opaque JSON text.
+//!
+//! Guarantees: every member of `options` other than `upstream_params`, and every entry of `upstream_params` that
+//! no change names, goes back to the API as the text it came as: unknown members, order, nulls and numbers of any
+//! size. `options` that are absent or not an object can't be written at all: the type has no way to do it.
+//!
+//! Assumes: the text is one JSON object. Fails: [`DocumentError`], which never holds a value of the document.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ring::digest;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use crate::api::upstream_params::Alias;
+
+/// The member of `options` that this operator manages entries of.
+pub const UPSTREAM_PARAMS: &str = "upstream_params";
+
+/// How deep two documents are compared by meaning; anything nested deeper is compared as text.
+const COMPARED_DEPTH: usize = 64;
+
+/// The value of one upstream parameter, as Auth0 defines it: exactly one of `{"value": ...}` and `{"alias": ...}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entry {
+    /// Static: sent to the identity provider as it stands.
+    Value(String),
+    /// Dynamic: what the application sent to `/authorize` under this name.
+    Alias(Alias),
+}
+
+impl Entry {
+    /// The one spelling of this entry, which goes on the wire and into fingerprints.
+    pub fn canonical(&self) -> String {
+        let (member, text) = match self {
+            Self::Value(text) => ("value", text.as_str()),
+            Self::Alias(alias) => ("alias", alias.as_str()),
+        };
+        serde_json::json!({ member: text }).to_string()
+    }
+}
+
+/// One entry of the live `upstream_params`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// An entry of today's shape.
+    Entry(Entry),
+    /// Anything else: both members, an alias outside the twelve, a bare string, `null`. It equals nothing.
+    Foreign,
+}
+
+/// Why a document can't be used. Names places, never values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not a JSON object, cut short, or a member of the wrong type.
+    #[error("the answer is not a connection: {0}")]
+    NotAConnection(&'static str),
+    /// `options.upstream_params` is neither absent, `null` nor an object.
+    #[error("options.upstream_params of the connection is not an object; correct it in the Auth0 dashboard or with its API")]
+    ParamsNotAnObject,
+    /// `options` is absent or not an object, as it is when the token lacks `read:connections_options`.
+    #[error("the connection came without its options; grant read:connections_options to the operator's application")]
+    OptionsHidden,
+}
+
+/// A JSON object whose members keep their order, their repetitions and the text of their values.
+#[derive(Clone, Default)]
+pub struct Members(Vec<(String, Box<RawValue>)>);
+
+// Options hold client secrets: what may be shown of them is how many there are.
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{} members}}", self.0.len())
+    }
+}
+
+impl Members {
+    fn parse(raw: &RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// The last member of this name, which is the one that JSON readers take.
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    /// Replaces the member in its place, or appends it. Of a repeated member one stays.
+    fn set(&mut self, name: &str, value: Box<RawValue>) {
+        let place = self.0.iter().position(|(key, _)| key == name).unwrap_or(self.0.len());
+        self.remove(name);
+        self.0.insert(place, (name.to_owned(), value));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.retain(|(key, _)| key != name);
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = access.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// A connection, read for the purpose of planning. Holds secrets: keep it no longer than a pass.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// `con_` and letters and digits.
+    pub id: String,
+    /// Unique in the tenant, and immutable.
+    pub name: String,
+    /// The connection type, such as `waad`.
+    pub strategy: String,
+    /// Sent back beside `options`, because the API resets it to the name otherwise.
+    display_name: Option<Box<RawValue>>,
+    /// `None` when absent or not an object.
+    options: Option<Members>,
+}
+
+impl Document {
+    /// Reads one connection.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        let members: Members = serde_json::from_str(text).map_err(|_| DocumentError::NotAConnection("not a JSON object"))?;
+        let required =
+            |name: &str, or: &'static str| members.text(name).filter(|text| !text.is_empty()).ok_or(DocumentError::NotAConnection(or));
+        Ok(Self {
+            id: required("id", "its id is missing")?,
+            name: required("name", "its name is missing")?,
+            strategy: required("strategy", "its strategy is missing")?,
+            display_name: members.get("display_name").map(ToOwned::to_owned),
+            options: members.get("options").and_then(Members::parse),
+        })
+    }
+
+    /// Reads a list of connections in any of the API's three shapes: a bare array, or an object with `connections`.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, DocumentError> {
+        const NOT_A_LIST: DocumentError = DocumentError::NotAConnection("not a list of connections");
+        let list: Vec<Box<RawValue>> = match serde_json::from_str(text) {
+            Ok(list) => list,
+            Err(_) => serde_json::from_str::<Members>(text)
+                .ok()
+                .and_then(|page| serde_json::from_str(page.get("connections")?.get()).ok())
+                .ok_or(NOT_A_LIST)?,
+        };
+        list.iter().map(|item| Self::parse(item.get())).collect()
+    }
+
+    fn options(&self) -> Result<&Members, DocumentError> {
+        self.options.as_ref().ok_or(DocumentError::OptionsHidden)
+    }
+
+    fn params(&self) -> Result<Members, DocumentError> {
+        let options = self.options()?;
+        // Two members of this name would let us write one and the API keep the other.
+        if options.0.iter().filter(|(key, _)| key == UPSTREAM_PARAMS).count() > 1 {
+            return Err(DocumentError::ParamsNotAnObject);
+        }
+        match options.get(UPSTREAM_PARAMS) {
+            None => Ok(Members::default()),
+            Some(raw) if raw.get().trim() == "null" => Ok(Members::default()),
+            Some(raw) => Members::parse(raw).ok_or(DocumentError::ParamsNotAnObject),
+        }
+    }
+
+    /// The live upstream parameters.
+    pub fn live(&self) -> Result<BTreeMap<String, Live>, DocumentError> {
+        Ok(self.params()?.0.iter().map(|(name, raw)| (name.clone(), live(raw))).collect())
+    }
+
+    /// The text of a member of `options` that is a string, such as `waad_protocol`.
+    pub fn option_text(&self, name: &str) -> Option<String> {
+        self.options.as_ref()?.text(name)
+    }
+
+    /// Whether a member of `options` is `true`.
+    pub fn option_is_true(&self, name: &str) -> bool {
+        self.options.as_ref().and_then(|options| options.get(name)).is_some_and(|raw| raw.get().trim() == "true")
+    }
+
+    /// The names inside a member of `options` that is an object, such as `authParams`.
+    pub fn option_names(&self, name: &str) -> Vec<String> {
+        let inner = self.options.as_ref().and_then(|options| options.get(name)).and_then(Members::parse);
+        inner.unwrap_or_default().0.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// The body of the PATCH that makes `changes` (`None` removes) and nothing else: `options`, and `display_name`
+    /// when the read had one.
+    ///
+    /// Removing the last entry omits `upstream_params`, which every connection type accepts; `null` is refused by one.
+    pub fn patch_body(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<PatchBody, DocumentError> {
+        let mut params = self.params()?;
+        for (name, entry) in changes {
+            match entry {
+                Some(entry) => params.set(name, raw(&entry.canonical())?),
+                None => params.remove(name),
+            }
+        }
+        let mut options = self.options()?.clone();
+        if params.0.is_empty() {
+            options.remove(UPSTREAM_PARAMS);
+        } else {
+            options.set(UPSTREAM_PARAMS, raw(&to_text(&params)?)?);
+        }
+        let mut body = Members(vec![("options".to_owned(), raw(&to_text(&options)?)?)]);
+        if let Some(display_name) = &self.display_name {
+            body.set("display_name", display_name.clone());
+        }
+        Ok(PatchBody(to_text(&body)?))
+    }
+
+    /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
+    /// else changed something, without keeping what.
+    pub fn foreign_hash(&self) -> Option<[u8; 32]> {
+        let mut members = self.options.clone()?;
+        members.remove(UPSTREAM_PARAMS);
+        let mut text = String::new();
+        canonical_members(&members, COMPARED_DEPTH, &mut text);
+        Some(sha256(&[text.as_bytes()]))
+    }
+
+    /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does.
+    pub fn options_hash(&self) -> Option<[u8; 32]> {
+        let mut text = String::new();
+        canonical_members(self.options.as_ref()?, COMPARED_DEPTH, &mut text);
+        Some(sha256(&[text.as_bytes()]))
+    }
+}
+
+/// The body of one PATCH, ready to send. Holds secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PatchBody(String);
+
+impl fmt::Debug for PatchBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PatchBody({} bytes)", self.0.len())
+    }
+}
+
+impl PatchBody {
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The record of one write: 16 hex digits of SHA-256 over who (tenant), where (connection), under which name, and what.
+/// One way: it tells whether a live value is ours, and nothing about any value.
+pub fn fingerprint(tenant: &str, connection_id: &str, name: &str, entry: &Entry) -> String {
+    let digest = sha256(&[tenant.as_bytes(), connection_id.as_bytes(), name.as_bytes(), entry.canonical().as_bytes()]);
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        // The length first, so that no two lists of parts read the same.
+        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+fn live(raw: &RawValue) -> Live {
+    let Some(members) = Members::parse(raw) else { return Live::Foreign };
+    let [(member, _)] = members.0.as_slice() else { return Live::Foreign };
+    let Some(text) = members.text(member) else { return Live::Foreign };
+    match member.as_str() {
+        "value" => Live::Entry(Entry::Value(text)),
+        "alias" => text.parse().map_or(Live::Foreign, |alias| Live::Entry(Entry::Alias(alias))),
+        _ => Live::Foreign,
+    }
+}
+
+fn to_text(members: &Members) -> Result<String, DocumentError> {
+    serde_json::to_string(members).map_err(|_| DocumentError::NotAConnection("it can't be written back"))
+}
+
+fn raw(text: &str) -> Result<Box<RawValue>, DocumentError> {
+    RawValue::from_string(text.to_owned()).map_err(|_| DocumentError::NotAConnection("it can't be written back"))
+}
+
+/// Appends a spelling of the members in which order and white space no longer matter.
+fn canonical_members(members: &Members, depth: usize, out: &mut String) {
+    let sorted: BTreeMap<&str, &RawValue> = members.0.iter().map(|(key, value)| (key.as_str(), value.as_ref())).collect();
+    out.push('{');
+    for (key, value) in sorted {
+        out.push_str(&serde_json::Value::from(key).to_string());
+        out.push(':');
+        canonical(value, depth, out);
+        out.push(',');
+    }
+    out.push('}');
+}
+
+fn canonical(value: &RawValue, depth: usize, out: &mut String) {
+    let text = value.get().trim();
+    match text.as_bytes().first() {
+        Some(b'{') if depth > 0 => {
+            if let Some(members) = Members::parse(value) {
+                return canonical_members(&members, depth - 1, out);
+            }
+        }
+        Some(b'[') if depth > 0 => {
+            if let Ok(items) = serde_json::from_str::<Vec<Box<RawValue>>>(text) {
+                out.push('[');
+                for item in &items {
+                    canonical(item, depth - 1, out);
+                    out.push(',');
+                }
+                out.push(']');
+                return;
+            }
+        }
+        Some(b'"') => {
+            if let Ok(decoded) = serde_json::from_str::<String>(text) {
+                out.push_str(&serde_json::Value::from(decoded).to_string());
+                return;
+            }
+        }
+        _ => {}
+    }
+    out.push_str(text);
+}

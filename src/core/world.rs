@@ -1,0 +1,367 @@
+//! What Kubernetes declares: the one view that everything is planned from.
+//!
+//! Guarantees: folding the same events in any order that a watch may deliver them in ends in the same world; an event
+//! that is older than what we wrote ourselves changes nothing; the events that our own writes cause wake nobody.
+//!
+//! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
+//! only the two members that hold credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::claims;
+use super::validate::{Policies, Refusal, Spec, Target};
+use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
+use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
+
+/// `metadata.uid`: another object of the same name has another one.
+pub type Uid = String;
+
+/// Namespace and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One `UpstreamParams` as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// `metadata.uid`.
+    pub uid: Uid,
+    /// The version that status writes must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
+    pub created: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether our finalizer is on it.
+    pub finalizer: bool,
+    /// The finalizers of others, which a write of ours must leave.
+    pub other_finalizers: Vec<String>,
+    /// What is readable even when the spec is invalid.
+    pub policies: Policies,
+    /// The spec, or why it can't be carried out.
+    pub spec: Result<Spec, Refusal>,
+    /// The status, our only memory across restarts.
+    pub status: UpstreamParamsStatus,
+}
+
+impl Declared {
+    /// Who comes first where two want the same name: the older, then by namespace and name.
+    pub fn rank(&self) -> (i64, &ObjectKey) {
+        (self.created, &self.key)
+    }
+
+    /// Whether it may replace a value that somebody else set first.
+    pub fn overwrites(&self) -> bool {
+        self.spec.as_ref().is_ok_and(|spec| spec.adoption == AdoptionPolicy::Overwrite)
+    }
+
+    /// Whether its deletion removes what it owns.
+    pub fn cleans_up(&self) -> bool {
+        self.policies.deletion == DeletionPolicy::Delete && self.policies.management == ManagementPolicy::Enforce
+    }
+
+    /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
+    fn differs(&self, other: &Self) -> bool {
+        self.uid != other.uid
+            || self.generation != other.generation
+            || self.deleting != other.deleting
+            || self.policies != other.policies
+            || self.spec != other.spec
+            || self.status != other.status
+    }
+}
+
+/// One `ClusterAuth0Tenant` as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeclaredTenant {
+    /// Its name.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: Uid,
+    /// The version that status writes must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
+    pub created: i64,
+    /// The spec, or `None` when it can't be read.
+    pub spec: Option<ClusterAuth0TenantSpec>,
+    /// The status.
+    pub status: ClusterAuth0TenantStatus,
+}
+
+/// The two members of a Secret that may hold credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The member `clientId`.
+    pub client_id: Option<String>,
+    /// The member `clientSecret`.
+    pub client_secret: Option<SecretString>,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        self.client_id == other.client_id && secret(self) == secret(other)
+    }
+}
+
+/// Something that changed, and so whose pass is due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// An object. It belongs to the tenant it names, and belonged to another if it was recreated.
+    Object(ObjectKey),
+    /// An object that is gone: whoever waited for its parameters may have them now.
+    Gone {
+        /// The tenant it belonged to.
+        tenant: String,
+        /// The connection it named.
+        target: Option<Target>,
+        /// The connections it held a record on.
+        connections: Vec<String>,
+    },
+    /// A tenant's credentials.
+    Tenant(String),
+    /// The tenants: which of them serves depends on all of them.
+    Tenants,
+}
+
+/// The world. All four maps are complete once [`World::is_complete`].
+#[derive(Debug, Default)]
+pub struct World {
+    objects: BTreeMap<ObjectKey, Arc<Declared>>,
+    tenants: BTreeMap<String, Arc<DeclaredTenant>>,
+    namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    secrets: BTreeMap<String, Credentials>,
+    /// What we are about to write as a status, so that its echo on the watch is not taken for somebody's edit.
+    expected: BTreeMap<Uid, UpstreamParamsStatus>,
+    listed: BTreeSet<Kind>,
+}
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `UpstreamParams` of every namespace.
+    Object,
+    /// `ClusterAuth0Tenant`.
+    Tenant,
+    /// The labels of namespaces.
+    Namespace,
+    /// The Secrets of the operator's own namespace.
+    Secret,
+}
+
+impl Kind {
+    /// Everything that is watched.
+    pub const ALL: [Self; 4] = [Self::Object, Self::Tenant, Self::Namespace, Self::Secret];
+}
+
+/// Whether `old` is certainly an earlier version than `new`. Versions of one kind compare as numbers (Kubernetes 1.35,
+/// KEP-5504; so in every etcd-backed server before); anything else counts as news, and a stale write gets its 409.
+fn is_older(old: &str, new: &str) -> bool {
+    matches!((old.parse::<u64>(), new.parse::<u64>()), (Ok(old), Ok(new)) if old < new)
+}
+
+impl World {
+    /// Notes that the first list of a kind is complete.
+    pub fn listed(&mut self, kind: Kind) {
+        self.listed.insert(kind);
+    }
+
+    /// Whether every watch has listed once. No pass runs before: a half-filled world looks like tenants that are gone.
+    pub fn is_complete(&self) -> bool {
+        Kind::ALL.iter().all(|kind| self.listed.contains(kind))
+    }
+
+    /// Folds an object that was added or changed.
+    pub fn apply_object(&mut self, new: Declared) -> Vec<Wake> {
+        let key = new.key.clone();
+        let old = self.objects.get(&key);
+        if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
+            return Vec::new();
+        }
+        let ours = self.expected.get(&new.uid) == Some(&new.status);
+        let wakes = old.is_none_or(|old| {
+            let mut old = Declared::clone(old);
+            if ours {
+                old.status = new.status.clone();
+            }
+            old.differs(&new)
+        });
+        self.objects.insert(key.clone(), Arc::new(new));
+        if wakes { vec![Wake::Object(key)] } else { Vec::new() }
+    }
+
+    /// Folds an object that is gone.
+    pub fn delete_object(&mut self, key: &ObjectKey, uid: &str) -> Vec<Wake> {
+        if self.objects.get(key).is_none_or(|old| old.uid != uid) {
+            return Vec::new();
+        }
+        self.expected.remove(uid);
+        let gone = self.objects.remove(key);
+        let wake = gone.map(|gone| Wake::Gone {
+            tenant: gone.policies.tenant.clone(),
+            target: gone.spec.as_ref().ok().map(|spec| spec.target.clone()),
+            connections: claims::connections(&gone.status).map(str::to_owned).collect(),
+        });
+        wake.into_iter().collect()
+    }
+
+    /// Forgets the objects that a complete list does not hold.
+    pub fn retain_objects(&mut self, present: &BTreeSet<ObjectKey>) -> Vec<Wake> {
+        let gone: Vec<(ObjectKey, Uid)> =
+            self.objects.iter().filter(|(key, _)| !present.contains(*key)).map(|(key, object)| (key.clone(), object.uid.clone())).collect();
+        gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect()
+    }
+
+    /// Notes the status that is about to be written.
+    pub fn expect(&mut self, uid: &str, status: &UpstreamParamsStatus) {
+        self.expected.insert(uid.to_owned(), status.clone());
+    }
+
+    /// Notes what our own write made of an object: the version, and what it changed.
+    pub fn wrote(&mut self, key: &ObjectKey, uid: &str, resource_version: &str, change: impl FnOnce(&mut Declared)) {
+        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == uid) else { return };
+        if is_older(resource_version, &object.resource_version) {
+            return;
+        }
+        let object = Arc::make_mut(object);
+        resource_version.clone_into(&mut object.resource_version);
+        change(object);
+    }
+
+    /// Folds a tenant that was added or changed.
+    pub fn apply_tenant(&mut self, new: DeclaredTenant) -> Vec<Wake> {
+        let old = self.tenants.get(&new.name);
+        if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
+            return Vec::new();
+        }
+        let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
+        let same_status = old.is_some_and(|old| old.status == new.status);
+        let name = new.name.clone();
+        self.tenants.insert(name.clone(), Arc::new(new));
+        match (same_spec, same_status) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![Wake::Tenant(name)],
+            // Its place among others of the same identity may have changed with it.
+            (false, _) => vec![Wake::Tenants],
+        }
+    }
+
+    /// Folds a tenant that is gone.
+    pub fn delete_tenant(&mut self, name: &str) -> Vec<Wake> {
+        self.tenants.remove(name).map(|_| vec![Wake::Tenants]).unwrap_or_default()
+    }
+
+    /// Forgets the tenants that a complete list does not hold.
+    pub fn retain_tenants(&mut self, present: &BTreeSet<String>) -> Vec<Wake> {
+        let before = self.tenants.len();
+        self.tenants.retain(|name, _| present.contains(name));
+        if before == self.tenants.len() { Vec::new() } else { vec![Wake::Tenants] }
+    }
+
+    /// Notes what our own write made of a tenant.
+    pub fn wrote_tenant(&mut self, name: &str, uid: &str, resource_version: &str, status: &ClusterAuth0TenantStatus) {
+        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == uid) else { return };
+        let tenant = Arc::make_mut(tenant);
+        resource_version.clone_into(&mut tenant.resource_version);
+        tenant.status = status.clone();
+    }
+
+    /// Folds the labels of a namespace.
+    pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
+        let inside: Vec<Wake> = self.objects.keys().filter(|key| key.namespace == name).cloned().map(Wake::Object).collect();
+        let old = self.namespaces.insert(name, labels.clone());
+        if old.as_ref() == Some(&labels) { Vec::new() } else { inside }
+    }
+
+    /// Folds a namespace that is gone.
+    pub fn delete_namespace(&mut self, name: &str) {
+        self.namespaces.remove(name);
+    }
+
+    /// Forgets the namespaces that a complete list does not hold.
+    pub fn retain_namespaces(&mut self, present: &BTreeSet<String>) {
+        self.namespaces.retain(|name, _| present.contains(name));
+    }
+
+    /// Folds a Secret of the operator's namespace.
+    pub fn apply_secret(&mut self, name: String, credentials: Credentials) -> Vec<Wake> {
+        let wakes = self.users_of(&name);
+        let old = self.secrets.insert(name, credentials.clone());
+        if old == Some(credentials) { Vec::new() } else { wakes }
+    }
+
+    /// Folds a Secret that is gone.
+    pub fn delete_secret(&mut self, name: &str) -> Vec<Wake> {
+        self.secrets.remove(name).map(|_| self.users_of(name)).unwrap_or_default()
+    }
+
+    /// Forgets the Secrets that a complete list does not hold.
+    pub fn retain_secrets(&mut self, present: &BTreeSet<String>) -> Vec<Wake> {
+        let gone: Vec<String> = self.secrets.keys().filter(|name| !present.contains(*name)).cloned().collect();
+        gone.iter().flat_map(|name| self.delete_secret(name)).collect()
+    }
+
+    fn users_of(&self, secret: &str) -> Vec<Wake> {
+        let uses = |tenant: &&Arc<DeclaredTenant>| tenant.spec.as_ref().is_some_and(|spec| spec.credentials.secret_ref.name == secret);
+        self.tenants.values().filter(uses).map(|tenant| Wake::Tenant(tenant.name.clone())).collect()
+    }
+
+    /// The object of this name.
+    pub fn object(&self, key: &ObjectKey) -> Option<Arc<Declared>> {
+        self.objects.get(key).cloned()
+    }
+
+    /// All objects that name this tenant.
+    pub fn objects_of(&self, tenant: &str) -> Vec<Arc<Declared>> {
+        self.objects.values().filter(|object| object.policies.tenant == tenant).cloned().collect()
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
+        self.objects.values()
+    }
+
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Option<Arc<DeclaredTenant>> {
+        self.tenants.get(name).cloned()
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<DeclaredTenant>> {
+        self.tenants.values()
+    }
+
+    /// The labels of a namespace; none when it is not known.
+    pub fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.namespaces.get(namespace).cloned().unwrap_or_default()
+    }
+
+    /// Whether a namespace is known.
+    pub fn has_namespace(&self, namespace: &str) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
+    /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
+    pub fn credentials(&self, secret: &str) -> Option<Credentials> {
+        self.secrets.get(secret).cloned()
+    }
+}
