@@ -13,9 +13,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use testbed::auth0::{
-    ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TenantHandle,
-};
+use testbed::auth0::{ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TenantHandle};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -69,12 +67,7 @@ impl Lab {
         let domain = format!("t{}.auth0.com", self.count);
         let tenant = self.emulator.tenant(&domain);
         tenant.add_client("c", "s", ALL_SCOPES);
-        let mut bench = Bench {
-            address: self.emulator.addr(),
-            domain,
-            tenant,
-            token: String::new(),
-        };
+        let mut bench = Bench { address: self.emulator.addr(), domain, tenant, token: String::new() };
         let body = format!(
             r#"{{"grant_type":"client_credentials","client_id":"c","client_secret":"s","audience":"{}"}}"#,
             bench.tenant.audience()
@@ -90,10 +83,7 @@ impl Lab {
 impl Bench {
     fn send(&self, method: &str, path: &str, body: Option<&str>) -> Outcome<Reply> {
         let body = body.unwrap_or_default();
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            self.domain
-        );
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.domain);
         write!(head, "content-length: {}\r\n", body.len())?;
         if !body.is_empty() {
             head.push_str("content-type: application/json\r\n");
@@ -107,10 +97,7 @@ impl Bench {
         stream.read_to_string(&mut answer)?;
         let (head, text) = answer.split_once("\r\n\r\n").ok_or("no end of headers")?;
         let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
-        Ok(Reply {
-            status,
-            text: text.to_owned(),
-        })
+        Ok(Reply { status, text: text.to_owned() })
     }
 }
 
@@ -164,10 +151,7 @@ impl Tally {
                 Some(_) => self.keys_same += 1,
             }
         }
-        for key in flat_emulated
-            .keys()
-            .filter(|key| !flat_recorded.contains_key(*key))
-        {
+        for key in flat_emulated.keys().filter(|key| !flat_recorded.contains_key(*key)) {
             differences.push((key.clone(), "only emulated"));
         }
         self.exact += usize::from(differences.is_empty());
@@ -175,10 +159,7 @@ impl Tally {
         self.same_but_year += usize::from(differences.iter().all(|(key, _)| by_year(key)));
         for (key, kind) in differences {
             let year = if by_year(&key) { " (year)" } else { "" };
-            self.differences
-                .entry(format!("{strategy:14} {key}: {kind}{year}"))
-                .or_default()
-                .push(file.to_owned());
+            self.differences.entry(format!("{strategy:14} {key}: {kind}{year}")).or_default().push(file.to_owned());
         }
     }
 }
@@ -228,9 +209,7 @@ fn flatten(document: &Json) -> BTreeMap<String, Json> {
 fn order(left: &Json, right: &Json) -> bool {
     let common = |one: &Json, other: &Json| -> Vec<String> {
         let keys = one.as_object().into_iter().flat_map(Object::keys);
-        keys.filter(|key| other.get(key).is_some())
-            .map(str::to_owned)
-            .collect()
+        keys.filter(|key| other.get(key).is_some()).map(str::to_owned).collect()
     };
     let same = |left: &Json, right: &Json| common(left, right) == common(right, left);
     let options = match (left.get("options"), right.get("options")) {
@@ -250,33 +229,19 @@ fn text<'a>(document: &'a Json, path: &[&str]) -> Option<&'a str> {
 
 /// Serves what the recorded tenant must have fetched.
 fn outside_world(tenant: &TenantHandle, request: &Json, response: &Json) {
-    if let (Some(url), Some(metadata)) = (
-        text(request, &["options", "discovery_url"]),
-        response
-            .get("options")
-            .and_then(|options| options.get("oidc_metadata")),
-    ) && request
-        .get("options")
-        .is_some_and(|options| options.get("oidc_metadata").is_none())
+    if let (Some(url), Some(metadata)) =
+        (text(request, &["options", "discovery_url"]), response.get("options").and_then(|options| options.get("oidc_metadata")))
+        && request.get("options").is_some_and(|options| options.get("oidc_metadata").is_none())
     {
         tenant.serve_document(url, &metadata.to_string());
     }
     let fetched = text(request, &["options", "signingCert"]).is_none();
-    if let (Some(url), Some(certificate), true) = (
-        text(request, &["options", "metadataUrl"]),
-        text(response, &["options", "cert"]),
-        fetched,
-    ) {
-        let body: String = certificate
-            .lines()
-            .filter(|line| !line.starts_with("-----"))
-            .collect();
+    if let (Some(url), Some(certificate), true) =
+        (text(request, &["options", "metadataUrl"]), text(response, &["options", "cert"]), fetched)
+    {
+        let body: String = certificate.lines().filter(|line| !line.starts_with("-----")).collect();
         let option = |key: &str| text(response, &["options", key]).unwrap_or_default();
-        let (sign_in, sign_out, binding) = (
-            option("signInEndpoint"),
-            option("signOutEndpoint"),
-            option("bindingMethod"),
-        );
+        let (sign_in, sign_out, binding) = (option("signInEndpoint"), option("signOutEndpoint"), option("bindingMethod"));
         let xml = format!(
             "<SingleLogoutService Location=\"{sign_out}\"/><SingleSignOnService Binding=\"{binding}\" Location=\"{sign_in}\"/>\
              <X509Certificate>{body}</X509Certificate>"
@@ -289,15 +254,8 @@ fn files(folder: &Path, kind: &str) -> Outcome<Vec<(String, Json)>> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder.join(kind))? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            let name = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             out.push((name, Json::parse(&std::fs::read_to_string(&path)?)?));
         }
     }
@@ -308,11 +266,7 @@ fn files(folder: &Path, kind: &str) -> Outcome<Vec<(String, Json)>> {
 fn transitions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 2]> {
     let (mut patches, mut afters) = (Tally::default(), Tally::default());
     for (name, file) in files(folder, "transitions")? {
-        let (Some(before), Some(request), Some(response)) = (
-            file.get("before"),
-            file.get("request"),
-            file.get("response"),
-        ) else {
+        let (Some(before), Some(request), Some(response)) = (file.get("before"), file.get("request"), file.get("response")) else {
             continue;
         };
         let bench = lab.bench()?;
@@ -326,11 +280,7 @@ fn transitions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 2]> {
         let strategy = text(before, &["strategy"]).unwrap_or("?");
         patches.compare(&name, strategy, response, &Json::parse(&reply.text)?);
         if reply.status != 200 {
-            patches
-                .differences
-                .entry(format!("{strategy:14} status {}", reply.status))
-                .or_default()
-                .push(name.clone());
+            patches.differences.entry(format!("{strategy:14} status {}", reply.status)).or_default().push(name.clone());
         }
         if let Some(after) = file.get("after").filter(|after| !after.is_null()) {
             let reply = bench.send("GET", &path, None)?;
@@ -341,14 +291,9 @@ fn transitions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 2]> {
 }
 
 fn interactions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 5]> {
-    let [mut posts, mut newest, mut gets, mut lists, mut deletes] =
-        std::array::from_fn(|_| Tally::default());
+    let [mut posts, mut newest, mut gets, mut lists, mut deletes] = std::array::from_fn(|_| Tally::default());
     for (name, file) in files(folder, "connections")? {
-        let (Some(method), Some(path), Some(response)) = (
-            text(&file, &["method"]),
-            text(&file, &["path"]),
-            file.get("response"),
-        ) else {
+        let (Some(method), Some(path), Some(response)) = (text(&file, &["method"]), text(&file, &["path"]), file.get("response")) else {
             continue;
         };
         let strategy = text(response, &["strategy"]).unwrap_or("?");
@@ -372,22 +317,15 @@ fn interactions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 5]> {
                 for connection in connections {
                     bench.tenant.restore_connection(&connection.to_string())?;
                 }
-                bench
-                    .tenant
-                    .configure(|settings| settings.legacy_enabled_clients = true);
+                bench.tenant.configure(|settings| settings.legacy_enabled_clients = true);
                 let reply = bench.send("GET", path, None)?;
                 let emulated = Json::parse(&reply.text)?;
                 lists.compare(&name, "list", response, &emulated);
             }
             "GET" => {
                 let id = bench.tenant.restore_connection(&response.to_string())?;
-                bench
-                    .tenant
-                    .configure(|settings| settings.legacy_enabled_clients = true);
-                let query = path
-                    .split_once('?')
-                    .map(|(_, query)| format!("?{query}"))
-                    .unwrap_or_default();
+                bench.tenant.configure(|settings| settings.legacy_enabled_clients = true);
+                let query = path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
                 let reply = bench.send("GET", &format!("/api/v2/connections/{id}{query}"), None)?;
                 gets.compare(&name, strategy, response, &Json::parse(&reply.text)?);
             }
@@ -398,16 +336,8 @@ fn interactions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 5]> {
                     document.insert("deleted_at", Json::string("masked"));
                     Json::Object(document)
                 };
-                let emulated = Json::parse(&reply.text)?
-                    .as_object()
-                    .cloned()
-                    .unwrap_or_default();
-                deletes.compare(
-                    &name,
-                    "?",
-                    &blank(response.as_object().cloned().unwrap_or_default()),
-                    &blank(emulated),
-                );
+                let emulated = Json::parse(&reply.text)?.as_object().cloned().unwrap_or_default();
+                deletes.compare(&name, "?", &blank(response.as_object().cloned().unwrap_or_default()), &blank(emulated));
             }
             _ => {}
         }
@@ -418,69 +348,40 @@ fn interactions(lab: &mut Lab, folder: &Path) -> Outcome<[Tally; 5]> {
 fn errors(lab: &mut Lab, folder: &Path) -> Outcome<Tally> {
     let mut tally = Tally::default();
     for (name, file) in files(folder, "errors")? {
-        let (Some(method), Some(path), Some(response)) = (
-            text(&file, &["method"]),
-            text(&file, &["path"]),
-            file.get("response"),
-        ) else {
+        let (Some(method), Some(path), Some(response)) = (text(&file, &["method"]), text(&file, &["path"]), file.get("response")) else {
             continue;
         };
         if !path.starts_with("/api/v2/connections") {
             continue;
         }
         let bench = lab.bench()?;
-        let id = path
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .strip_prefix("/api/v2/connections/");
+        let id = path.split('?').next().unwrap_or_default().strip_prefix("/api/v2/connections/");
         if let (Some(id), "PATCH") = (id, method) {
-            let stored =
-                format!(r#"{{"id":"{id}","name":"db","strategy":"auth0","options":{{}}}}"#);
+            let stored = format!(r#"{{"id":"{id}","name":"db","strategy":"auth0","options":{{}}}}"#);
             bench.tenant.restore_connection(&stored)?;
         }
         if text(response, &["errorCode"]) == Some("too_many_requests") {
-            let global =
-                text(response, &["message"]).is_some_and(|message| message.starts_with("Global"));
-            bench.tenant.inject(Fault::rate_limited(RateLimited {
-                global,
-                ..RateLimited::default()
-            }));
+            let global = text(response, &["message"]).is_some_and(|message| message.starts_with("Global"));
+            bench.tenant.inject(Fault::rate_limited(RateLimited { global, ..RateLimited::default() }));
         }
-        let request = file
-            .get("request")
-            .filter(|request| !request.is_null())
-            .map(ToString::to_string);
+        let request = file.get("request").filter(|request| !request.is_null()).map(ToString::to_string);
         let reply = bench.send(method, path, request.as_deref())?;
-        tally.compare(
-            &name,
-            &format!("{method} {}", reply.status),
-            response,
-            &Json::parse(&reply.text)?,
-        );
+        tally.compare(&name, &format!("{method} {}", reply.status), response, &Json::parse(&reply.text)?);
     }
     Ok(tally)
 }
 
 fn main() -> Outcome<()> {
-    let folder = std::env::args()
-        .nth(1)
-        .ok_or("usage: check_recordings FOLDER")?;
+    let folder = std::env::args().nth(1).ok_or("usage: check_recordings FOLDER")?;
     let folder = Path::new(&folder);
-    let mut lab = Lab {
-        emulator: Emulator::start(Options::default())?,
-        count: 0,
-    };
+    let mut lab = Lab { emulator: Emulator::start(Options::default())?, count: 0 };
     let mut out = std::io::stdout().lock();
     let [patches, afters] = transitions(&mut lab, folder)?;
     patches.report("PATCH answers (transitions)", &mut out)?;
     afters.report("GET after PATCH (transitions)", &mut out)?;
     let [posts, newest, gets, lists, deletes] = interactions(&mut lab, folder)?;
     posts.report("POST answers", &mut out)?;
-    newest.report(
-        "POST answers of the newest kind (with `authentication`)",
-        &mut out,
-    )?;
+    newest.report("POST answers of the newest kind (with `authentication`)", &mut out)?;
     gets.report("GET of one (stored as recorded)", &mut out)?;
     lists.report("GET of many (stored as recorded)", &mut out)?;
     deletes.report("DELETE answers", &mut out)?;
