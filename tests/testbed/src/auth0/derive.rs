@@ -446,7 +446,7 @@ mod tests {
     fn run(strategy: &str, sent: &str, before: Option<&str>) -> String {
         let object = |text: &str| match Json::parse(text).unwrap() {
             Json::Object(object) => object,
-            other => panic!("not an object: {other}"),
+            other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => panic!("not an object: {other}"),
         };
         let before = before.map(object);
         let mut options = object(sent);
