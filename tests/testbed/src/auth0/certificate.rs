@@ -187,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_yields_what_auth0_derives() {
+        let pem = include_str!("fixture-certificate.pem");
+        for text in [pem.to_owned(), base64(pem.as_bytes()), pem.lines().filter(|line| !line.starts_with('-')).collect()] {
+            let read = read(&text).unwrap();
+            assert_eq!(read.thumbprint, "7adad054f0c747eb19b6aaac0f0b03495f4769fd");
+            assert_eq!(read.expires.as_deref(), Some("2036-11-21T19:30:36.000Z"));
+            assert_eq!(read.pem, pem);
+            let subject = r#"{"countryName":"AU","stateOrProvinceName":"Some-State","organizationName":"Fixture Ltd","commonName":"idp.fixture.example.com"}"#;
+            assert_eq!(read.subject.to_string(), subject);
+        }
+    }
+
+    #[test]
     fn what_is_no_certificate_yields_none() {
         assert!(read("cert").is_none());
         assert!(read("-----BEGIN CERTIFICATE-----\n...{your public key cert here}...\n-----END CERTIFICATE-----").is_none());

@@ -467,6 +467,84 @@ fn numbers_survive_and_duplicates_do_not() {
     assert!(lab.get(&lab.path("c")).text.contains("12345678901234567890123"));
 }
 
+#[test]
+fn a_patch_answers_in_stored_order_and_a_post_in_sent_order() {
+    let lab = Lab::with_one();
+    let answer = lab.call("PATCH", &lab.path("c"), r#"{"options":{"zzz":{"bb":1,"a":2},"b":1,"aa":2}}"#).text;
+    assert!(answer.contains(r#""options":{"b":1,"aa":2,"zzz":{"a":2,"bb":1}}"#), "{answer}");
+}
+
+#[test]
+fn unset_endpoints_of_social_connections_are_echoed_once() {
+    let lab = Lab::new();
+    let options = json!({"client_id": "x", "authorizationURL": null, "tokenURL": null});
+    lab.tenant.create_connection(&json!({"name": "t", "strategy": "twitter", "options": options})).unwrap();
+    assert_eq!(lab.tenant.connection("t")["options"], json!({"client_id": "x"}));
+    assert_eq!(lab.patch("t", &json!({"options": options})).json()["options"], options);
+    assert_eq!(lab.get(&lab.path("t")).json()["options"], json!({"client_id": "x"}));
+}
+
+#[test]
+fn saml_metadata_is_read_and_not_kept() {
+    let lab = Lab::new();
+    let pem = include_str!("fixture-certificate.pem");
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let xml = format!(
+        "<SingleSignOnService Binding=\"b\" Location=\"https://idp/in\"/><SingleLogoutService Location=\"https://idp/out\"/>\
+         <X509Certificate>{body}</X509Certificate>"
+    );
+    let request = json!({"name": "s", "strategy": "samlp", "options": {"metadataXml": xml, "upstream_params": {"p": {"value": "v"}}}});
+    lab.tenant.create_connection(&request).unwrap();
+    let stored = lab.tenant.connection("s")["options"].clone();
+    assert_eq!((&stored["signInEndpoint"], &stored["signOutEndpoint"]), (&json!("https://idp/in"), &json!("https://idp/out")));
+    assert_eq!((&stored["bindingMethod"], &stored["cert"]), (&json!("b"), &json!(pem)));
+    assert_eq!(stored["thumbprints"], json!(["7adad054f0c747eb19b6aaac0f0b03495f4769fd"]));
+    assert!(stored.get("metadataXml").is_none());
+    // Echoing what a GET shows keeps everything; sending nothing of it loses everything.
+    assert_eq!(lab.patch("s", &json!({"options": stored})).json()["options"], stored);
+    assert_eq!(lab.patch("s", &json!({"options": {}})).json()["options"], json!({}));
+}
+
+#[test]
+fn a_patch_without_metadata_discovers_again() {
+    let lab = Lab::new();
+    let url = "https://idp.example.com/.well-known/openid-configuration";
+    let endpoint = |path: &str| json!({"authorization_endpoint": path}).to_string();
+    lab.tenant.serve_document(url, &endpoint("https://idp.example.com/one"));
+    let options = json!({"client_id": "x", "discovery_url": url, "authorization_endpoint": null});
+    lab.tenant.create_connection(&json!({"name": "o", "strategy": "oidc", "options": options})).unwrap();
+    let stored = lab.tenant.connection("o")["options"].clone();
+    assert_eq!(stored["authorization_endpoint"], "https://idp.example.com/one");
+    assert_eq!(stored["connection_settings"], json!({"pkce": "auto"}));
+    lab.tenant.serve_document(url, &endpoint("https://idp.example.com/two"));
+    // All of it echoed: nothing changes.
+    assert_eq!(lab.patch("o", &json!({"options": stored})).json()["options"], stored);
+    let answer = lab.patch("o", &json!({"options": options})).json();
+    assert_eq!(answer["options"]["authorization_endpoint"], "https://idp.example.com/two");
+    assert_eq!(answer["options"]["connection_settings"], json!({"pkce": "disabled"}));
+}
+
+#[test]
+fn an_echo_of_everything_changes_nothing_but_ciphertext() {
+    let lab = Lab::new();
+    seed::demo(&lab.tenant).unwrap();
+    seed::many(&lab.tenant, 27).unwrap();
+    for name in lab.tenant.connection_names() {
+        let before = lab.tenant.connection(&name);
+        let mut body = json!({"options": before["options"]});
+        if let Some(display_name) = before.get("display_name") {
+            body["display_name"] = display_name.clone();
+        }
+        assert_eq!(lab.patch(&name, &body).status, 200);
+        let after = lab.tenant.connection(&name);
+        if before["strategy"] == "auth0" {
+            assert_ne!(before["options"]["configuration"], after["options"]["configuration"]);
+        } else {
+            assert_eq!(before, after, "{name}");
+        }
+    }
+}
+
 // ---- limits
 
 #[test]
