@@ -163,7 +163,11 @@ impl Client {
             return has_id(document, None, route).map(Some);
         }
         // Whether Auth0 takes names by case is not known. Anything else means that the filter was lost on the way.
-        if document.name.eq_ignore_ascii_case(name) { Ok(None) } else { Err(Failure::Malformed { route, what: "another connection than asked for" }) }
+        if document.name.eq_ignore_ascii_case(name) {
+            Ok(None)
+        } else {
+            Err(Failure::Malformed { route, what: "another connection than asked for" })
+        }
     }
 
     /// The connection of this id; `None` when the tenant has none.
@@ -185,7 +189,8 @@ impl Client {
         let route = Route::WriteConnection;
         let path = connection_path(id)?;
         let query = &[];
-        let ask = Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
+        let ask =
+            Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
         document(&self.ask(ask).await?, id, route)
     }
 
@@ -358,7 +363,8 @@ fn conclude_token(answer: Answer, redactor: &Redactor<'_>) -> Result<Vec<u8>, Fa
 
 fn rate_limited(answer: &Answer, complaint: &Complaint) -> Failure {
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let until_reset = || Some(Duration::from_secs(answer.limit?.reset_epoch_seconds?.saturating_sub(epoch)).min(super::limits::LONGEST_PAUSE));
+    let until_reset =
+        || Some(Duration::from_secs(answer.limit?.reset_epoch_seconds?.saturating_sub(epoch)).min(super::limits::LONGEST_PAUSE));
     Failure::RateLimited { global: complaint.is_global_limit(), retry_after: answer.retry_after.or_else(until_reset) }
 }
 

@@ -47,7 +47,9 @@ pub enum DomainError {
     #[error("the domain has one label only; write the full host name, such as example.eu.auth0.com")]
     OneLabel,
     /// A label that is empty, longer than 63 bytes, starts or ends with `-`, or has other characters.
-    #[error("a part of the domain is not a host name's: between dots stand 1 to 63 of a-z, 0-9 and `-`, no `-` at either end; write international names in their xn-- form")]
+    #[error(
+        "a part of the domain is not a host name's: between dots stand 1 to 63 of a-z, 0-9 and `-`, no `-` at either end; write international names in their xn-- form"
+    )]
     BadLabel,
     /// A `*` that does not stand for the leading labels.
     #[error("a pattern of allowed domains has its `*` in the wrong place; write `*.` and the rest of the name, such as *.auth0.com")]
@@ -56,7 +58,9 @@ pub enum DomainError {
     #[error("the list of allowed domains is empty; write at least one, such as *.auth0.com")]
     NoPattern,
     /// An audience of another shape than the Management API's.
-    #[error("the audience is not that of a Management API; write https://TENANT/api/v2/ with the tenant's default domain and the final slash")]
+    #[error(
+        "the audience is not that of a Management API; write https://TENANT/api/v2/ with the tenant's default domain and the final slash"
+    )]
     Audience,
 }
 
@@ -248,7 +252,9 @@ mod tests {
 
     #[test]
     fn a_host_name_is_a_domain() {
-        for text in ["example.auth0.com", "example.eu.auth0.com", "login.example-shop.co.uk", "a.b", "1.example.com", "xn--bcher-kva.example"] {
+        for text in
+            ["example.auth0.com", "example.eu.auth0.com", "login.example-shop.co.uk", "a.b", "1.example.com", "xn--bcher-kva.example"]
+        {
             assert_eq!(Domain::parse(text).expect(text).as_str(), text);
         }
     }

@@ -281,9 +281,13 @@ impl fmt::Display for Failure {
                 f,
                 "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or permit private addresses in the operator's flags if the tenant is reached that way"
             ),
-            Self::InvalidId => f.write_str("the connection id is not `con_` followed by letters and digits; copy it from the Auth0 dashboard"),
+            Self::InvalidId => {
+                f.write_str("the connection id is not `con_` followed by letters and digits; copy it from the Auth0 dashboard")
+            }
             Self::OutOfTime => f.write_str("there was not enough time left to write safely; it is tried again"),
-            Self::Unreachable { why: Unreached::Name } => f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS"),
+            Self::Unreachable { why: Unreached::Name } => {
+                f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS")
+            }
             Self::Unreachable { why: Unreached::Connect } => {
                 f.write_str("nobody answers at the tenant's domain; check network policies, firewalls and the proxy")
             }
@@ -336,7 +340,9 @@ impl fmt::Display for Failure {
                 "the tenant's domain answered with a redirect ({status}), which is never followed; set the domain to the host that serves the Management API"
             ),
             Self::TooLarge { route } => write!(f, "an answer was too large to be one of Auth0's, while {}", route.doing()),
-            Self::Malformed { route, what } => write!(f, "an unusable answer ({what}), while {}; check what is between the operator and Auth0", route.doing()),
+            Self::Malformed { route, what } => {
+                write!(f, "an unusable answer ({what}), while {}; check what is between the operator and Auth0", route.doing())
+            }
             Self::BadDocument { error, .. } => error.fmt(f),
         }
     }
@@ -345,7 +351,8 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 fn rate_limited(f: &mut fmt::Formatter<'_>, global: bool, retry_after: Option<Duration>) -> fmt::Result {
-    let whose = if global { "the tenant's global request limit is reached" } else { "the tenant's request limit for this endpoint is reached" };
+    let whose =
+        if global { "the tenant's global request limit is reached" } else { "the tenant's request limit for this endpoint is reached" };
     match retry_after {
         Some(after) => write!(f, "{whose}; it is tried again after {} s", after.as_secs().max(1)),
         None => write!(f, "{whose}; it is tried again when the limit allows"),

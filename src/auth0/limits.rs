@@ -246,7 +246,9 @@ mod tests {
 
     #[test]
     fn a_refusal_closes_for_the_longest_of_what_is_asked_and_reopens_with_one() {
-        for (retry_after, reset, pause) in [(None, None, 1), (Some(9), None, 9), (Some(3), Some(8), 8), (None, Some(4), 4), (Some(0), None, 1)] {
+        for (retry_after, reset, pause) in
+            [(None, None, 1), (Some(9), None, 9), (Some(3), Some(8), 8), (None, Some(4), 4), (Some(0), None, 1)]
+        {
             let now = Instant::now();
             let mut budget = budget(now);
             let call = Call {
@@ -307,10 +309,8 @@ mod tests {
     fn calls() -> impl Strategy<Value = Call> {
         let route = prop::sample::select(vec![Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection]);
         let status = prop::sample::select(vec![None, Some(200), Some(429), Some(503)]);
-        let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset_epoch_seconds)| RateHeaders {
-            limit: None,
-            remaining: remaining.map(|count| count % 9),
-            reset_epoch_seconds,
+        let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset_epoch_seconds)| {
+            RateHeaders { limit: None, remaining: remaining.map(|count| count % 9), reset_epoch_seconds }
         }));
         (route, status, limit, any::<Option<u32>>(), any::<bool>()).prop_map(|(route, status, limit, retry_after, global)| Call {
             route,

@@ -93,7 +93,10 @@ impl Complaint {
     /// The scopes that the message names, such as `expected any of: read:connections`.
     pub(super) fn scopes(&self, redactor: &Redactor<'_>) -> Vec<String> {
         let words = |text: &str| -> BTreeSet<String> {
-            text.split(|c: char| !(c.is_ascii_lowercase() || c == ':' || c == '_')).filter(|word| is_scope(word)).map(str::to_owned).collect()
+            text.split(|c: char| !(c.is_ascii_lowercase() || c == ':' || c == '_'))
+                .filter(|word| is_scope(word))
+                .map(str::to_owned)
+                .collect()
         };
         // A scope that this operator needs is a public word, even when an option of the connection is spelled the same.
         let raw = words(&self.raw).into_iter().filter(|word| NEEDED_SCOPES.contains(&word.as_str()));
@@ -386,10 +389,7 @@ mod tests {
             (complaint.raw, complaint.code)
         };
         let pair = |message: &str, code: &str| (message.to_owned(), code.to_owned());
-        assert_eq!(
-            read(r#"{"statusCode":400,"error":"Bad Request","message":"m","errorCode":"invalid_body"}"#),
-            pair("m", "invalid_body")
-        );
+        assert_eq!(read(r#"{"statusCode":400,"error":"Bad Request","message":"m","errorCode":"invalid_body"}"#), pair("m", "invalid_body"));
         assert_eq!(read(r#"{"error":"access_denied","error_description":"Unauthorized"}"#), pair("Unauthorized", "access_denied"));
         assert_eq!(read(r#"{"message":["m"],"errorCode":"x_y"}"#), pair("", "x_y"));
         assert_eq!(read(r#"{"statusCode":409,"error":"Conflict is not a code","message":"m"}"#), pair("m", ""));

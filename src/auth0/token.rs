@@ -237,10 +237,19 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_token_is_refused_and_odd_ones_are_read() {
         let now = Instant::now();
-        for body in ["", "{}", "[]", r#"{"access_token":1}"#, r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#, r#"{"access_token":"a","expires_in":-1}"#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"access_token":1}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"a\nb"}"#,
+            r#"{"access_token":"a","expires_in":-1}"#,
+        ] {
             assert!(Token::parse(body.as_bytes(), now).is_err(), "{body}");
         }
-        let token = Token::parse(br#"{"access_token":"a","expires_in":18446744073709551615,"scope":"read:connections <b> openid"}"#, now).expect("token");
+        let token = Token::parse(br#"{"access_token":"a","expires_in":18446744073709551615,"scope":"read:connections <b> openid"}"#, now)
+            .expect("token");
         assert_eq!(token.expires_at, now + LONGEST_LIFE);
         assert_eq!(token.granted.scopes.as_deref(), Some(&["read:connections".to_owned()][..]));
         let bare = Token::parse(br#"{"access_token":"a"}"#, now).expect("token");
