@@ -56,6 +56,7 @@ macro_rules! string_enum {
     };
 }
 
+pub mod crd;
 pub mod reason;
 pub mod rules;
 mod schema;

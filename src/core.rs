@@ -9,8 +9,12 @@
 
 pub mod claims;
 pub mod conclude;
+pub mod directory;
 pub mod document;
+pub mod memory;
 pub mod plan;
+pub mod schedule;
 pub mod strategy;
+pub mod tenancy;
 pub mod validate;
 pub mod world;

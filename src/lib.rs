@@ -1,5 +1,26 @@
-//! Upstream parameters of Auth0 connections, managed from Kubernetes.
+//! Manages the upstream parameters of Auth0 connections from Kubernetes, and nothing else of them.
+//!
+//! The way in, from the outside to the middle:
+//!
+//! - [`cli`]: flags and commands; the only reader of the environment.
+//! - [`operator`]: the process: watches, drivers, health.
+//! - [`hub`]: the one owner of what Kubernetes declares; watches fold events into it, drivers plan from it.
+//! - [`tenant`]: the driver of one tenant: what is due, and whether the tenant can be used.
+//! - [`connection`]: one pass over one connection: read, plan, claim, write, conclude.
+//! - [`core`]: everything that is decided, as pure functions.
+//! - [`cluster`]: the Kubernetes edge. [`auth0`]: the tenant edge.
+//! - [`api`]: the kinds, their schema, every public name and reason.
+//!
+//! The unit of work is the connection, not the Kubernetes object: all objects that name one connection are planned
+//! together and written with one PATCH, because a PATCH replaces all options of a connection.
 
 pub mod api;
 pub mod auth0;
+pub mod cli;
+pub mod cluster;
+pub mod connection;
 pub mod core;
+pub mod hub;
+pub mod operator;
+pub mod telemetry;
+pub mod tenant;

@@ -1,5 +1,5 @@
 //! Every type and reason of a condition, and every reason of an event that is no condition's, with what it means and
-//! what to do: as data, so that the documentation is generated from it.
+//! what to do: as data (Markdown), so that the documentation is generated from it.
 
 /// Declares a set of names of which each has a meaning and a remedy, which are its documentation at the same time.
 macro_rules! documented_names {
@@ -19,12 +19,12 @@ macro_rules! documented_names {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
 
-            /// What it says, in one or two sentences.
+            /// What it says, in one or two sentences of Markdown.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// What to do about it, in one or two sentences.
+            /// What to do about it, in one or two sentences of Markdown.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
             }
@@ -70,35 +70,35 @@ documented_names! {
         AcceptedWithWarnings: "The object is carried out, but something about it is unusual, for example a strategy this version does not know, or a scope that replaces the connection's own.", "Read the warning in the message; nothing has to be done if it is meant so.";
         InvalidSpec: "The spec breaks a rule of admission; the object is older than the rule, or the tenant adds a limit (10 parameters on a facebook connection).", "Change the spec as the message says.";
         UnsupportedStrategy: "Connections of this type have no authorization request that parameters could be added to (SAML, WS-Federation, LDAP, database, passwordless).", "Delete the object, or name a connection of an OAuth 2 or OpenID Connect type.";
-        ReservedParam: "A parameter is named that Auth0 sets itself and that breaks or weakens the login when it is fixed (state, nonce, redirect_uri, PKCE, client credentials, tokens).", "Take the parameter out; if it is needed, ask the platform team for an entry in allowedReservedParams of the ClusterAuth0Tenant.";
-        NotPermitted: "No access entry of the tenant admits this namespace to this connection.", "Ask the platform team for an access entry in the ClusterAuth0Tenant.";
+        ReservedParam: "A parameter is named that Auth0 sets itself and that breaks or weakens the login when it is fixed (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens).", "Take the parameter out; if it is needed, ask the platform team for an entry in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
+        NotPermitted: "No access entry of the tenant admits this namespace to this connection.", "Ask the platform team for an access entry in the `ClusterAuth0Tenant`.";
         Conflicted: "Another object holds some of the parameters on the same connection; those are left to it, the others are carried out.", "Take the parameters out of one of the two objects.";
         Pending: "The operator has not come to a result for this generation yet.", "Wait; if it stays, look at the tenant's conditions and the operator's log.";
         ResolvedRefs: "Everything that the object refers to exists.", "None.";
-        TenantNotFound: "There is no tenant object of that name.", "Create the ClusterAuth0Tenant. A wrong tenantRef cannot be changed: delete the object and create it anew.";
-        ConnectionNotFound: "The tenant has no connection of that name or id.", "Create the connection, or correct spec.connection.";
+        TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it anew.";
+        ConnectionNotFound: "The tenant has no connection of that name or id.", "Create the connection, or correct `spec.connection`.";
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
-        ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set adoptionPolicy: Overwrite.";
+        ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
         Contended: "Somebody else keeps changing some of the parameters; corrections are slowed down to one an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
-        DriftDetected: "Observe: the connection differs from what is declared.", "Set managementPolicy: Enforce to have it corrected; params in status show what would change.";
+        DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
         OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Grant the operator's application the scope that the message names.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
         ApplyFailed: "Writing failed for another reason; it is tried again, more and more slowly.", "See the message; it names the status and what Auth0 says of it.";
-        TenantNotReady: "The tenant cannot be used at present, so the state of the connection is not known.", "See the conditions of the ClusterAuth0Tenant.";
-        RateLimited: "The tenant's request limit is reached; the operator goes on when it allows.", "Wait; if it lasts, look who else uses up the tenant's limit, or lower rateLimit.";
+        TenantNotReady: "The tenant cannot be used at present, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";
+        RateLimited: "The tenant's request limit is reached; the operator goes on when it allows.", "Wait; if it lasts, look who else uses up the tenant's limit, or lower `rateLimit`.";
         RemoteUnavailable: "Auth0 does not answer, or answers with a server error; it is tried again.", "Wait; if it lasts, check the network to the tenant and Auth0's status page.";
         Ready: "Everything is as declared.", "None.";
         Observing: "Observe: the connection was looked at, and nothing is written.", "None; Synced and params in status show what Enforce would do.";
-        Deleting: "The object is being deleted; the parameters it owns are being removed first.", "Wait. To leave the parameters and let the object go, set deletionPolicy: Retain.";
+        Deleting: "The object is being deleted; the parameters it owns are being removed first.", "Wait. To leave the parameters and let the object go, set `deletionPolicy: Retain`.";
         StaleObservation: "The last successful look at the connection is too long ago to say how it is.", "See Synced and the tenant's conditions.";
         Progressing: "The operator is working on this generation.", "Wait.";
         ProgressingWithRetry: "This generation cannot be carried out yet; it is tried again.", "See the reason and message of Ready: what is missing may be another object, or time.";
         ProgressDeadlineExceeded: "This generation made no progress for ten minutes; it is still tried again.", "See the reason and message of Ready.";
-        InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another ClusterAuth0Tenant with a host name as domain: it cannot be changed.";
-        DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's --allowed-domains, or create a ClusterAuth0Tenant with another domain.";
-        DuplicateTenant: "An older ClusterAuth0Tenant is the same Auth0 tenant; that one serves.", "Delete one of the two.";
-        SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with clientId, and clientSecret or privateKey.";
+        InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain: it cannot be changed.";
+        DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains`, or create a `ClusterAuth0Tenant` with another domain.";
+        DuplicateTenant: "An older `ClusterAuth0Tenant` is the same Auth0 tenant; that one serves.", "Delete one of the two.";
+        SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with `clientId`, and `clientSecret` or `privateKey`.";
         SecretKeyMissing: "The Secret lacks an entry, or an entry cannot be used.", "Put in the entry that the message names.";
         Authenticated: "The tenant accepted the operator's credentials.", "None.";
         AuthenticationFailed: "The tenant refused the operator's credentials.", "Correct the Secret; its change is noticed at once.";
@@ -109,7 +109,7 @@ documented_names! {
 documented_names! {
     /// The reasons of events that are no condition's reason. A transition of a condition emits its [`Reason`].
     pub enum EventReason {
-        Adopted: "A parameter that was there already belongs to this object from now on.", "None; with adoptionPolicy: Overwrite its value may have been replaced.";
+        Adopted: "A parameter that was there already belongs to this object from now on.", "None; with `adoptionPolicy: Overwrite` its value may have been replaced.";
         DriftCorrected: "Somebody else changed a parameter of this object, and it was set back.", "If it happens again, find who changes it (the tenant's log names the client).";
         ParametersRemoved: "Parameters of this object were removed from the connection.", "None.";
         ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes.", "Remove them at Auth0 if they are not wanted.";
@@ -123,10 +123,8 @@ mod tests {
     use super::*;
 
     /// The words that `kubectl wait`, alerts and dashboards are written against.
-    const CAMEL_CASE: fn(&str) -> bool = |text| {
-        text.starts_with(|first: char| first.is_ascii_uppercase())
-            && text.chars().all(|c| c.is_ascii_alphanumeric())
-    };
+    const CAMEL_CASE: fn(&str) -> bool =
+        |text| text.starts_with(|first: char| first.is_ascii_uppercase()) && text.chars().all(|c| c.is_ascii_alphanumeric());
 
     #[test]
     fn every_name_reads_back_and_is_documented() {
@@ -143,39 +141,20 @@ mod tests {
                 }
             }
         }
-        check(
-            ConditionType::ALL,
-            ConditionType::as_str,
-            [ConditionType::meaning, ConditionType::remedy],
-        );
-        check(
-            Reason::ALL,
-            Reason::as_str,
-            [Reason::meaning, Reason::remedy],
-        );
-        check(
-            EventReason::ALL,
-            EventReason::as_str,
-            [EventReason::meaning, EventReason::remedy],
-        );
+        check(ConditionType::ALL, ConditionType::as_str, [ConditionType::meaning, ConditionType::remedy]);
+        check(Reason::ALL, Reason::as_str, [Reason::meaning, Reason::remedy]);
+        check(EventReason::ALL, EventReason::as_str, [EventReason::meaning, EventReason::remedy]);
     }
 
     #[test]
     fn an_event_reason_is_never_also_a_conditions_reason() {
         let of_conditions: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert!(
-            EventReason::ALL
-                .iter()
-                .all(|reason| !of_conditions.contains(reason.as_str()))
-        );
+        assert!(EventReason::ALL.iter().all(|reason| !of_conditions.contains(reason.as_str())));
     }
 
     #[test]
     fn an_unknown_reason_is_refused_with_the_known_ones() {
         let refusal = "Removed".parse::<EventReason>().unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "unsupported value, use one of: Adopted, DriftCorrected, ParametersRemoved, ParametersLeft"
-        );
+        assert_eq!(refusal.to_string(), "unsupported value, use one of: Adopted, DriftCorrected, ParametersRemoved, ParametersLeft");
     }
 }

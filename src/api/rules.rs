@@ -43,49 +43,60 @@ pub const MAX_REQUESTS_PER_MINUTE: i32 = 60_000;
 pub const MAX_BURST: i32 = 1_000;
 
 /// `spec.params` has no entry.
-pub const PARAMS_EMPTY: &str = "name at least one parameter, for example {ui_locales: {alias: ui_locales}}; to remove all parameters, delete the object";
+pub const PARAMS_EMPTY: &str =
+    "name at least one parameter, for example {ui_locales: {alias: ui_locales}}; to remove all parameters, delete the object";
 /// A key of `spec.params` is not a parameter name (RFC 6749 section 8.2).
-pub const NAME_PATTERN: &str = "a parameter name consists of letters, digits, '.', '_' and '-' only (RFC 6749 section 8.2), for example screen_name";
+pub const NAME_PATTERN: &str =
+    "a parameter name consists of letters, digits, '.', '_' and '-' only (RFC 6749 section 8.2), for example screen_name";
 /// A key of `spec.params` is longer than [`MAX_NAME`].
 pub const NAME_TOO_LONG: &str = "a parameter name has at most 128 characters: use the name that the identity provider documents";
 /// A parameter has both `value` and `alias`.
-pub const PARAM_BOTH: &str = "a parameter has either value or alias, not both: keep value for a fixed text, or alias to pass on what the application sends";
+pub const PARAM_BOTH: &str =
+    "a parameter has either value or alias, not both: keep value for a fixed text, or alias to pass on what the application sends";
 /// A parameter has neither `value` nor `alias`.
-pub const PARAM_NEITHER: &str = "a parameter needs one of value and alias: write value for a fixed text, or alias to pass on what the application sends";
+pub const PARAM_NEITHER: &str =
+    "a parameter needs one of value and alias: write value for a fixed text, or alias to pass on what the application sends";
 /// A parameter's `value` is empty.
-pub const VALUE_EMPTY: &str = "an empty value counts as an absent parameter (RFC 6749 section 3.1): write the value to send, or leave the parameter out";
+pub const VALUE_EMPTY: &str =
+    "an empty value counts as an absent parameter (RFC 6749 section 3.1): write the value to send, or leave the parameter out";
 /// A parameter's `value` has a control character.
 pub const VALUE_CONTROL: &str = "a value has no control characters such as line breaks or tabs: write it on one line (in YAML without '|', which ends it with a line break)";
 /// `spec.connection` has both `name` and `id`.
 pub const CONNECTION_BOTH: &str = "a connection is given by name or by id, not by both: keep name, or keep id if the name may change";
 /// `spec.connection` has neither `name` nor `id`.
-pub const CONNECTION_NEITHER: &str = "say which connection: write name, for example {name: wordpress}, or id, for example {id: con_0123456789abcdef}";
+pub const CONNECTION_NEITHER: &str =
+    "say which connection: write name, for example {name: wordpress}, or id, for example {id: con_0123456789abcdef}";
 /// `spec.connection.name` cannot be the name of a connection.
-pub const CONNECTION_NAME_PATTERN: &str = "a connection name consists of letters, digits and '-' and begins with a letter or digit, for example google-oauth2";
+pub const CONNECTION_NAME_PATTERN: &str =
+    "a connection name consists of letters, digits and '-' and begins with a letter or digit, for example google-oauth2";
 /// `spec.connection.id` cannot be the id of a connection.
-pub const CONNECTION_ID_PATTERN: &str = "a connection id is con_ followed by letters and digits, for example con_0123456789abcdef; for a connection's name use name";
+pub const CONNECTION_ID_PATTERN: &str =
+    "a connection id is con_ followed by letters and digits, for example con_0123456789abcdef; for a connection's name use name";
 /// `spec.tenantRef` was changed.
-pub const TENANT_REF_IMMUTABLE: &str = "tenantRef cannot be changed: delete this object, which removes its parameters there, and create one for the other tenant";
+pub const TENANT_REF_IMMUTABLE: &str = "tenantRef cannot be changed: delete this object and create one for the other tenant";
 /// The name of a Kubernetes object is not one.
-pub const OBJECT_NAME: &str = "the name of a Kubernetes object consists of lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit";
+pub const OBJECT_NAME: &str =
+    "the name of a Kubernetes object consists of lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit";
 /// `spec.domain` is not a plain host name.
-pub const DOMAIN_PATTERN: &str = "domain is a host name in lower case without https://, port, path or IP address, for example example.eu.auth0.com";
+pub const DOMAIN_PATTERN: &str =
+    "domain is a host name in lower case without https://, port, path or IP address, for example example.eu.auth0.com";
 /// `spec.domain` was changed.
-pub const DOMAIN_IMMUTABLE: &str =
-    "domain cannot be changed: create another ClusterAuth0Tenant for the other domain";
+pub const DOMAIN_IMMUTABLE: &str = "domain cannot be changed: create another ClusterAuth0Tenant for the other domain";
 /// `spec.audience` is not the address of a Management API.
 pub const AUDIENCE_PATTERN: &str = "audience is https://, the tenant's own host name in lower case, and /api/v2/ with the slash at the end, for example https://example.eu.auth0.com/api/v2/";
 /// `spec.audience` was changed, added or removed.
-pub const AUDIENCE_IMMUTABLE: &str = "audience cannot be changed, added or removed: create another ClusterAuth0Tenant with the audience it needs";
+pub const AUDIENCE_IMMUTABLE: &str =
+    "audience cannot be changed, added or removed: create another ClusterAuth0Tenant with the audience it needs";
 /// `spec.access` has no entry.
 pub const ACCESS_EMPTY: &str = "add at least one access entry: without one no namespace may do anything, for example {namespaceSelector: {matchLabels: {team: shop}}, connections: [\"shop-*\"]}";
 /// `spec.access[].connections` has no entry.
-pub const ACCESS_CONNECTIONS_EMPTY: &str =
-    "name the connections this entry admits, for example [\"shop-*\"], or [\"*\"] for all";
+pub const ACCESS_CONNECTIONS_EMPTY: &str = "name the connections this entry admits, for example [\"shop-*\"], or [\"*\"] for all";
 /// An entry of `spec.access[].connections` is not a pattern of connection names.
-pub const CONNECTION_GLOB: &str = "a connection pattern consists of letters, digits, '-' and '*', which stands for any characters, for example shop-*";
+pub const CONNECTION_GLOB: &str =
+    "a connection pattern consists of letters, digits, '-' and '*', which stands for any characters, for example shop-*";
 /// A match expression has values where its operator takes none, or none where it needs some.
-pub const MATCH_EXPRESSION_VALUES: &str = "the operators In and NotIn need at least one entry in values; Exists and DoesNotExist take no values";
+pub const MATCH_EXPRESSION_VALUES: &str =
+    "the operators In and NotIn need at least one entry in values; Exists and DoesNotExist take no values";
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,50 @@
 //! Parts of the schema that the types do not say by themselves.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 use super::rules;
 
 /// A name of a Kubernetes object (RFC 1123 subdomain).
-pub(super) const OBJECT_NAME_RULE: &str =
-    r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
+pub(super) const OBJECT_NAME_RULE: &str = r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
 
 /// At least two DNS labels, the last of which begins with a letter: so no form of an IPv4 address passes
 /// (WHATWG URL section 3.5, "ends in a number").
-pub(super) const DOMAIN_RULE: &str =
-    r"self.matches(r'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')";
+pub(super) const DOMAIN_RULE: &str = r"self.matches(r'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')";
 
 /// The same host rule inside an https URL with the Management API's path.
-pub(super) const AUDIENCE_RULE: &str = r"self.matches(r'^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?/api/v2/$')";
+pub(super) const AUDIENCE_RULE: &str =
+    r"self.matches(r'^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?/api/v2/$')";
 
 /// On the parent, because a transition rule on an optional field does not run when the field is added or removed.
-pub(super) const AUDIENCE_IMMUTABLE_RULE: &str = "has(self.audience) == has(oldSelf.audience) && (!has(self.audience) || self.audience == oldSelf.audience)";
+pub(super) const AUDIENCE_IMMUTABLE_RULE: &str =
+    "has(self.audience) == has(oldSelf.audience) && (!has(self.audience) || self.audience == oldSelf.audience)";
+
+/// The rules on the parameters as a whole. Those on names say which name they are about, which the server's path does not.
+///
+/// The plain message stands in when the expression yields none: the server takes no line breaks, which a name may have.
+pub(super) fn params_rules() -> Value {
+    json!([
+        { "rule": "size(self) > 0", "message": rules::PARAMS_EMPTY },
+        {
+            "rule": format!("self.all(k, {NAME_RULE})"),
+            "message": rules::NAME_PATTERN,
+            "messageExpression": format!(r#"self.filter(k, !({NAME_RULE}))[0] + ": {}""#, rules::NAME_PATTERN),
+        },
+        {
+            "rule": format!("self.all(k, size(k) <= {})", rules::MAX_NAME),
+            "message": rules::NAME_TOO_LONG,
+            "messageExpression": format!(
+                r#"self.filter(k, size(k) > {})[0].substring(0, 32) + "...: {}""#,
+                rules::MAX_NAME,
+                rules::NAME_TOO_LONG
+            ),
+        },
+    ])
+}
+
+/// A parameter name (RFC 6749 section 8.2), called `k`.
+const NAME_RULE: &str = "k.matches('^[A-Za-z0-9._-]+$')";
 
 /// Conditions as `meta/v1` has them, with the limits that its own schema only describes.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {

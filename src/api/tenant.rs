@@ -1,5 +1,9 @@
 //! [`ClusterAuth0Tenant`]: one Auth0 tenant, how to reach it, and who may use which of its connections.
 
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+#![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -20,27 +24,10 @@ use super::{rules, schema};
     derive = "PartialEq",
     doc = "ClusterAuth0Tenant is one Auth0 tenant: its host, its credentials, and who may use which of its connections.",
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1
-    )
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::AUDIENCE_IMMUTABLE_RULE).message(rules::AUDIENCE_IMMUTABLE))]
@@ -54,8 +41,8 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub domain: String,
 
-    /// The identifier of the tenant's Management API, for example https://example.eu.auth0.com/api/v2/. Needed when
-    /// domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
+    /// The identifier of the tenant's Management API, for example `https://example.eu.auth0.com/api/v2/`. Needed
+    /// when domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_AUDIENCE))]
     #[x_kube(validation = Rule::new(schema::AUDIENCE_RULE).message(rules::AUDIENCE_PATTERN))]
@@ -150,11 +137,7 @@ pub struct RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self {
-            reads_per_minute: default_reads_per_minute(),
-            requests_per_minute: default_requests_per_minute(),
-            burst: default_burst(),
-        }
+        Self { reads_per_minute: default_reads_per_minute(), requests_per_minute: default_requests_per_minute(), burst: default_burst() }
     }
 }
 

@@ -1,5 +1,9 @@
 //! [`UpstreamParams`]: the parameters that one team wants on one connection.
 
+#![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+#![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,9 +15,7 @@ use super::{rules, schema};
 
 /// Parameters that Auth0 adds to the authorization request of one connection (`options.upstream_params`). Only the
 /// parameters named here are managed: everything else of the connection, also other parameters, stays as it is.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "upstreamparams.dev",
     version = "v1alpha1",
@@ -26,33 +28,11 @@ use super::{rules, schema};
     derive = "PartialEq",
     doc = "UpstreamParams manages parameters that Auth0 adds to the authorization request of one connection, and nothing else of that connection.",
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.target"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Tenant",
-        type_ = "string",
-        json_path = ".spec.tenantRef.name",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1
-    )
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamParamsSpec {
@@ -65,12 +45,7 @@ pub struct UpstreamParamsSpec {
     pub connection: ConnectionRef,
 
     /// The parameters by name, 1 to 30. A name consists of letters, digits, '.', '_' and '-' (RFC 6749 section 8.2).
-    #[schemars(extend("maxProperties" = rules::MAX_PARAMS))]
-    #[x_kube(
-        validation = Rule::new("size(self) > 0").message(rules::PARAMS_EMPTY),
-        validation = Rule::new("self.all(k, k.matches('^[A-Za-z0-9._-]+$'))").message(rules::NAME_PATTERN),
-        validation = Rule::new("self.all(k, size(k) <= 128)").message(rules::NAME_TOO_LONG),
-    )]
+    #[schemars(extend("maxProperties" = rules::MAX_PARAMS, "x-kubernetes-validations" = schema::params_rules()))]
     pub params: BTreeMap<String, Param>,
 
     /// Enforce: keep the connection as declared here. Observe: write nothing, and show in status what would change.
@@ -104,10 +79,7 @@ pub struct TenantRef {
 
 impl Default for TenantRef {
     fn default() -> Self {
-        Self {
-            kind: TenantKind::default(),
-            name: default_tenant_name(),
-        }
+        Self { kind: TenantKind::default(), name: default_tenant_name() }
     }
 }
 
@@ -331,5 +303,65 @@ string_enum! {
         WouldChange = "WouldChange",
         /// Observe: Enforce would remove it.
         WouldRemove = "WouldRemove",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::api::tenant::{ClusterAuth0Tenant, RateLimit};
+
+    /// Reads every document of the fixtures and examples of one kind.
+    fn read_all<K: serde::de::DeserializeOwned>(kind: &str) -> Vec<K> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = ["tests/fixtures/valid", "examples"].into_iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
+        let of_kind = documents.filter(|document| document.contains(&format!("\nkind: {kind}\n")));
+        of_kind.map(|document| serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("{error}\n{document}"))).collect()
+    }
+
+    #[test]
+    fn valid_fixtures_and_examples_read_into_the_types() {
+        // Nulls for what has a default are the API server's to replace: a stored object has none.
+        let read = |kind| read_all::<serde_json::Value>(kind).into_iter().filter(|object| !object.to_string().contains(":null"));
+        let objects: Vec<UpstreamParams> = read("UpstreamParams").map(|object| serde_json::from_value(object).unwrap()).collect();
+        assert!(objects.len() > 15, "{}", objects.len());
+        let wordpress = objects.iter().find(|object| object.metadata.name.as_deref() == Some("wordpress-blog")).unwrap();
+        let expected = UpstreamParamsSpec {
+            connection: ConnectionRef { name: Some("wordpress".to_owned()), id: None },
+            params: BTreeMap::from([("blog".to_owned(), Param { value: Some("myblog.wordpress.com".to_owned()), alias: None })]),
+            ..UpstreamParamsSpec::default()
+        };
+        assert_eq!(wordpress.spec, expected);
+        assert_eq!(expected.tenant_ref.name, "default");
+
+        let tenants: Vec<ClusterAuth0Tenant> = read("ClusterAuth0Tenant").map(|object| serde_json::from_value(object).unwrap()).collect();
+        assert!(tenants.len() > 7, "{}", tenants.len());
+        let example = tenants.iter().find(|tenant| tenant.metadata.name.as_deref() == Some("default")).unwrap();
+        assert_eq!(example.spec.rate_limit, RateLimit { reads_per_minute: 30, requests_per_minute: 60, burst: 5 });
+        assert_eq!(example.spec.resync_interval_seconds, 600);
+    }
+
+    #[test]
+    fn a_status_leaves_out_what_there_is_none_of() {
+        assert_eq!(serde_json::to_string(&UpstreamParamsStatus::default()).unwrap(), "{}");
+        let param = ParamStatus { name: "blog".to_owned(), state: ParamState::InSync, owned: Vec::new(), applied: None };
+        assert_eq!(serde_json::to_string(&param).unwrap(), r#"{"name":"blog","state":"InSync"}"#);
+        assert_eq!(serde_json::from_str::<ParamStatus>(r#"{"name":"blog","state":"InSync"}"#).unwrap(), param);
+    }
+
+    #[test]
+    fn there_are_twelve_aliases_in_alphabetical_order() {
+        assert_eq!(Alias::ALL.len(), 12);
+        assert!(Alias::ALL.is_sorted());
+        assert!(Alias::ALL.is_sorted_by_key(|alias| alias.as_str()));
+        for alias in Alias::ALL {
+            assert_eq!(alias.as_str().parse(), Ok(*alias));
+            assert_eq!(serde_json::to_value(alias).unwrap(), alias.as_str());
+        }
+        assert!("scope".parse::<Alias>().unwrap_err().to_string().ends_with("response_type, ui_locales"));
     }
 }

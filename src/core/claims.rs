@@ -150,13 +150,14 @@ mod tests {
         let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: vec!["a".into()], applied: None };
         let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
-        let records = BTreeMap::from([("blog".to_owned(), vec!["a".to_owned(), "b".to_owned()]), ("alpha".to_owned(), vec!["c".to_owned()])]);
+        let records =
+            BTreeMap::from([("blog".to_owned(), vec!["a".to_owned(), "b".to_owned()]), ("alpha".to_owned(), vec!["c".to_owned()])]);
         let new = claimed(&old, &connection, &records);
         let params = &new.connections[0].params;
-        assert_eq!(params.iter().map(|param| (param.name.as_str(), param.state)).collect::<Vec<_>>(), [
-            ("alpha", ParamState::Pending),
-            ("blog", ParamState::InSync)
-        ]);
+        assert_eq!(
+            params.iter().map(|param| (param.name.as_str(), param.state)).collect::<Vec<_>>(),
+            [("alpha", ParamState::Pending), ("blog", ParamState::InSync)]
+        );
         assert_eq!(params[1].owned, ["a", "b"]);
     }
 }

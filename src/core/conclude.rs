@@ -213,9 +213,34 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 /// Whether the object was accepted on this connection, for this generation: then it may leave another.
 pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted).is_some_and(|accepted| {
-        accepted.observed_generation == Some(object.generation) && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
+        accepted.observed_generation == Some(object.generation)
+            && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
     });
     accepted && object.status.connections.iter().any(|entry| entry.id == connection)
+}
+
+/// The status to store before a write: the old one with the records of this connection, and nothing else changed. An
+/// object that has no conditions yet gets them, all unknown.
+pub fn claimed(
+    object: &Declared,
+    connection: &ConnectionStatus,
+    records: &BTreeMap<String, Vec<String>>,
+    now: jiff::Timestamp,
+) -> UpstreamParamsStatus {
+    let mut status = claims::claimed(&object.status, connection, records);
+    if status.conditions.is_empty() {
+        let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
+        let pending = |kind: ConditionType| Condition {
+            type_: kind.as_str().to_owned(),
+            status: UNKNOWN.to_owned(),
+            reason: Reason::Pending.as_str().to_owned(),
+            message: "the parameters are being written".to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(now),
+        };
+        status.conditions = kinds.map(pending).to_vec();
+    }
+    status
 }
 
 /// Concludes a pass for one object.
@@ -383,9 +408,12 @@ fn accepted(object: &Declared, outcome: &Outcome) -> Finding {
         Outcome::Refused { reason, message } => Finding::new(FALSE, *reason, message),
         Outcome::NotPermitted(message) => Finding::new(FALSE, Reason::NotPermitted, message),
         Outcome::Planned(planned) => accepted_plan(object, planned),
-        Outcome::TenantNotFound | Outcome::TenantNotReady(_) | Outcome::ConnectionNotFound { .. } | Outcome::Unread(_) | Outcome::Released(_) | Outcome::StillRejected => {
-            carried(object, ConditionType::Accepted, "the connection has not been looked at yet")
-        }
+        Outcome::TenantNotFound
+        | Outcome::TenantNotReady(_)
+        | Outcome::ConnectionNotFound { .. }
+        | Outcome::Unread(_)
+        | Outcome::Released(_)
+        | Outcome::StillRejected => carried(object, ConditionType::Accepted, "the connection has not been looked at yet"),
     }
 }
 
@@ -432,12 +460,19 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
                 Ok(Target::Id(id)) => format!("no connection with the id {id}"),
                 Err(_) => "no such connection".to_owned(),
             };
-            Finding::new(FALSE, Reason::ConnectionNotFound, format!("the tenant {tenant} has {what}; create it, or correct spec.connection"))
+            Finding::new(
+                FALSE,
+                Reason::ConnectionNotFound,
+                format!("the tenant {tenant} has {what}; create it, or correct spec.connection"),
+            )
         }
         Outcome::Planned(_) | Outcome::Refused { .. } => Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist"),
-        Outcome::Invalid(_) | Outcome::TenantNotReady(_) | Outcome::NotPermitted(_) | Outcome::Unread(_) | Outcome::Released(_) | Outcome::StillRejected => {
-            carried(object, ConditionType::ResolvedRefs, "the connection has not been looked at yet")
-        }
+        Outcome::Invalid(_)
+        | Outcome::TenantNotReady(_)
+        | Outcome::NotPermitted(_)
+        | Outcome::Unread(_)
+        | Outcome::Released(_)
+        | Outcome::StillRejected => carried(object, ConditionType::ResolvedRefs, "the connection has not been looked at yet"),
     }
 }
 
@@ -483,8 +518,16 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
     let would = [ParamState::WouldAdd, ParamState::WouldChange, ParamState::WouldRemove];
     for (states, reason, remedy) in [
         (&would[..], Reason::DriftDetected, "differ from what is declared; Enforce would change them"),
-        (&[ParamState::ExistingValue], Reason::ExistingValue, "have another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite"),
-        (&[ParamState::Contended], Reason::Contended, "were changed back again and again and are left alone for a while; find the other tool in the tenant's log"),
+        (
+            &[ParamState::ExistingValue],
+            Reason::ExistingValue,
+            "have another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite",
+        ),
+        (
+            &[ParamState::Contended],
+            Reason::Contended,
+            "were changed back again and again and are left alone for a while; find the other tool in the tenant's log",
+        ),
     ] {
         let names = named(states);
         if !names.is_empty() {
@@ -499,7 +542,11 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
         return Finding::pending(format!("parameters remain to be removed from the connection {}", old.name.as_deref().unwrap_or(&old.id)));
     }
     if here.iter().any(|param| param.state == ParamState::Applied) {
-        return Finding::new(TRUE, Reason::Applied, format!("wrote {} to the connection {}", named(&[ParamState::Applied]), label(planned)));
+        return Finding::new(
+            TRUE,
+            Reason::Applied,
+            format!("wrote {} to the connection {}", named(&[ParamState::Applied]), label(planned)),
+        );
     }
     if wrote(&Outcome::Planned(planned.clone())) {
         return Finding::new(TRUE, Reason::Applied, format!("removed what is no longer declared from the connection {}", label(planned)));
@@ -621,11 +668,31 @@ fn plan_notices(planned: &Planned) -> Vec<Notice> {
     let done = |name: &str| written && planned.touched.contains(name);
     let connection = label(planned);
     [
-        (false, Reason::Applied.as_str(), "wrote", names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: false, .. }))),
-        (true, EventReason::DriftCorrected.as_str(), "set back", names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. }))),
+        (
+            false,
+            Reason::Applied.as_str(),
+            "wrote",
+            names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
+        ),
+        (
+            true,
+            EventReason::DriftCorrected.as_str(),
+            "set back",
+            names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. })),
+        ),
         (false, EventReason::ParametersRemoved.as_str(), "removed", names(&|name, param| done(name) && param.verdict == Verdict::Remove)),
-        (false, EventReason::Adopted.as_str(), "took over, as they were equal,", names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty())),
-        (true, EventReason::ParametersLeft.as_str(), "left, as somebody else changed them,", names(&|_, param| param.verdict == Verdict::Left)),
+        (
+            false,
+            EventReason::Adopted.as_str(),
+            "took over, as they were equal,",
+            names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty()),
+        ),
+        (
+            true,
+            EventReason::ParametersLeft.as_str(),
+            "left, as somebody else changed them,",
+            names(&|_, param| param.verdict == Verdict::Left),
+        ),
     ]
     .into_iter()
     .filter(|(_, _, _, names)| !names.is_empty())

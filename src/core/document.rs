@@ -153,7 +153,8 @@ impl Document {
     /// Reads one connection.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         let members: Members = serde_json::from_str(text).map_err(|_| DocumentError::NotAConnection("not a JSON object"))?;
-        let required = |name: &str, or: &'static str| members.text(name).filter(|text| !text.is_empty()).ok_or(DocumentError::NotAConnection(or));
+        let required =
+            |name: &str, or: &'static str| members.text(name).filter(|text| !text.is_empty()).ok_or(DocumentError::NotAConnection(or));
         Ok(Self {
             id: required("id", "its id is missing")?,
             name: required("name", "its name is missing")?,

@@ -238,7 +238,8 @@ fn restored(object: &Declared, place: Place<'_>) -> BTreeMap<String, Claim> {
 fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
     let mut sides: Vec<Side<'_>> = participants.iter().map(|part| Side::new(*part, site.place)).collect();
     sides.sort_by_key(|side| side.part.object.rank());
-    let declared = |side: &Side<'_>| side.part.object.spec.as_ref().map(|spec| spec.params.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let declared =
+        |side: &Side<'_>| side.part.object.spec.as_ref().map(|spec| spec.params.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let names: BTreeSet<String> = sides.iter().flat_map(|side| side.claims.keys().cloned().chain(declared(side))).collect();
     let mut plan = Plan::default();
     for side in &sides {
@@ -261,7 +262,8 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
     let held = sides.iter().find(|side| side.part.role == Role::Holder && side.holds(name));
     let winner = kept.or_else(|| if held.is_some() { None } else { sides.iter().find(wanting) });
     let master = winner.or(held);
-    let releasing: Vec<&Side<'_>> = sides.iter().filter(|side| side.part.role != Role::Holder && side.holds(name) && !wanting(side)).collect();
+    let releasing: Vec<&Side<'_>> =
+        sides.iter().filter(|side| side.part.role != Role::Holder && side.holds(name) && !wanting(side)).collect();
     if let Some(winner) = winner {
         award(site, winner, &releasing, name, plan);
     }
@@ -311,7 +313,8 @@ fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     }
     let claim = winner.claim(name);
     let absent = live.is_none();
-    let ours = site.place.owns(&claim.owned, name, live) || releasing.iter().any(|side| site.place.owns(&side.claim(name).owned, name, live));
+    let ours =
+        site.place.owns(&claim.owned, name, live) || releasing.iter().any(|side| site.place.owns(&side.claim(name).owned, name, live));
     if ours {
         return Verdict::Write { drift: false, absent };
     }

@@ -124,7 +124,9 @@ fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
     match (member("name"), member("id")) {
         (Some(name), None) => {
             let valid = name.as_str().filter(|name| is_connection_name(name));
-            valid.map(|name| Target::Name(name.to_owned())).ok_or_else(|| Refusal::new("spec.connection.name", rules::CONNECTION_NAME_PATTERN))
+            valid
+                .map(|name| Target::Name(name.to_owned()))
+                .ok_or_else(|| Refusal::new("spec.connection.name", rules::CONNECTION_NAME_PATTERN))
         }
         (None, Some(id)) => {
             let valid = id.as_str().filter(|id| is_connection_id(id));
@@ -143,7 +145,9 @@ fn is_connection_name(text: &str) -> bool {
 
 /// Whether the text is an id as Auth0 makes them, and so safe as a part of a URL.
 pub fn is_connection_id(text: &str) -> bool {
-    text.strip_prefix("con_").is_some_and(|rest| !rest.is_empty() && text.len() <= rules::MAX_CONNECTION_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    text.strip_prefix("con_").is_some_and(|rest| {
+        !rest.is_empty() && text.len() <= rules::MAX_CONNECTION_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn params(spec: &Map<String, Value>) -> Result<BTreeMap<String, Entry>, Refusal> {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::validate::{Policies, Refusal, Spec};
+use super::claims;
+use super::validate::{Policies, Refusal, Spec, Target};
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
 
@@ -50,6 +51,8 @@ pub struct Declared {
     pub deleting: bool,
     /// Whether our finalizer is on it.
     pub finalizer: bool,
+    /// The finalizers of others, which a write of ours must leave.
+    pub other_finalizers: Vec<String>,
     /// What is readable even when the spec is invalid.
     pub policies: Policies,
     /// The spec, or why it can't be carried out.
@@ -125,9 +128,18 @@ impl PartialEq for Credentials {
 pub enum Wake {
     /// An object. It belongs to the tenant it names, and belonged to another if it was recreated.
     Object(ObjectKey),
-    /// A tenant: its spec, its credentials, its place among others of the same identity.
+    /// An object that is gone: whoever waited for its parameters may have them now.
+    Gone {
+        /// The tenant it belonged to.
+        tenant: String,
+        /// The connection it named.
+        target: Option<Target>,
+        /// The connections it held a record on.
+        connections: Vec<String>,
+    },
+    /// A tenant's credentials.
     Tenant(String),
-    /// Every tenant, because a namespace's labels decide about access.
+    /// The tenants: which of them serves depends on all of them.
     Tenants,
 }
 
@@ -204,8 +216,12 @@ impl World {
         }
         self.expected.remove(uid);
         let gone = self.objects.remove(key);
-        // Whoever waited for its claims may have them now.
-        gone.map(|gone| vec![Wake::Tenant(gone.policies.tenant.clone())]).unwrap_or_default()
+        let wake = gone.map(|gone| Wake::Gone {
+            tenant: gone.policies.tenant.clone(),
+            target: gone.spec.as_ref().ok().map(|spec| spec.target.clone()),
+            connections: claims::connections(&gone.status).map(str::to_owned).collect(),
+        });
+        wake.into_iter().collect()
     }
 
     /// Forgets the objects that a complete list does not hold.
@@ -237,10 +253,16 @@ impl World {
         if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
             return Vec::new();
         }
-        let unchanged = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.status == new.status);
-        self.tenants.insert(new.name.clone(), Arc::new(new));
-        // Its place among others of the same identity may have changed with it.
-        if unchanged { Vec::new() } else { vec![Wake::Tenants] }
+        let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
+        let same_status = old.is_some_and(|old| old.status == new.status);
+        let name = new.name.clone();
+        self.tenants.insert(name.clone(), Arc::new(new));
+        match (same_spec, same_status) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![Wake::Tenant(name)],
+            // Its place among others of the same identity may have changed with it.
+            (false, _) => vec![Wake::Tenants],
+        }
     }
 
     /// Folds a tenant that is gone.
@@ -265,8 +287,9 @@ impl World {
 
     /// Folds the labels of a namespace.
     pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
+        let inside: Vec<Wake> = self.objects.keys().filter(|key| key.namespace == name).cloned().map(Wake::Object).collect();
         let old = self.namespaces.insert(name, labels.clone());
-        if old.as_ref() == Some(&labels) { Vec::new() } else { vec![Wake::Tenants] }
+        if old.as_ref() == Some(&labels) { Vec::new() } else { inside }
     }
 
     /// Folds a namespace that is gone.

@@ -1,1 +1,9 @@
-//! Integration tests.
+//! Integration tests: a real kube-apiserver with etcd and kube-controller-manager, an emulated tenant, the operator's
+//! own binary.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(missing_docs, reason = "a test binary has no interface")]
+
+mod admission;
+mod lifecycle;
+mod support;

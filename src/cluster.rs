@@ -1,0 +1,4 @@
+//! The Kubernetes edge: what is watched, and what is written.
+
+pub mod report;
+pub mod watch;

@@ -1,0 +1,160 @@
+//! What is written to Kubernetes: statuses, the finalizer, events. Nothing else, ever.
+//!
+//! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
+//! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing;
+//! what was written is folded into the world at once. A write ends within [`TIMEOUT`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::api::FINALIZER;
+use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
+use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
+use crate::core::conclude::Notice;
+use crate::core::world::{Declared, DeclaredTenant};
+use crate::hub::Hub;
+
+/// How long one write to the API server may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a write did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The object changed, or is another one of the same name: plan again from the newer version.
+    #[error("the object changed since it was read")]
+    Conflict,
+    /// The object is gone.
+    #[error("the object is gone")]
+    Gone,
+    /// The API server refused or did not answer. Names the status at most.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Writes to Kubernetes.
+#[derive(Clone)]
+pub struct Report {
+    client: Client,
+    recorder: Recorder,
+    hub: Arc<Hub>,
+}
+
+impl Report {
+    /// Writes through this client, and folds what it wrote into the hub's world.
+    pub fn new(client: Client, hub: Arc<Hub>) -> Self {
+        let reporter = Reporter { controller: "upstream-params-operator".into(), instance: std::env::var("HOSTNAME").ok() };
+        Self { recorder: Recorder::new(client.clone(), reporter), client, hub }
+    }
+
+    fn api(&self, object: &Declared) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &object.key.namespace, &ApiResource::erase::<UpstreamParams>(&()))
+    }
+
+    /// Replaces the whole status. Yields the object as it is then.
+    pub async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
+        let body =
+            status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
+        self.hub.fold(|world| {
+            world.expect(&object.uid, status);
+            Vec::new()
+        });
+        let api = self.api(object);
+        let written = bounded(api.replace_status(&object.key.name, &PostParams::default(), &body)).await?;
+        let new = Declared { resource_version: written.resource_version().unwrap_or_default(), status: status.clone(), ..object.clone() };
+        self.fold_own(object, &new);
+        Ok(new)
+    }
+
+    /// Adds or removes our finalizer. Yields the object as it is then.
+    pub async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+        let ours = present.then(|| FINALIZER.to_owned());
+        let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
+        // A merge patch that names the version is refused when the object has moved on, as an update would be.
+        let patch = json!({"metadata": {"uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers}});
+        let written = bounded(self.api(object).patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Merge(patch))).await?;
+        let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
+        self.fold_own(object, &new);
+        Ok(new)
+    }
+
+    fn fold_own(&self, object: &Declared, new: &Declared) {
+        self.hub.fold(|world| {
+            world.wrote(&object.key, &object.uid, &new.resource_version, |known| {
+                known.status = new.status.clone();
+                known.finalizer = new.finalizer;
+            });
+            Vec::new()
+        });
+    }
+
+    /// Emits an event about an object. An event that can't be stored is logged: nothing depends on events.
+    pub async fn notice(&self, object: &Declared, notice: &Notice) {
+        let regarding = ObjectReference {
+            api_version: Some(UpstreamParams::api_version(&()).into_owned()),
+            kind: Some(UpstreamParams::kind(&()).into_owned()),
+            namespace: Some(object.key.namespace.clone()),
+            name: Some(object.key.name.clone()),
+            uid: Some(object.uid.clone()),
+            ..ObjectReference::default()
+        };
+        let event = Event {
+            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+            reason: notice.reason.to_owned(),
+            note: Some(notice.note.clone()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if bounded(self.recorder.publish(&event, &regarding)).await.is_err() {
+            tracing::debug!(object = %object.key, reason = notice.reason, "an event could not be stored");
+        }
+    }
+
+    /// Replaces the whole status of a tenant.
+    pub async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
+        let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
+        let written = bounded(api.replace_status(&tenant.name, &PostParams::default(), &body)).await?;
+        self.hub.fold(|world| {
+            world.wrote_tenant(&tenant.name, &tenant.uid, &written.resource_version().unwrap_or_default(), status);
+            Vec::new()
+        });
+        Ok(())
+    }
+}
+
+/// A body of metadata and status: what the `/status` subresource reads.
+fn status_body<K: Resource<DynamicType = ()>>(
+    name: &str,
+    namespace: Option<&str>,
+    uid: &str,
+    resource_version: &str,
+    status: &impl Serialize,
+) -> Result<DynamicObject, WriteError> {
+    let mut body = DynamicObject::new(name, &ApiResource::erase::<K>(&()));
+    body.metadata.namespace = namespace.map(str::to_owned);
+    body.metadata.uid = Some(uid.to_owned());
+    body.metadata.resource_version = Some(resource_version.to_owned());
+    let status = serde_json::to_value(status).map_err(|_| WriteError::Failed("the status can't be written as JSON".to_owned()))?;
+    body.data = json!({ "status": status });
+    Ok(body)
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+    match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),
+        Ok(Err(kube::Error::Api(status))) => {
+            Err(WriteError::Failed(format!("the API server answered {} ({})", status.code, status.reason)))
+        }
+        Ok(Err(_)) => Err(WriteError::Failed("the API server can't be reached".to_owned())),
+        Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
+    }
+}

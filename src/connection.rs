@@ -1,0 +1,560 @@
+//! One pass over one connection: read, plan, claim, write, conclude.
+//!
+//! Guarantees: the document that a PATCH is built from was read for it, at most [`FRESH`] before the PATCH starts;
+//! every object that is acted for stored its claim in between, with the version the plan was made from; whatever
+//! happens, every object of the connection is told, or the connection is looked at again soon.
+//!
+//! Assumes: no other pass of this tenant runs at the same time ([`crate::tenant`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::reason::Reason;
+use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
+use crate::auth0::{Client, Failure, Retry, Route};
+use crate::cluster::report::WriteError;
+use crate::core::claims::{self, Place};
+use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
+use crate::core::document::{Document, DocumentError, Live};
+use crate::core::plan::{self, ParamPlan, Participant, Plan, Role, Site, Verdict};
+use crate::core::schedule::{Subject, jittered};
+use crate::core::tenancy::Settings;
+use crate::core::validate::{self, Target};
+use crate::core::world::{Declared, Uid};
+use crate::tenant::{Driver, not_permitted, now_in_seconds, trouble};
+
+/// How old a document may be when a PATCH built from it starts.
+pub const FRESH: Duration = Duration::from_secs(2);
+
+/// A connection that was read, and when.
+struct Reading {
+    document: Document,
+    at: Instant,
+    /// The id under which the connection was known before, when that one is gone.
+    gone: Option<String>,
+}
+
+/// An object's part in the pass.
+struct Part {
+    object: Arc<Declared>,
+    /// The object as it is stored now: claims move its version on.
+    stored: Declared,
+    /// Whether the spec names this connection.
+    placed: bool,
+    /// Its role in the plan; none when it takes no part.
+    role: Option<Role>,
+    warnings: Vec<String>,
+    /// How it ends, where that is settled before the plan.
+    settled: Option<Outcome>,
+}
+
+/// Runs one pass.
+pub async fn pass(driver: &mut Driver, client: &Client, settings: &Settings, subject: Subject) {
+    let involved = involved(driver, &subject);
+    if involved.is_empty() {
+        driver.agenda.forget(&subject);
+        return;
+    }
+    match read(driver, client, &subject, &involved).await {
+        Err(failure) => unread(driver, &subject, &involved, &failure).await,
+        Ok(None) => not_found(driver, settings, &subject, &involved).await,
+        Ok(Some(reading)) => with_reading(driver, client, settings, subject, reading).await,
+    }
+}
+
+/// The objects that name the connection or hold a record on it.
+fn involved(driver: &Driver, subject: &Subject) -> Vec<Arc<Declared>> {
+    let objects = driver.shared.hub.look(|world| world.objects_of(&driver.name));
+    objects.into_iter().filter(|object| names(driver, object, subject) || records(object, subject)).collect()
+}
+
+fn names(driver: &Driver, object: &Declared, subject: &Subject) -> bool {
+    object.spec.as_ref().is_ok_and(|spec| driver.subject_of(&spec.target) == *subject)
+}
+
+fn records(object: &Declared, subject: &Subject) -> bool {
+    claims::connections(&object.status).any(|id| matches!(subject, Subject::Id(known) if known == id))
+}
+
+// ---- read ----
+
+/// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew.
+async fn read(driver: &Driver, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
+    let fresh = |document: Option<Document>, gone: Option<String>| document.map(|document| Reading { document, at: Instant::now(), gone });
+    match subject {
+        Subject::Access => Ok(None),
+        Subject::Name(name) => Ok(fresh(client.find(name).await?, None)),
+        Subject::Id(id) => {
+            if let Some(document) = client.read(id).await? {
+                return Ok(fresh(Some(document), None));
+            }
+            let by_name = involved.iter().find_map(|object| match object.spec.as_ref().map(|spec| &spec.target) {
+                Ok(Target::Name(name)) if driver.directory.name_of(id) == Some(name) => Some(name),
+                _ => None,
+            });
+            match by_name {
+                Some(name) => Ok(fresh(client.find(name).await?, Some(id.clone()))),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+async fn unread(driver: &mut Driver, subject: &Subject, involved: &[Arc<Declared>], failure: &Failure) {
+    tracing::warn!(tenant = %driver.name, connection = ?subject, error = %failure, "the connection could not be read");
+    driver.learn(failure).await;
+    let outcome = Outcome::Unread(trouble(failure));
+    for object in involved {
+        let placed = names(driver, object, subject);
+        if placed || object.deleting {
+            say_or_retry(driver, object, object, &outcome, placed, subject).await;
+        }
+    }
+    try_again(driver, subject, failure);
+}
+
+/// When to look again after a failed call.
+fn try_again(driver: &mut Driver, subject: &Subject, failure: &Failure) {
+    let now = Instant::now();
+    let at = match failure.retry() {
+        // The budget knows how long; this only puts the connection back on the agenda.
+        Retry::After(_) => now,
+        Retry::Backoff => now + driver.pause(subject),
+        Retry::ResyncPace | Retry::Never => next_look(driver, now),
+    };
+    driver.agenda.again(subject.clone(), at);
+}
+
+fn next_look(driver: &Driver, now: Instant) -> Instant {
+    let resync = driver.settings().map_or(Duration::from_secs(600), |settings| settings.resync);
+    now + jittered(resync, fastrand::f64())
+}
+
+/// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
+async fn not_found(driver: &mut Driver, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
+    let id = match subject {
+        Subject::Id(id) => Some(id.clone()),
+        Subject::Name(_) | Subject::Access => None,
+    };
+    if let Some(id) = &id {
+        driver.directory.forget(id);
+    }
+    for object in involved {
+        let placed = object.spec.as_ref().is_ok_and(|spec| matches_target(&spec.target, subject)) || names(driver, object, subject);
+        let outcome = Outcome::ConnectionNotFound { id: id.clone() };
+        say_or_retry(driver, object, object, &outcome, placed, subject).await;
+        if let (false, Ok(spec)) = (placed, &object.spec) {
+            let there = driver.subject_of(&spec.target);
+            driver.agenda.edit(there, Instant::now());
+        }
+    }
+    driver.memory.succeeded(subject);
+    let wanted = involved.iter().any(|object| !object.deleting && names(driver, object, subject));
+    if wanted {
+        let at = Instant::now() + jittered(settings.resync, fastrand::f64());
+        driver.agenda.again(subject.clone(), at);
+    }
+}
+
+fn matches_target(target: &Target, subject: &Subject) -> bool {
+    match (target, subject) {
+        (Target::Name(name), Subject::Name(known)) => name == known,
+        (Target::Id(id), Subject::Id(known)) => id == known,
+        _ => false,
+    }
+}
+
+// ---- plan ----
+
+async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
+    let now = Instant::now();
+    let document = &reading.document;
+    if driver.directory.saw(document) {
+        driver.shared.metrics.foreign_difference(&driver.name);
+        tracing::warn!(tenant = %driver.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
+    }
+    if let Some(gone) = &reading.gone {
+        driver.directory.forget(gone);
+    }
+    driver.memory.succeeded(&asked);
+    let subject = Subject::Id(document.id.clone());
+    if asked != subject {
+        driver.agenda.forget(&subject);
+        driver.agenda.forget(&asked);
+    }
+    // The latest objects, not those from before the read.
+    let mut parts = parts(driver, settings, &reading);
+    let live = match document.live() {
+        Ok(live) => live,
+        Err(error) => return unusable(driver, &subject, parts, error).await,
+    };
+    driver.shared.metrics.good_look(&driver.name);
+    for part in &parts {
+        driver.memory.saw(&part.object.uid, part.object.generation, now);
+    }
+    let contended = driver.memory.contended(&document.id, now);
+    let place = Place { tenant: settings.audience.identity(), connection: &document.id };
+    let participants: Vec<Participant<'_>> =
+        parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.stored, role })).collect();
+    let mut plan = plan::plan(Site { place, live: &live, contended: &contended }, &participants, settings.observes);
+    notice_drift(driver, &plan);
+    if plan.changes.is_empty() {
+        driver.memory.is_settled(&document.id);
+    } else if driver.memory.goes_singly(&document.id) {
+        if let Some(actor) = plan.actors().first() {
+            plan.retain_actor(actor);
+        }
+    }
+    let done = carry_out(driver, client, settings, &reading, &plan, &mut parts).await;
+    finish(driver, &subject, &reading, plan, parts, done).await;
+}
+
+fn notice_drift(driver: &Driver, plan: &Plan) {
+    let drifted = |param: &&ParamPlan| matches!(param.verdict, Verdict::Write { drift: true, .. } | Verdict::Contended);
+    let count = plan.objects.values().flat_map(BTreeMap::values).filter(drifted).count();
+    driver.shared.metrics.drift_seen(&driver.name, u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// The connection was read, but its options can't be used.
+async fn unusable(driver: &mut Driver, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
+    let failure = Failure::BadDocument { route: Route::ReadConnection, error };
+    tracing::warn!(tenant = %driver.name, connection = ?subject, error = %failure, "the connection can't be managed");
+    driver.learn(&failure).await;
+    let outcome = Outcome::Unread(trouble(&failure));
+    for part in parts {
+        let own = part.settled.filter(|_| part.placed);
+        if part.placed || part.object.deleting {
+            say_or_retry(driver, &part.object, &part.stored, own.as_ref().unwrap_or(&outcome), part.placed, subject).await;
+        }
+    }
+    let at = match error {
+        // A scope that is granted meanwhile is found out about by the look at the tenant's access.
+        DocumentError::OptionsHidden => Instant::now() + driver.pause(subject),
+        DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(driver, Instant::now()),
+    };
+    driver.agenda.again(subject.clone(), at);
+}
+
+/// Who takes part, and how.
+fn parts(driver: &Driver, settings: &Settings, reading: &Reading) -> Vec<Part> {
+    let document = &reading.document;
+    let objects = driver.shared.hub.look(|world| world.objects_of(&driver.name));
+    let concerned = objects.into_iter().filter_map(|object| {
+        let placed = object.spec.as_ref().is_ok_and(|spec| match &spec.target {
+            Target::Name(name) => *name == document.name,
+            Target::Id(id) => *id == document.id,
+        });
+        let recorded = claims::connections(&object.status).any(|id| id == document.id);
+        (placed || recorded).then_some((object, placed, recorded))
+    });
+    concerned.map(|(object, placed, recorded)| part(driver, settings, reading, object, placed, recorded)).collect()
+}
+
+fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Declared>, placed: bool, recorded: bool) -> Part {
+    let document = &reading.document;
+    let labels = driver.shared.hub.look(|world| world.labels(&object.key.namespace));
+    let admission = settings.admission(&labels, &document.name);
+    let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
+    let mut stored = Declared::clone(&object);
+    if let Some(gone) = &reading.gone {
+        stored.status.connections.retain(|entry| &entry.id != gone);
+    }
+    let none = Part { stored, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
+    let role = |role: Role| Part { role: Some(role), ..none_like(&none) };
+    let settled = |outcome: Outcome| Part { settled: Some(outcome), ..none_like(&none) };
+    let holding = |outcome: Outcome| Part { role: recorded.then_some(Role::Holder), settled: Some(outcome), ..none_like(&none) };
+    let Some(reserved) = admission else {
+        return match (object.deleting, placed) {
+            (true, _) if object.finalizer => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
+            (true, _) => none,
+            (false, true) => settled(not_permitted(&driver.name, &object, Some(&document.name))),
+            (false, false) => settled(let_go(&object, document)),
+        };
+    };
+    if object.deleting {
+        return match (object.finalizer, object.cleans_up() && !settings.observes) {
+            (false, _) => none,
+            (true, false) => settled(Outcome::Released("it only observes, or its deletionPolicy is Retain".to_owned())),
+            (true, true) => role(Role::Leaver),
+        };
+    }
+    let Ok(spec) = &object.spec else { return role(Role::Holder) };
+    if !placed {
+        return match (observes, accepted_elsewhere(driver, &object, &spec.target)) {
+            (true, _) => none,
+            (false, true) => role(Role::Leaver),
+            (false, false) => role(Role::Holder),
+        };
+    }
+    match validate::against_connection(spec, document, &reserved) {
+        Err((reason, message)) => holding(Outcome::Refused { reason, message }),
+        Ok(warnings) if observes => Part { warnings, ..role(Role::Observer) },
+        Ok(_) if driver.memory.is_rejected(&object.uid, object.generation, &document.id, document.options_hash()) => {
+            holding(Outcome::StillRejected)
+        }
+        Ok(warnings) => Part { warnings, ..role(Role::Owner) },
+    }
+}
+
+fn none_like(part: &Part) -> Part {
+    Part { object: part.object.clone(), stored: part.stored.clone(), placed: part.placed, role: None, warnings: Vec::new(), settled: None }
+}
+
+/// Whether the object was accepted where it is now: only then it leaves where it was.
+fn accepted_elsewhere(driver: &Driver, object: &Declared, target: &Target) -> bool {
+    driver.directory.id_of(target).is_some_and(|id| conclude::is_accepted_on(object, id))
+}
+
+/// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
+fn let_go(object: &Declared, document: &Document) -> Outcome {
+    let left = |claim: claims::Claim| ParamPlan {
+        verdict: Verdict::Left,
+        claim: Vec::new(),
+        after: Vec::new(),
+        before: claim.owned,
+        applied: false,
+    };
+    Outcome::Planned(Planned {
+        connection: described(document),
+        params: claims::on(&object.status, &document.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
+        touched: BTreeSet::new(),
+        deferred: BTreeSet::new(),
+        warnings: Vec::new(),
+        ending: Ending::Nothing,
+    })
+}
+
+fn described(document: &Document) -> ConnectionStatus {
+    ConnectionStatus {
+        id: document.id.clone(),
+        name: Some(document.name.clone()),
+        strategy: Some(document.strategy.clone()),
+        params: Vec::new(),
+    }
+}
+
+// ---- claim and write ----
+
+/// What became of a plan.
+enum Done {
+    /// There was nothing to write.
+    Nothing,
+    /// Written; the answer shows it.
+    Written,
+    /// Claimed, and the write failed.
+    Failed(Failure),
+    /// Claimed, and refused.
+    Rejected(String),
+    /// Several objects' changes were refused together: they go one by one.
+    Split,
+    /// Nothing was claimed.
+    Postponed(Trouble),
+    /// The claims could not all be stored, or took too long: read and plan again.
+    Superseded,
+}
+
+async fn carry_out(driver: &mut Driver, client: &Client, settings: &Settings, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Done {
+    if plan.changes.is_empty() {
+        return Done::Nothing;
+    }
+    if settings.observes {
+        return Done::Nothing;
+    }
+    if let Some(lacking) = &driver.lacking {
+        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.clone(), tenant: true });
+    }
+    let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
+    if let Err(error) = claim(driver, reading, plan, parts).await {
+        tracing::info!(tenant = %driver.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
+        return Done::Superseded;
+    }
+    let age = reading.at.elapsed();
+    if age > FRESH {
+        return Done::Superseded;
+    }
+    driver.shared.metrics.read_to_write(&driver.name, age.as_secs_f64());
+    match client.write(&reading.document.id, &body, &correlation(plan, parts), None).await {
+        Ok(answer) => written(driver, plan, &answer),
+        Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
+        Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
+        Err(failure) => Done::Failed(failure),
+    }
+}
+
+/// Names the first object acted for in the tenant's log.
+fn correlation(plan: &Plan, parts: &[Part]) -> String {
+    let actors = plan.actors();
+    let first = parts.iter().find(|part| actors.first() == Some(&part.object.uid));
+    first.map_or_else(String::new, |part| format!("uparams-{}-{}", part.object.key.namespace, part.object.key.name))
+}
+
+/// Stores the claim of every object that is acted for, also where it does not change: the write is the fence.
+async fn claim(driver: &Driver, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Result<(), WriteError> {
+    let acted_for = plan.acted_for();
+    let connection = described(&reading.document);
+    for part in parts.iter_mut().filter(|part| acted_for.contains(&part.object.uid)) {
+        if !part.stored.finalizer && part.stored.cleans_up() && !part.stored.deleting {
+            part.stored = keeping_status(driver.shared.report.finalizer(&part.stored, true).await?, &part.stored);
+        }
+        let records = plan.claims_of(&part.object.uid);
+        let status = conclude::claimed(&part.stored, &connection, &records, now_in_seconds());
+        part.stored = driver.shared.report.status(&part.stored, &status).await?;
+    }
+    Ok(())
+}
+
+fn keeping_status(new: Declared, old: &Declared) -> Declared {
+    Declared { status: old.status.clone(), ..new }
+}
+
+/// Checks that the answer shows what was sent.
+fn written(driver: &mut Driver, plan: &Plan, answer: &Document) -> Done {
+    let Ok(live) = answer.live() else {
+        return Done::Failed(Failure::BadDocument { route: Route::WriteConnection, error: DocumentError::OptionsHidden });
+    };
+    let shown = plan.changes.iter().all(|(name, change)| live.get(name) == change.entry.clone().map(Live::Entry).as_ref());
+    if !shown {
+        return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without what was written" });
+    }
+    driver.directory.wrote(answer);
+    let now = Instant::now();
+    let corrected: Vec<&String> = plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, _)| name).collect();
+    for name in &corrected {
+        driver.memory.corrected(&answer.id, name, now);
+    }
+    driver.shared.metrics.drift_corrected(&driver.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
+    Done::Written
+}
+
+// ---- conclude ----
+
+async fn finish(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>, done: Done) {
+    match &done {
+        Done::Superseded | Done::Split => {
+            if matches!(done, Done::Split) {
+                driver.memory.go_singly(&reading.document.id);
+                driver.agenda.edit(subject.clone(), Instant::now());
+            } else {
+                let pause = driver.pause(subject);
+                driver.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
+            }
+            return;
+        }
+        Done::Failed(failure) => driver.learn(failure).await,
+        Done::Rejected(_) => reject(driver, reading, &plan, &parts),
+        Done::Nothing | Done::Written | Done::Postponed(_) => {}
+    }
+    let at = next_date(driver, subject, reading, &plan, &done);
+    driver.agenda.again(subject.clone(), at);
+    for part in parts {
+        let outcome = match &part.settled {
+            Some(outcome) => outcome.clone(),
+            None if matches!(part.role, None | Some(Role::Holder)) => continue,
+            None => Outcome::Planned(Planned::part(
+                &plan,
+                &part.object,
+                described(&reading.document),
+                part.warnings.clone(),
+                ending(&plan, &part.object.uid, &done),
+            )),
+        };
+        if !say_or_retry(driver, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
+            continue;
+        }
+        follow_up(driver, subject, &part);
+    }
+}
+
+/// The object to compare the new status with: as it is stored, old entries of a connection that is gone included.
+fn stored_version(part: &Part) -> Declared {
+    if part.stored.resource_version == part.object.resource_version {
+        Declared { status: part.object.status.clone(), ..part.stored.clone() }
+    } else {
+        part.stored.clone()
+    }
+}
+
+/// After an object was concluded here, the other connections it belongs to are due.
+fn follow_up(driver: &mut Driver, subject: &Subject, part: &Part) {
+    let now = Instant::now();
+    let others: Vec<Subject> = match (&part.object.spec, part.placed) {
+        // Accepted here, so it may leave where it was.
+        (Ok(_), true) => {
+            claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned())).filter(|other| other != subject).collect()
+        }
+        // It has left here, so what it names can be concluded.
+        (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) => vec![driver.subject_of(&spec.target)],
+        _ => Vec::new(),
+    };
+    for other in others {
+        driver.agenda.edit(other, now);
+    }
+}
+
+fn reject(driver: &mut Driver, reading: &Reading, plan: &Plan, parts: &[Part]) {
+    let actors = plan.actors();
+    for part in parts.iter().filter(|part| actors.contains(&part.object.uid)) {
+        driver.memory.reject(&part.object.uid, part.object.generation, &reading.document.id, reading.document.options_hash());
+    }
+}
+
+fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
+    let acted_for = plan.acted_for().contains(object);
+    let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
+    match done {
+        Done::Postponed(trouble) if acted_for || deferred => Ending::Postponed(trouble.clone()),
+        _ if !acted_for && deferred => Ending::Postponed(Trouble {
+            reason: Reason::Pending,
+            message: "the parameters are written one object at a time, because Auth0 refused them together".to_owned(),
+            tenant: false,
+        }),
+        _ if !acted_for => Ending::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(_) => Ending::Nothing,
+        Done::Written => Ending::Written,
+        Done::Failed(failure) => Ending::Failed(trouble(failure)),
+        Done::Rejected(message) => Ending::Rejected(message.clone()),
+    }
+}
+
+/// When to look at the connection again.
+fn next_date(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
+    let now = Instant::now();
+    let mut at = next_look(driver, now);
+    if !plan.deferred.is_empty() {
+        at = now;
+    }
+    if let Done::Failed(failure) = done {
+        at = match failure.retry() {
+            Retry::After(_) => now,
+            Retry::Backoff | Retry::ResyncPace | Retry::Never => now + driver.pause(subject),
+        };
+    }
+    let contended = plan.objects.values().flatten().filter(|(_, param)| param.verdict == Verdict::Contended).map(|(name, _)| name.clone());
+    for name in contended.collect::<BTreeSet<_>>() {
+        if let Some(until) = driver.memory.contend(&reading.document.id, &name, now) {
+            at = at.min(until);
+        }
+    }
+    at
+}
+
+/// Concludes; on a conflict or a failure the connection is looked at again. Yields whether it was said.
+async fn say_or_retry(
+    driver: &mut Driver,
+    as_planned: &Declared,
+    current: &Declared,
+    outcome: &Outcome,
+    placed: bool,
+    subject: &Subject,
+) -> bool {
+    match driver.say(as_planned, current, outcome, placed).await {
+        Ok(()) | Err(WriteError::Gone) => true,
+        Err(error) => {
+            tracing::info!(tenant = %driver.name, object = %as_planned.key, %error, "the status was not written; planned again");
+            let pause = driver.pause(subject);
+            driver.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
+            false
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! When to look at which connection again.
+//!
+//! Guarantees: what somebody edited overtakes routine looks; a routine look that is overdue still gets every fifth
+//! turn; nothing is picked before the budget allows it; a failing connection is tried less and less often, up to
+//! [`MAX_BACKOFF`]. Time and chance are arguments.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The longest pause between two tries at something that fails.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// The first pause.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How many edits may overtake one overdue routine look.
+const OVERTAKEN: u32 = 4;
+
+/// What a pass looks at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The tenant's own access: whether the credentials are accepted.
+    Access,
+    /// A connection by its id.
+    Id(String),
+    /// A connection that is known by name only.
+    Name(String),
+}
+
+/// Why a look is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    /// Somebody changed something.
+    Edit,
+    /// Time has passed.
+    Routine,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Look at this.
+    Look(Subject),
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Nothing at all.
+    Idle,
+}
+
+/// Everything that is due, of one tenant.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    due: BTreeMap<Subject, (Lane, Instant)>,
+    overtaken: u32,
+}
+
+impl Agenda {
+    /// Somebody changed something about this: look at once.
+    pub fn edit(&mut self, subject: Subject, now: Instant) {
+        self.due.insert(subject, (Lane::Edit, now));
+    }
+
+    /// Look again at this time, if nothing calls for it before.
+    pub fn again(&mut self, subject: Subject, at: Instant) {
+        let entry = self.due.entry(subject).or_insert((Lane::Routine, at));
+        if entry.0 == Lane::Routine {
+            entry.1 = at;
+        } else {
+            entry.1 = entry.1.min(at);
+        }
+    }
+
+    /// Nothing is to be looked at there any more.
+    pub fn forget(&mut self, subject: &Subject) {
+        self.due.remove(subject);
+    }
+
+    /// Everything on it.
+    pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.due.keys()
+    }
+
+    /// Whether a change waits to be looked at.
+    pub fn edits_waiting(&self) -> usize {
+        self.due.values().filter(|(lane, _)| *lane == Lane::Edit).count()
+    }
+
+    /// Picks what to look at now and takes it off. `opens_at`: when the budget allows the next pass.
+    pub fn next(&mut self, now: Instant, opens_at: Instant) -> Next {
+        let first = |lane: Lane| {
+            let due = self.due.iter().filter(|(_, due)| due.0 == lane).min_by_key(|(subject, due)| (due.1, *subject));
+            due.map(|(subject, due)| (subject.clone(), due.1))
+        };
+        let (edit, routine) = (first(Lane::Edit), first(Lane::Routine));
+        let Some(earliest) = edit.iter().chain(&routine).map(|(_, at)| *at).min() else { return Next::Idle };
+        let may = earliest.max(opens_at);
+        if may > now {
+            return Next::Wait(may);
+        }
+        let is_due = |candidate: &Option<(Subject, Instant)>| candidate.as_ref().is_some_and(|(_, at)| *at <= now);
+        let (edit_due, routine_due) = (is_due(&edit), is_due(&routine));
+        let routine_first = routine_due && (!edit_due || self.overtaken >= OVERTAKEN);
+        self.overtaken = if routine_due && !routine_first { self.overtaken + 1 } else { 0 };
+        let Some((subject, _)) = (if routine_first { routine } else { edit }) else { return Next::Idle };
+        self.due.remove(&subject);
+        Next::Look(subject)
+    }
+}
+
+/// The pause before try number `failures` (from 1), between half and all of a doubling step. `chance` is in 0..1.
+pub fn backoff(failures: u32, chance: f64) -> Duration {
+    let step = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(MAX_BACKOFF);
+    step.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+}
+
+/// The time to the next routine look: the interval, less up to a tenth, so that looks spread.
+pub fn jittered(interval: Duration, chance: f64) -> Duration {
+    interval.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Subject {
+        Subject::Id(text.to_owned())
+    }
+
+    #[test]
+    fn edits_overtake_routine_looks_but_every_fifth_turn_is_routine() {
+        let now = Instant::now();
+        let mut agenda = Agenda::default();
+        agenda.again(id("old"), now);
+        let picks: Vec<Subject> = (0..5)
+            .map(|n| {
+                agenda.edit(id(&format!("edit{n}")), now);
+                match agenda.next(now, now) {
+                    Next::Look(subject) => subject,
+                    other => panic!("{other:?}"),
+                }
+            })
+            .collect();
+        assert_eq!(picks.iter().position(|subject| *subject == id("old")), Some(4));
+    }
+
+    #[test]
+    fn nothing_is_picked_before_it_is_due_or_the_budget_opens() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(9);
+        let mut agenda = Agenda::default();
+        assert_eq!(agenda.next(now, now), Next::Idle);
+        agenda.again(id("a"), later);
+        assert_eq!(agenda.next(now, now), Next::Wait(later));
+        agenda.edit(id("a"), now);
+        assert_eq!(agenda.next(now, later), Next::Wait(later));
+        assert_eq!(agenda.next(later, later), Next::Look(id("a")));
+        assert_eq!(agenda.next(later, later), Next::Idle);
+    }
+
+    #[test]
+    fn a_later_routine_date_does_not_delay_an_edit() {
+        let now = Instant::now();
+        let mut agenda = Agenda::default();
+        agenda.edit(id("a"), now);
+        agenda.again(id("a"), now + Duration::from_secs(600));
+        assert_eq!(agenda.next(now, now), Next::Look(id("a")));
+    }
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        assert_eq!(backoff(1, 1.0), Duration::from_secs(1));
+        assert_eq!(backoff(3, 0.0), Duration::from_secs(2));
+        assert_eq!(backoff(40, 1.0), MAX_BACKOFF);
+        assert_eq!(jittered(Duration::from_secs(100), 1.0), Duration::from_secs(90));
+    }
+}

@@ -1,0 +1,279 @@
+//! What a tenant object amounts to: whether it serves, whom it admits to what, and what is said of it.
+//!
+//! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
+//! that matches both the namespace's labels and the connection's name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::{Selector, SelectorExt};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::world::{DeclaredTenant, World};
+use crate::api::reason::{ConditionType, Reason};
+use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
+use crate::api::upstream_params::ManagementPolicy;
+use crate::auth0::{AllowedDomains, Audience, Domain};
+
+/// A tenant that can be served.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host that requests go to.
+    pub domain: Domain,
+    /// The audience of its tokens, whose host is the tenant's identity.
+    pub audience: Audience,
+    /// The application's client id.
+    pub client_id: String,
+    /// The application's secret.
+    pub client_secret: SecretString,
+    /// Whether nothing at all may be written.
+    pub observes: bool,
+    /// How fast it may be asked.
+    pub rate_limit: RateLimit,
+    /// The time between two looks at each connection.
+    pub resync: Duration,
+    admissions: Vec<Admission>,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_access(other)
+            && (self.observes, &self.rate_limit, self.resync, &self.admissions)
+                == (other.observes, &other.rate_limit, other.resync, &other.admissions)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Admission {
+    namespaces: Selector,
+    connections: Vec<String>,
+    reserved: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Whether both reach the same tenant with the same credentials, so that a token of the one is good for the other.
+    pub fn same_access(&self, other: &Self) -> bool {
+        let parts = |settings: &Self| {
+            let secret = settings.client_secret.expose_secret().to_owned();
+            (settings.domain.as_str().to_owned(), settings.audience.as_str().to_owned(), settings.client_id.clone(), secret)
+        };
+        parts(self) == parts(other)
+    }
+
+    /// Whether any entry admits a namespace with these labels to any connection.
+    pub fn admits_namespace(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.admissions.iter().any(|admission| admission.namespaces.matches(labels))
+    }
+
+    /// Whether a namespace with these labels may manage the connection of this name; if so, with the reserved
+    /// parameters it may set.
+    pub fn admission(&self, labels: &BTreeMap<String, String>, connection: &str) -> Option<BTreeSet<String>> {
+        let matching = |admission: &&Admission| {
+            admission.namespaces.matches(labels) && admission.connections.iter().any(|pattern| glob_matches(pattern, connection))
+        };
+        let mut matching = self.admissions.iter().filter(matching).peekable();
+        matching.peek()?;
+        Some(matching.flat_map(|admission| admission.reserved.iter().cloned()).collect())
+    }
+}
+
+/// Whether a pattern, in which `*` stands for any characters, matches the whole text.
+fn glob_matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(head) else { return false };
+    (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| text.get(at..).is_some_and(|tail| glob_matches(rest, tail)))
+}
+
+/// What a tenant object amounts to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// It serves.
+    Serving(Box<Settings>),
+    /// Its content can't be used: `InvalidDomain`, `DomainNotAllowed` or `DuplicateTenant`, and what to do.
+    Refused(Reason, String),
+    /// Its Secret can't be used: `SecretNotFound` or `SecretKeyMissing`, and what to do.
+    Unresolved(Reason, String),
+}
+
+/// Judges the tenant of this name; `None` when there is no such object. `namespace` is the operator's own.
+pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str) -> Option<Standing> {
+    let tenant = world.tenant(name)?;
+    Some(match parts(&tenant, allowed) {
+        Err((reason, message)) => Standing::Refused(reason, message),
+        Ok((spec, domain, audience)) => match older_twin(world, &tenant, allowed, &audience) {
+            Some(twin) => Standing::Refused(
+                Reason::DuplicateTenant,
+                format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
+            ),
+            None => resolve(world, spec, domain, audience, namespace),
+        },
+    })
+}
+
+fn parts<'a>(
+    tenant: &'a DeclaredTenant,
+    allowed: &AllowedDomains,
+) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (Reason, String)> {
+    let invalid = |problem: String| (Reason::InvalidDomain, problem);
+    let spec =
+        tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
+    let domain = Domain::parse(&spec.domain).map_err(|error| invalid(format!("spec.domain: {error}")))?;
+    let audience = match &spec.audience {
+        Some(audience) => Audience::parse(audience).map_err(|error| invalid(format!("spec.audience: {error}")))?,
+        None => Audience::of(&domain),
+    };
+    if allowed.permits(&domain) {
+        Ok((spec, domain, audience))
+    } else {
+        Err((
+            Reason::DomainNotAllowed,
+            format!(
+                "spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed",
+                domain.as_str()
+            ),
+        ))
+    }
+}
+
+fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, audience: &Audience) -> Option<String> {
+    let rank = |tenant: &DeclaredTenant| (tenant.created, tenant.name.clone());
+    let twin = world
+        .tenants()
+        .filter(|other| rank(other) < rank(tenant))
+        .find(|other| parts(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
+    twin.map(|twin| twin.name.clone())
+}
+
+fn resolve(world: &World, spec: &ClusterAuth0TenantSpec, domain: Domain, audience: Audience, namespace: &str) -> Standing {
+    let secret = &spec.credentials.secret_ref.name;
+    let Some(credentials) = world.credentials(secret) else {
+        return Standing::Unresolved(
+            Reason::SecretNotFound,
+            format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret"),
+        );
+    };
+    let missing = |member: &str| {
+        Standing::Unresolved(
+            Reason::SecretKeyMissing,
+            format!("the Secret {secret} in the namespace {namespace} has no usable {member}; add it as non-empty text"),
+        )
+    };
+    let Some(client_id) = credentials.client_id else { return missing("clientId") };
+    let Some(client_secret) = credentials.client_secret else { return missing("clientSecret") };
+    let admissions = spec.access.iter().filter_map(|entry| {
+        // A selector that can't be read admits nobody.
+        let namespaces = Selector::try_from(entry.namespace_selector.clone()).ok()?;
+        let reserved = entry.allowed_reserved_params.iter().cloned().collect();
+        Some(Admission { namespaces, connections: entry.connections.clone(), reserved })
+    });
+    Standing::Serving(Box::new(Settings {
+        domain,
+        audience,
+        client_id,
+        client_secret,
+        observes: spec.management_policy == ManagementPolicy::Observe,
+        rate_limit: spec.rate_limit.clone(),
+        resync: Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5)),
+        admissions: admissions.collect(),
+    }))
+}
+
+/// What is known of the tenant's answer to our credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Not tried yet, or the tenant could not be reached; the text says why.
+    Unknown(String),
+    /// Accepted.
+    Granted,
+    /// Refused; the text says what the tenant says.
+    Refused(String),
+    /// Accepted, but scopes are missing; the text names them.
+    Lacking(String),
+}
+
+type Finding = (&'static str, Reason, String);
+
+/// The status of a tenant.
+pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, now: jiff::Timestamp) -> ClusterAuth0TenantStatus {
+    let fine = |reason: Reason, message: &str| ("True", reason, message.to_owned());
+    let waiting = |message: &str| ("Unknown", Reason::Pending, message.to_owned());
+    let accepted_as = || fine(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
+    let (accepted, resolved, authenticated) = match standing {
+        Standing::Refused(reason, message) => (
+            ("False", *reason, message.clone()),
+            waiting("not looked up while the object is not accepted"),
+            waiting("not tried while the object is not accepted"),
+        ),
+        Standing::Unresolved(reason, message) => {
+            (accepted_as(), ("False", *reason, message.clone()), waiting("not tried without a Secret"))
+        }
+        Standing::Serving(_) => {
+            (accepted_as(), fine(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(tenant, access))
+        }
+    };
+    let ready = match [&accepted, &resolved, &authenticated].into_iter().find(|finding| finding.0 != "True") {
+        None => fine(Reason::Ready, "the tenant can be used"),
+        Some(finding) => finding.clone(),
+    };
+    let mut all = vec![
+        (ConditionType::Ready, ready.clone()),
+        (ConditionType::Accepted, accepted),
+        (ConditionType::ResolvedRefs, resolved),
+        (ConditionType::Authenticated, authenticated),
+    ];
+    if ready.1 == Reason::InvalidDomain {
+        // The domain can't be changed: only another object helps.
+        all.push((ConditionType::Stalled, ("True", ready.1, ready.2)));
+    } else if ready.0 != "True" {
+        let reason = if ready.0 == "Unknown" { Reason::Progressing } else { Reason::ProgressingWithRetry };
+        all.push((ConditionType::Reconciling, ("True", reason, ready.2)));
+    }
+    ClusterAuth0TenantStatus {
+        observed_generation: Some(tenant.generation),
+        conditions: all.into_iter().map(|(kind, finding)| dated(tenant, kind, finding, now)).collect(),
+    }
+}
+
+fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
+    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Authenticated.as_str());
+    match access {
+        Access::Granted => ("True", Reason::Authenticated, "the tenant accepted the credentials".to_owned()),
+        Access::Refused(message) => ("False", Reason::AuthenticationFailed, message.clone()),
+        Access::Lacking(message) => ("False", Reason::MissingScope, message.clone()),
+        // A tenant that does not answer for a moment has not refused anything.
+        Access::Unknown(message) => match old.filter(|old| old.status == "True" && old.observed_generation == Some(tenant.generation)) {
+            Some(old) => ("True", Reason::Authenticated, old.message.clone()),
+            None => ("Unknown", Reason::Pending, message.clone()),
+        },
+    }
+}
+
+fn dated(tenant: &DeclaredTenant, kind: ConditionType, (status, reason, message): Finding, now: jiff::Timestamp) -> Condition {
+    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == status);
+    Condition {
+        type_: kind.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: reason.as_str().to_owned(),
+        message,
+        observed_generation: Some(tenant.generation),
+        last_transition_time: old.map_or(Time(now), |old| old.last_transition_time.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, text) in
+            [("*", "x"), ("shop-*", "shop-1"), ("shop-*", "shop-"), ("*-eu", "a-eu"), ("a*b*c", "a-b-b-c"), ("exact", "exact")]
+        {
+            assert!(glob_matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x")] {
+            assert!(!glob_matches(pattern, text), "{pattern} {text}");
+        }
+    }
+}

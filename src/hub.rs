@@ -1,0 +1,61 @@
+//! The one owner of the [`World`], between the watches that fold events into it and the tenants that plan from it.
+//!
+//! Guarantees: the lock is held for the length of one fold or one look, never across an await; a wake is sent after
+//! the fold that caused it, so whoever is woken sees the world that woke it.
+
+use std::sync::{PoisonError, RwLock};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::core::world::{Kind, Wake, World};
+
+/// Owns the world.
+#[derive(Debug)]
+pub struct Hub {
+    world: RwLock<World>,
+    wakes: mpsc::UnboundedSender<Wake>,
+    complete: watch::Sender<bool>,
+}
+
+impl Hub {
+    /// A hub with an empty world, and the wakes that its folds cause.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Wake>) {
+        let (wakes, woken) = mpsc::unbounded_channel();
+        (Self { world: RwLock::default(), wakes, complete: watch::Sender::new(false) }, woken)
+    }
+
+    /// Folds an event into the world and wakes whom it concerns.
+    pub fn fold(&self, event: impl FnOnce(&mut World) -> Vec<Wake>) {
+        let wakes = event(&mut self.world.write().unwrap_or_else(PoisonError::into_inner));
+        for wake in wakes {
+            // Nobody listens any more only when the process is about to end.
+            drop(self.wakes.send(wake));
+        }
+    }
+
+    /// Notes that the first list of a kind is complete.
+    pub fn listed(&self, kind: Kind) {
+        let complete = {
+            let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+            world.listed(kind);
+            world.is_complete()
+        };
+        self.complete.send_replace(complete);
+    }
+
+    /// Looks at the world.
+    pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.world.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether every watch has listed once.
+    pub fn is_complete(&self) -> bool {
+        *self.complete.borrow()
+    }
+
+    /// Waits until every watch has listed once.
+    pub async fn completed(&self) {
+        // The sender lives in `self`, so waiting can't fail.
+        drop(self.complete.subscribe().wait_for(|complete| *complete).await);
+    }
+}

@@ -1,0 +1,608 @@
+//! The driver of one tenant: the only owner of its directory, budget, token, agenda and memory. No locks, one thing at a time.
+//!
+//! One driver runs for each name of a `ClusterAuth0Tenant` that exists or is referred to. Passes of one tenant follow
+//! each other, so no two of them ever plan from the same connection or write to the same object; tenants do not wait
+//! for each other.
+//!
+//! Guarantees: no pass runs before every watch has listed once; a pass that has begun is finished when the process is
+//! asked to stop; two objects that stand for one Auth0 tenant never have passes at the same time, not even while one
+//! takes over from the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::reason::{ConditionType, Reason};
+use crate::api::upstream_params::{ManagementPolicy, ParamState};
+use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Rate, Route, SharedSecret, Transport};
+use crate::cluster::report::{Report, WriteError};
+use crate::core::claims;
+use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
+use crate::core::directory::Directory;
+use crate::core::memory::Memory;
+use crate::core::schedule::{self, Agenda, Next, Subject};
+use crate::core::tenancy::{self, Access, Settings, Standing};
+use crate::core::validate::Target;
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
+use crate::hub::Hub;
+use crate::telemetry::Metrics;
+
+/// How often the objects of a tenant that is not ready are concluded anew.
+const NOT_READY_PACE: Duration = Duration::from_secs(60);
+
+/// What all drivers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The world.
+    pub hub: Arc<Hub>,
+    /// Where Kubernetes is written to.
+    pub report: Report,
+    /// How tenants are reached.
+    pub transport: Transport,
+    /// Which hosts may be reached.
+    pub allowed: AllowedDomains,
+    /// The operator's own namespace, where the Secrets are.
+    pub namespace: String,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// One lock for each Auth0 tenant, held during a pass.
+    pub turns: Arc<Turns>,
+    /// Ends when the process is asked to stop.
+    pub stop: CancellationToken,
+}
+
+/// One lock for each identity of a tenant.
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(identity.to_owned()).or_default().clone()
+    }
+}
+
+/// What a driver is told.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// An object of the tenant changed.
+    Object(ObjectKey),
+    /// An object of the tenant is gone; these places may have become free.
+    Gone {
+        /// The connection it named.
+        target: Option<Target>,
+        /// The connections it held a record on.
+        connections: Vec<String>,
+    },
+    /// The tenant object, its Secret or its standing may have changed.
+    Tenant,
+}
+
+/// The driver of one tenant.
+pub struct Driver {
+    pub(crate) name: String,
+    pub(crate) shared: Shared,
+    standing: Option<Standing>,
+    client: Option<Arc<Client>>,
+    budget: Arc<Mutex<Budget>>,
+    pub(crate) agenda: Agenda,
+    pub(crate) directory: Directory,
+    pub(crate) memory: Memory,
+    pub(crate) access: Access,
+    /// Scopes that a write or a read showed to be missing: writes pause until a new token has been tried.
+    pub(crate) lacking: Option<String>,
+}
+
+/// What is to be done about an object that changed.
+enum Placement {
+    Nothing,
+    Conclude(Outcome),
+    Look(Vec<Subject>),
+}
+
+impl Driver {
+    /// A driver that knows nothing yet.
+    pub fn new(name: String, shared: Shared) -> Self {
+        let rate = Rate::new(1, 1);
+        Self {
+            name,
+            shared,
+            standing: None,
+            client: None,
+            budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
+            agenda: Agenda::default(),
+            directory: Directory::default(),
+            memory: Memory::default(),
+            access: Access::Unknown("the credentials have not been tried yet".to_owned()),
+            lacking: None,
+        }
+    }
+
+    /// Runs until the process stops, or neither the tenant nor any object of it is left.
+    pub async fn run(mut self, mut notes: mpsc::UnboundedReceiver<Note>) {
+        self.refresh().await;
+        loop {
+            self.count();
+            let now = Instant::now();
+            let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
+            let subject = match self.agenda.next(now, opens_at) {
+                Next::Look(subject) => Some(subject),
+                Next::Wait(until) => match self.listen(&mut notes, Some(until)).await {
+                    Heard::Stop => return,
+                    Heard::Note(note) => {
+                        self.absorb(note, &mut notes).await;
+                        None
+                    }
+                    Heard::Nothing => None,
+                },
+                Next::Idle => match self.listen(&mut notes, None).await {
+                    Heard::Stop => return,
+                    Heard::Note(note) => {
+                        self.absorb(note, &mut notes).await;
+                        None
+                    }
+                    Heard::Nothing => None,
+                },
+            };
+            if let Some(subject) = subject {
+                // News first: what is planned from should be the latest.
+                while let Ok(note) = notes.try_recv() {
+                    self.absorb(note, &mut notes).await;
+                }
+                if self.shared.stop.is_cancelled() {
+                    return;
+                }
+                self.look(subject).await;
+            }
+        }
+    }
+
+    async fn listen(&self, notes: &mut mpsc::UnboundedReceiver<Note>, until: Option<Instant>) -> Heard {
+        let pause = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => Heard::Stop,
+            note = notes.recv() => note.map_or(Heard::Stop, Heard::Note),
+            () = pause => Heard::Nothing,
+        }
+    }
+
+    /// Takes in a note and all that wait behind it: a burst of changes costs one look.
+    async fn absorb(&mut self, first: Note, notes: &mut mpsc::UnboundedReceiver<Note>) {
+        let mut objects = BTreeSet::new();
+        let mut tenant = false;
+        let mut next = Some(first);
+        while let Some(note) = next {
+            match note {
+                Note::Object(key) => {
+                    objects.insert(key);
+                }
+                Note::Gone { target, connections } => {
+                    let subjects = target.iter().map(|target| self.subject_of(target)).chain(connections.into_iter().map(Subject::Id));
+                    for subject in subjects.collect::<Vec<_>>() {
+                        self.agenda.edit(subject, Instant::now());
+                    }
+                }
+                Note::Tenant => tenant = true,
+            }
+            next = notes.try_recv().ok();
+        }
+        if tenant {
+            self.refresh().await;
+        }
+        for key in objects {
+            self.place_by_key(&key).await;
+        }
+    }
+
+    // ---- the tenant itself ----
+
+    /// Judges the tenant anew. When that changes anything, every object is looked at anew.
+    async fn refresh(&mut self) {
+        let shared = self.shared.clone();
+        let standing = shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace));
+        if standing != self.standing {
+            self.take_on(standing);
+            self.report_tenant().await;
+            self.place_all().await;
+        } else {
+            self.report_tenant().await;
+        }
+    }
+
+    fn take_on(&mut self, standing: Option<Standing>) {
+        let now = Instant::now();
+        let old = std::mem::replace(&mut self.standing, standing);
+        let Some(Standing::Serving(settings)) = &self.standing else {
+            self.client = None;
+            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.agenda.forget(&Subject::Access);
+            return;
+        };
+        let same_access = matches!(&old, Some(Standing::Serving(old)) if old.same_access(settings));
+        let same_rate = matches!(&old, Some(Standing::Serving(old)) if old.rate_limit == settings.rate_limit);
+        if !same_rate {
+            let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), settings.rate_limit.burst.unsigned_abs().max(1));
+            let (reads, requests) = (per_minute(settings.rate_limit.reads_per_minute), per_minute(settings.rate_limit.requests_per_minute));
+            *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Budget::new(reads, requests, now);
+        }
+        if !same_access || self.client.is_none() {
+            self.client = Some(Arc::new(self.new_client(settings)));
+            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.lacking = None;
+            self.memory.succeeded(&Subject::Access);
+            self.agenda.edit(Subject::Access, now);
+        }
+    }
+
+    fn new_client(&self, settings: &Settings) -> Client {
+        let (budget, metrics, tenant) = (self.budget.clone(), self.shared.metrics.clone(), self.name.clone());
+        let observer = move |call: &Call| {
+            let (now, epoch) = (Instant::now(), jiff::Timestamp::now().as_second().unsigned_abs());
+            let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+            // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
+            let _ = budget.take(call.route, now);
+            budget.observe(call, now, epoch);
+            metrics.budget(&tenant, "reads", budget.reads.left(now));
+            metrics.budget(&tenant, "requests", budget.requests.left(now));
+            metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
+        };
+        let secret = SharedSecret { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
+        Client::new(
+            self.shared.transport.clone(),
+            settings.domain.clone(),
+            settings.audience.clone(),
+            Credentials::Secret(secret),
+            Arc::new(observer),
+        )
+    }
+
+    fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
+        self.shared.hub.look(|world| world.tenant(&self.name))
+    }
+
+    /// Writes the tenant's status, if it differs.
+    pub(crate) async fn report_tenant(&mut self) {
+        self.shared.metrics.authenticated(&self.name, self.access == Access::Granted && self.lacking.is_none());
+        let (Some(tenant), Some(standing)) = (self.declared_tenant(), &self.standing) else {
+            self.shared.metrics.forget(&self.name);
+            return;
+        };
+        let access = match (&self.lacking, &self.access) {
+            (Some(what), Access::Granted) => Access::Lacking(what.clone()),
+            (_, access) => access.clone(),
+        };
+        let status = tenancy::conclude(&tenant, standing, &access, now_in_seconds());
+        if status == tenant.status {
+            return;
+        }
+        let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
+        tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
+        match self.shared.report.tenant_status(&tenant, &status).await {
+            Ok(()) | Err(WriteError::Gone) => {}
+            // A conflict means that a newer version is on its way to us, which refreshes.
+            Err(WriteError::Conflict) => {}
+            Err(error @ WriteError::Failed(_)) => {
+                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written");
+                self.agenda.again(Subject::Access, Instant::now() + Duration::from_secs(5));
+            }
+        }
+    }
+
+    /// Tries the credentials.
+    async fn look_at_access(&mut self) {
+        let Some(client) = self.client.clone() else { return };
+        if self.lacking.is_some() {
+            // Scopes that were granted meanwhile are in new tokens only.
+            client.renew().await;
+        }
+        let before = (self.access.clone(), self.lacking.clone());
+        match client.authenticate().await {
+            Ok(_) => {
+                self.access = Access::Granted;
+                self.lacking = None;
+                self.memory.succeeded(&Subject::Access);
+            }
+            Err(failure) => {
+                tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
+                self.access = refused(&failure);
+                let pause = self.pause(&Subject::Access);
+                self.agenda.again(Subject::Access, Instant::now() + pause);
+            }
+        }
+        self.report_tenant().await;
+        if before != (self.access.clone(), self.lacking.clone()) {
+            self.place_all().await;
+        }
+    }
+
+    /// Learns from a failed call what it says about the tenant as a whole.
+    pub(crate) async fn learn(&mut self, failure: &Failure) {
+        let needs = match failure {
+            Failure::MissingScope { .. } => Some(failure.message()),
+            Failure::BadDocument { .. } if failure.reason() == Reason::OptionsHidden => Some(failure.message()),
+            Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. } => {
+                self.access = refused(failure);
+                None
+            }
+            _ => return,
+        };
+        self.lacking = needs.or(self.lacking.take());
+        let pause = self.pause(&Subject::Access);
+        self.agenda.again(Subject::Access, Instant::now() + pause);
+        self.report_tenant().await;
+    }
+
+    /// The settings, when the tenant serves.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        match &self.standing {
+            Some(Standing::Serving(settings)) => Some(Settings::clone(settings)),
+            Some(Standing::Refused(..) | Standing::Unresolved(..)) | None => None,
+        }
+    }
+
+    /// Why no pass can run at present.
+    fn not_ready(&self) -> Option<Outcome> {
+        let named = |message: &str| Some(Outcome::TenantNotReady(format!("the ClusterAuth0Tenant {} is not ready: {message}", self.name)));
+        match &self.standing {
+            None => Some(Outcome::TenantNotFound),
+            Some(Standing::Refused(_, message) | Standing::Unresolved(_, message)) => named(message),
+            Some(Standing::Serving(_)) => match &self.access {
+                Access::Granted => None,
+                Access::Unknown(message) | Access::Refused(message) | Access::Lacking(message) => named(message),
+            },
+        }
+    }
+
+    // ---- the objects ----
+
+    async fn place_all(&mut self) {
+        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
+        self.memory.retain(&uids);
+        for object in objects {
+            self.place(&object).await;
+        }
+    }
+
+    async fn place_by_key(&mut self, key: &ObjectKey) {
+        let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
+        if let Some(object) = object {
+            self.place(&object).await;
+        }
+    }
+
+    /// Concludes an object at once, or puts its connections on the agenda.
+    async fn place(&mut self, object: &Declared) {
+        match self.placement(object) {
+            Placement::Nothing => {}
+            Placement::Conclude(outcome) => {
+                if self.say(object, object, &outcome, true).await.is_err() {
+                    self.retry_object(object);
+                } else if matches!(outcome, Outcome::TenantNotReady(_)) {
+                    // Nothing wakes an object when its last look becomes too old to count.
+                    for subject in self.subjects(object) {
+                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE);
+                    }
+                }
+            }
+            Placement::Look(subjects) => {
+                for subject in subjects {
+                    self.agenda.edit(subject, Instant::now());
+                }
+            }
+        }
+    }
+
+    fn placement(&self, object: &Declared) -> Placement {
+        if object.deleting {
+            return self.placement_of_deleted(object);
+        }
+        if let Err(refusal) = &object.spec {
+            return Placement::Conclude(Outcome::Invalid(refusal.clone()));
+        }
+        if let Some(outcome) = self.not_ready() {
+            return Placement::Conclude(outcome);
+        }
+        if let Some(outcome) = self.not_admitted(object) {
+            return Placement::Conclude(outcome);
+        }
+        Placement::Look(self.subjects(object))
+    }
+
+    fn placement_of_deleted(&self, object: &Declared) -> Placement {
+        let released = |why: &str| Placement::Conclude(Outcome::Released(why.to_owned()));
+        if !object.finalizer {
+            return Placement::Nothing;
+        }
+        if self.standing.is_none() {
+            return released("its ClusterAuth0Tenant does not exist");
+        }
+        if !object.cleans_up() {
+            return released("its deletionPolicy is Retain, or it only observes");
+        }
+        if self.settings().is_some_and(|settings| settings.observes) {
+            return released("its ClusterAuth0Tenant only observes");
+        }
+        if let Some(outcome) = self.not_ready() {
+            return Placement::Conclude(outcome);
+        }
+        if self.not_admitted(object).is_some() {
+            return released("the tenant does not admit it any more");
+        }
+        match self.subjects(object) {
+            subjects if subjects.is_empty() => released("nothing is recorded as its own"),
+            subjects => Placement::Look(subjects),
+        }
+    }
+
+    /// Why an object may do nothing here, as far as that can be told without looking at the connection.
+    fn not_admitted(&self, object: &Declared) -> Option<Outcome> {
+        let settings = self.settings()?;
+        let labels = self.shared.hub.look(|world| world.labels(&object.key.namespace));
+        if !settings.admits_namespace(&labels) {
+            return Some(not_permitted(&self.name, object, None));
+        }
+        match &object.spec {
+            // An object with a record elsewhere still has to leave it.
+            Ok(spec) if !claims::any(&object.status) => match &spec.target {
+                Target::Name(name) if settings.admission(&labels, name).is_none() => Some(not_permitted(&self.name, object, Some(name))),
+                Target::Name(_) | Target::Id(_) => None,
+            },
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Where an object has to be looked at: the connection it names, and those it holds a record on.
+    fn subjects(&self, object: &Declared) -> Vec<Subject> {
+        let mut subjects: BTreeSet<Subject> = claims::connections(&object.status).map(|id| Subject::Id(id.to_owned())).collect();
+        if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
+            subjects.insert(self.subject_of(&spec.target));
+        }
+        subjects.into_iter().collect()
+    }
+
+    /// By id where it is known: reading by id needs no filter.
+    pub(crate) fn subject_of(&self, target: &Target) -> Subject {
+        match (self.directory.id_of(target), target) {
+            (Some(id), _) => Subject::Id(id.to_owned()),
+            (None, Target::Name(name) | Target::Id(name)) => Subject::Name(name.clone()),
+        }
+    }
+
+    pub(crate) fn retry_object(&mut self, object: &Declared) {
+        for subject in self.subjects(object) {
+            let pause = self.pause(&subject);
+            self.agenda.again(subject, Instant::now() + pause);
+        }
+    }
+
+    // ---- a look ----
+
+    async fn look(&mut self, subject: Subject) {
+        let Some(settings) = self.settings() else { return self.place_subject(&subject).await };
+        let turn = self.shared.turns.of(settings.audience.identity());
+        let _turn = turn.lock().await;
+        if subject == Subject::Access {
+            return self.look_at_access().await;
+        }
+        let Some(client) = self.client.clone() else { return };
+        if self.access != Access::Granted {
+            return self.place_subject(&subject).await;
+        }
+        crate::connection::pass(self, &client, &settings, subject).await;
+    }
+
+    /// Says of the objects at a place that the tenant is not ready.
+    async fn place_subject(&mut self, subject: &Subject) {
+        for object in self.shared.hub.look(|world| world.objects_of(&self.name)) {
+            if self.subjects(&object).contains(subject) {
+                self.place(&object).await;
+            }
+        }
+    }
+
+    /// Concludes a pass for one object: finalizer, status, events, clocks. `as_planned` is the object as the pass saw
+    /// it, `current` as it is stored now.
+    pub(crate) async fn say(
+        &mut self,
+        as_planned: &Declared,
+        current: &Declared,
+        outcome: &Outcome,
+        placed: bool,
+    ) -> Result<(), WriteError> {
+        let now = Instant::now();
+        let observing =
+            as_planned.policies.management == ManagementPolicy::Observe || self.settings().is_some_and(|settings| settings.observes);
+        let (since_good_look, unready_for) = self.memory.ages(&as_planned.uid, as_planned.generation, now);
+        let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
+        let conclusion = conclude::conclude(as_planned, outcome, &context);
+        let mut stored = current.clone();
+        if conclusion.finalizer == Finalizer::Add {
+            stored = self.shared.report.finalizer(&stored, true).await?;
+        }
+        if conclusion.status != stored.status {
+            stored = self.shared.report.status(&stored, &conclusion.status).await?;
+        }
+        if conclusion.finalizer == Finalizer::Remove {
+            self.shared.report.finalizer(&stored, false).await?;
+        }
+        for notice in &conclusion.notices {
+            self.shared.report.notice(as_planned, notice).await;
+        }
+        if placed {
+            let ready = conclude::condition(&conclusion.status, ConditionType::Ready);
+            let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
+            self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
+            self.shared.metrics.pass(&self.name, &reason);
+            let connection = conclusion.status.target.as_deref().unwrap_or_default();
+            tracing::info!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+        }
+        Ok(())
+    }
+
+    /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
+    fn stale_after(&self) -> Duration {
+        let Some(settings) = self.settings() else { return Duration::from_secs(1800) };
+        let reads = u32::try_from(settings.rate_limit.reads_per_minute).unwrap_or(1).max(1);
+        let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
+        let full_look = Duration::from_secs(60).saturating_mul(connections) / reads;
+        settings.resync.max(full_look) * 3
+    }
+
+    /// The pause before the next try at something that failed.
+    pub(crate) fn pause(&mut self, subject: &Subject) -> Duration {
+        schedule::backoff(self.memory.failed(subject), fastrand::f64())
+    }
+
+    /// Keeps the gauges.
+    fn count(&self) {
+        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        let params = || objects.iter().flat_map(|object| &object.status.connections).flat_map(|connection| &connection.params);
+        let owned = params().filter(|param| !param.owned.is_empty()).count();
+        let contended = params().filter(|param| param.state == ParamState::Contended).count();
+        self.shared.metrics.managed(&self.name, owned, contended);
+    }
+}
+
+enum Heard {
+    Stop,
+    Note(Note),
+    Nothing,
+}
+
+fn refused(failure: &Failure) -> Access {
+    match failure {
+        Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. } => Access::Refused(failure.message()),
+        _ => Access::Unknown(failure.message()),
+    }
+}
+
+/// What the status says where access does not admit an object.
+pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
+    let what = connection.map_or_else(String::new, |name| format!(" to the connection {name}"));
+    Outcome::NotPermitted(format!(
+        "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry that matches both",
+        object.key.namespace
+    ))
+}
+
+/// A trouble as a failed call is one.
+pub(crate) fn trouble(failure: &Failure) -> Trouble {
+    let reason = failure.reason();
+    let tenant = failure.tenant_trouble() || matches!(reason, Reason::RemoteUnavailable | Reason::RateLimited);
+    Trouble { reason, message: failure.message(), tenant }
+}
+
+/// The time as Kubernetes writes it: whole seconds.
+pub(crate) fn now_in_seconds() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

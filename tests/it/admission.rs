@@ -1,0 +1,135 @@
+//! The API server's own verdict: it takes the committed definitions, every valid fixture and every example, and refuses
+//! every invalid fixture with the message that the fixture announces.
+//!
+//! A fixture of several documents is applied document by document: all are accepted, or, in an invalid one, all but the last.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
+const REFUSED: &str = "# refused: ";
+/// Both ways in which tools apply: with the last applied text in an annotation, and on the server.
+const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-conflicts"]];
+
+/// Checks definitions, fixtures and examples against the API server that `kubectl` talks to, and cleans up after itself but for
+/// the definitions and the namespace of the examples.
+pub(crate) fn check(kubectl: &dyn Fn() -> Command) {
+    install_definitions(kubectl);
+    valid_fixtures_are_accepted(kubectl);
+    a_new_object_is_not_taken_for_observed(kubectl);
+    invalid_fixtures_are_refused_with_their_message(kubectl);
+    invalid_fixtures_are_refused_on_the_server_too(kubectl);
+    examples_are_accepted(kubectl);
+    delete_all(kubectl);
+}
+
+/// Applies the committed definitions in both ways and waits until both kinds are served.
+pub(crate) fn install_definitions(kubectl: &dyn Fn() -> Command) {
+    for way in WAYS {
+        succeeds(&run(kubectl, way, &[root().join("crds")]));
+    }
+    let give_up = Instant::now() + ESTABLISHED_WITHIN;
+    while !get(kubectl).status.success() {
+        assert!(Instant::now() < give_up, "the kinds are not served: {}", text(&get(kubectl).stderr));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn valid_fixtures_are_accepted(kubectl: &dyn Fn() -> Command) {
+    for way in WAYS {
+        delete_all(kubectl);
+        let output = run(kubectl, way, &files("tests/fixtures/valid"));
+        succeeds(&output);
+        assert_eq!(text(&output.stderr), "", "a warning");
+    }
+}
+
+fn a_new_object_is_not_taken_for_observed(kubectl: &dyn Fn() -> Command) {
+    let list: serde_json::Value = serde_json::from_slice(&get(kubectl).stdout).unwrap();
+    let items = list["items"].as_array().unwrap();
+    assert!(!items.is_empty());
+    for item in items {
+        assert_eq!(item["status"], serde_json::json!({ "observedGeneration": -1 }), "{}", item["metadata"]["name"]);
+    }
+}
+
+fn invalid_fixtures_are_refused_with_their_message(kubectl: &dyn Fn() -> Command) {
+    delete_all(kubectl);
+    let mut failures = Vec::new();
+    for file in files("tests/fixtures/invalid") {
+        let fixture = std::fs::read_to_string(&file).unwrap();
+        let expected = fixture.lines().next().and_then(|line| line.strip_prefix(REFUSED)).unwrap_or_default();
+        assert!(!expected.is_empty(), "{} must begin with {REFUSED:?} and a part of the message", file.display());
+        let output = run(kubectl, WAYS[0], std::slice::from_ref(&file));
+        let (accepted, message) = (text(&output.stdout).lines().count(), text(&output.stderr));
+        if output.status.success() || accepted != documents(&fixture) - 1 || !message.contains(expected) {
+            failures.push(format!("{}: {accepted} accepted, expected {expected:?} in: {message}", file.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Server-side apply refuses some of them earlier and in other words (types, duplicates): that it refuses is what counts.
+fn invalid_fixtures_are_refused_on_the_server_too(kubectl: &dyn Fn() -> Command) {
+    delete_all(kubectl);
+    let files = files("tests/fixtures/invalid");
+    let acceptable: usize = files.iter().map(|file| documents(&std::fs::read_to_string(file).unwrap()) - 1).sum();
+    let output = run(kubectl, WAYS[1], &files);
+    let accepted = text(&output.stdout);
+    assert_eq!(accepted.lines().count(), acceptable, "accepted: {accepted}");
+}
+
+fn examples_are_accepted(kubectl: &dyn Fn() -> Command) {
+    succeeds(&run(kubectl, WAYS[1], &[root().join("examples/namespace.yaml")]));
+    // The Secret's namespace is the operator's, which an installation makes.
+    let others = files("examples").into_iter().filter(|file| !file.ends_with("secret.yaml")).collect::<Vec<_>>();
+    succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &others));
+}
+
+fn delete_all(kubectl: &dyn Fn() -> Command) {
+    for kind in ["upstreamparams", "clusterauth0tenants"] {
+        succeeds(&kubectl().args(["delete", kind, "--all"]).output().unwrap());
+    }
+}
+
+fn get(kubectl: &dyn Fn() -> Command) -> Output {
+    kubectl().args(["get", "upstreamparams,clusterauth0tenants", "--output=json"]).output().unwrap()
+}
+
+fn run(kubectl: &dyn Fn() -> Command, way: &[&str], files: &[PathBuf]) -> Output {
+    let mut command = kubectl();
+    command.args(way);
+    for file in files {
+        command.arg("--filename").arg(file);
+    }
+    command.output().unwrap()
+}
+
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+fn documents(fixture: &str) -> usize {
+    fixture.split("\n---\n").count()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The YAML files of a folder, sorted by name.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} is empty");
+    files
+}

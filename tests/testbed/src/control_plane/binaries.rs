@@ -1,0 +1,295 @@
+//! The programs of a control plane: taken from `KUBEBUILDER_ASSETS`, from the user's cache, or built from Go modules.
+
+use std::{
+    ffi::OsString,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Error, hex, io_error,
+    supervise::{self, supervise},
+    tail,
+};
+
+// Embedded, so that an installed program can build them too.
+const GO_MOD: &str = include_str!("../../../control-plane/go.mod");
+const GO_SUM: &str = include_str!("../../../control-plane/go.sum");
+
+const PACKAGES: [&str; 4] = [
+    "go.etcd.io/etcd/server/v3",
+    "k8s.io/kubernetes/cmd/kube-apiserver",
+    "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "k8s.io/kubernetes/cmd/kubectl",
+];
+
+/// The programs of a control plane, as absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binaries {
+    /// The store.
+    pub etcd: PathBuf,
+    /// The API server.
+    pub kube_apiserver: PathBuf,
+    /// The client.
+    pub kubectl: PathBuf,
+    /// The controllers. Ready-made folders for tests often lack it, and only some tests need it.
+    pub kube_controller_manager: Option<PathBuf>,
+}
+
+/// The Kubernetes version that is built, such as `1.36.3`. `KUBEBUILDER_ASSETS` may hold another.
+pub fn kubernetes_version() -> Result<&'static str, Error> {
+    pinned_version(GO_MOD)
+}
+
+/// Finds the programs, or builds them: the folder in `KUBEBUILDER_ASSETS` when it is set, else the user's cache, else a Go build of
+/// some minutes whose result goes to that cache. Processes that ask at the same time build once.
+///
+/// `progress` gets one line at each step, and one every ten seconds while a build runs.
+pub async fn find_or_build(progress: &(dyn Fn(&str) + Sync)) -> Result<Binaries, Error> {
+    let environment = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = environment("KUBEBUILDER_ASSETS") {
+        return ready_made(Path::new(&folder));
+    }
+    let version = kubernetes_version()?;
+    let recipe = Recipe::new(version);
+    let cache = cache_folder(environment("XDG_CACHE_HOME"), environment("HOME"))?;
+    let folder = cache.join(recipe.key());
+    if let Some(found) = built(&folder) {
+        return Ok(found);
+    }
+
+    std::fs::create_dir_all(&cache).map_err(io_error("make the cache folder", &cache))?;
+    let _lock = lock(&cache.join(format!("{}.lock", recipe.key())), progress).await?;
+    // Whoever held the lock may have built them.
+    if let Some(found) = built(&folder) {
+        return Ok(found);
+    }
+    recipe.build(&folder, progress).await?;
+    built(&folder).ok_or(Error::Incomplete { folder, missing: "a program that go build reported as built" })
+}
+
+/// The programs in a folder that somebody else filled.
+fn ready_made(folder: &Path) -> Result<Binaries, Error> {
+    let folder = &std::path::absolute(folder).map_err(io_error("resolve KUBEBUILDER_ASSETS", folder))?;
+    let program = |name| Some(folder.join(name)).filter(|path| path.is_file());
+    let needed = |name| program(name).ok_or_else(|| Error::Incomplete { folder: folder.clone(), missing: name });
+    Ok(Binaries {
+        etcd: needed("etcd")?,
+        kube_apiserver: needed("kube-apiserver")?,
+        kubectl: needed("kubectl")?,
+        kube_controller_manager: program("kube-controller-manager"),
+    })
+}
+
+/// The programs of an earlier build. A build appears under this name only when it is whole.
+fn built(folder: &Path) -> Option<Binaries> {
+    ready_made(folder).ok().filter(|found| found.kube_controller_manager.is_some())
+}
+
+fn cache_folder(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Error> {
+    // The XDG specification says to ignore a relative path.
+    xdg.map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| home.map(|home| Path::new(&home).join(".cache")))
+        .map(|cache| cache.join("upstream-params-operator").join("control-plane"))
+        .ok_or(Error::NoCacheFolder)
+}
+
+async fn lock(path: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Error> {
+    let file = File::create(path).map_err(io_error("open the lock", path))?;
+    let start = Instant::now();
+    let mut told = None;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(io_error("lock", path)(source)),
+        }
+        let elapsed = start.elapsed().as_secs();
+        if told.is_none_or(|told| elapsed >= told + 10) {
+            progress(&format!("waiting for another process that builds the control plane: {elapsed} s"));
+            told = Some(elapsed);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// How the programs are built.
+struct Recipe {
+    version: &'static str,
+    linker_flags: String,
+}
+
+impl Recipe {
+    fn new(version: &'static str) -> Self {
+        Self { version, linker_flags: format!("-s -w {}", version_stamps(version)) }
+    }
+
+    /// Names all that decides what comes out of a build.
+    fn key(&self) -> String {
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in [GO_MOD, GO_SUM, &self.linker_flags, std::env::consts::OS, std::env::consts::ARCH] {
+            digest.update(part.as_bytes());
+            digest.update(b"\0");
+        }
+        let mut key = hex(digest.finish().as_ref());
+        key.truncate(16);
+        key
+    }
+
+    /// Builds into a folder beside `target` and renames it, so that an interrupted build is never taken for a whole one.
+    async fn build(&self, target: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+        match Command::new("go").args(["env", "GOVERSION"]).output() {
+            Ok(_) => {}
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::GoMissing);
+            }
+            Err(source) => return Err(io_error("run", Path::new("go"))(source)),
+        }
+        let folder = target.with_extension("building");
+        if folder.exists() {
+            // Left by a build that was interrupted: only the holder of the lock gets here.
+            std::fs::remove_dir_all(&folder).map_err(io_error("remove", &folder))?;
+        }
+        let out = folder.join("out");
+        std::fs::create_dir_all(&out).map_err(io_error("make", &out))?;
+        for (name, content) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+            let path = folder.join(name);
+            std::fs::write(&path, content).map_err(io_error("write", &path))?;
+        }
+
+        self.compile(&folder, &out, progress).await?;
+        // Go names a program after the last part of its path, and etcd's is `server`.
+        let (etcd, named) = (out.join("server"), out.join("etcd"));
+        std::fs::rename(&etcd, &named).map_err(io_error("rename", &etcd))?;
+        std::fs::rename(&out, target).map_err(io_error("rename", &out))?;
+        std::fs::remove_dir_all(&folder).map_err(io_error("remove", &folder))
+    }
+
+    async fn compile(&self, folder: &Path, out: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+        let mut go = Command::new("go");
+        go.current_dir(folder)
+            .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
+            .arg(out)
+            .args(PACKAGES)
+            // A workspace around the cache, or a target for another machine, would change what is built.
+            .env("GOWORK", "off")
+            .env_remove("GOOS")
+            .env_remove("GOARCH");
+        let log = folder.join("build.log");
+        let start = Instant::now();
+        progress(&format!(
+            "building etcd, kube-apiserver, kube-controller-manager and kubectl {} with Go; the first time takes minutes, later it is cached",
+            self.version
+        ));
+        // Supervised, because a build that goes on after Ctrl-C would race the next one.
+        let build = supervise(&go, &supervise::Options::new(&log).grace(Duration::ZERO))?;
+        let status = loop {
+            match tokio::time::timeout(Duration::from_secs(10), build.wait()).await {
+                Ok(status) => break status?,
+                Err(_) => progress(&format!("building the control plane: {} s", start.elapsed().as_secs())),
+            }
+        };
+        if !status.success() {
+            return Err(Error::Build { status, tail: tail(&log) });
+        }
+        progress(&format!("built the control plane in {} s", start.elapsed().as_secs()));
+        Ok(())
+    }
+}
+
+/// kubectl refuses to run when it was linked without its version.
+fn version_stamps(version: &str) -> String {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let values = [("gitVersion", format!("v{version}")), ("gitMajor", major.to_owned()), ("gitMinor", minor.to_owned())];
+    values.map(|(name, value)| format!("-X k8s.io/component-base/version.{name}={value}")).join(" ")
+}
+
+/// The version of `k8s.io/kubernetes` that a `go.mod` requires.
+fn pinned_version(go_mod: &str) -> Result<&str, Error> {
+    go_mod
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .find_map(|rest| rest.split_whitespace().next())
+        .ok_or(Error::NoPinnedVersion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pinned_version_is_read_from_the_requirement_alone() {
+        let go_mod = "module x\nreplace (\n\tk8s.io/kubernetes-api v0 => x v1\n)\nrequire (\n\tk8s.io/kubernetes v1.35.4 // indirect\n)\n";
+        assert_eq!(pinned_version(go_mod).unwrap(), "1.35.4");
+        assert!(matches!(pinned_version("module x\n"), Err(Error::NoPinnedVersion)));
+    }
+
+    #[test]
+    fn the_stamps_carry_the_whole_version_and_its_parts() {
+        assert_eq!(
+            version_stamps("1.35.4"),
+            "-X k8s.io/component-base/version.gitVersion=v1.35.4 -X k8s.io/component-base/version.gitMajor=1 \
+             -X k8s.io/component-base/version.gitMinor=35"
+        );
+    }
+
+    #[test]
+    fn the_embedded_module_pins_all_that_is_built() {
+        let staging = format!("k8s.io/api v0.{}", kubernetes_version().unwrap().split_once('.').unwrap().1);
+        assert!(GO_MOD.contains(&staging), "{staging} does not go with Kubernetes {}", kubernetes_version().unwrap());
+        for package in PACKAGES {
+            assert!(GO_MOD.contains(&format!("\t{package}\n")), "{package} is no tool of go.mod");
+        }
+    }
+
+    #[test]
+    fn another_version_or_other_flags_have_another_place_in_the_cache() {
+        let key = Recipe::new("1.36.3").key();
+        assert_eq!(key, Recipe::new("1.36.3").key());
+        assert_ne!(key, Recipe::new("1.35.4").key());
+        assert_eq!((key.len(), key.chars().all(|c| c.is_ascii_hexdigit())), (16, true));
+    }
+
+    #[test]
+    fn the_cache_follows_xdg_then_home() {
+        let cache = |xdg: Option<&str>, home: Option<&str>| cache_folder(xdg.map(Into::into), home.map(Into::into));
+        let under = |root: &str| PathBuf::from(root).join("upstream-params-operator/control-plane");
+        assert_eq!(cache(Some("/x"), Some("/h")).unwrap(), under("/x"));
+        assert_eq!(cache(Some("relative"), Some("/h")).unwrap(), under("/h/.cache"));
+        assert_eq!(cache(None, Some("/h")).unwrap(), under("/h/.cache"));
+        assert!(matches!(cache(None, None), Err(Error::NoCacheFolder)));
+    }
+
+    #[test]
+    fn a_ready_made_folder_may_lack_the_controllers_but_nothing_else() {
+        let scratch = supervise::Scratch::new("testbed-assets").unwrap();
+        let add = |name: &str| std::fs::write(scratch.path().join(name), "").unwrap();
+        add("etcd");
+        add("kubectl");
+        let message = ready_made(scratch.path()).unwrap_err().to_string();
+        assert!(message.contains("lacks kube-apiserver"), "{message}");
+        add("kube-apiserver");
+        assert_eq!(ready_made(scratch.path()).unwrap().kube_controller_manager, None);
+        assert_eq!(built(scratch.path()), None);
+        add("kube-controller-manager");
+        assert!(built(scratch.path()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_second_process_waits_for_the_lock_and_says_so() {
+        let scratch = supervise::Scratch::new("testbed-lock").unwrap();
+        let path = scratch.path().join("lock");
+        let held = lock(&path, &|_| ()).await.unwrap();
+        let said = std::sync::Mutex::new(String::new());
+        let hear = |line: &str| said.lock().unwrap().push_str(line);
+        let second = lock(&path, &hear);
+        assert!(tokio::time::timeout(Duration::from_millis(300), second).await.is_err());
+        drop(held);
+        lock(&path, &hear).await.unwrap();
+        assert_eq!(*said.lock().unwrap(), "waiting for another process that builds the control plane: 0 s");
+    }
+}
