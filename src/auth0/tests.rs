@@ -141,9 +141,9 @@ async fn another_connection_than_asked_for_is_never_taken() {
     assert_eq!(bench.client.find("wordpress").await.map(|_| ()), Err(malformed(Route::FindConnection)));
     assert!(bench.client.find("Other").await.expect("a name of another case is not there").is_none());
     assert_eq!(bench.client.read(ID).await.map(|_| ()), Err(malformed(Route::ReadConnection)));
-    let lost = bench.write().await.map(|_| ());
-    assert!(lost.as_ref().is_err_and(Failure::may_have_taken_effect));
-    assert_eq!(lost, Err(malformed(Route::WriteConnection)));
+    let written = bench.write().await.map(|_| ());
+    assert!(written.as_ref().is_err_and(Failure::may_have_taken_effect));
+    assert_eq!(written, Err(malformed(Route::WriteConnection)));
 }
 
 #[tokio::test]

@@ -288,7 +288,7 @@ async fn read_body(mut response: Response, limit: usize, domain: &Domain, route:
 /// What became of a request that got no whole answer. Nothing of the error's text is kept: it holds the address.
 fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
     let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
-    if causes().any(|cause| cause.is::<NotPublic>()) {
+    if causes().any(<dyn Error>::is::<NotPublic>) {
         return Failure::AddressNotAllowed { domain: domain.clone() };
     }
     let why = match error {
@@ -307,7 +307,7 @@ fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
 fn is_tls(cause: &(dyn Error + 'static)) -> bool {
     // An I/O error is silent about what it wraps unless it is asked.
     let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+    cause.is::<rustls::Error>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
@@ -325,12 +325,11 @@ fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
 /// Seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
     };
     Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
