@@ -305,9 +305,9 @@ fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
 }
 
 fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    // An I/O error is silent about what it wraps unless it is asked.
+    // An I/O error is silent about what it wraps unless it is asked, and may wrap another one.
     let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
 fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
