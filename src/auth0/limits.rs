@@ -207,8 +207,8 @@ mod tests {
         Call { route, status: Some(status), limit: None, retry_after: None, global: false, took: Duration::ZERO }
     }
 
-    fn headers(remaining: u32, reset: u64) -> Option<RateHeaders> {
-        Some(RateHeaders { limit: Some(50), remaining: Some(remaining), reset_epoch_seconds: Some(reset) })
+    fn headers(remaining: u32, reset: u64) -> RateHeaders {
+        RateHeaders { limit: Some(50), remaining: Some(remaining), reset_epoch_seconds: Some(reset) }
     }
 
     fn budget(now: Instant) -> Budget {
@@ -228,9 +228,9 @@ mod tests {
     fn the_server_lowers_a_bucket_and_never_raises_it() {
         let now = Instant::now();
         let mut budget = budget(now);
-        budget.observe(&Call { limit: headers(2, EPOCH + 2), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(2, EPOCH + 2)), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
         assert_eq!((budget.reads.left(now), budget.requests.left(now)), (2, 5));
-        budget.observe(&Call { limit: headers(40, EPOCH + 2), ..answer(Route::FindConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(40, EPOCH + 2)), ..answer(Route::FindConnection, 200) }, now, EPOCH);
         assert_eq!(budget.reads.left(now), 2);
     }
 
@@ -238,7 +238,7 @@ mod tests {
     fn nothing_remaining_closes_until_the_reset() {
         let now = Instant::now();
         let mut budget = budget(now);
-        budget.observe(&Call { limit: headers(0, EPOCH + 7), ..answer(Route::WriteConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(0, EPOCH + 7)), ..answer(Route::WriteConnection, 200) }, now, EPOCH);
         assert_eq!(budget.requests.opens_at(now), now + 7 * second());
         assert!(!budget.permits_pass(now) && budget.permits_pass(now + 7 * second()));
         assert_eq!(budget.requests.left(now + 7 * second()), 1);
@@ -253,7 +253,7 @@ mod tests {
             let mut budget = budget(now);
             let call = Call {
                 retry_after: retry_after.map(Duration::from_secs),
-                limit: reset.and_then(|seconds| headers(3, EPOCH + seconds)),
+                limit: reset.map(|seconds| headers(3, EPOCH + seconds)),
                 ..answer(Route::ReadConnection, 429)
             };
             budget.observe(&call, now, EPOCH);
@@ -281,7 +281,7 @@ mod tests {
         let now = Instant::now();
         let mut budget = budget(now);
         budget.observe(&Call { retry_after: Some(10 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
-        budget.observe(&Call { limit: headers(4, EPOCH), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(4, EPOCH)), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
         budget.observe(&Call { retry_after: Some(2 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
         assert_eq!(budget.reads.opens_at(now), now + 10 * second());
     }
@@ -291,7 +291,7 @@ mod tests {
         let now = Instant::now();
         let mut budget = budget(now);
         assert!((0..100).all(|_| budget.take(Route::Token, now)));
-        budget.observe(&Call { limit: headers(0, EPOCH + 60), ..answer(Route::Token, 429) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(0, EPOCH + 60)), ..answer(Route::Token, 429) }, now, EPOCH);
         assert_eq!((budget.reads.left(now), budget.requests.left(now)), (5, 5));
     }
 

@@ -39,10 +39,7 @@ struct ErrorBody {
 
 /// A member of another type than text is as good as absent: it must not hide the members beside it.
 fn text_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::String(text) => Some(text),
-        _ => None,
-    })
+    Ok(serde_json::Value::deserialize(deserializer)?.as_str().map(str::to_owned))
 }
 
 /// An error body, read. The raw text is for decisions only and never leaves this crate's edge.

@@ -288,7 +288,7 @@ async fn read_body(mut response: Response, limit: usize, domain: &Domain, route:
 /// What became of a request that got no whole answer. Nothing of the error's text is kept: it holds the address.
 fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
     let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
-    if causes().any(|cause| cause.is::<NotPublic>()) {
+    if causes().any(<dyn Error>::is::<NotPublic>) {
         return Failure::AddressNotAllowed { domain: domain.clone() };
     }
     let why = match error {
@@ -305,9 +305,9 @@ fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
 }
 
 fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    // An I/O error is silent about what it wraps unless it is asked.
+    // An I/O error is silent about what it wraps unless it is asked, and may wrap another one.
     let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
 fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
@@ -325,12 +325,11 @@ fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
 /// Seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
     };
     Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
@@ -406,5 +405,153 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2001, second, ..] if second == 0xdb8 || second < 0x200 => false,
         // All that is assigned for the public internet; loopback, unique local and link-local addresses are elsewhere.
         [first, ..] => (0x2000..0x4000).contains(&first),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::scripted::{Reply, Server};
+    use super::*;
+
+    /// Looks every name up in the same list, through the same filter as the real one.
+    struct Table(Vec<SocketAddr>);
+
+    impl Resolve for Table {
+        fn resolve(&self, _: Name) -> Resolving {
+            let found = self.0.clone();
+            Box::pin(async move { public(found.into_iter()) })
+        }
+    }
+
+    /// Looks every name up in the same list, and filters nothing.
+    struct Anywhere(Vec<SocketAddr>);
+
+    impl Resolve for Anywhere {
+        fn resolve(&self, _: Name) -> Resolving {
+            let found = self.0.clone();
+            Box::pin(async move { if found.is_empty() { Err("no such name".into()) } else { Ok(Box::new(found.into_iter()) as Addrs) } })
+        }
+    }
+
+    async fn asked(resolver: impl Resolve + 'static) -> Failure {
+        install_crypto_provider();
+        let options = TransportOptions::default();
+        let builder = base_client(&options).https_only(true).dns_resolver(resolver);
+        let transport = Transport::finish(builder, &options, None).expect("transport");
+        let domain = Domain::parse("example.auth0.com").expect("domain");
+        let route = Route::ReadConnection;
+        let question = Question { route, method: Method::GET, path: "/", query: &[], bearer: None, correlation_id: None, body: None };
+        transport.send(&domain, question).await.map(|answer| answer.status).expect_err("no answer")
+    }
+
+    #[tokio::test]
+    async fn a_host_inside_a_private_network_gets_no_connection() {
+        let server = Server::start(|_| Reply::Silence).await;
+        let address: SocketAddr = server.url.trim_start_matches("http://").parse().expect("an address");
+        let refused = Failure::AddressNotAllowed { domain: Domain::parse("example.auth0.com").expect("domain") };
+        assert_eq!(asked(Table(vec![address])).await, refused);
+        assert_eq!(asked(Table(vec![([169, 254, 169, 254], 443).into(), ([10, 0, 0, 1], 443).into()])).await, refused);
+        assert!(server.received().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_way_of_a_connection_is_told_apart() {
+        let server = Server::start(|_| Reply::Silence).await;
+        let plain: SocketAddr = server.url.trim_start_matches("http://").parse().expect("an address");
+        let garbage = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let noise = garbage.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = garbage.accept().await {
+                // Read first: closing with bytes unread resets the connection before the other side sees an answer.
+                let _ = stream.read_u8().await;
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                let _ = stream.shutdown().await;
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        assert_eq!(asked(Anywhere(vec![noise])).await, Failure::Unreachable { why: Unreached::Tls });
+        assert_eq!(asked(Anywhere(vec![])).await, Failure::Unreachable { why: Unreached::Name });
+        drop(server);
+        tokio::task::yield_now().await;
+        assert_eq!(asked(Anywhere(vec![plain])).await, Failure::Unreachable { why: Unreached::Connect });
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_are_public() {
+        for text in [
+            "8.8.8.8",
+            "104.16.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1",
+            "2a00::1",
+            "64:ff9b::808:808",
+            "::ffff:8.8.8.8",
+            "2002:808:808::1",
+        ] {
+            assert!(is_public(text.parse().expect(text)), "{text}");
+        }
+        for text in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "2002:a00:1::1",
+            "4000::1",
+        ] {
+            assert!(!is_public(text.parse().expect(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_are_refused_without_showing_them() {
+        install_crypto_provider();
+        let error = |change: fn(&mut TransportOptions)| {
+            let mut options = TransportOptions::default();
+            change(&mut options);
+            Transport::new(&options).expect_err("refused").to_string()
+        };
+        assert!(error(|options| options.endpoint_override = Some("https://example.com".to_owned())).starts_with("the endpoint override"));
+        assert!(
+            error(|options| options.endpoint_override = Some("http://u:p4ss@example.com/x".to_owned())).ends_with("write http://host:port")
+        );
+        assert!(error(|options| options.proxy = Some("::p4ss".to_owned())).starts_with("the proxy is not an address"));
+        assert!(error(|options| options.extra_ca = Some("/nowhere.pem".into())).contains("can't be read"));
+        assert!(error(|options| options.extra_ca = Some(file!().into())).contains("holds no PEM certificate"));
+        assert!(error(|options| options.user_agent = "a\nb".to_owned()).starts_with("the HTTP client can't be built"));
+    }
+
+    #[test]
+    fn a_correlation_id_is_cut_to_what_a_log_takes() {
+        let header = |text: &str| correlation_id(text).map(|value| value.to_str().expect("text").to_owned());
+        assert_eq!(header("a.b_c-1\r\nx: y"), Some("a.b_c-1xy".to_owned()));
+        assert_eq!(header(&"a".repeat(100)), Some("a".repeat(64)));
+        assert_eq!(header("é \n"), None);
     }
 }
