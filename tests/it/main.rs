@@ -5,5 +5,7 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod gitops;
+mod image;
 mod lifecycle;
 mod support;
