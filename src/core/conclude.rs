@@ -577,8 +577,9 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
     if trouble && was_in_sync(object, context.observing) {
         return ready_in_trouble(object, context);
     }
-    let failing = parts.into_iter().find(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
-    match failing {
+    let failing = || parts.into_iter().filter(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
+    // What is known to fail says more than what has not been looked at because of it.
+    match failing().find(|part| part.reason != Reason::Pending).or_else(|| failing().next()) {
         Some(part) if part.reason == Reason::Pending => part.clone(),
         Some(part) => Finding::new(FALSE, part.reason, &part.message),
         None if context.observing => Finding::new(TRUE, Reason::Observing, "the connection was looked at; nothing is written"),
