@@ -257,8 +257,11 @@ fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
 /// Decides about one name.
 fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
     let wanting = |side: &&Side<'_>| side.wants(name).is_some();
-    // A holder that still wants the name keeps it; one that can't act keeps it too; else the first that wants it.
-    let kept = sides.iter().filter(wanting).find(|side| side.holds(name));
+    // A holder that still wants the name keeps it; one that can't act keeps it too; else the first that wants it. Of two
+    // holders, as after one of them only observed for a while, the live value tells which one has it.
+    let live = site.live.get(name);
+    let proven = sides.iter().filter(wanting).find(|side| site.place.owns(&side.claim(name).owned, name, live));
+    let kept = proven.or_else(|| sides.iter().filter(wanting).find(|side| side.holds(name)));
     let held = sides.iter().find(|side| side.part.role == Role::Holder && side.holds(name));
     let winner = kept.or_else(|| if held.is_some() { None } else { sides.iter().find(wanting) });
     let master = winner.or(held);
