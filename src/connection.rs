@@ -180,6 +180,10 @@ async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings,
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(driver, settings, &reading);
+    if reading.gone.is_some() && involved(driver, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
+        // Who holds a record on the connection that is gone and names another one is no part of this pass.
+        driver.agenda.edit(asked.clone(), now);
+    }
     let live = match document.live() {
         Ok(live) => live,
         Err(error) => return unusable(driver, &subject, parts, error).await,
