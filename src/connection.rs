@@ -275,7 +275,11 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
         return match (object.finalizer, object.cleans_up() && !settings.observes) {
             (false, _) => none,
             (true, false) => settled(Outcome::Released("it only observes, or its deletionPolicy is Retain".to_owned())),
-            (true, true) => role(Role::Leaver),
+            // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
+            (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
+                Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
+                None => role(Role::Leaver),
+            },
         };
     }
     let Ok(spec) = &object.spec else { return role(Role::Holder) };
