@@ -365,8 +365,11 @@ impl Driver {
             _ => return,
         };
         self.lacking = needs.or(self.lacking.take());
-        let pause = self.pause(&Subject::Access);
-        self.agenda.again(Subject::Access, Instant::now() + pause);
+        // A try that is planned already is not put off by every connection that shows the same trouble again.
+        if !self.agenda.has(&Subject::Access) {
+            let pause = self.pause(&Subject::Access);
+            self.agenda.again(Subject::Access, Instant::now() + pause);
+        }
         self.report_tenant().await;
     }
 
