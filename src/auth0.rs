@@ -26,6 +26,8 @@ mod token;
 mod transport;
 
 #[cfg(test)]
+mod certified;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod tests;
