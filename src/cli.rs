@@ -36,20 +36,17 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Controller(arguments) => controller::run(arguments),
-        Command::Crds => crds(),
+        Command::Controller(arguments) => controller::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Crds => crds().map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testbed")]
-        Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "testbed")]
-        Command::Emulator(arguments) => emulator::run(&arguments),
+        Command::Emulator(arguments) => emulator::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say_error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        say_error(&error);
+        ExitCode::FAILURE
+    })
 }
 
 fn crds() -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! It speaks plain HTTP/1.1 and does what the evidence says, including what hurts: a PATCH replaces the whole of `options`, reads hide
 //! `options` without a scope, keys come back in another order, the server recomputes some keys and forgets others. It is never kinder
-//! than the evidence (Auth0's OpenAPI document of the Management API v2, its documentation, recorded traffic of real tenants).
+//! than the evidence (Auth0's `OpenAPI` document of the Management API v2, its documentation, recorded traffic of real tenants).
 //!
 //! One emulator holds a tenant per domain and tells them apart by the `Host` header, so tests send every domain's requests to one
 //! address. A tenant is set up, disturbed and looked at through its [`TenantHandle`]:
@@ -35,6 +35,8 @@ mod schema;
 pub mod seed;
 mod server;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod token;
 mod wire;
 
@@ -86,32 +88,20 @@ impl Emulator {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let any_host = options.any_host.map(|domain| {
-            TenantHandle::new(&domain.to_ascii_lowercase(), options.settings.clone())
-        });
+        let any_host = options.any_host.map(|domain| TenantHandle::new(&domain.to_ascii_lowercase(), options.settings.clone()));
         let tenants = Arc::new(server::Tenants::new(any_host));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("auth0-emulator")
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("auth0-emulator").enable_all().build()?;
         let listener = {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let service = server::router(Arc::clone(&tenants))
-            .into_make_service_with_connect_info::<wire::Line>();
+        let service = server::router(Arc::clone(&tenants)).into_make_service_with_connect_info::<wire::Line>();
         runtime.spawn(async move {
             if let Err(error) = axum::serve(wire::Door(listener), service).await {
                 tracing::error!(%error, "the emulator stopped serving");
             }
         });
-        Ok(Self {
-            address,
-            tenants,
-            settings: options.settings,
-            runtime: Some(runtime),
-        })
+        Ok(Self { address, tenants, settings: options.settings, runtime: Some(runtime) })
     }
 
     /// `http://127.0.0.1:{port}`, without a slash at the end.
@@ -127,9 +117,7 @@ impl Emulator {
     /// The tenant of a domain, created when there is none yet.
     pub fn tenant(&self, domain: &str) -> TenantHandle {
         let domain = domain.to_ascii_lowercase();
-        self.tenants.find_or_create(&domain, || {
-            TenantHandle::new(&domain, self.settings.clone())
-        })
+        self.tenants.find_or_create(&domain, || TenantHandle::new(&domain, self.settings.clone()))
     }
 
     /// Stops at once; open connections are closed.
@@ -163,11 +151,7 @@ pub const PLAY_DOMAIN: &str = "emulator.auth0.test";
 /// Starts an emulator on a port with one tenant that answers any host and has so many connections (the five of [`seed::demo`] first). It
 /// serves until it is dropped.
 pub fn play(port: u16, connections: usize) -> Result<Play, Error> {
-    let options = Options {
-        port,
-        any_host: Some(PLAY_DOMAIN.to_owned()),
-        ..Options::default()
-    };
+    let options = Options { port, any_host: Some(PLAY_DOMAIN.to_owned()), ..Options::default() };
     let emulator = Emulator::start(options)?;
     let tenant = emulator.tenant(PLAY_DOMAIN);
     let (client_id, client_secret) = ("emulator-client", "emulator-secret");
@@ -179,22 +163,14 @@ pub fn play(port: u16, connections: usize) -> Result<Play, Error> {
     }
     tenant.clear_journal();
     let recipe = recipe(&emulator.url(), &tenant, client_id, client_secret);
-    Ok(Play {
-        emulator,
-        tenant,
-        recipe,
-    })
+    Ok(Play { emulator, tenant, recipe })
 }
 
 /// The lines that get a person from nothing to a first PATCH.
 fn recipe(url: &str, tenant: &TenantHandle, client_id: &str, client_secret: &str) -> String {
     let audience = tenant.audience();
     let count = tenant.connection_names().len();
-    let first = tenant
-        .connection_names()
-        .into_iter()
-        .next()
-        .unwrap_or_default();
+    let first = tenant.connection_names().into_iter().next().unwrap_or_default();
     format!(
         r#"An emulated Auth0 tenant with {count} connections listens at {url}
 

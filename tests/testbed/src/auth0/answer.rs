@@ -18,20 +18,12 @@ impl Answer {
 
     /// Any other body.
     pub(crate) fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type", content_type.to_owned())],
-            body: body.into(),
-        }
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
     }
 
     /// `302 Found` with an empty body.
     pub(crate) fn redirect(location: impl Into<String>) -> Self {
-        Self {
-            status: 302,
-            headers: vec![("location", location.into())],
-            body: Vec::new(),
-        }
+        Self { status: 302, headers: vec![("location", location.into())], body: Vec::new() }
     }
 
     /// Adds a header.
@@ -89,21 +81,12 @@ impl Answer {
 
     /// The 404 of a connection that does not exist.
     pub(crate) fn no_connection() -> Self {
-        Self::error(
-            404,
-            "The connection does not exist",
-            Some("inexistent_connection"),
-        )
+        Self::error(404, "The connection does not exist", Some("inexistent_connection"))
     }
 
     /// The error shape of `OAuth` endpoints, `{error, error_description}`.
     pub(crate) fn oauth(status: u16, error: &str, description: &str) -> Self {
-        let body: Object = [
-            ("error", Json::string(error)),
-            ("error_description", Json::string(description)),
-        ]
-        .into_iter()
-        .collect();
+        let body: Object = [("error", Json::string(error)), ("error_description", Json::string(description))].into_iter().collect();
         Self::json(status, &body.into())
     }
 }

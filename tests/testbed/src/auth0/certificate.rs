@@ -8,10 +8,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .fold(0_u32, |word, byte| (word << 8) | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
+        let word = chunk.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             if place <= chunk.len() {
                 let index = (word >> (18 - 6 * place)) & 63;
@@ -26,21 +23,14 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 
 /// Base64 for URLs, without padding, as JWTs use it.
 pub(crate) fn base64url(bytes: &[u8]) -> String {
-    base64(bytes)
-        .trim_end_matches('=')
-        .replace('+', "-")
-        .replace('/', "_")
+    base64(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 /// Reads standard or URL base64; white space is skipped. `None` for anything else.
 pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let (mut word, mut bits) = (0_u32, 0);
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    for byte in text
-        .trim_end_matches('=')
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-    {
+    for byte in text.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
         let byte = match byte {
             b'-' => b'+',
             b'_' => b'/',
@@ -59,7 +49,7 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
 
 /// What a certificate yields.
 pub(crate) struct Certificate {
-    /// The PEM text, newline at the end as Auth0 stores it.
+    /// The PEM text: as it was sent, or 64 characters a line.
     pub(crate) pem: String,
     /// SHA-1 over the DER, hexadecimal.
     pub(crate) thumbprint: String,
@@ -71,12 +61,8 @@ pub(crate) struct Certificate {
 
 /// Reads a `signingCert` as clients send it: PEM, base64 of PEM, or base64 of DER. `None` when it is no certificate.
 pub(crate) fn read(text: &str) -> Option<Certificate> {
-    let text = text.trim();
-    if text.starts_with("-----BEGIN") {
-        let body: String = text
-            .lines()
-            .filter(|line| !line.starts_with("-----"))
-            .collect();
+    if text.trim_start().starts_with("-----BEGIN") {
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
         return of_der(&unbase64(&body)?, Some(text));
     }
     let bytes = unbase64(text)?;
@@ -103,30 +89,20 @@ fn of_der(der: &[u8], pem: Option<&str>) -> Option<Certificate> {
     let (subject, _) = next(rest)?;
     let (_, after) = next(validity.content)?;
     let (not_after, _) = next(after)?;
-    Some(Certificate {
-        pem,
-        thumbprint,
-        expires: time(not_after),
-        subject: names(subject.content),
-    })
+    Some(Certificate { pem, thumbprint, expires: time(not_after), subject: names(subject.content) })
 }
 
 /// PEM of a DER body, 64 characters a line.
 fn armour(der: &[u8]) -> String {
     let body = base64(der);
-    let lines: Vec<&str> = (0..body.len())
-        .step_by(64)
-        .map(|start| &body[start..(start + 64).min(body.len())])
-        .collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
+    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|start| &body[start..(start + 64).min(body.len())]).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -145,21 +121,10 @@ fn next(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
         if count > 4 {
             return None;
         }
-        (
-            digits
-                .iter()
-                .fold(0, |length, digit| (length << 8) | usize::from(*digit)),
-            2 + count,
-        )
+        (digits.iter().fold(0, |length, digit| (length << 8) | usize::from(*digit)), 2 + count)
     };
     let end = start.checked_add(length)?;
-    Some((
-        Element {
-            tag,
-            content: bytes.get(start..end)?,
-        },
-        &bytes[end..],
-    ))
+    Some((Element { tag, content: bytes.get(start..end)? }, &bytes[end..]))
 }
 
 fn enter(bytes: &[u8], tag: u8) -> Option<&[u8]> {
@@ -171,25 +136,13 @@ fn enter(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 fn time(element: Element<'_>) -> Option<String> {
     let text = std::str::from_utf8(element.content).ok()?;
     let text = if element.tag == 0x17 {
-        let century = if text.get(..2)?.parse::<u8>().ok()? < 50 {
-            "20"
-        } else {
-            "19"
-        };
+        let century = if text.get(..2)?.parse::<u8>().ok()? < 50 { "20" } else { "19" };
         format!("{century}{text}")
     } else {
         text.to_owned()
     };
     let part = |from: usize, to: usize| text.get(from..to);
-    Some(format!(
-        "{}-{}-{}T{}:{}:{}.000Z",
-        part(0, 4)?,
-        part(4, 6)?,
-        part(6, 8)?,
-        part(8, 10)?,
-        part(10, 12)?,
-        part(12, 14)?
-    ))
+    Some(format!("{}-{}-{}T{}:{}:{}.000Z", part(0, 4)?, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, part(12, 14)?))
 }
 
 fn names(mut sets: &[u8]) -> Object {
@@ -231,6 +184,19 @@ mod tests {
         assert_eq!(base64(b"foob"), "Zm9vYg==");
         assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
         assert!(unbase64("a b!").is_none());
+    }
+
+    #[test]
+    fn a_certificate_yields_what_auth0_derives() {
+        let pem = include_str!("fixture-certificate.pem");
+        for text in [pem.to_owned(), base64(pem.as_bytes()), pem.lines().filter(|line| !line.starts_with('-')).collect()] {
+            let read = read(&text).unwrap();
+            assert_eq!(read.thumbprint, "7adad054f0c747eb19b6aaac0f0b03495f4769fd");
+            assert_eq!(read.expires.as_deref(), Some("2036-11-21T19:30:36.000Z"));
+            assert_eq!(read.pem, pem);
+            let subject = r#"{"countryName":"AU","stateOrProvinceName":"Some-State","organizationName":"Fixture Ltd","commonName":"idp.fixture.example.com"}"#;
+            assert_eq!(read.subject.to_string(), subject);
+        }
     }
 
     #[test]

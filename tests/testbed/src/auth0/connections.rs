@@ -1,6 +1,6 @@
 //! `/api/v2/connections`: list, get, create, update, delete.
 //!
-//! Source: Auth0's OpenAPI document of the Management API v2, its documentation, and recorded traffic.
+//! Source: Auth0's `OpenAPI` document of the Management API v2, its documentation, and recorded traffic.
 
 use super::answer::Answer;
 use super::certificate::{base64url, unbase64};
@@ -83,13 +83,7 @@ pub(crate) fn document(connection: &Connection) -> Json {
 }
 
 /// What a token sees of a stored connection.
-fn seen(
-    state: &State,
-    token: &Token,
-    connection: &Connection,
-    shape: Shape,
-    projection: &Projection,
-) -> Json {
+fn seen(state: &State, token: &Token, connection: &Connection, shape: Shape, projection: &Projection) -> Json {
     let options = may_read_options(&state.settings, token).then_some(&connection.options);
     let mut out = arrange(&connection.fields, options, shape);
     if !state.settings.legacy_enabled_clients {
@@ -133,16 +127,11 @@ pub(crate) fn handle(state: &mut State, token: &Token, request: Request<'_>) -> 
     }
 }
 
-fn write(
-    body: Result<Option<Json>, Answer>,
-    act: impl FnOnce(Json) -> Result<Answer, Refused>,
-) -> Answer {
+fn write(body: Result<Option<Json>, Answer>, act: impl FnOnce(Json) -> Result<Answer, Refused>) -> Answer {
     let body = match body {
         Ok(Some(body)) => body,
         Ok(None) => {
-            return Answer::invalid_body(
-                "Payload validation error: 'Expected type object but found type null'.",
-            );
+            return Answer::invalid_body("Payload validation error: 'Expected type object but found type null'.");
         }
         Err(refused) => return refused,
     };
@@ -154,15 +143,8 @@ fn get(state: &State, token: &Token, id: &str, query: &[(String, String)]) -> An
         Ok(parameters) => parameters,
         Err(refused) => return refused,
     };
-    match state
-        .connections
-        .iter()
-        .find(|connection| connection.id() == id)
-    {
-        Some(connection) => Answer::json(
-            200,
-            &seen(state, token, connection, Shape::One, &parameters.projection),
-        ),
+    match state.connections.iter().find(|connection| connection.id() == id) {
+        Some(connection) => Answer::json(200, &seen(state, token, connection, Shape::One, &parameters.projection)),
         None => Answer::no_connection(),
     }
 }
@@ -172,17 +154,11 @@ fn delete(state: &mut State, id: &str) -> Answer {
     let before = state.connections.len();
     state.connections.retain(|connection| connection.id() != id);
     if state.connections.len() == before {
-        return Answer {
-            status: 204,
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
+        return Answer { status: 204, headers: Vec::new(), body: Vec::new() };
     }
     let millis = i64::try_from(state.clock().as_millis()).unwrap_or_default();
     let now = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
-    let body: Object = [("deleted_at", Json::string(format!("{now:.3}")))]
-        .into_iter()
-        .collect();
+    let body: Object = [("deleted_at", Json::string(format!("{now:.3}")))].into_iter().collect();
     Answer::json(202, &body.into())
 }
 
@@ -198,21 +174,13 @@ fn post(state: &mut State, token: &Token, body: &Json) -> Result<Answer, Refused
 /// Creates a connection and returns its id.
 pub(crate) fn create(state: &mut State, body: &Json) -> Result<String, Refused> {
     let (fields, options) = created(state, body)?;
-    let id = fields
-        .get("id")
-        .and_then(Json::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let id = fields.get("id").and_then(Json::as_str).unwrap_or_default().to_owned();
     store(state, fields, options);
     Ok(id)
 }
 
 fn store(state: &mut State, mut fields: Object, mut options: Object) {
-    let strategy = fields
-        .get("strategy")
-        .and_then(Json::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let strategy = fields.get("strategy").and_then(Json::as_str).unwrap_or_default().to_owned();
     derive::forget(&strategy, &mut options);
     if let Some(metadata) = fields.remove("metadata") {
         fields.insert("metadata", metadata.reordered());
@@ -220,65 +188,27 @@ fn store(state: &mut State, mut fields: Object, mut options: Object) {
     state.add(fields, options.reordered());
 }
 
-const ENTERPRISE: [&str; 10] = [
-    "ad",
-    "adfs",
-    "auth0-oidc",
-    "google-apps",
-    "oidc",
-    "okta",
-    "pingfederate",
-    "samlp",
-    "waad",
-    "office365",
-];
+const ENTERPRISE: [&str; 10] = ["ad", "adfs", "auth0-oidc", "google-apps", "oidc", "okta", "pingfederate", "samlp", "waad", "office365"];
 const PROVISIONED: [&str; 5] = ["ad", "adfs", "pingfederate", "samlp", "waad"];
 const SHOWN_BY_NAME: [&str; 3] = ["oidc", "okta", "waad"];
 
 fn created(state: &State, body: &Json) -> Result<(Object, Object), Refused> {
     let body = schema::create(body).map_err(invalid)?;
-    let text = |key: &str| {
-        body.get(key)
-            .and_then(Json::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |key: &str| body.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
     let (name, strategy) = (text("name"), text("strategy"));
-    let mut options = body
-        .get("options")
-        .and_then(Json::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let mut options = body.get("options").and_then(Json::as_object).cloned().unwrap_or_default();
     let facebook = strategy == "facebook" && state.settings.facebook_limits_on_post;
     schema::upstream_params(&options, facebook).map_err(invalid)?;
     database_rules(&strategy, &options, None)?;
-    if state
-        .connections
-        .iter()
-        .any(|connection| connection.name() == name)
-    {
+    if state.connections.iter().any(|connection| connection.name() == name) {
         let message = "A connection with the same name already exists";
-        return Err(Refused(Answer::error(
-            409,
-            message,
-            Some("connection_conflict"),
-        )));
+        return Err(Refused(Answer::error(409, message, Some("connection_conflict"))));
     }
     derive::derive(&strategy, &mut options, &context(state, None));
 
-    let active = |value: bool| {
-        Json::from(
-            [("active", Json::Bool(value))]
-                .into_iter()
-                .collect::<Object>(),
-        )
-    };
+    let active = |value: bool| Json::from([("active", Json::Bool(value))].into_iter().collect::<Object>());
     let enterprise = ENTERPRISE.contains(&strategy.as_str());
-    let mut fields: Object = body
-        .iter()
-        .filter(|(key, _)| *key != "options")
-        .map(|(key, value)| (key, value.clone()))
-        .collect();
+    let mut fields: Object = body.iter().filter(|(key, _)| *key != "options").map(|(key, value)| (key, value.clone())).collect();
     fields.insert("id", Json::string(state.new_id()));
     let modern_waad = strategy == "waad" && !options.contains("app_domain");
     if PROVISIONED.contains(&strategy.as_str()) && !modern_waad {
@@ -296,42 +226,27 @@ fn created(state: &State, body: &Json) -> Result<(Object, Object), Refused> {
     fields.insert_missing("authentication", || active(true));
     fields.insert_missing("connected_accounts", || active(false));
     fields.insert_missing("enabled_clients", || Json::Array(Vec::new()));
-    let no_realms = fields
-        .get("realms")
-        .is_none_or(|realms| matches!(realms, Json::Array(items) if items.is_empty()));
+    let no_realms = fields.get("realms").is_none_or(|realms| matches!(realms, Json::Array(items) if items.is_empty()));
     if no_realms {
         fields.insert("realms", Json::strings([&name]));
     }
-    if fields
-        .get("cross_app_access_resource_app")
-        .is_some_and(Json::is_null)
-    {
+    if fields.get("cross_app_access_resource_app").is_some_and(Json::is_null) {
         fields.remove("cross_app_access_resource_app");
     }
     Ok((fields, options))
 }
 
 fn context<'a>(state: &'a State, before: Option<&'a Object>) -> Context<'a> {
-    Context {
-        domain: &state.domain,
-        before,
-        documents: &state.documents,
-    }
+    Context { domain: &state.domain, before, documents: &state.documents }
 }
 
 /// The recorded refusals of database options.
-fn database_rules(
-    strategy: &str,
-    options: &Object,
-    before: Option<&Object>,
-) -> Result<(), Refused> {
+fn database_rules(strategy: &str, options: &Object, before: Option<&Object>) -> Result<(), Refused> {
     if strategy != "auth0" {
         return Ok(());
     }
     if options.contains("attributes") && options.contains("validation") {
-        return Err(invalid(
-            "Cannot set both options.attributes and options.validation",
-        ));
+        return Err(invalid("Cannot set both options.attributes and options.validation"));
     }
     let path = |at: Option<&Object>, path: &[&str]| {
         let mut value = at?.get("attributes");
@@ -341,12 +256,9 @@ fn database_rules(
         value.cloned()
     };
     let phone = |key: &[&str]| path(Some(options), &[&["phone_number"], key].concat());
-    let inactive =
-        phone(&["signup", "status"]).is_some_and(|status| status.as_str() == Some("inactive"));
+    let inactive = phone(&["signup", "status"]).is_some_and(|status| status.as_str() == Some("inactive"));
     if phone(&["profile_required"]).is_some_and(|required| required.is_true()) && inactive {
-        return Err(invalid(
-            "attribute phone_number must also be required on signup",
-        ));
+        return Err(invalid("attribute phone_number must also be required on signup"));
     }
     let shared = path(Some(options), &["email", "unique"]) == Some(Json::Bool(false));
     if before.is_some() && shared && path(before, &["email", "unique"]) != Some(Json::Bool(false)) {
@@ -363,18 +275,10 @@ fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answ
         if !state.settings.options_without_scopes && !token.may("update:connections_options") {
             // The published text of this answer is cut off after "update:connect"; the rest is by analogy.
             let message = "Updating the \"options\" property requires the \"update:connections_options\" scope.";
-            return Err(Refused(Answer::error(
-                403,
-                message,
-                Some("insufficient_scope"),
-            )));
+            return Err(Refused(Answer::error(403, message, Some("insufficient_scope"))));
         }
     }
-    let Some(place) = state
-        .connections
-        .iter()
-        .position(|connection| connection.id() == id)
-    else {
+    let Some(place) = state.connections.iter().position(|connection| connection.id() == id) else {
         return Err(Refused(Answer::no_connection()));
     };
     let mut connection = state.connections[place].clone();
@@ -385,25 +289,12 @@ fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answ
         database_rules(&strategy, sent, Some(&connection.options))?;
         // The whole of `options` is replaced by what was sent, then completed by what the server derives.
         let mut options = sent.clone();
-        derive::derive(
-            &strategy,
-            &mut options,
-            &context(state, Some(&connection.options)),
-        );
+        derive::derive(&strategy, &mut options, &context(state, Some(&connection.options)));
         connection.options = options.reordered();
     }
     update_fields(&mut connection, body);
     // A PATCH answers in the stored order of keys; nulls it will not keep are still in this answer.
-    let answer = Answer::json(
-        200,
-        &seen(
-            state,
-            token,
-            &connection,
-            Shape::One,
-            &Projection::default(),
-        ),
-    );
+    let answer = Answer::json(200, &seen(state, token, &connection, Shape::One, &Projection::default()));
     derive::forget(&strategy, &mut connection.options);
     state.connections[place] = connection;
     Ok(answer)
@@ -420,9 +311,7 @@ fn update_fields(connection: &mut Connection, body: &Object) {
     }
     // "If display_name is not included in the request, the field will be overwritten with the name value."
     if !body.contains("display_name") && connection.fields.contains("display_name") {
-        connection
-            .fields
-            .insert("display_name", Json::string(&name));
+        connection.fields.insert("display_name", Json::string(&name));
     }
     // "If the array is empty or the property is not specified, the connection name will be added as realm."
     let given = matches!(body.get("realms"), Some(Json::Array(realms)) if !realms.is_empty());
@@ -441,28 +330,15 @@ struct Projection {
 impl Projection {
     /// Recorded: a projection keeps `id`, `is_domain_connection`, `authentication` and `connected_accounts` besides what it asks for.
     fn apply(&self, document: Object) -> Object {
-        const ALWAYS: [&str; 4] = [
-            "id",
-            "is_domain_connection",
-            "authentication",
-            "connected_accounts",
-        ];
+        const ALWAYS: [&str; 4] = ["id", "is_domain_connection", "authentication", "connected_accounts"];
         if self.fields.is_empty() {
             return document;
         }
         let listed = |key: &str| self.fields.iter().any(|field| field == key);
         let keep = |key: &str| {
-            if self.exclude {
-                !listed(key)
-            } else {
-                listed(key) || ALWAYS.contains(&key)
-            }
+            if self.exclude { !listed(key) } else { listed(key) || ALWAYS.contains(&key) }
         };
-        document
-            .iter()
-            .filter(|(key, _)| keep(key))
-            .map(|(key, value)| (key, value.clone()))
-            .collect()
+        document.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key, value.clone())).collect()
     }
 }
 
@@ -498,70 +374,36 @@ const FIELD_NAMES: [&str; 15] = [
 ];
 
 fn query_error(reason: &str, property: &str, description: &str) -> Answer {
-    Answer::invalid_query(&format!(
-        "Query validation error: '{reason}' on property {property} ({description})."
-    ))
+    Answer::invalid_query(&format!("Query validation error: '{reason}' on property {property} ({description})."))
 }
 
 impl Parameters {
     fn read(query: &[(String, String)], known: &[&str]) -> Result<Self, Answer> {
-        let unknown: Vec<&str> = query
-            .iter()
-            .map(|(key, _)| key.as_str())
-            .filter(|key| !known.contains(key))
-            .collect();
+        let unknown: Vec<&str> = query.iter().map(|(key, _)| key.as_str()).filter(|key| !known.contains(key)).collect();
         if !unknown.is_empty() {
-            let message = format!(
-                "Query validation error: 'Additional properties not allowed: {}'.",
-                unknown.join(",")
-            );
+            let message = format!("Query validation error: 'Additional properties not allowed: {}'.", unknown.join(","));
             return Err(Answer::invalid_query(&message));
         }
         let mut out = Self::default();
         for (key, value) in query {
             match key.as_str() {
                 "page" => {
-                    out.page = Some(number(
-                        key,
-                        value,
-                        0,
-                        usize::MAX,
-                        "Page index of the results to return. First page is 0",
-                    )?)
+                    out.page = Some(number(key, value, 0, usize::MAX, "Page index of the results to return. First page is 0")?);
                 }
                 "per_page" => {
-                    out.per_page = Some(number(
-                        key,
-                        value,
-                        1,
-                        100,
-                        "Number of results per page. Defaults to 100",
-                    )?);
+                    out.per_page = Some(number(key, value, 1, 100, "Number of results per page. Defaults to 100")?);
                 }
                 "take" => {
-                    out.take = Some(number(
-                        key,
-                        value,
-                        1,
-                        100,
-                        "Number of results per page. Defaults to 50",
-                    )?)
+                    out.take = Some(number(key, value, 1, 100, "Number of results per page. Defaults to 50")?);
                 }
                 "include_totals" => out.include_totals = boolean(key, value)?,
                 "include_fields" => out.projection.exclude = !boolean(key, value)?,
                 "from" => out.from = Some(value.clone()),
                 "name" => out.name = Some(value.clone()),
                 "strategy" => {
-                    if !schema::STRATEGIES.contains(&value.as_str())
-                        && value != schema::FILTER_ONLY_STRATEGY
-                    {
-                        let description =
-                            "Provide strategies to only retrieve connections with such strategies";
-                        return Err(query_error(
-                            &format!("No enum match for: {value}"),
-                            "strategy",
-                            description,
-                        ));
+                    if !schema::STRATEGIES.contains(&value.as_str()) && value != schema::FILTER_ONLY_STRATEGY {
+                        let description = "Provide strategies to only retrieve connections with such strategies";
+                        return Err(query_error(&format!("No enum match for: {value}"), "strategy", description));
                     }
                     out.strategies.push(value.clone());
                 }
@@ -572,32 +414,14 @@ impl Parameters {
     }
 }
 
-fn number(
-    key: &str,
-    value: &str,
-    least: usize,
-    most: usize,
-    description: &str,
-) -> Result<usize, Answer> {
+fn number(key: &str, value: &str, least: usize, most: usize, description: &str) -> Result<usize, Answer> {
     let Ok(number) = value.parse::<i64>() else {
-        return Err(query_error(
-            "Expected type integer but found type string",
-            key,
-            description,
-        ));
+        return Err(query_error("Expected type integer but found type string", key, description));
     };
     match usize::try_from(number) {
-        Ok(number) if number > most => Err(query_error(
-            &format!("Value {number} is greater than maximum {most}"),
-            key,
-            description,
-        )),
+        Ok(number) if number > most => Err(query_error(&format!("Value {number} is greater than maximum {most}"), key, description)),
         Ok(number) if number >= least => Ok(number),
-        _ => Err(query_error(
-            &format!("Value {number} is less than minimum {least}"),
-            key,
-            description,
-        )),
+        _ => Err(query_error(&format!("Value {number} is less than minimum {least}"), key, description)),
     }
 }
 
@@ -605,24 +429,13 @@ fn boolean(key: &str, value: &str) -> Result<bool, Answer> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(query_error(
-            "Expected type boolean but found type string",
-            key,
-            "true or false",
-        )),
+        _ => Err(query_error("Expected type boolean but found type string", key, "true or false")),
     }
 }
 
 fn fields(value: &str) -> Result<Vec<String>, Answer> {
-    let fields: Vec<String> = value
-        .split(',')
-        .map(|field| field.trim().to_owned())
-        .filter(|field| !field.is_empty())
-        .collect();
-    if fields
-        .iter()
-        .all(|field| FIELD_NAMES.contains(&field.as_str()))
-    {
+    let fields: Vec<String> = value.split(',').map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect();
+    if fields.iter().all(|field| FIELD_NAMES.contains(&field.as_str())) {
         return Ok(fields);
     }
     let reason = format!(
@@ -636,17 +449,7 @@ fn fields(value: &str) -> Result<Vec<String>, Answer> {
 
 /// The list in its three shapes: a bare array, `{total, start, limit, connections}`, and `{connections, next?}`.
 fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
-    const KNOWN: [&str; 9] = [
-        "per_page",
-        "page",
-        "include_totals",
-        "from",
-        "take",
-        "strategy",
-        "name",
-        "fields",
-        "include_fields",
-    ];
+    const KNOWN: [&str; 9] = ["per_page", "page", "include_totals", "from", "take", "strategy", "name", "fields", "include_fields"];
     let parameters = match Parameters::read(query, &KNOWN) {
         Ok(parameters) => parameters,
         Err(refused) => return refused,
@@ -654,30 +457,13 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
     let matching: Vec<&Connection> = state
         .connections
         .iter()
+        .filter(|connection| parameters.name.as_ref().is_none_or(|name| name == connection.name()))
         .filter(|connection| {
-            parameters
-                .name
-                .as_ref()
-                .is_none_or(|name| name == connection.name())
-        })
-        .filter(|connection| {
-            parameters.strategies.is_empty()
-                || parameters
-                    .strategies
-                    .iter()
-                    .any(|strategy| strategy == connection.strategy())
+            parameters.strategies.is_empty() || parameters.strategies.iter().any(|strategy| strategy == connection.strategy())
         })
         .collect();
     let show = |connections: &[&Connection]| {
-        let shown = connections.iter().map(|connection| {
-            seen(
-                state,
-                token,
-                connection,
-                Shape::Listed,
-                &parameters.projection,
-            )
-        });
+        let shown = connections.iter().map(|connection| seen(state, token, connection, Shape::Listed, &parameters.projection));
         Json::Array(shown.collect())
     };
     // Recorded: with `take`, checkpoint paging wins over `per_page` and `include_totals`.
@@ -686,32 +472,21 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
     }
     let page = parameters.page.unwrap_or(0);
     let asked = parameters.per_page;
-    if let Some(refused) = beyond_cap(
-        page,
-        asked.unwrap_or(if parameters.page.is_some() { 50 } else { 0 }),
-    ) {
+    if let Some(refused) = beyond_cap(page, asked.unwrap_or(if parameters.page.is_some() { 50 } else { 0 })) {
         return refused;
     }
     let unpaged = parameters.page.is_none() && asked.is_none() && !parameters.include_totals;
-    let limit = if unpaged {
-        state.settings.unpaged_cap
-    } else {
-        asked.unwrap_or(50).min(state.settings.page_cap)
-    };
+    let limit = if unpaged { state.settings.unpaged_cap } else { asked.unwrap_or(50).min(state.settings.page_cap) };
     let start = page.saturating_mul(limit);
     let slice: Vec<&Connection> = matching.iter().skip(start).take(limit).copied().collect();
     if !parameters.include_totals {
         return Answer::json(200, &show(&slice));
     }
     let number = |number: usize| Json::Number(number.to_string());
-    let body: Object = [
-        ("total", number(matching.len())),
-        ("start", number(start)),
-        ("limit", number(limit)),
-        ("connections", show(&slice)),
-    ]
-    .into_iter()
-    .collect();
+    let body: Object =
+        [("total", number(matching.len())), ("start", number(start)), ("limit", number(limit)), ("connections", show(&slice))]
+            .into_iter()
+            .collect();
     Answer::json(200, &body.into())
 }
 
@@ -725,27 +500,14 @@ fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
     })
 }
 
-fn checkpoint(
-    state: &State,
-    parameters: &Parameters,
-    matching: &[&Connection],
-    show: impl Fn(&[&Connection]) -> Json,
-) -> Answer {
-    let after = match parameters
-        .from
-        .as_deref()
-        .map(|from| last_seen(from, state.now()))
-    {
+fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> Json) -> Answer {
+    let after = match parameters.from.as_deref().map(|from| last_seen(from, state.now())) {
         None => 0,
         Some(Some(after)) => after,
         Some(None) => return Answer::invalid_query("Invalid pagination cursor"),
     };
     let take = parameters.take.unwrap_or(50).min(state.settings.page_cap);
-    let rest: Vec<&Connection> = matching
-        .iter()
-        .filter(|connection| connection.seq > after)
-        .copied()
-        .collect();
+    let rest: Vec<&Connection> = matching.iter().filter(|connection| connection.seq > after).copied().collect();
     let slice = &rest[..take.min(rest.len())];
     let mut body = Object::new();
     body.insert("connections", show(slice));

@@ -102,14 +102,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that meets every call until it is cleared.
     pub fn new(effect: Effect) -> Self {
-        Self {
-            effect,
-            method: None,
-            path: None,
-            connection: None,
-            skip: 0,
-            left: None,
-        }
+        Self { effect, method: None, path: None, connection: None, skip: 0, left: None }
     }
 
     /// Answers with this status and the API's own error body.
@@ -174,14 +167,8 @@ impl Fault {
 
     /// A third party changes the options right after a matching read of a single connection, or of a list that shows it. Meets `GET`
     /// only.
-    pub fn edit_between(
-        edit: impl Fn(&mut serde_json::Map<String, serde_json::Value>) + Send + Sync + 'static,
-    ) -> Self {
-        Self::new(Effect::EditBetween(EditBetween {
-            edit: Arc::new(edit),
-            connection: None,
-        }))
-        .method("GET")
+    pub fn edit_between(edit: impl Fn(&mut serde_json::Map<String, serde_json::Value>) + Send + Sync + 'static) -> Self {
+        Self::new(Effect::EditBetween(EditBetween { edit: Arc::new(edit), connection: None })).method("GET")
     }
 
     /// Only calls with this method.
@@ -228,21 +215,10 @@ pub(crate) struct Target<'a> {
 impl Fault {
     fn matches(&self, target: &Target<'_>) -> bool {
         let listed = target.lists && matches!(self.effect, Effect::EditBetween(_));
-        let connection = |wanted: &String| {
-            listed
-                || target
-                    .connection
-                    .is_some_and(|(name, id)| wanted == name || wanted == id)
-        };
+        let connection = |wanted: &String| listed || target.connection.is_some_and(|(name, id)| wanted == name || wanted == id);
         self.left != Some(0)
-            && self
-                .method
-                .as_deref()
-                .is_none_or(|method| method == target.method)
-            && self
-                .path
-                .as_deref()
-                .is_none_or(|pattern| glob(pattern, target.path))
+            && self.method.as_deref().is_none_or(|method| method == target.method)
+            && self.path.as_deref().is_none_or(|pattern| glob(pattern, target.path))
             && self.connection.as_ref().is_none_or(connection)
     }
 }
@@ -251,11 +227,8 @@ impl Fault {
 pub(crate) fn choose(faults: &mut Vec<Fault>, target: &Target<'_>) -> Vec<Effect> {
     let mut chosen: Vec<Effect> = Vec::new();
     for fault in faults.iter_mut() {
-        let composes =
-            |effect: &Effect| matches!(effect, Effect::Delay(_) | Effect::EditBetween(_));
-        if !fault.matches(target)
-            || (!composes(&fault.effect) && chosen.iter().any(|effect| !composes(effect)))
-        {
+        let composes = |effect: &Effect| matches!(effect, Effect::Delay(_) | Effect::EditBetween(_));
+        if !fault.matches(target) || (!composes(&fault.effect) && chosen.iter().any(|effect| !composes(effect))) {
             continue;
         }
         if fault.skip > 0 {
@@ -263,13 +236,11 @@ pub(crate) fn choose(faults: &mut Vec<Fault>, target: &Target<'_>) -> Vec<Effect
             continue;
         }
         fault.left = fault.left.map(|left| left - 1);
-        chosen.push(match &fault.effect {
-            Effect::EditBetween(between) => Effect::EditBetween(EditBetween {
-                edit: Arc::clone(&between.edit),
-                connection: fault.connection.clone(),
-            }),
-            effect => effect.clone(),
-        });
+        let mut effect = fault.effect.clone();
+        if let Effect::EditBetween(between) = &mut effect {
+            between.connection.clone_from(&fault.connection);
+        }
+        chosen.push(effect);
     }
     faults.retain(|fault| fault.left != Some(0));
     chosen
@@ -283,29 +254,19 @@ fn glob(pattern: &str, text: &str) -> bool {
     let Some(rest) = text.strip_prefix(head) else {
         return false;
     };
-    (0..=rest.len())
-        .filter(|start| rest.is_char_boundary(*start))
-        .any(|start| glob(tail, &rest[start..]))
+    (0..=rest.len()).filter(|start| rest.is_char_boundary(*start)).any(|start| glob(tail, &rest[start..]))
 }
 
 /// Applies an edit made on `serde_json` values; members the edit left alone keep their exact text.
-pub(crate) fn apply_edit(
-    options: &mut Object,
-    edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
-) {
-    let before: serde_json::Map<String, serde_json::Value> = options
-        .iter()
-        .map(|(key, value)| (key.to_owned(), value.to_value()))
-        .collect();
+pub(crate) fn apply_edit(options: &mut Object, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
+    let before: serde_json::Map<String, serde_json::Value> =
+        options.iter().map(|(key, value)| (key.to_owned(), value.to_value())).collect();
     let mut after = before.clone();
     edit(&mut after);
     for key in before.keys().filter(|key| !after.contains_key(*key)) {
         options.remove(key);
     }
-    for (key, value) in after
-        .iter()
-        .filter(|(key, value)| before.get(*key) != Some(value))
-    {
+    for (key, value) in after.iter().filter(|(key, value)| before.get(*key) != Some(value)) {
         options.insert(key.as_str(), super::json::Json::from_value(value));
     }
 }
@@ -326,35 +287,18 @@ mod tests {
 
     #[test]
     fn a_fault_is_spent_and_delays_combine() {
-        let mut faults = vec![
-            Fault::status(500).times(1),
-            Fault::status(502),
-            Fault::delay(Duration::from_secs(1)).times(1),
-        ];
-        let target = Target {
-            method: "GET",
-            path: "/",
-            connection: None,
-            lists: false,
-        };
+        let mut faults = vec![Fault::status(500).times(1), Fault::status(502), Fault::delay(Duration::from_secs(1)).times(1)];
+        let target = Target { method: "GET", path: "/", connection: None, lists: false };
         let names = |effects: Vec<Effect>| effects.iter().map(Effect::name).collect::<Vec<_>>();
         assert_eq!(names(choose(&mut faults, &target)), ["status", "delay"]);
         assert_eq!(faults.len(), 1);
-        assert!(matches!(
-            choose(&mut faults, &target)[0],
-            Effect::Status(502, None)
-        ));
+        assert!(matches!(choose(&mut faults, &target)[0], Effect::Status(502, None)));
     }
 
     #[test]
     fn a_fault_can_wait() {
         let mut faults = vec![Fault::status(500).after(1).times(1)];
-        let target = Target {
-            method: "GET",
-            path: "/",
-            connection: None,
-            lists: false,
-        };
+        let target = Target { method: "GET", path: "/", connection: None, lists: false };
         assert!(choose(&mut faults, &target).is_empty());
         assert_eq!(choose(&mut faults, &target).len(), 1);
         assert!(choose(&mut faults, &target).is_empty());
@@ -362,18 +306,11 @@ mod tests {
 
     #[test]
     fn an_edit_keeps_the_text_of_what_it_leaves_alone() {
-        let Json::Object(mut options) =
-            Json::parse(r#"{"big":12345678901234567890123,"a":1,"b":2}"#).unwrap()
-        else {
-            panic!("object")
-        };
+        let Json::Object(mut options) = Json::parse(r#"{"big":12345678901234567890123,"a":1,"b":2}"#).unwrap() else { panic!("object") };
         apply_edit(&mut options, |options| {
             options.remove("a");
             options.insert("b".to_owned(), 3.into());
         });
-        assert_eq!(
-            options.to_string(),
-            r#"{"big":12345678901234567890123,"b":3}"#
-        );
+        assert_eq!(options.to_string(), r#"{"big":12345678901234567890123,"b":3}"#);
     }
 }

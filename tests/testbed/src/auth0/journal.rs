@@ -59,13 +59,7 @@ pub(crate) fn mask(body: Json) -> Json {
     let Json::Object(mut object) = body else {
         return body;
     };
-    for secret in [
-        "client_secret",
-        "client_assertion",
-        "password",
-        "refresh_token",
-        "code",
-    ] {
+    for secret in ["client_secret", "client_assertion", "password", "refresh_token", "code"] {
         if let Some(value) = object.get_mut(secret) {
             *value = Json::string("********");
         }

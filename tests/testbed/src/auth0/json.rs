@@ -40,19 +40,11 @@ pub struct NotJson {
 impl Json {
     /// Reads a document (RFC 8259).
     pub fn parse(text: &str) -> Result<Self, NotJson> {
-        let mut reader = Reader {
-            bytes: text.as_bytes(),
-            text,
-            at: 0,
-        };
+        let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
         reader.space();
         let value = reader.value(0)?;
         reader.space();
-        if reader.at == reader.bytes.len() {
-            Ok(value)
-        } else {
-            Err(reader.error())
-        }
+        if reader.at == reader.bytes.len() { Ok(value) } else { Err(reader.error()) }
     }
 
     /// A string value.
@@ -67,12 +59,7 @@ impl Json {
 
     /// An array of strings.
     pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Self {
-        Self::Array(
-            items
-                .into_iter()
-                .map(|item| Self::string(item.as_ref()))
-                .collect(),
-        )
+        Self::Array(items.into_iter().map(|item| Self::string(item.as_ref())).collect())
     }
 
     /// The member `key`, when this is an object that has it.
@@ -82,20 +69,12 @@ impl Json {
 
     /// The object, when this is one.
     pub fn as_object(&self) -> Option<&Object> {
-        if let Self::Object(object) = self {
-            Some(object)
-        } else {
-            None
-        }
+        if let Self::Object(object) = self { Some(object) } else { None }
     }
 
     /// The string, when this is one.
     pub fn as_str(&self) -> Option<&str> {
-        if let Self::String(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::String(text) = self { Some(text) } else { None }
     }
 
     /// Whether this is `null`.
@@ -113,13 +92,7 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Number(text)
-                if text
-                    .bytes()
-                    .all(|byte| byte == b'-' || byte.is_ascii_digit()) =>
-            {
-                "integer"
-            }
+            Self::Number(text) if text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => "integer",
             Self::Number(_) => "number",
             Self::String(_) => "string",
             Self::Array(_) => "array",
@@ -156,18 +129,12 @@ impl Object {
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.0
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// The value of `key`, to change.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
-        self.0
-            .iter_mut()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
+        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// Whether `key` occurs.
@@ -194,8 +161,7 @@ impl Object {
     /// Sets `key` at the given place unless it occurs already.
     pub fn insert_missing_at(&mut self, place: usize, key: &str, value: impl FnOnce() -> Json) {
         if !self.contains(key) {
-            self.0
-                .insert(place.min(self.0.len()), (key.to_owned(), value()));
+            self.0.insert(place.min(self.0.len()), (key.to_owned(), value()));
         }
     }
 
@@ -228,16 +194,8 @@ impl Object {
     /// The same object in `jsonb` order, at every depth.
     #[must_use]
     pub fn reordered(self) -> Self {
-        let mut members: Vec<_> = self
-            .0
-            .into_iter()
-            .map(|(key, value)| (key, value.reordered()))
-            .collect();
-        members.sort_by(|(left, _), (right, _)| {
-            left.len()
-                .cmp(&right.len())
-                .then_with(|| left.as_bytes().cmp(right.as_bytes()))
-        });
+        let mut members: Vec<_> = self.0.into_iter().map(|(key, value)| (key, value.reordered())).collect();
+        members.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
         Self(members)
     }
 }
@@ -410,11 +368,7 @@ impl Reader<'_> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.error())
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.error()) } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<Json, NotJson> {
@@ -446,8 +400,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while matches!(self.peek(), Some(byte) if byte != b'"' && byte != b'\\' && byte >= b' ')
-            {
+            while matches!(self.peek(), Some(byte) if byte != b'"' && byte != b'\\' && byte >= b' ') {
                 self.at += 1;
             }
             out.push_str(&self.text[start..self.at]);
@@ -493,16 +446,10 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Result<u32, NotJson> {
-        let digits = self
-            .bytes
-            .get(self.at..self.at + 4)
-            .ok_or_else(|| self.error())?;
+        let digits = self.bytes.get(self.at..self.at + 4).ok_or_else(|| self.error())?;
         let mut code = 0;
         for digit in digits {
-            code = code * 16
-                + char::from(*digit)
-                    .to_digit(16)
-                    .ok_or_else(|| self.error())?;
+            code = code * 16 + char::from(*digit).to_digit(16).ok_or_else(|| self.error())?;
         }
         self.at += 4;
         Ok(code)
@@ -517,42 +464,21 @@ mod tests {
     fn numbers_and_order_survive() {
         let text = r#"{"zz":12345678901234567890123,"a":[1.0,-0.50,1e3],"b":{"y":null,"x":"\u00e9\ud83d\ude00\n"}}"#;
         let json = Json::parse(text).unwrap();
-        assert_eq!(
-            json.to_string(),
-            "{\"zz\":12345678901234567890123,\"a\":[1.0,-0.50,1e3],\"b\":{\"y\":null,\"x\":\"é😀\\n\"}}"
-        );
+        assert_eq!(json.to_string(), "{\"zz\":12345678901234567890123,\"a\":[1.0,-0.50,1e3],\"b\":{\"y\":null,\"x\":\"é😀\\n\"}}");
         let sorted = json.reordered().to_string();
         assert!(sorted.starts_with("{\"a\":[1.0"), "{sorted}");
-        assert!(
-            sorted.ends_with("\"zz\":12345678901234567890123}"),
-            "{sorted}"
-        );
+        assert!(sorted.ends_with("\"zz\":12345678901234567890123}"), "{sorted}");
         assert!(sorted.contains(r#""b":{"x""#), "{sorted}");
     }
 
     #[test]
     fn the_last_duplicate_wins() {
-        assert_eq!(
-            Json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap().to_string(),
-            r#"{"a":3,"b":2}"#
-        );
+        assert_eq!(Json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap().to_string(), r#"{"a":3,"b":2}"#);
     }
 
     #[test]
     fn what_is_not_json_is_refused() {
-        for text in [
-            "",
-            "{",
-            "[1,]",
-            "{\"a\"}",
-            "01",
-            "1.",
-            "\"\\ud800\"",
-            "nul",
-            "{} x",
-            "\"\n\"",
-            "{a:1}",
-        ] {
+        for text in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\ud800\"", "nul", "{} x", "\"\n\"", "{a:1}"] {
             assert!(Json::parse(text).is_err(), "{text}");
         }
         assert!(Json::parse(&"[".repeat(5000)).is_err());

@@ -27,28 +27,12 @@ pub struct Limits {
 impl Limits {
     /// The documented limits of a free tenant.
     pub fn free() -> Self {
-        Self {
-            global: Some(Rate {
-                burst: 2,
-                per_minute: 120,
-            }),
-            ..Self::default()
-        }
+        Self { global: Some(Rate { burst: 2, per_minute: 120 }), ..Self::default() }
     }
 
     /// The documented limits of an Essentials or Professional tenant.
     pub fn essentials() -> Self {
-        Self {
-            read_connections: Some(Rate {
-                burst: 5,
-                per_minute: 50,
-            }),
-            other: Some(Rate {
-                burst: 10,
-                per_minute: 150,
-            }),
-            global: None,
-        }
+        Self { read_connections: Some(Rate { burst: 5, per_minute: 50 }), other: Some(Rate { burst: 10, per_minute: 150 }), global: None }
     }
 }
 
@@ -61,11 +45,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: Rate, now: f64) -> Self {
-        Self {
-            rate,
-            level: f64::from(rate.burst),
-            at: now,
-        }
+        Self { rate, level: f64::from(rate.burst), at: now }
     }
 
     fn refill(&mut self, now: f64) {
@@ -113,41 +93,24 @@ impl Headers {
 pub(crate) enum Verdict {
     Unlimited,
     Passed(Headers),
-    Refused {
-        message: &'static str,
-        headers: Headers,
-    },
+    Refused { message: &'static str, headers: Headers },
 }
 
 impl Buckets {
     pub(crate) fn new(limits: Limits, now: f64) -> Self {
         let bucket = |rate: Option<Rate>| rate.map(|rate| Bucket::new(rate, now));
-        Self {
-            read_connections: bucket(limits.read_connections),
-            other: bucket(limits.other),
-            global: bucket(limits.global),
-        }
+        Self { read_connections: bucket(limits.read_connections), other: bucket(limits.other), global: bucket(limits.global) }
     }
 
     /// Takes one token from the buckets of this call's class, or none when one of them is empty. `now` is in UNIX seconds.
     pub(crate) fn take(&mut self, reads_connections: bool, now: f64) -> Verdict {
-        let endpoint = if reads_connections {
-            &mut self.read_connections
-        } else {
-            &mut self.other
-        };
-        let mut parts = [
-            (endpoint, "Endpoint limit has been reached"),
-            (&mut self.global, "Global limit has been reached"),
-        ];
+        let endpoint = if reads_connections { &mut self.read_connections } else { &mut self.other };
+        let mut parts = [(endpoint, "Endpoint limit has been reached"), (&mut self.global, "Global limit has been reached")];
         for (bucket, message) in &mut parts {
             if let Some(bucket) = bucket {
                 bucket.refill(now);
                 if bucket.level < 1.0 {
-                    return Verdict::Refused {
-                        message,
-                        headers: headers(bucket),
-                    };
+                    return Verdict::Refused { message, headers: headers(bucket) };
                 }
             }
         }
@@ -160,23 +123,13 @@ impl Buckets {
                 }
             }
         }
-        tightest.map_or(Verdict::Unlimited, |bucket| {
-            Verdict::Passed(headers(&bucket))
-        })
+        tightest.map_or(Verdict::Unlimited, |bucket| Verdict::Passed(headers(&bucket)))
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "levels and UNIX seconds are small and not negative"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "levels and UNIX seconds are small and not negative")]
 fn headers(bucket: &Bucket) -> Headers {
-    Headers {
-        limit: bucket.rate.burst,
-        remaining: bucket.level.max(0.0).floor() as u32,
-        reset: bucket.next_token().max(0.0).ceil() as u64,
-    }
+    Headers { limit: bucket.rate.burst, remaining: bucket.level.max(0.0).floor() as u32, reset: bucket.next_token().max(0.0).ceil() as u64 }
 }
 
 #[cfg(test)]
@@ -185,42 +138,14 @@ mod tests {
 
     #[test]
     fn reset_is_when_one_token_is_added() {
-        let limits = Limits {
-            global: Some(Rate {
-                burst: 2,
-                per_minute: 6,
-            }),
-            ..Limits::default()
-        };
+        let limits = Limits { global: Some(Rate { burst: 2, per_minute: 6 }), ..Limits::default() };
         let mut buckets = Buckets::new(limits, 1000.0);
-        assert_eq!(
-            buckets.take(true, 1000.0),
-            Verdict::Passed(Headers {
-                limit: 2,
-                remaining: 1,
-                reset: 1010
-            })
-        );
-        assert_eq!(
-            buckets.take(false, 1001.0),
-            Verdict::Passed(Headers {
-                limit: 2,
-                remaining: 0,
-                reset: 1010
-            })
-        );
-        let Verdict::Refused { message, headers } = buckets.take(true, 1002.0) else {
-            panic!("expected a refusal")
-        };
-        assert_eq!(
-            (message, headers.reset),
-            ("Global limit has been reached", 1010)
-        );
+        assert_eq!(buckets.take(true, 1000.0), Verdict::Passed(Headers { limit: 2, remaining: 1, reset: 1010 }));
+        assert_eq!(buckets.take(false, 1001.0), Verdict::Passed(Headers { limit: 2, remaining: 0, reset: 1010 }));
+        let Verdict::Refused { message, headers } = buckets.take(true, 1002.0) else { panic!("expected a refusal") };
+        assert_eq!((message, headers.reset), ("Global limit has been reached", 1010));
         assert!(matches!(buckets.take(true, 1010.1), Verdict::Passed(_)));
-        assert!(matches!(
-            buckets.take(true, 1010.2),
-            Verdict::Refused { .. }
-        ));
+        assert!(matches!(buckets.take(true, 1010.2), Verdict::Refused { .. }));
     }
 
     #[test]
@@ -229,21 +154,12 @@ mod tests {
         for _ in 0..5 {
             assert!(matches!(buckets.take(true, 0.0), Verdict::Passed(_)));
         }
-        assert!(matches!(
-            buckets.take(true, 0.0),
-            Verdict::Refused {
-                message: "Endpoint limit has been reached",
-                ..
-            }
-        ));
+        assert!(matches!(buckets.take(true, 0.0), Verdict::Refused { message: "Endpoint limit has been reached", .. }));
         assert!(matches!(buckets.take(false, 0.0), Verdict::Passed(_)));
     }
 
     #[test]
     fn no_limits_mean_no_headers() {
-        assert_eq!(
-            Buckets::new(Limits::default(), 0.0).take(true, 0.0),
-            Verdict::Unlimited
-        );
+        assert_eq!(Buckets::new(Limits::default(), 0.0).take(true, 0.0), Verdict::Unlimited);
     }
 }

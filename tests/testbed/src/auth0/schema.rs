@@ -1,6 +1,6 @@
 //! What the API's schema accepts, and the message it refuses with.
 //!
-//! Source: Auth0's OpenAPI document of the Management API v2 (`ConnectionUpstreamParams`, `UpdateConnectionRequestContent`,
+//! Source: Auth0's `OpenAPI` document of the Management API v2 (`ConnectionUpstreamParams`, `UpdateConnectionRequestContent`,
 //! `CreateConnectionRequestContent`). No refusal of `upstream_params` was ever recorded: those messages follow the pattern of the
 //! recorded ones, `Payload validation error: '<reason>' on property <path> (<description>).`
 
@@ -123,13 +123,12 @@ fn refusal(reason: &str, property: &str, description: &str) -> Refusal {
 pub(crate) fn update(body: &Json, legacy_enabled_clients: bool) -> Result<&Object, Refusal> {
     let body = top(body)?;
     let unknown = |key: &&str| {
-        !UPDATE.contains(key) && !(legacy_enabled_clients && *key == "enabled_clients")
+        let legacy = legacy_enabled_clients && *key == "enabled_clients";
+        !legacy && !UPDATE.contains(key)
     };
     additional(body, unknown)?;
     if body.is_empty() {
-        return Err(
-            "Payload validation error: 'Too few properties defined (0), minimum 1'.".to_owned(),
-        );
+        return Err("Payload validation error: 'Too few properties defined (0), minimum 1'.".to_owned());
     }
     types(body)?;
     Ok(body)
@@ -141,24 +140,16 @@ pub(crate) fn create(body: &Json) -> Result<&Object, Refusal> {
     additional(body, |key| !UPDATE.contains(key) && !CREATE.contains(key))?;
     for required in ["name", "strategy"] {
         if !body.contains(required) {
-            return Err(format!(
-                "Payload validation error: 'Missing required property: {required}'."
-            ));
+            return Err(format!("Payload validation error: 'Missing required property: {required}'."));
         }
     }
     let name = body.get("name").unwrap_or(&Json::Null);
     match name.as_str() {
         None => {
-            return Err(refusal(
-                &format!("Expected type string but found type {}", name.kind()),
-                "name",
-                "",
-            ));
+            return Err(refusal(&format!("Expected type string but found type {}", name.kind()), "name", ""));
         }
         Some(name) if !is_name(name) => {
-            let reason = format!(
-                "String does not match pattern ^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$: {name}"
-            );
+            let reason = format!("String does not match pattern ^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$: {name}");
             let description = "The name of the connection. Must start and end with an alphanumeric character and can only contain \
                                alphanumeric characters and '-'. Max length 128";
             return Err(refusal(&reason, "name", description));
@@ -166,33 +157,16 @@ pub(crate) fn create(body: &Json) -> Result<&Object, Refusal> {
         Some(_) => {}
     }
     let strategy = body.get("strategy").unwrap_or(&Json::Null);
-    if !strategy
-        .as_str()
-        .is_some_and(|strategy| STRATEGIES.contains(&strategy))
-    {
-        let reason = format!(
-            "No enum match for: {}",
-            strategy
-                .as_str()
-                .map_or_else(|| strategy.to_string(), str::to_owned)
-        );
-        return Err(refusal(
-            &reason,
-            "strategy",
-            "The identity provider identifier for the connection",
-        ));
+    if !strategy.as_str().is_some_and(|strategy| STRATEGIES.contains(&strategy)) {
+        let reason = format!("No enum match for: {}", strategy.as_str().map_or_else(|| strategy.to_string(), str::to_owned));
+        return Err(refusal(&reason, "strategy", "The identity provider identifier for the connection"));
     }
     types(body)?;
     Ok(body)
 }
 
 fn top(body: &Json) -> Result<&Object, Refusal> {
-    body.as_object().ok_or_else(|| {
-        format!(
-            "Payload validation error: 'Expected type object but found type {}'.",
-            body.kind()
-        )
-    })
+    body.as_object().ok_or_else(|| format!("Payload validation error: 'Expected type object but found type {}'.", body.kind()))
 }
 
 fn additional(body: &Object, unknown: impl Fn(&&str) -> bool) -> Result<(), Refusal> {
@@ -200,10 +174,7 @@ fn additional(body: &Object, unknown: impl Fn(&&str) -> bool) -> Result<(), Refu
     if unknown.is_empty() {
         Ok(())
     } else {
-        Err(format!(
-            "Payload validation error: 'Additional properties not allowed: {}'.",
-            unknown.join(",")
-        ))
+        Err(format!("Payload validation error: 'Additional properties not allowed: {}'.", unknown.join(",")))
     }
 }
 
@@ -212,31 +183,15 @@ fn types(body: &Object) -> Result<(), Refusal> {
     for (key, value) in body.iter() {
         let expected: &[&str] = match key {
             "display_name" => &["string"],
-            "options"
-            | "metadata"
-            | "authentication"
-            | "connected_accounts"
-            | "cross_app_access_requesting_app" => &["object"],
+            "options" | "metadata" | "authentication" | "connected_accounts" | "cross_app_access_requesting_app" => &["object"],
             "cross_app_access_resource_app" => &["object", "null"],
             "is_domain_connection" | "show_as_button" => &["boolean"],
             "realms" | "enabled_clients" => &["array"],
             _ => continue,
         };
         if !expected.contains(&value.kind()) {
-            let reason = format!(
-                "Expected type {} but found type {}",
-                expected[0],
-                value.kind()
-            );
-            return Err(refusal(
-                &reason,
-                key,
-                if key == "options" {
-                    OPTIONS_DESCRIPTION
-                } else {
-                    ""
-                },
-            ));
+            let reason = format!("Expected type {} but found type {}", expected[0], value.kind());
+            return Err(refusal(&reason, key, if key == "options" { OPTIONS_DESCRIPTION } else { "" }));
         }
     }
     Ok(())
@@ -249,9 +204,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 128
         && edge(bytes.first())
         && edge(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
         && !name.contains("--")
 }
 
@@ -271,10 +224,7 @@ pub(crate) fn upstream_params(options: &Object, facebook_limits: bool) -> Result
         }
     };
     if facebook_limits && params.len() > FACEBOOK_LIMIT {
-        let reason = format!(
-            "Too many properties defined ({}), maximum {FACEBOOK_LIMIT}",
-            params.len()
-        );
+        let reason = format!("Too many properties defined ({}), maximum {FACEBOOK_LIMIT}", params.len());
         return Err(refusal(&reason, PROPERTY, DESCRIPTION));
     }
     for (name, param) in params.iter() {
@@ -289,16 +239,11 @@ pub(crate) fn upstream_params(options: &Object, facebook_limits: bool) -> Result
 /// the empty object matches both and is refused as well.
 fn entry(param: &Json) -> Option<String> {
     let Some(members) = param.as_object() else {
-        return Some(format!(
-            "Expected type object but found type {}",
-            param.kind()
-        ));
+        return Some(format!("Expected type object but found type {}", param.kind()));
     };
     let mut members = members.iter();
     match (members.next(), members.next()) {
-        (None, _) => Some(
-            "Data is valid against more than one schema from \"oneOf\": indices 0 and 1".to_owned(),
-        ),
+        (None, _) => Some("Data is valid against more than one schema from \"oneOf\": indices 0 and 1".to_owned()),
         (Some(("alias", Json::String(alias))), None) if ALIASES.contains(&alias.as_str()) => None,
         (Some(("value", Json::String(_))), None) => None,
         _ => Some("Data does not match any schemas from \"oneOf\"".to_owned()),
@@ -349,23 +294,15 @@ mod tests {
             r#"{"p":{"value":"x","foo":1}}"#,
         ] {
             let message = params(text).unwrap_err();
-            assert!(
-                message.starts_with("Payload validation error: '"),
-                "{message}"
-            );
-            assert!(
-                message.contains("on property options.upstream_params"),
-                "{message}"
-            );
+            assert!(message.starts_with("Payload validation error: '"), "{message}");
+            assert!(message.contains("on property options.upstream_params"), "{message}");
         }
     }
 
     #[test]
     fn facebook_is_narrower() {
         let many = |count: usize| {
-            let entries: Vec<String> = (0..count)
-                .map(|place| format!("\"p{place}\":{{\"value\":\"x\"}}"))
-                .collect();
+            let entries: Vec<String> = (0..count).map(|place| format!("\"p{place}\":{{\"value\":\"x\"}}")).collect();
             format!("{{{}}}", entries.join(","))
         };
         assert!(params_of("null", true).is_err());
@@ -377,28 +314,15 @@ mod tests {
     #[test]
     fn unknown_top_level_keys_are_listed() {
         let body = Json::parse(r#"{"name":"x","strategy":"y","options":{}}"#).unwrap();
-        assert_eq!(
-            update(&body, false).unwrap_err(),
-            "Payload validation error: 'Additional properties not allowed: name,strategy'."
-        );
+        assert_eq!(update(&body, false).unwrap_err(), "Payload validation error: 'Additional properties not allowed: name,strategy'.");
         let body = Json::parse(r#"{"enabled_clients":[]}"#).unwrap();
-        assert_eq!(
-            update(&body, false).unwrap_err(),
-            "Payload validation error: 'Additional properties not allowed: enabled_clients'."
-        );
+        assert_eq!(update(&body, false).unwrap_err(), "Payload validation error: 'Additional properties not allowed: enabled_clients'.");
         assert!(update(&body, true).is_ok());
     }
 
     #[test]
     fn names_follow_the_pattern() {
-        for (name, good) in [
-            ("a", true),
-            ("a-b", true),
-            ("a--b", false),
-            ("-a", false),
-            ("a_b", false),
-            ("", false),
-        ] {
+        for (name, good) in [("a", true), ("a-b", true), ("a--b", false), ("-a", false), ("a_b", false), ("", false)] {
             assert_eq!(is_name(name), good, "{name}");
         }
         assert!(!is_name(&"a".repeat(129)));

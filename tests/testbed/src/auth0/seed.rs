@@ -5,15 +5,9 @@ use serde_json::{Value, json};
 use super::{Error, TenantHandle};
 
 /// The names [`demo`] creates, in order.
-pub const DEMO: [&str; 5] = [
-    "wordpress",
-    "twitter",
-    "corporate-oidc",
-    "contoso",
-    "legacy-saml",
-];
+pub const DEMO: [&str; 5] = ["wordpress", "twitter", "corporate-oidc", "contoso", "legacy-saml"];
 
-/// Creates five connections: WordPress (OAuth2), X (OAuth2), a custom OIDC provider, Entra ID over OIDC, and SAML.
+/// Creates five connections: `wordpress`, X (strategy `twitter`) over `OAuth2`, a custom `oidc` provider, Entra ID (`waad`) over `OpenID Connect`, and `samlp`.
 pub fn demo(tenant: &TenantHandle) -> Result<(), Error> {
     let bodies = [
         json!({"name": "wordpress", "strategy": "wordpress", "options": {
@@ -65,27 +59,18 @@ fn create_all(tenant: &TenantHandle, bodies: impl IntoIterator<Item = Value>) ->
 }
 
 fn one(number: usize) -> Value {
-    const STRATEGIES: [&str; 9] = [
-        "oidc",
-        "google-oauth2",
-        "samlp",
-        "okta",
-        "oauth2",
-        "waad",
-        "github",
-        "wordpress",
-        "auth0",
-    ];
+    const STRATEGIES: [&str; 9] = ["oidc", "google-oauth2", "samlp", "okta", "oauth2", "waad", "github", "wordpress", "auth0"];
     let strategy = STRATEGIES[number % STRATEGIES.len()];
     let host = format!("https://idp-{number}.example.com");
-    let credentials = json!({"client_id": format!("client-{number}"), "client_secret": format!("s3cr3t-{:08x}", (number * 2_654_435_761) & 0xffff_ffff)});
+    let credentials =
+        json!({"client_id": format!("client-{number}"), "client_secret": format!("s3cr3t-{:08x}", (number * 2_654_435_761) & 0xffff_ffff)});
     let specific = match strategy {
         "oidc" => {
             json!({"type": "back_channel", "issuer": host, "discovery_url": format!("{host}/.well-known/openid-configuration"),
             "scope": "openid profile email", "domain_aliases": [format!("org-{number}.example.com")]})
         }
         "google-oauth2" => {
-            json!({"email": true, "profile": true, "calendar": number % 2 == 0, "allowed_audiences": []})
+            json!({"email": true, "profile": true, "calendar": number.is_multiple_of(2), "allowed_audiences": []})
         }
         "samlp" => {
             json!({"signInEndpoint": format!("{host}/saml"), "signingCert": "Y2VydA==", "fieldsMap": {"email": ["mail"]}, "debug": false})
@@ -116,10 +101,12 @@ fn one(number: usize) -> Value {
         options.remove("client_secret");
     }
     if number % 4 == 1 {
-        options.insert("upstream_params".to_owned(), json!({"screen_name": {"alias": "login_hint"}, "audience": {"value": format!("api-{number}")}}));
+        options.insert(
+            "upstream_params".to_owned(),
+            json!({"screen_name": {"alias": "login_hint"}, "audience": {"value": format!("api-{number}")}}),
+        );
     }
-    let mut body =
-        json!({"name": format!("{strategy}-{number}"), "strategy": strategy, "options": options});
+    let mut body = json!({"name": format!("{strategy}-{number}"), "strategy": strategy, "options": options});
     if number % 5 == 2
         && let Some(body) = body.as_object_mut()
     {

@@ -11,7 +11,7 @@ use axum::http::{Request, Response, StatusCode};
 
 use super::answer::Answer;
 use super::authorize;
-use super::certificate::unbase64;
+use super::certificate::{hex, unbase64};
 use super::connections::{self, MAX_BODY};
 use super::faults::{self, Effect, RateLimited, Target};
 use super::journal::{Call, Origin, mask};
@@ -33,58 +33,34 @@ pub(crate) struct Tenants {
 
 impl Tenants {
     pub(crate) fn new(any_host: Option<TenantHandle>) -> Self {
-        let by_domain = any_host
-            .iter()
-            .map(|tenant| (tenant.domain(), tenant.clone()))
-            .collect();
-        Self {
-            by_domain: Mutex::new(by_domain),
-            any_host,
-        }
+        let by_domain = any_host.iter().map(|tenant| (tenant.domain(), tenant.clone())).collect();
+        Self { by_domain: Mutex::new(by_domain), any_host }
     }
 
-    pub(crate) fn find_or_create(
-        &self,
-        domain: &str,
-        create: impl FnOnce() -> TenantHandle,
-    ) -> TenantHandle {
-        let mut tenants = self
-            .by_domain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        tenants
-            .entry(domain.to_ascii_lowercase())
-            .or_insert_with(create)
-            .clone()
+    pub(crate) fn find_or_create(&self, domain: &str, create: impl FnOnce() -> TenantHandle) -> TenantHandle {
+        let mut tenants = self.by_domain.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.entry(domain.to_ascii_lowercase()).or_insert_with(create).clone()
     }
 
     fn find(&self, host: &str) -> Option<TenantHandle> {
-        let tenants = self
-            .by_domain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let tenants = self.by_domain.lock().unwrap_or_else(PoisonError::into_inner);
         tenants.get(host).or(self.any_host.as_ref()).cloned()
     }
 }
 
 pub(crate) fn router(tenants: Arc<Tenants>) -> Router {
-    Router::new().fallback(
-        move |ConnectInfo(line): ConnectInfo<Line>, request: Request<Body>| {
-            let tenants = Arc::clone(&tenants);
-            async move { respond(serve(&tenants, &line, request).await) }
-        },
-    )
+    Router::new().fallback(move |ConnectInfo(line): ConnectInfo<Line>, request: Request<Body>| {
+        let tenants = Arc::clone(&tenants);
+        async move { respond(serve(&tenants, &line, request).await) }
+    })
 }
 
 fn respond(answer: Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(answer.body));
-    *response.status_mut() =
-        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response
-                .headers_mut()
-                .append(HeaderName::from_static(name), value);
+            response.headers_mut().append(HeaderName::from_static(name), value);
         }
     }
     response
@@ -106,23 +82,11 @@ struct Arrived {
 async fn serve(tenants: &Tenants, line: &Line, request: Request<Body>) -> Answer {
     let host = host(&request);
     let Some(tenant) = tenants.find(&host) else {
-        return Answer::text(
-            404,
-            "text/plain; charset=utf-8",
-            format!("Unknown host: {host}"),
-        );
+        return Answer::text(404, "text/plain; charset=utf-8", format!("Unknown host: {host}"));
     };
-    let header = |headers: &HeaderMap, name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    let header = |headers: &HeaderMap, name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, READ_LIMIT)
-        .await
-        .ok()
-        .map(Vec::from);
+    let body = axum::body::to_bytes(body, READ_LIMIT).await.ok().map(Vec::from);
     let arrived = Arrived {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
@@ -138,19 +102,8 @@ async fn serve(tenants: &Tenants, line: &Line, request: Request<Body>) -> Answer
 
 /// The host a request is for: the authority of an absolute-form target, else the `Host` header, without the port.
 fn host(request: &Request<Body>) -> String {
-    let header = || {
-        request
-            .headers()
-            .get("host")
-            .and_then(|host| host.to_str().ok())
-            .map(str::to_owned)
-    };
-    let authority = request
-        .uri()
-        .authority()
-        .map(ToString::to_string)
-        .or_else(header)
-        .unwrap_or_default();
+    let header = || request.headers().get("host").and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let authority = request.uri().authority().map(ToString::to_string).or_else(header).unwrap_or_default();
     let name = match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => authority.as_str(),
@@ -201,62 +154,36 @@ async fn act(tenant: &TenantHandle, line: &Line, arrived: &Arrived) -> Answer {
 /// The answers of faults that replace the call.
 fn instead(tenant: &TenantHandle, effect: Effect) -> Answer {
     match effect {
-        Effect::Status(status, Some(body)) => {
-            Answer::text(status, "application/json; charset=utf-8", body)
-        }
+        Effect::Status(status, Some(body)) => Answer::text(status, "application/json; charset=utf-8", body),
         Effect::Status(status, None) => {
-            let message = if status == 500 {
-                "An internal server error occurred"
-            } else {
-                "The request could not be answered"
-            };
+            let message = if status == 500 { "An internal server error occurred" } else { "The request could not be answered" };
             Answer::error(status, message, None)
         }
-        Effect::NotJson => Answer::text(
-            200,
-            "text/html; charset=utf-8",
-            "<!DOCTYPE html><html><body><h1>We'll be back soon</h1></body></html>",
-        ),
+        Effect::NotJson => {
+            Answer::text(200, "text/html; charset=utf-8", "<!DOCTYPE html><html><body><h1>We'll be back soon</h1></body></html>")
+        }
         Effect::ErrorBodyWith200 => {
             let mut answer = Answer::error(500, "An internal server error occurred", None);
             answer.status = 200;
             answer
         }
-        Effect::HugeBody(bytes) => Answer::text(
-            200,
-            "application/json; charset=utf-8",
-            format!("{{\"padding\":\"{}\"}}", "x".repeat(bytes)),
-        ),
+        Effect::HugeBody(bytes) => {
+            Answer::text(200, "application/json; charset=utf-8", format!("{{\"padding\":\"{}\"}}", "x".repeat(bytes)))
+        }
         Effect::Redirect(url) => Answer::redirect(url),
         Effect::RateLimited(limited) => rate_limited(tenant, &limited),
-        Effect::Delay(_)
-        | Effect::LoseAnswer
-        | Effect::CutBody
-        | Effect::Drop
-        | Effect::Hang
-        | Effect::EditBetween(_) => Answer::error(500, "not a replacing fault", None),
+        Effect::Delay(_) | Effect::LoseAnswer | Effect::CutBody | Effect::Drop | Effect::Hang | Effect::EditBetween(_) => {
+            Answer::error(500, "not a replacing fault", None)
+        }
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "UNIX seconds are not negative and fit"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "UNIX seconds are not negative and fit")]
 fn rate_limited(tenant: &TenantHandle, limited: &RateLimited) -> Answer {
-    let mut answer = too_many(if limited.global {
-        "Global limit has been reached"
-    } else {
-        "Endpoint limit has been reached"
-    });
+    let mut answer = too_many(if limited.global { "Global limit has been reached" } else { "Endpoint limit has been reached" });
     if let Some(reset) = limited.reset {
         let reset = (tenant.lock().now().ceil() as u64).saturating_add(reset);
-        answer = Headers {
-            limit: 10,
-            remaining: 0,
-            reset,
-        }
-        .on(answer);
+        answer = Headers { limit: 10, remaining: 0, reset }.on(answer);
     }
     match limited.retry_after {
         Some(seconds) => answer.with("retry-after", seconds.to_string()),
@@ -271,18 +198,11 @@ fn too_many(message: &str) -> Answer {
 /// Opens the journal's entry and decides the faults.
 fn enter(tenant: &TenantHandle, arrived: &Arrived) -> (u64, Fate) {
     let mut state = tenant.lock();
-    let body = arrived
-        .body
-        .as_deref()
-        .filter(|body| body.len() <= MAX_BODY)
-        .and_then(|body| any_body(body, arrived.content_type.as_deref()));
+    let body =
+        arrived.body.as_deref().filter(|body| body.len() <= MAX_BODY).and_then(|body| any_body(body, arrived.content_type.as_deref()));
     let token_request = arrived.path == "/oauth/token";
     let body = if token_request { body.map(mask) } else { body };
-    let client_id = body
-        .as_ref()
-        .filter(|_| token_request)
-        .and_then(|body| body.get("client_id"))
-        .and_then(Json::as_str);
+    let client_id = body.as_ref().filter(|_| token_request).and_then(|body| body.get("client_id")).and_then(Json::as_str);
     let client_id = client_id.map(str::to_owned);
     let fate = Fate::of(effects(&mut state, arrived));
     let seq = state.open_call(Call {
@@ -305,63 +225,34 @@ fn enter(tenant: &TenantHandle, arrived: &Arrived) -> (u64, Fate) {
 
 fn effects(state: &mut State, arrived: &Arrived) -> Vec<Effect> {
     let query = pairs(&arrived.query);
-    let named = query
-        .iter()
-        .find(|(key, _)| key == "name")
-        .map(|(_, name)| name.as_str());
+    let named = query.iter().find(|(key, _)| key == "name").map(|(_, name)| name.as_str());
     let listing = arrived.path == "/api/v2/connections" && arrived.method == "GET";
     let wanted = match arrived.path.strip_prefix("/api/v2/connections/") {
-        Some(id) => state
-            .connections
-            .iter()
-            .find(|connection| connection.id() == id),
-        None if listing => named.and_then(|name| {
-            state
-                .connections
-                .iter()
-                .find(|connection| connection.name() == name)
-        }),
+        Some(id) => state.connections.iter().find(|connection| connection.id() == id),
+        None if listing => named.and_then(|name| state.connections.iter().find(|connection| connection.name() == name)),
         None => None,
     };
-    let wanted =
-        wanted.map(|connection| (connection.name().to_owned(), connection.id().to_owned()));
+    let wanted = wanted.map(|connection| (connection.name().to_owned(), connection.id().to_owned()));
     let target = Target {
         method: &arrived.method,
         path: &arrived.path,
-        connection: wanted
-            .as_ref()
-            .map(|(name, id)| (name.as_str(), id.as_str())),
+        connection: wanted.as_ref().map(|(name, id)| (name.as_str(), id.as_str())),
         lists: listing && named.is_none(),
     };
     faults::choose(&mut state.faults, &target)
 }
 
 /// Lets the call happen, and the edits of third parties right after it.
-fn take_effect(
-    tenant: &TenantHandle,
-    seq: u64,
-    arrived: &Arrived,
-    edits: &[faults::EditBetween],
-) -> Answer {
+fn take_effect(tenant: &TenantHandle, seq: u64, arrived: &Arrived, edits: &[faults::EditBetween]) -> Answer {
     let mut state = tenant.lock();
     let answer = dispatch(&mut state, seq, arrived);
     for between in edits {
-        let id = arrived
-            .path
-            .strip_prefix("/api/v2/connections/")
-            .map(str::to_owned);
+        let id = arrived.path.strip_prefix("/api/v2/connections/").map(str::to_owned);
         let query = pairs(&arrived.query);
-        let named = query
-            .into_iter()
-            .find(|(key, _)| key == "name")
-            .map(|(_, name)| name);
+        let named = query.into_iter().find(|(key, _)| key == "name").map(|(_, name)| name);
         let targets = match between.connection.clone().or(id).or(named) {
             Some(target) => vec![target],
-            None => state
-                .connections
-                .iter()
-                .map(|connection| connection.id().to_owned())
-                .collect(),
+            None => state.connections.iter().map(|connection| connection.id().to_owned()).collect(),
         };
         for target in targets {
             state.edit(&target, |options| (between.edit)(options));
@@ -384,26 +275,13 @@ fn dispatch(state: &mut State, seq: u64, arrived: &Arrived) -> Answer {
                 },
                 None => return Answer::no_route(),
             };
-            let routed = matches!(
-                (method, &id),
-                ("GET", _) | ("POST", None) | ("PATCH" | "DELETE", Some(_))
-            );
-            if routed {
-                api(state, seq, arrived, id.as_deref(), &query)
-            } else {
-                Answer::no_route()
-            }
+            let routed = matches!((method, &id), ("GET", _) | ("POST", None) | ("PATCH" | "DELETE", Some(_)));
+            if routed { api(state, seq, arrived, id.as_deref(), &query) } else { Answer::no_route() }
         }
     }
 }
 
-fn api(
-    state: &mut State,
-    seq: u64,
-    arrived: &Arrived,
-    id: Option<&str>,
-    query: &[(String, String)],
-) -> Answer {
+fn api(state: &mut State, seq: u64, arrived: &Arrived, id: Option<&str>, query: &[(String, String)]) -> Answer {
     let token = match token::authenticate(state, arrived.authorization.as_deref()) {
         Ok(token) => token,
         Err(refused) => return refused,
@@ -418,12 +296,7 @@ fn api(
         Verdict::Refused { message, headers } => return headers.on(too_many(message)),
     };
     let body = json_body(arrived);
-    let request = connections::Request {
-        method: &arrived.method,
-        id,
-        query,
-        body,
-    };
+    let request = connections::Request { method: &arrived.method, id, query, body };
     let answer = connections::handle(state, &token, request);
     match headers {
         Some(headers) => headers.on(answer),
@@ -433,51 +306,27 @@ fn api(
 
 /// The body of an API call: JSON, unless another type is declared.
 fn json_body(arrived: &Arrived) -> Result<Option<Json>, Answer> {
-    let Some(body) = arrived
-        .body
-        .as_deref()
-        .filter(|body| body.len() <= MAX_BODY)
-    else {
-        return Err(Answer::error(
-            413,
-            &format!("Payload content length greater than maximum allowed: {MAX_BODY}"),
-            None,
-        ));
+    let Some(body) = arrived.body.as_deref().filter(|body| body.len() <= MAX_BODY) else {
+        return Err(Answer::error(413, &format!("Payload content length greater than maximum allowed: {MAX_BODY}"), None));
     };
     if body.is_empty() {
         return Ok(None);
     }
-    let declared = arrived
-        .content_type
-        .as_deref()
-        .map(|declared| declared.split(';').next().unwrap_or_default().trim());
+    let declared = arrived.content_type.as_deref().map(|declared| declared.split(';').next().unwrap_or_default().trim());
     if declared.is_some_and(|declared| !declared.eq_ignore_ascii_case("application/json")) {
         return Err(Answer::error(415, "Unsupported Media Type", None));
     }
     let text = std::str::from_utf8(body).ok();
     match text.and_then(|text| Json::parse(text).ok()) {
         Some(body) => Ok(Some(body)),
-        None => Err(Answer::error(
-            400,
-            "Invalid request payload JSON format",
-            None,
-        )),
+        None => Err(Answer::error(400, "Invalid request payload JSON format", None)),
     }
 }
 
 fn token_endpoint(state: &mut State, seq: u64, arrived: &Arrived) -> Answer {
-    let body = arrived
-        .body
-        .as_deref()
-        .filter(|body| body.len() <= MAX_BODY);
-    let Some(Json::Object(body)) =
-        body.and_then(|body| any_body(body, arrived.content_type.as_deref()))
-    else {
-        return Answer::oauth(
-            400,
-            "invalid_request",
-            "The request body could not be read as JSON or a form",
-        );
+    let body = arrived.body.as_deref().filter(|body| body.len() <= MAX_BODY);
+    let Some(Json::Object(body)) = body.and_then(|body| any_body(body, arrived.content_type.as_deref())) else {
+        return Answer::oauth(400, "invalid_request", "The request body could not be read as JSON or a form");
     };
     let basic = arrived.authorization.as_deref().and_then(basic);
     if let (Some((client_id, _)), Some(call)) = (&basic, state.call_mut(seq)) {
@@ -500,15 +349,8 @@ fn basic(authorization: &str) -> Option<(String, String)> {
 /// A body as JSON, or as a form when it is declared one.
 fn any_body(body: &[u8], content_type: Option<&str>) -> Option<Json> {
     let text = std::str::from_utf8(body).ok()?;
-    if content_type.is_some_and(|declared| {
-        declared
-            .to_ascii_lowercase()
-            .starts_with("application/x-www-form-urlencoded")
-    }) {
-        let form: Object = pairs(text)
-            .into_iter()
-            .map(|(key, value)| (key, Json::String(value)))
-            .collect();
+    if content_type.is_some_and(|declared| declared.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")) {
+        let form: Object = pairs(text).into_iter().map(|(key, value)| (key, Json::String(value))).collect();
         return Some(form.into());
     }
     Json::parse(text).ok()
@@ -520,10 +362,7 @@ pub(crate) fn pairs(text: &str) -> Vec<(String, String)> {
         Some((key, value)) => (decode(key), decode(value)),
         None => (decode(pair), String::new()),
     };
-    text.split('&')
-        .filter(|part| !part.is_empty())
-        .map(pair)
-        .collect()
+    text.split('&').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
 fn decode(text: &str) -> String {
@@ -531,10 +370,7 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escaped = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[at], escaped) {
             (_, Some(byte)) => {
                 out.push(byte);
@@ -556,7 +392,8 @@ pub(crate) fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.push_str(&hex(&[byte]).to_ascii_uppercase());
         }
     }
     out
@@ -568,10 +405,7 @@ mod tests {
 
     #[test]
     fn forms_decode_and_encode() {
-        assert_eq!(
-            pairs("a=b+c%20d&e&f=%C3%A9%zz"),
-            [("a", "b c d"), ("e", ""), ("f", "é%zz")].map(|(k, v)| (k.to_owned(), v.to_owned()))
-        );
+        assert_eq!(pairs("a=b+c%20d&e&f=%C3%A9%zz"), [("a", "b c d"), ("e", ""), ("f", "é%zz")].map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(encode("a b/é"), "a%20b%2F%C3%A9");
     }
 

@@ -24,6 +24,7 @@ pub const ALL_SCOPES: [&str; 6] = [
 
 /// How a tenant behaves where tenants differ or the evidence is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Lifetime of a token (documented default: 86,400 s).
     pub token_lifetime: Duration,
@@ -45,7 +46,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            token_lifetime: Duration::from_secs(86_400),
+            token_lifetime: Duration::from_hours(24),
             page_cap: 100,
             unpaged_cap: 50,
             facebook_limits_on_post: true,
@@ -95,10 +96,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn text(&self, key: &str) -> &str {
-        self.fields
-            .get(key)
-            .and_then(Json::as_str)
-            .unwrap_or_default()
+        self.fields.get(key).and_then(Json::as_str).unwrap_or_default()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -153,10 +151,7 @@ impl State {
 
     /// The tenant's clock as a duration since the UNIX epoch.
     pub(crate) fn clock(&self) -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            + self.offset
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.offset
     }
 
     /// The tenant's clock in UNIX seconds.
@@ -165,26 +160,18 @@ impl State {
     }
 
     pub(crate) fn find(&self, name_or_id: &str) -> Option<&Connection> {
-        self.connections
-            .iter()
-            .find(|connection| connection.id() == name_or_id || connection.name() == name_or_id)
+        self.connections.iter().find(|connection| connection.id() == name_or_id || connection.name() == name_or_id)
     }
 
     pub(crate) fn find_mut(&mut self, name_or_id: &str) -> Option<&mut Connection> {
-        self.connections
-            .iter_mut()
-            .find(|connection| connection.id() == name_or_id || connection.name() == name_or_id)
+        self.connections.iter_mut().find(|connection| connection.id() == name_or_id || connection.name() == name_or_id)
     }
 
     /// Puts a connection at the end.
     pub(crate) fn add(&mut self, fields: Object, options: Object) -> &Connection {
         let seq = self.next_connection;
         self.next_connection += 1;
-        self.connections.push(Connection {
-            seq,
-            fields,
-            options,
-        });
+        self.connections.push(Connection { seq, fields, options });
         &self.connections[self.connections.len() - 1]
     }
 
@@ -219,11 +206,7 @@ impl State {
             time_ms: 0,
             origin: Origin::ThirdParty,
             method: method.to_owned(),
-            path: if id.is_empty() {
-                "/api/v2/connections".to_owned()
-            } else {
-                format!("/api/v2/connections/{id}")
-            },
+            path: if id.is_empty() { "/api/v2/connections".to_owned() } else { format!("/api/v2/connections/{id}") },
             query: String::new(),
             status: None,
             body,
@@ -236,19 +219,13 @@ impl State {
     }
 
     /// A third party's change of a connection's options; unknown connections are left alone.
-    pub(crate) fn edit(
-        &mut self,
-        name_or_id: &str,
-        edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
-    ) -> bool {
+    pub(crate) fn edit(&mut self, name_or_id: &str, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> bool {
         let Some(connection) = self.find_mut(name_or_id) else {
             return false;
         };
         faults::apply_edit(&mut connection.options, edit);
         let id = connection.id().to_owned();
-        let body = [("options", Json::Object(connection.options.clone()))]
-            .into_iter()
-            .collect::<Object>();
+        let body = [("options", Json::Object(connection.options.clone()))].into_iter().collect::<Object>();
         self.third_party("PATCH", &id, Some(Json::Object(body).to_value()));
         true
     }
@@ -267,17 +244,13 @@ pub struct TenantHandle {
 
 impl fmt::Debug for TenantHandle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("TenantHandle")
-            .field("domain", &self.domain())
-            .finish_non_exhaustive()
+        out.debug_struct("TenantHandle").field("domain", &self.domain()).finish_non_exhaustive()
     }
 }
 
 impl TenantHandle {
     pub(crate) fn new(domain: &str, settings: Settings) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State::new(domain.to_owned(), settings))),
-        }
+        Self { state: Arc::new(Mutex::new(State::new(domain.to_owned(), settings))) }
     }
 
     /// The lock. A panic of another holder leaves the state as it was, which is as good as any.
@@ -301,29 +274,15 @@ impl TenantHandle {
     }
 
     /// Adds (or replaces) a machine-to-machine client with a grant of these scopes.
-    pub fn add_client<S: AsRef<str>>(
-        &self,
-        client_id: &str,
-        client_secret: &str,
-        scopes: impl IntoIterator<Item = S>,
-    ) {
-        let scopes = scopes
-            .into_iter()
-            .map(|scope| scope.as_ref().to_owned())
-            .collect();
-        let client = Client {
-            credential: Credential::Secret(client_secret.to_owned()),
-            scopes: Some(scopes),
-        };
+    pub fn add_client<S: AsRef<str>>(&self, client_id: &str, client_secret: &str, scopes: impl IntoIterator<Item = S>) {
+        let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
+        let client = Client { credential: Credential::Secret(client_secret.to_owned()), scopes: Some(scopes) };
         self.lock().clients.insert(client_id.to_owned(), client);
     }
 
     /// Replaces the scopes of a client's grant. Tokens already issued keep the scopes of their issue.
     pub fn set_scopes<S: AsRef<str>>(&self, client_id: &str, scopes: impl IntoIterator<Item = S>) {
-        let scopes = scopes
-            .into_iter()
-            .map(|scope| scope.as_ref().to_owned())
-            .collect();
+        let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
         if let Some(client) = self.lock().clients.get_mut(client_id) {
             client.scopes = Some(scopes);
         }
@@ -370,9 +329,7 @@ impl TenantHandle {
     /// What the outside world serves at a URL: a discovery document (JSON) or SAML metadata (XML). The tenant reads it when a write makes
     /// it derive something; nothing is fetched from a network.
     pub fn serve_document(&self, url: &str, text: &str) {
-        self.lock()
-            .documents
-            .insert(url.to_owned(), text.to_owned());
+        self.lock().documents.insert(url.to_owned(), text.to_owned());
     }
 
     /// Creates a connection from a POST body, with everything the server derives, and returns its id. It is not in the journal as a
@@ -385,8 +342,7 @@ impl TenantHandle {
     pub fn create_connection_text(&self, body: &str) -> Result<String, Error> {
         let body = Json::parse(body).map_err(|error| Error::Refused(error.to_string()))?;
         let mut state = self.lock();
-        let id = connections::create(&mut state, &body)
-            .map_err(|refused| Error::Refused(refused.message()))?;
+        let id = connections::create(&mut state, &body).map_err(|refused| Error::Refused(refused.message()))?;
         state.third_party("POST", "", Some(body.to_value()));
         Ok(id)
     }
@@ -413,52 +369,35 @@ impl TenantHandle {
 
     /// The whole stored document of a connection by name or id, hidden properties included; `null` when there is none.
     pub fn connection(&self, name_or_id: &str) -> serde_json::Value {
-        self.connection_text(name_or_id)
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or(serde_json::Value::Null)
+        self.connection_text(name_or_id).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(serde_json::Value::Null)
     }
 
     /// The same as exact JSON text, in the order in which a GET shows it.
     pub fn connection_text(&self, name_or_id: &str) -> Option<String> {
-        self.lock()
-            .find(name_or_id)
-            .map(|connection| connections::document(connection).to_string())
+        self.lock().find(name_or_id).map(|connection| connections::document(connection).to_string())
     }
 
     /// The stored `options.upstream_params` of a connection; `null` when absent (or `null`).
     pub fn upstream_params(&self, name_or_id: &str) -> serde_json::Value {
         let state = self.lock();
-        let params = state
-            .find(name_or_id)
-            .and_then(|connection| connection.options.get("upstream_params"));
+        let params = state.find(name_or_id).and_then(|connection| connection.options.get("upstream_params"));
         params.map_or(serde_json::Value::Null, Json::to_value)
     }
 
     /// The names of all connections, oldest first.
     pub fn connection_names(&self) -> Vec<String> {
-        self.lock()
-            .connections
-            .iter()
-            .map(|connection| connection.name().to_owned())
-            .collect()
+        self.lock().connections.iter().map(|connection| connection.name().to_owned()).collect()
     }
 
     /// A third party edits a connection's options. The journal lists it as such. Returns whether the connection exists.
-    pub fn edit(
-        &self,
-        name_or_id: &str,
-        edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
-    ) -> bool {
+    pub fn edit(&self, name_or_id: &str, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> bool {
         self.lock().edit(name_or_id, edit)
     }
 
     /// A third party deletes a connection. Returns whether it existed.
     pub fn delete_connection(&self, name_or_id: &str) -> bool {
         let mut state = self.lock();
-        let Some(id) = state
-            .find(name_or_id)
-            .map(|connection| connection.id().to_owned())
-        else {
+        let Some(id) = state.find(name_or_id).map(|connection| connection.id().to_owned()) else {
             return false;
         };
         state.connections.retain(|connection| connection.id() != id);
@@ -473,12 +412,7 @@ impl TenantHandle {
 
     /// The calls that write: POST, PATCH and DELETE of the Management API.
     pub fn writes(&self) -> Vec<Call> {
-        self.lock()
-            .journal
-            .iter()
-            .filter(|call| call.is_write())
-            .cloned()
-            .collect()
+        self.lock().journal.iter().filter(|call| call.is_write()).cloned().collect()
     }
 
     /// Forgets the journal; numbering goes on.
@@ -509,11 +443,7 @@ impl TenantHandle {
     }
 
     /// Waits until the predicate holds, asking every 10 ms. Returns whether it did before the timeout.
-    pub async fn wait_for(
-        &self,
-        mut predicate: impl FnMut(&Self) -> bool,
-        timeout: Duration,
-    ) -> bool {
+    pub async fn wait_for(&self, mut predicate: impl FnMut(&Self) -> bool, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         loop {
             if predicate(self) {
@@ -537,12 +467,7 @@ pub(crate) struct Fate {
 
 impl Fate {
     pub(crate) fn of(effects: Vec<Effect>) -> Self {
-        let mut fate = Self {
-            delay: Duration::ZERO,
-            effect: None,
-            edits: Vec::new(),
-            name: None,
-        };
+        let mut fate = Self { delay: Duration::ZERO, effect: None, edits: Vec::new(), name: None };
         for effect in effects {
             let name = effect.name();
             match effect {

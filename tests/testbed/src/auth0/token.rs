@@ -11,25 +11,14 @@ use super::tenant::{Credential, State, Token, random_text};
 pub(crate) fn issue(state: &mut State, body: &Object, basic: Option<(String, String)>) -> Answer {
     let text = |key: &str| body.get(key).and_then(Json::as_str);
     let Some(grant_type) = text("grant_type") else {
-        return Answer::oauth(
-            400,
-            "invalid_request",
-            "Missing required parameter: grant_type",
-        );
+        return Answer::oauth(400, "invalid_request", "Missing required parameter: grant_type");
     };
     if grant_type != "client_credentials" {
-        return Answer::oauth(
-            403,
-            "unsupported_grant_type",
-            &format!("Unsupported grant type: {grant_type}"),
-        );
+        return Answer::oauth(403, "unsupported_grant_type", &format!("Unsupported grant type: {grant_type}"));
     }
     let (client_id, secret) = match basic {
         Some((client_id, secret)) => (Some(client_id), Some(secret)),
-        None => (
-            text("client_id").map(str::to_owned),
-            text("client_secret").map(str::to_owned),
-        ),
+        None => (text("client_id").map(str::to_owned), text("client_secret").map(str::to_owned)),
     };
     let Some(client_id) = client_id else {
         return denied();
@@ -44,8 +33,7 @@ pub(crate) fn issue(state: &mut State, body: &Object, basic: Option<(String, Str
     let audience = format!("https://{}/api/v2/", state.domain);
     match text("audience") {
         None => {
-            let message =
-                "No audience parameter was provided, and no default audience has been configured";
+            let message = "No audience parameter was provided, and no default audience has been configured";
             return Answer::oauth(403, "access_denied", message);
         }
         // The trailing slash belongs to the identifier.
@@ -62,10 +50,7 @@ pub(crate) fn issue(state: &mut State, body: &Object, basic: Option<(String, Str
         return Answer::oauth(403, "access_denied", &message);
     };
     let scopes: Vec<String> = match text("scope").map(str::split_whitespace) {
-        Some(asked) => asked
-            .filter(|scope| granted.iter().any(|held| held == scope))
-            .map(str::to_owned)
-            .collect(),
+        Some(asked) => asked.filter(|scope| granted.iter().any(|held| held == scope)).map(str::to_owned).collect(),
         None => granted,
     };
     grant(state, client_id, scopes, &audience)
@@ -94,21 +79,9 @@ fn grant(state: &mut State, client_id: String, scopes: Vec<String>, audience: &s
     claims.insert("azp", Json::string(&client_id));
     // The signature is random, of the length of RS256: the tenant knows its tokens by heart.
     let signature: String = random_text(342);
-    let token = format!(
-        "{}.{}.{signature}",
-        base64url(header.as_bytes()),
-        base64url(claims.to_string().as_bytes())
-    );
+    let token = format!("{}.{}.{signature}", base64url(header.as_bytes()), base64url(claims.to_string().as_bytes()));
     let expires = state.now() + state.settings.token_lifetime.as_secs_f64();
-    state.tokens.insert(
-        token.clone(),
-        Token {
-            client_id,
-            scopes,
-            expires,
-            revoked: false,
-        },
-    );
+    state.tokens.insert(token.clone(), Token { client_id, scopes, expires, revoked: false });
 
     let mut body = Object::new();
     body.insert("access_token", Json::string(token));
@@ -117,9 +90,7 @@ fn grant(state: &mut State, client_id: String, scopes: Vec<String>, audience: &s
     }
     body.insert("expires_in", seconds(lifetime));
     body.insert("token_type", Json::string("Bearer"));
-    Answer::json(200, &body.into())
-        .with("cache-control", "no-store")
-        .with("pragma", "no-cache")
+    Answer::json(200, &body.into()).with("cache-control", "no-store").with("pragma", "no-cache")
 }
 
 /// Finds the token of an `Authorization` header, or the answer that refuses it.
@@ -132,21 +103,14 @@ pub(crate) fn authenticate(state: &State, authorization: Option<&str>) -> Result
         return Err(malformed());
     };
     let parts: Vec<&str> = token.split('.').collect();
-    let is_jwt = parts.len() == 3
-        && parts
-            .iter()
-            .all(|part| !part.is_empty() && unbase64(part).is_some());
+    let is_jwt = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && unbase64(part).is_some());
     if !scheme.eq_ignore_ascii_case("bearer") || !is_jwt {
         return Err(malformed());
     }
     match state.tokens.get(token) {
         Some(token) if token.revoked => Err(Answer::unauthorized("Invalid token")),
-        Some(token) if token.expires <= state.now() => Err(Answer::unauthorized(
-            "Expired token received for JSON Web Token validation",
-        )),
+        Some(token) if token.expires <= state.now() => Err(Answer::unauthorized("Expired token received for JSON Web Token validation")),
         Some(token) => Ok(token.clone()),
-        None => Err(Answer::unauthorized(
-            "Invalid signature received for JSON Web Token validation",
-        )),
+        None => Err(Answer::unauthorized("Invalid signature received for JSON Web Token validation")),
     }
 }

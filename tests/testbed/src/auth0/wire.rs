@@ -57,13 +57,7 @@ impl Listener for Door {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Answers are small and awaited: no reason to wait for more.
         let _ = stream.set_nodelay(true);
-        (
-            Wire {
-                stream,
-                line: Line::default(),
-            },
-            address,
-        )
+        (Wire { stream, line: Line::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -84,46 +78,28 @@ pub(crate) struct Wire {
 }
 
 fn gone() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::BrokenPipe,
-        "the connection is cut on purpose",
-    )
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection is cut on purpose")
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         match self.line.get() {
             Cut::Not => Pin::new(&mut self.stream).poll_write(context, buffer),
             Cut::Now => Poll::Ready(Err(gone())),
             Cut::AfterBody(bytes) => {
                 // The head of an answer comes in one piece, so the end of the headers is in the first write.
-                let head = buffer
-                    .windows(4)
-                    .position(|window| window == b"\r\n\r\n")
-                    .map_or(0, |at| at + 4);
+                let head = buffer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let end = (head + bytes).min(buffer.len());
                 let written = Pin::new(&mut self.stream).poll_write(context, &buffer[..end]);
                 if let Poll::Ready(Ok(count)) = &written {
                     let left = bytes - count.saturating_sub(head);
-                    self.line.set(if left == 0 {
-                        Cut::Now
-                    } else {
-                        Cut::AfterBody(left)
-                    });
+                    self.line.set(if left == 0 { Cut::Now } else { Cut::AfterBody(left) });
                 }
                 written
             }

@@ -144,7 +144,7 @@ impl Recipe {
         match Command::new("go").args(["env", "GOVERSION"]).output() {
             Ok(_) => {}
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::GoMissing);
+                return Err(Error::GoMissing { needed: needed_go(GO_MOD) });
             }
             Err(source) => return Err(io_error("run", Path::new("go"))(source)),
         }
@@ -193,7 +193,7 @@ impl Recipe {
             }
         };
         if !status.success() {
-            return Err(Error::Build { status, tail: tail(&log) });
+            return Err(Error::Build { status, needed: needed_go(GO_MOD), tail: tail(&log) });
         }
         progress(&format!("built the control plane in {} s", start.elapsed().as_secs()));
         Ok(())
@@ -217,6 +217,11 @@ fn pinned_version(go_mod: &str) -> Result<&str, Error> {
         .ok_or(Error::NoPinnedVersion)
 }
 
+/// The oldest Go that builds what a `go.mod` requires.
+fn needed_go(go_mod: &str) -> &str {
+    go_mod.lines().find_map(|line| line.strip_prefix("go ")).unwrap_or("of the newest kind")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +231,12 @@ mod tests {
         let go_mod = "module x\nreplace (\n\tk8s.io/kubernetes-api v0 => x v1\n)\nrequire (\n\tk8s.io/kubernetes v1.35.4 // indirect\n)\n";
         assert_eq!(pinned_version(go_mod).unwrap(), "1.35.4");
         assert!(matches!(pinned_version("module x\n"), Err(Error::NoPinnedVersion)));
+    }
+
+    #[test]
+    fn the_needed_go_is_what_the_module_says() {
+        assert_eq!(needed_go("module x\n\ngo 1.26.0\n\ngodebug default=go1.25\n"), "1.26.0");
+        assert_ne!(needed_go(GO_MOD), needed_go(""));
     }
 
     #[test]

@@ -13,15 +13,22 @@ use super::supervise;
 pub enum Error {
     /// The programs have to be built, and there is no Go to build them.
     #[error(
-        "the control plane has to be built, and `go` is not on PATH: install Go 1.26 or newer, \
+        "the control plane has to be built, and `go` is not on PATH: install Go {needed} or newer, \
          or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kubectl and kube-controller-manager"
     )]
-    GoMissing,
+    GoMissing {
+        /// The oldest Go that will do.
+        needed: &'static str,
+    },
     /// `go build` failed.
-    #[error("building the control plane failed ({status}); it needs Go 1.26 or newer and its module proxy. The last lines:\n{tail}")]
+    #[error(
+        "building the control plane failed ({status}); it needs Go {needed} or newer and access to Go modules. The last lines:\n{tail}"
+    )]
     Build {
         /// How `go build` ended.
         status: ExitStatus,
+        /// The oldest Go that will do.
+        needed: &'static str,
         /// The end of its output.
         tail: String,
     },
