@@ -133,6 +133,7 @@ fn next_look(driver: &Driver, now: Instant) -> Instant {
 
 /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
 async fn not_found(driver: &mut Driver, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
+    let placed: Vec<bool> = involved.iter().map(|object| names(driver, object, subject)).collect();
     let id = match subject {
         Subject::Id(id) => Some(id.clone()),
         Subject::Name(_) | Subject::Access => None,
@@ -140,28 +141,18 @@ async fn not_found(driver: &mut Driver, settings: &Settings, subject: &Subject, 
     if let Some(id) = &id {
         driver.directory.forget(id);
     }
-    for object in involved {
-        let placed = object.spec.as_ref().is_ok_and(|spec| matches_target(&spec.target, subject)) || names(driver, object, subject);
-        let outcome = Outcome::ConnectionNotFound { id: id.clone() };
-        say_or_retry(driver, object, object, &outcome, placed, subject).await;
-        if let (false, Ok(spec)) = (placed, &object.spec) {
-            let there = driver.subject_of(&spec.target);
-            driver.agenda.edit(there, Instant::now());
-        }
-    }
     driver.memory.succeeded(subject);
-    let wanted = involved.iter().any(|object| !object.deleting && names(driver, object, subject));
-    if wanted {
-        let at = Instant::now() + jittered(settings.resync, fastrand::f64());
-        driver.agenda.again(subject.clone(), at);
-    }
-}
-
-fn matches_target(target: &Target, subject: &Subject) -> bool {
-    match (target, subject) {
-        (Target::Name(name), Subject::Name(known)) => name == known,
-        (Target::Id(id), Subject::Id(known)) => id == known,
-        _ => false,
+    let outcome = Outcome::ConnectionNotFound { id };
+    for (object, placed) in involved.iter().zip(placed) {
+        say_or_retry(driver, object, object, &outcome, placed, subject).await;
+        let Ok(spec) = &object.spec else { continue };
+        let there = driver.subject_of(&spec.target);
+        if !placed {
+            // It has left here, so what it names can be concluded.
+            driver.agenda.edit(there, Instant::now());
+        } else if !object.deleting {
+            driver.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
+        }
     }
 }
 
@@ -170,6 +161,11 @@ fn matches_target(target: &Target, subject: &Subject) -> bool {
 async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
+    if driver.is_outdated() {
+        // What the tenant admits changed during the read: the news is taken in before the next pass.
+        driver.agenda.edit(asked, now);
+        return;
+    }
     if driver.directory.saw(document) {
         driver.shared.metrics.foreign_difference(&driver.name);
         tracing::warn!(tenant = %driver.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
@@ -177,7 +173,6 @@ async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings,
     if let Some(gone) = &reading.gone {
         driver.directory.forget(gone);
     }
-    driver.memory.succeeded(&asked);
     let subject = Subject::Id(document.id.clone());
     if asked != subject {
         driver.agenda.forget(&subject);
@@ -362,7 +357,7 @@ async fn carry_out(driver: &mut Driver, client: &Client, settings: &Settings, re
         return Done::Nothing;
     }
     if let Some(lacking) = &driver.lacking {
-        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.clone(), tenant: true });
+        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
     }
     let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
     if let Err(error) = claim(driver, reading, plan, parts).await {
@@ -374,7 +369,10 @@ async fn carry_out(driver: &mut Driver, client: &Client, settings: &Settings, re
         return Done::Superseded;
     }
     driver.shared.metrics.read_to_write(&driver.name, age.as_secs_f64());
-    match client.write(&reading.document.id, &body, &correlation(plan, parts), None).await {
+    // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
+    let finish_by = reading.at + FRESH + driver.shared.transport.request_timeout();
+    match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
+        Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
         Ok(answer) => written(driver, plan, &answer),
         Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
         Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
@@ -443,7 +441,8 @@ async fn finish(driver: &mut Driver, subject: &Subject, reading: &Reading, plan:
         }
         Done::Failed(failure) => driver.learn(failure).await,
         Done::Rejected(_) => reject(driver, reading, &plan, &parts),
-        Done::Nothing | Done::Written | Done::Postponed(_) => {}
+        Done::Nothing | Done::Written => driver.memory.succeeded(subject),
+        Done::Postponed(_) => {}
     }
     let at = next_date(driver, subject, reading, &plan, &done);
     driver.agenda.again(subject.clone(), at);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::reason::{ConditionType, Reason};
 use crate::api::upstream_params::{ManagementPolicy, ParamState};
-use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Rate, Route, SharedSecret, Transport};
+use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
 use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
@@ -29,6 +29,9 @@ use crate::core::validate::Target;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
+
+/// The scope without which connections come without their options.
+const READ_OPTIONS: &str = "read:connections_options";
 
 /// How often the objects of a tenant that is not ready are concluded anew.
 const NOT_READY_PACE: Duration = Duration::from_secs(60);
@@ -91,8 +94,23 @@ pub struct Driver {
     pub(crate) directory: Directory,
     pub(crate) memory: Memory,
     pub(crate) access: Access,
-    /// Scopes that a write or a read showed to be missing: writes pause until a new token has been tried.
-    pub(crate) lacking: Option<String>,
+    /// Scopes that a write or a read showed to be missing: writes pause until a new token has them, or does not say.
+    pub(crate) lacking: Option<Lacking>,
+}
+
+/// Scopes that are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    scopes: Vec<String>,
+    /// What to do about it.
+    pub(crate) message: String,
+}
+
+impl Lacking {
+    /// Whether a token that grants this still lacks them. One that does not say what it grants is worth a try.
+    fn remains(&self, granted: &Granted) -> bool {
+        granted.scopes.as_ref().is_some_and(|granted| self.scopes.iter().any(|scope| !granted.contains(scope)))
+    }
 }
 
 /// What is to be done about an object that changed.
@@ -217,6 +235,12 @@ impl Driver {
         }
     }
 
+    /// Whether the tenant is to be judged anew before anything is planned.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let shared = &self.shared;
+        shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace)) != self.standing
+    }
+
     fn take_on(&mut self, standing: Option<Standing>) {
         let now = Instant::now();
         let old = std::mem::replace(&mut self.standing, standing);
@@ -276,7 +300,7 @@ impl Driver {
             return;
         };
         let access = match (&self.lacking, &self.access) {
-            (Some(what), Access::Granted) => Access::Lacking(what.clone()),
+            (Some(lacking), Access::Granted) => Access::Lacking(lacking.message.clone()),
             (_, access) => access.clone(),
         };
         let status = tenancy::conclude(&tenant, standing, &access, now_in_seconds());
@@ -305,10 +329,15 @@ impl Driver {
         }
         let before = (self.access.clone(), self.lacking.clone());
         match client.authenticate().await {
-            Ok(_) => {
+            Ok(granted) => {
                 self.access = Access::Granted;
-                self.lacking = None;
-                self.memory.succeeded(&Subject::Access);
+                self.lacking = self.lacking.take().filter(|lacking| lacking.remains(&granted));
+                if self.lacking.is_some() {
+                    let pause = self.pause(&Subject::Access);
+                    self.agenda.again(Subject::Access, Instant::now() + pause);
+                } else {
+                    self.memory.succeeded(&Subject::Access);
+                }
             }
             Err(failure) => {
                 tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
@@ -325,9 +354,10 @@ impl Driver {
 
     /// Learns from a failed call what it says about the tenant as a whole.
     pub(crate) async fn learn(&mut self, failure: &Failure) {
+        let lacking = |scopes: Vec<String>| Some(Lacking { scopes, message: failure.message() });
         let needs = match failure {
-            Failure::MissingScope { .. } => Some(failure.message()),
-            Failure::BadDocument { .. } if failure.reason() == Reason::OptionsHidden => Some(failure.message()),
+            Failure::MissingScope { scopes } => lacking(scopes.clone()),
+            Failure::BadDocument { .. } if failure.reason() == Reason::OptionsHidden => lacking(vec![READ_OPTIONS.to_owned()]),
             Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. } => {
                 self.access = refused(failure);
                 None
@@ -541,7 +571,8 @@ impl Driver {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
-            self.shared.metrics.pass(&self.name, &reason);
+            // Anybody may name a tenant that does not exist, and so many labels are not wanted.
+            self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
             tracing::info!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
         }
@@ -564,6 +595,9 @@ impl Driver {
 
     /// Keeps the gauges.
     fn count(&self) {
+        if self.standing.is_none() {
+            return;
+        }
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
         let params = || objects.iter().flat_map(|object| &object.status.connections).flat_map(|connection| &connection.params);
         let owned = params().filter(|param| !param.owned.is_empty()).count();

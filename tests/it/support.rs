@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::{ALL_SCOPES, Emulator, TenantHandle};
+use testbed::auth0::{Emulator, TenantHandle};
 use testbed::control_plane::supervise::{Options as SuperviseOptions, Supervised, supervise};
 use testbed::control_plane::{ControlPlane, Options};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;

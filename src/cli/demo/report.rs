@@ -38,7 +38,11 @@ async fn print_objects(stage: &Stage) -> anyhow::Result<()> {
         vec!["get", "uparams", "-n", "identity", "-o", &columns],
     ] {
         let said = stage.control_plane.run(&arguments).await?;
-        let shown = if arguments.len() > 4 { "get uparams -n identity -o custom-columns=...  # the four conditions".to_owned() } else { arguments.join(" ") };
+        let shown = if arguments.len() > 4 {
+            "get uparams -n identity -o custom-columns=...  # the four conditions".to_owned()
+        } else {
+            arguments.join(" ")
+        };
         print(&format!("\n$ kubectl {shown}\n{said}"))?;
     }
     let message = r#"jsonpath={.status.conditions[?(@.type=="Accepted")].message}"#;
@@ -55,11 +59,13 @@ pub(super) fn connections(stage: &Stage) -> (String, Vec<String>) {
         let Some((_, before)) = stage.before.iter().find(|(before, _)| before == name) else { continue };
         let after = stage.tenant.connection(name);
         let (old, new) = (params(before), params(&after));
-        let changed: Vec<String> = new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| format!("{key} {value}")).collect();
+        let changed: Vec<String> =
+            new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| format!("{key} {value}")).collect();
         let rest = without_params(before) == without_params(&after);
         let changed = if changed.is_empty() { "nothing changed".to_owned() } else { format!("set {}", changed.join(", ")) };
         let kept = foreign_count(before);
-        let verdict = if rest { format!("its other {kept} options and the rest are as they were") } else { "SOMETHING ELSE CHANGED".to_owned() };
+        let verdict =
+            if rest { format!("its other {kept} options and the rest are as they were") } else { "SOMETHING ELSE CHANGED".to_owned() };
         // Writing into a String can't fail.
         let _ = writeln!(text, "  {name}: {changed}; {verdict}");
         if !rest {

@@ -129,7 +129,9 @@ impl Stage {
     }
 
     async fn has_condition(&self, object: &str, kind: &str, status: &str, reason: &str) -> bool {
-        let path = format!("jsonpath={{.metadata.generation}} {{.status.conditions[?(@.type==\"{kind}\")]['observedGeneration','status','reason']}}");
+        let path = format!(
+            "jsonpath={{.metadata.generation}} {{.status.conditions[?(@.type==\"{kind}\")]['observedGeneration','status','reason']}}"
+        );
         let found = self.control_plane.run(["get", "uparams", object, "-n", "identity", "-o", &path]).await.unwrap_or_default();
         let generation = found.split(' ').next().unwrap_or_default().to_owned();
         found == format!("{generation} {generation} {status} {reason}")
@@ -138,7 +140,10 @@ impl Stage {
     /// Plays a colleague who changes one parameter in the Auth0 dashboard.
     pub(super) fn drift(&self) -> String {
         self.tenant.edit("wordpress", |options| {
-            options.insert("upstream_params".to_owned(), json!({"theme": {"value": "set-by-somebody-else"}, "blog": {"value": "changed-in-the-dashboard"}}));
+            options.insert(
+                "upstream_params".to_owned(),
+                json!({"theme": {"value": "set-by-somebody-else"}, "blog": {"value": "changed-in-the-dashboard"}}),
+            );
         });
         "a colleague set blog of the connection wordpress to another value; within seconds it is set back:\n  \
          kubectl get events -n identity --field-selector reason=DriftCorrected\n"
@@ -209,5 +214,11 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
         endpoint_override: Some(emulator.url()),
         ..TransportOptions::default()
     })?;
-    Ok(operator::Settings { client: kube::Client::try_from(config)?, namespace: OPERATOR_NAMESPACE.to_owned(), allowed, transport, http: None })
+    Ok(operator::Settings {
+        client: kube::Client::try_from(config)?,
+        namespace: OPERATOR_NAMESPACE.to_owned(),
+        allowed,
+        transport,
+        http: None,
+    })
 }
