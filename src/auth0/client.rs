@@ -184,7 +184,8 @@ impl Client {
     /// Writes, and returns the connection as the answer shows it. `correlation_id` goes into the tenant's log, cut
     /// to 64 letters, digits, `-`, `_` and `.`.
     ///
-    /// With `finish_by`, no PATCH starts that could end later: a replica must not write when its lease may be another's.
+    /// With `finish_by`, no PATCH starts that could end later, neither after a wait for a token nor the second time: a
+    /// replica must not write when its lease may be another's, nor from a document that grew old meanwhile.
     pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, finish_by: Option<Instant>) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
         let path = connection_path(id)?;
