@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::client::Route;
+use super::call::Route;
 use super::domain::Domain;
 use super::message::NEEDED_SCOPES;
 use crate::api::reason::Reason;

@@ -22,7 +22,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
 
-use super::client::{RateHeaders, Route};
+use super::call::{RateHeaders, Route};
 use super::domain::{AllowedDomains, Domain};
 use super::failure::{Failure, Unreached};
 
