@@ -6,7 +6,7 @@ use upstream_params_operator::api::upstream_params::ParamState;
 use crate::facts::owned;
 use crate::support::{self, has_finalizer, message, states};
 
-fn spec(params: Value) -> Value {
+fn spec(params: &Value) -> Value {
     json!({"connection": {"name": "wordpress"}, "params": params})
 }
 
@@ -15,7 +15,7 @@ async fn an_equal_value_is_adopted_at_no_write_and_owned_from_then_on() {
     let scope = support::shared().scope("adopt").await;
     let existing = json!({"blog": {"value": "same"}, "hint": {"alias": "login_hint"}, "theirs": {"value": "kept"}});
     let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": existing}));
-    scope.create("blog", spec(json!({"blog": {"value": "same"}, "hint": {"alias": "login_hint"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "same"}, "hint": {"alias": "login_hint"}}))).await;
     let object = scope.until_ready("blog").await;
     assert!(support::is(&object, "Synced", "True", "InSync"));
     assert!(has_finalizer(&object));
@@ -37,7 +37,7 @@ async fn another_value_is_refused_for_that_parameter_only_until_it_is_gone() {
     let scope = support::shared().scope("existing").await;
     let existing = json!({"blog": {"value": "marker-theirs"}});
     let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": existing}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}))).await;
     let object = scope.until_condition("blog", "Synced", "False", "ExistingValue").await;
     assert!(support::is(&object, "Ready", "False", "ExistingValue"));
     assert!(support::is(&object, "Accepted", "True", "Accepted"));
@@ -66,7 +66,7 @@ async fn another_value_is_refused_for_that_parameter_only_until_it_is_gone() {
 async fn a_refused_value_survives_the_deletion_of_the_object() {
     let scope = support::shared().scope("refused-kept").await;
     scope.connection("wordpress", "wordpress", json!({"upstream_params": {"blog": {"value": "theirs"}}}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}, "own": {"value": "1"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}, "own": {"value": "1"}}))).await;
     scope.until_condition("blog", "Synced", "False", "ExistingValue").await;
     scope.delete("blog").await;
     scope.until_gone("blog").await;
@@ -77,7 +77,7 @@ async fn a_refused_value_survives_the_deletion_of_the_object() {
 async fn declaring_the_value_that_is_there_adopts_it() {
     let scope = support::shared().scope("declare").await;
     scope.connection("wordpress", "wordpress", json!({"upstream_params": {"blog": {"value": "theirs"}}}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     let object = scope.until_condition("blog", "Synced", "False", "ExistingValue").await;
     assert!(!has_finalizer(&object));
     scope.edit("blog", json!({"params": {"blog": {"value": "theirs"}}})).await;
@@ -89,7 +89,7 @@ async fn declaring_the_value_that_is_there_adopts_it() {
 async fn overwrite_replaces_what_is_there_and_owns_it() {
     let scope = support::shared().scope("overwrite").await;
     scope.connection("wordpress", "wordpress", json!({"upstream_params": {"blog": {"value": "theirs"}, "hint": {"alias": "prompt"}}}));
-    let mut spec = spec(json!({"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}));
+    let mut spec = spec(&json!({"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}));
     spec["adoptionPolicy"] = json!("Overwrite");
     scope.create("blog", spec).await;
     scope.until_ready("blog").await;
@@ -115,7 +115,7 @@ async fn entries_of_a_strange_shape_equal_nothing_and_are_carried_through() {
         options.insert("upstream_params".to_owned(), strange.clone());
     });
     let declared = json!({"both": {"value": "x"}, "text": {"value": "x"}, "nothing": {"value": "x"}, "number": {"value": "1"}, "more": {"value": "x"}});
-    scope.create("blog", spec(declared)).await;
+    scope.create("blog", spec(&declared)).await;
     let object = scope.until_condition("blog", "Synced", "False", "ExistingValue").await;
     assert!(states(&object).values().all(|state| *state == ParamState::ExistingValue), "{:?}", states(&object));
     scope.assert_still(&id, &["blog"], 1).await;
@@ -123,7 +123,7 @@ async fn entries_of_a_strange_shape_equal_nothing_and_are_carried_through() {
     assert_eq!(scope.auth0.upstream_params("wordpress"), strange);
 
     // A write for another parameter takes them along as they are, whatever the API then says of them.
-    scope.create("other", spec(json!({"own": {"value": "1"}}))).await;
+    scope.create("other", spec(&json!({"own": {"value": "1"}}))).await;
     scope.until_auth0("a PATCH", |auth0| !auth0.writes().is_empty()).await;
     let mut expected = strange.clone();
     expected["own"] = json!({"value": "1"});
@@ -137,7 +137,7 @@ async fn upstream_params_of_null_are_empty() {
     scope.auth0.edit("wordpress", |options| {
         options.insert("upstream_params".to_owned(), Value::Null);
     });
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     scope.until_ready("blog").await;
     assert_eq!(scope.patches(&id), [json!({"blog": {"value": "ours"}})]);
 }
@@ -151,7 +151,7 @@ async fn upstream_params_that_are_no_object_are_never_written_over() {
             options.insert("upstream_params".to_owned(), shape.clone());
         });
         let name = format!("blog-{}", scope.auth0.journal().len());
-        scope.create(&name, spec(json!({"blog": {"value": "ours"}}))).await;
+        scope.create(&name, spec(&json!({"blog": {"value": "ours"}}))).await;
         let object = scope.until_condition(&name, "Synced", "False", "ApplyFailed").await;
         assert!(message(&object, "Synced").contains("options.upstream_params"), "{}", message(&object, "Synced"));
         assert!(support::is(&object, "Ready", "False", "ApplyFailed"));
@@ -164,7 +164,7 @@ async fn upstream_params_that_are_no_object_are_never_written_over() {
     assert_eq!(scope.auth0.writes().len(), 0);
 
     // Once somebody corrects it, all goes on.
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     scope.until_condition("blog", "Synced", "False", "ApplyFailed").await;
     scope.auth0.edit("wordpress", |options| {
         options.remove("upstream_params");
@@ -178,7 +178,7 @@ async fn removing_the_last_entry_omits_the_field() {
     let scope = support::shared().scope("last").await;
     scope.connection("wordpress", "wordpress", json!({}));
     let before = scope.auth0.connection_text("wordpress").unwrap();
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     scope.until_ready("blog").await;
     scope.delete("blog").await;
     scope.until_gone("blog").await;
@@ -192,7 +192,7 @@ async fn removing_the_last_entry_omits_the_field() {
 async fn a_lost_record_is_found_again_at_no_write() {
     let scope = support::shared().scope("lost-record").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     let record = owned(&scope.settle("blog").await, "blog");
     scope.auth0.clear_journal();
     scope.lose_status("blog").await;

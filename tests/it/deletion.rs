@@ -10,7 +10,7 @@ use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams}
 use crate::facts::owned;
 use crate::support::{self, SCOPES, Scope, has_finalizer, message, states};
 
-fn spec(params: Value) -> Value {
+fn spec(params: &Value) -> Value {
     json!({"connection": {"name": "wordpress"}, "params": params})
 }
 
@@ -25,7 +25,7 @@ async fn slow_scope(name: &str) -> Scope<'static> {
 /// A settled object `blog` with the parameter `blog` on the connection `wordpress`, whose id is returned.
 async fn settled(scope: &Scope<'_>) -> String {
     let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     scope.settle("blog").await;
     scope.auth0.clear_journal();
     id
@@ -68,7 +68,7 @@ async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
     let scope = slow_scope("delete").await;
     scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
     let before = scope.auth0.connection("wordpress");
-    scope.create("blog", spec(json!({"a": {"value": "1"}, "b": {"value": "2"}, "c": {"alias": "prompt"}}))).await;
+    scope.create("blog", spec(&json!({"a": {"value": "1"}, "b": {"value": "2"}, "c": {"alias": "prompt"}}))).await;
     scope.settle("blog").await;
     scope.auth0.edit("wordpress", |options| {
         options["upstream_params"]["b"] = json!({"value": "marker-changed"});
@@ -87,7 +87,7 @@ async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
 async fn retain_leaves_the_parameters_and_needs_no_finalizer() {
     let scope = slow_scope("retain").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    let mut spec = spec(json!({"blog": {"value": "ours"}}));
+    let mut spec = spec(&json!({"blog": {"value": "ours"}}));
     spec["deletionPolicy"] = json!("Retain");
     scope.create("blog", spec).await;
     assert!(!has_finalizer(&scope.settle("blog").await));
@@ -108,7 +108,7 @@ async fn retain_leaves_the_parameters_and_needs_no_finalizer() {
 async fn a_parameter_dropped_from_the_spec_goes_whatever_the_deletion_policy_says() {
     let scope = slow_scope("retain-drop").await;
     scope.connection("wordpress", "wordpress", json!({}));
-    let mut spec = spec(json!({"a": {"value": "1"}, "b": {"value": "2"}}));
+    let mut spec = spec(&json!({"a": {"value": "1"}, "b": {"value": "2"}}));
     spec["deletionPolicy"] = json!("Retain");
     scope.create("blog", spec).await;
     scope.settle("blog").await;
@@ -328,7 +328,7 @@ async fn server_errors_on_the_read_and_on_the_write_make_deletion_try_again() {
 async fn a_deleted_namespace_goes_away_and_takes_the_parameters_along() {
     let scope = slow_scope("delete-namespace").await;
     settled(&scope).await;
-    scope.create("more", spec(json!({"more": {"value": "ours"}}))).await;
+    scope.create("more", spec(&json!({"more": {"value": "ours"}}))).await;
     scope.until_ready("more").await;
     let namespaces = Api::<Namespace>::all(scope.client.clone());
     namespaces.delete(&scope.name, &DeleteParams::default()).await.unwrap();
@@ -363,7 +363,7 @@ async fn an_object_recreated_under_its_name_is_another_one() {
     let old = scope.get("blog").await.uid();
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.create("blog", spec(json!({"blog": {"value": "second"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "second"}}))).await;
     let object = scope.until_ready("blog").await;
     assert_ne!(object.uid(), old);
     assert_eq!(states(&object)["blog"], ParamState::Applied);

@@ -6,11 +6,11 @@ use upstream_params_operator::api::upstream_params::ParamState;
 use crate::facts::owned;
 use crate::support::{self, has_finalizer, message, states};
 
-fn spec(params: Value) -> Value {
+fn spec(params: &Value) -> Value {
     json!({"connection": {"name": "wordpress"}, "params": params})
 }
 
-fn observing(params: Value) -> Value {
+fn observing(params: &Value) -> Value {
     let mut spec = spec(params);
     spec["managementPolicy"] = json!("Observe");
     spec
@@ -21,7 +21,7 @@ async fn an_observing_object_shows_what_would_be_added_and_changed_and_touches_n
     let scope = support::shared().scope("observe").await;
     let existing = json!({"equal": {"value": "same"}, "other": {"value": "marker-theirs"}});
     let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": existing}));
-    let mut spec = observing(json!({"equal": {"value": "same"}, "other": {"value": "ours"}, "new": {"alias": "prompt"}}));
+    let mut spec = observing(&json!({"equal": {"value": "same"}, "other": {"value": "ours"}, "new": {"alias": "prompt"}}));
     spec["adoptionPolicy"] = json!("Overwrite");
     scope.create("blog", spec).await;
     let object = scope.until_condition("blog", "Ready", "True", "Observing").await;
@@ -59,7 +59,7 @@ async fn an_observing_object_shows_what_would_be_added_and_changed_and_touches_n
 async fn enforce_after_observe_carries_out_what_was_shown() {
     let scope = support::shared().scope("observe-enforce").await;
     scope.connection("wordpress", "wordpress", json!({"upstream_params": {"equal": {"value": "same"}}}));
-    scope.create("blog", observing(json!({"equal": {"value": "same"}, "new": {"value": "1"}}))).await;
+    scope.create("blog", observing(&json!({"equal": {"value": "same"}, "new": {"value": "1"}}))).await;
     scope.until_condition("blog", "Synced", "False", "DriftDetected").await;
     scope.edit("blog", json!({"managementPolicy": "Enforce"})).await;
     let object = scope.until_ready("blog").await;
@@ -74,7 +74,7 @@ async fn enforce_after_observe_carries_out_what_was_shown() {
 async fn an_object_that_observes_for_a_while_keeps_its_record_and_gives_up_its_finalizer_meanwhile() {
     let scope = support::shared().scope("observe-while").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", spec(json!({"kept": {"value": "1"}, "dropped": {"value": "1"}, "drifted": {"value": "1"}}))).await;
+    scope.create("blog", spec(&json!({"kept": {"value": "1"}, "dropped": {"value": "1"}, "drifted": {"value": "1"}}))).await;
     let record = owned(&scope.settle("blog").await, "kept");
     scope.auth0.clear_journal();
 
@@ -106,8 +106,8 @@ async fn an_observing_tenant_overrides_every_object_until_it_enforces() {
     scope.create_secret().await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
     scope.create_tenant(json!({"managementPolicy": "Observe"})).await;
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
-    scope.create("more", spec(json!({"more": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
+    scope.create("more", spec(&json!({"more": {"value": "ours"}}))).await;
     for name in ["blog", "more"] {
         let object = scope.until_condition(name, "Ready", "True", "Observing").await;
         assert!(support::is(&object, "Synced", "False", "DriftDetected"));
@@ -128,7 +128,7 @@ async fn an_observing_tenant_overrides_every_object_until_it_enforces() {
 async fn a_tenant_that_comes_to_observe_leaves_drift_and_keeps_records() {
     let scope = support::shared().scope("observe-later").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", spec(json!({"blog": {"value": "ours"}}))).await;
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
     let record = owned(&scope.settle("blog").await, "blog");
     scope.auth0.clear_journal();
     scope.patch_tenant(json!({"managementPolicy": "Observe"})).await;
@@ -156,7 +156,7 @@ async fn refusals_stand_while_observing() {
     scope.create("saml", json!({"connection": {"name": "saml"}, "managementPolicy": "Observe", "params": {"a": {"value": "1"}}})).await;
     let object = scope.until_condition("saml", "Accepted", "False", "UnsupportedStrategy").await;
     assert!(support::is(&object, "Ready", "False", "UnsupportedStrategy"));
-    scope.create("state", observing(json!({"state": {"value": "1"}}))).await;
+    scope.create("state", observing(&json!({"state": {"value": "1"}}))).await;
     scope.until_condition("state", "Accepted", "False", "ReservedParam").await;
     scope
         .create("missing", json!({"connection": {"name": "missing"}, "managementPolicy": "Observe", "params": {"a": {"value": "1"}}}))
@@ -169,9 +169,9 @@ async fn refusals_stand_while_observing() {
 async fn an_observer_neither_holds_a_parameter_nor_is_in_the_way() {
     let scope = support::shared().scope("observe-beside").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("watcher", observing(json!({"blog": {"value": "would"}}))).await;
+    scope.create("watcher", observing(&json!({"blog": {"value": "would"}}))).await;
     scope.until_state("watcher", "blog", ParamState::WouldAdd).await;
-    scope.create("doer", spec(json!({"blog": {"value": "does"}}))).await;
+    scope.create("doer", spec(&json!({"blog": {"value": "does"}}))).await;
     scope.until_ready("doer").await;
     assert_eq!(scope.auth0.upstream_params("wordpress"), json!({"blog": {"value": "does"}}));
     let watcher = scope.until_state("watcher", "blog", ParamState::Conflicted).await;

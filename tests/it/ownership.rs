@@ -8,7 +8,7 @@ use upstream_params_operator::api::upstream_params::ParamState;
 use crate::facts::owned;
 use crate::support::{self, Scope, has_finalizer, message, states};
 
-fn spec(connection: &str, params: Value) -> Value {
+fn spec(connection: &str, params: &Value) -> Value {
     json!({"connection": {"name": connection}, "params": params})
 }
 
@@ -33,9 +33,9 @@ async fn objects_that_name_one_connection_by_name_and_by_id_all_have_their_param
     let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
     let before = scope.auth0.connection("wordpress");
     tokio::join!(
-        scope.create("one", spec("wordpress", json!({"a": {"value": "1"}, "b": {"alias": "prompt"}}))),
+        scope.create("one", spec("wordpress", &json!({"a": {"value": "1"}, "b": {"alias": "prompt"}}))),
         scope.create("two", json!({"connection": {"id": id}, "params": {"c": {"value": "3"}}})),
-        scope.create("three", spec("wordpress", json!({"d": {"value": "4"}}))),
+        scope.create("three", spec("wordpress", &json!({"d": {"value": "4"}}))),
     );
     for name in ["one", "two", "three"] {
         scope.until_ready(name).await;
@@ -62,10 +62,10 @@ async fn objects_that_name_one_connection_by_name_and_by_id_all_have_their_param
 async fn whoever_comes_second_is_refused_the_parameter_even_if_it_is_equal_and_gets_its_others() {
     let scope = support::shared().scope("second").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("first", spec("wordpress", json!({"shared": {"value": "same"}}))).await;
+    scope.create("first", spec("wordpress", &json!({"shared": {"value": "same"}}))).await;
     scope.settle("first").await;
 
-    let mut second = spec("wordpress", json!({"shared": {"value": "same"}, "own": {"value": "2"}}));
+    let mut second = spec("wordpress", &json!({"shared": {"value": "same"}, "own": {"value": "2"}}));
     second["adoptionPolicy"] = json!("Overwrite");
     scope.create("second", second).await;
     let object = scope.until_condition("second", "Accepted", "False", "Conflicted").await;
@@ -102,9 +102,9 @@ async fn an_object_of_another_namespace_is_not_named() {
     scope.connection("wordpress", "wordpress", json!({}));
     let other = format!("{}-other", scope.name);
     scope.create_namespace(&other).await;
-    scope.create_in(&other, "secret-project", spec("wordpress", json!({"shared": {"value": "1"}}))).await;
+    scope.create_in(&other, "secret-project", spec("wordpress", &json!({"shared": {"value": "1"}}))).await;
     scope.until_auth0("the first object's parameter", |auth0| auth0.upstream_params("wordpress")["shared"].is_object()).await;
-    scope.create("blog", spec("wordpress", json!({"shared": {"value": "2"}}))).await;
+    scope.create("blog", spec("wordpress", &json!({"shared": {"value": "2"}}))).await;
     let object = scope.until_condition("blog", "Accepted", "False", "Conflicted").await;
     let said = format!("{}{}", serde_json::to_string(&object.status).unwrap(), scope.until_event("blog", "Conflicted").await);
     assert!(said.contains("another namespace"), "{said}");
@@ -116,9 +116,9 @@ async fn an_object_of_another_namespace_is_not_named() {
 #[tokio::test]
 async fn where_nobody_holds_a_parameter_the_older_object_gets_it() {
     let scope = support::shared().scope("older").await;
-    scope.create("z-older", spec("later", json!({"shared": {"value": "older"}}))).await;
+    scope.create("z-older", spec("later", &json!({"shared": {"value": "older"}}))).await;
     until_a_later_second(&scope, "z-older").await;
-    scope.create("a-younger", spec("later", json!({"shared": {"value": "younger"}}))).await;
+    scope.create("a-younger", spec("later", &json!({"shared": {"value": "younger"}}))).await;
     scope.until_condition("z-older", "ResolvedRefs", "False", "ConnectionNotFound").await;
     scope.until_condition("a-younger", "ResolvedRefs", "False", "ConnectionNotFound").await;
     scope.connection("later", "oidc", json!({}));
@@ -133,9 +133,9 @@ async fn where_nobody_holds_a_parameter_the_older_object_gets_it() {
 async fn a_parameter_that_its_holder_drops_changes_hands_in_one_patch() {
     let scope = support::shared().scope("hand-over").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("holder", spec("wordpress", json!({"shared": {"value": "1"}, "rest": {"value": "r"}}))).await;
+    scope.create("holder", spec("wordpress", &json!({"shared": {"value": "1"}, "rest": {"value": "r"}}))).await;
     scope.settle("holder").await;
-    scope.create("heir", spec("wordpress", json!({"shared": {"value": "2"}}))).await;
+    scope.create("heir", spec("wordpress", &json!({"shared": {"value": "2"}}))).await;
     scope.until_condition("heir", "Accepted", "False", "Conflicted").await;
     scope.auth0.clear_journal();
 
@@ -158,9 +158,9 @@ async fn a_parameter_that_its_holder_drops_changes_hands_in_one_patch() {
 async fn a_parameter_of_equal_value_changes_hands_without_a_write() {
     let scope = support::shared().scope("hand-equal").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("holder", spec("wordpress", json!({"shared": {"value": "same"}, "rest": {"value": "r"}}))).await;
+    scope.create("holder", spec("wordpress", &json!({"shared": {"value": "same"}, "rest": {"value": "r"}}))).await;
     scope.settle("holder").await;
-    scope.create("heir", spec("wordpress", json!({"shared": {"value": "same"}}))).await;
+    scope.create("heir", spec("wordpress", &json!({"shared": {"value": "same"}}))).await;
     scope.until_condition("heir", "Accepted", "False", "Conflicted").await;
     scope.auth0.clear_journal();
     scope.edit("holder", json!({"params": {"shared": null}})).await;
@@ -179,9 +179,9 @@ async fn a_parameter_of_equal_value_changes_hands_without_a_write() {
 async fn a_parameter_of_a_deleted_holder_changes_hands_in_one_patch() {
     let scope = support::shared().scope("heir").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("holder", spec("wordpress", json!({"shared": {"value": "1"}, "only": {"value": "o"}}))).await;
+    scope.create("holder", spec("wordpress", &json!({"shared": {"value": "1"}, "only": {"value": "o"}}))).await;
     scope.settle("holder").await;
-    scope.create("heir", spec("wordpress", json!({"shared": {"value": "2"}}))).await;
+    scope.create("heir", spec("wordpress", &json!({"shared": {"value": "2"}}))).await;
     scope.until_condition("heir", "Accepted", "False", "Conflicted").await;
     scope.auth0.clear_journal();
 
@@ -195,11 +195,11 @@ async fn a_parameter_of_a_deleted_holder_changes_hands_in_one_patch() {
 async fn a_parameter_of_a_holder_that_retains_is_free_once_the_holder_is_gone_but_its_value_is_not() {
     let scope = support::shared().scope("retained").await;
     scope.connection("wordpress", "wordpress", json!({}));
-    let mut holder = spec("wordpress", json!({"shared": {"value": "1"}}));
+    let mut holder = spec("wordpress", &json!({"shared": {"value": "1"}}));
     holder["deletionPolicy"] = json!("Retain");
     scope.create("holder", holder).await;
     scope.settle("holder").await;
-    scope.create("heir", spec("wordpress", json!({"shared": {"value": "2"}}))).await;
+    scope.create("heir", spec("wordpress", &json!({"shared": {"value": "2"}}))).await;
     scope.until_condition("heir", "Accepted", "False", "Conflicted").await;
     scope.delete("holder").await;
     scope.until_gone("holder").await;
@@ -214,9 +214,9 @@ async fn a_parameter_of_a_holder_that_retains_is_free_once_the_holder_is_gone_bu
 async fn a_holder_that_only_observes_gives_way_and_does_not_take_the_parameter_back() {
     let scope = support::shared().scope("gives-way").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("holder", spec("wordpress", json!({"shared": {"value": "1"}}))).await;
+    scope.create("holder", spec("wordpress", &json!({"shared": {"value": "1"}}))).await;
     scope.settle("holder").await;
-    scope.create("heir", spec("wordpress", json!({"shared": {"value": "2"}}))).await;
+    scope.create("heir", spec("wordpress", &json!({"shared": {"value": "2"}}))).await;
     scope.until_condition("heir", "Accepted", "False", "Conflicted").await;
     scope.edit("holder", json!({"managementPolicy": "Observe"})).await;
     scope.until_finalizer("holder", false).await;
