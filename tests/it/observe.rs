@@ -1,7 +1,7 @@
 //! Observe, on an object and on its tenant: nothing is ever written, and the status shows what Enforce would do.
 
 use serde_json::{Value, json};
-use upstream_params_operator::api::upstream_params::ParamState;
+use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::owned;
 use crate::support::{self, has_finalizer, message, states};
@@ -178,4 +178,26 @@ async fn an_observer_neither_holds_a_parameter_nor_is_in_the_way() {
     assert!(message(&watcher, "Accepted").contains("doer"));
     scope.settle("doer").await;
     scope.assert_still(&id, &["watcher", "doer"], 2).await;
+}
+
+#[tokio::test]
+async fn objects_of_an_observing_tenant_are_told_what_all_of_them_would_do_together() {
+    let scope = support::shared().bare_scope("observe-all").await;
+    scope.create_secret().await;
+    let id = scope.connection("wordpress", "wordpress", json!({}));
+    scope.create_tenant(json!({"managementPolicy": "Observe"})).await;
+    scope.create("one", spec(&json!({"shared": {"value": "1"}, "one": {"value": "1"}}))).await;
+    scope.create("two", spec(&json!({"shared": {"value": "2"}, "two": {"value": "2"}}))).await;
+    // Whichever is older, or comes first by name: exactly one of them would have it.
+    let would_have = |object: &UpstreamParams| states(object).get("shared") == Some(&ParamState::WouldAdd);
+    let told = |object: &UpstreamParams| states(object).len() == 2;
+    scope.until("one", "two states", told).await;
+    scope.until("two", "two states", told).await;
+    scope.prodded_looks(&id, 1).await;
+    let (one, two) = (scope.get("one").await, scope.get("two").await);
+    assert!(would_have(&one) && !would_have(&two), "{:?} {:?}", states(&one), states(&two));
+    assert!(support::is(&one, "Ready", "True", "Observing"));
+    assert!(support::is(&two, "Accepted", "False", "Conflicted"), "refusals stand");
+    assert_eq!(states(&two)["two"], ParamState::WouldAdd);
+    assert_eq!(scope.auth0.writes().len(), 0);
 }
