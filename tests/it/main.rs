@@ -5,5 +5,13 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod adoption;
+mod deletion;
+mod drift;
+mod examples;
+mod facts;
 mod lifecycle;
+mod moves;
+mod observe;
+mod ownership;
 mod support;
