@@ -201,3 +201,25 @@ async fn objects_of_an_observing_tenant_are_told_what_all_of_them_would_do_toget
     assert_eq!(states(&two)["two"], ParamState::WouldAdd);
     assert_eq!(scope.auth0.writes().len(), 0);
 }
+
+#[tokio::test]
+async fn a_move_is_only_shown_while_observing_and_made_by_enforce() {
+    let scope = support::shared().scope("observe-move").await;
+    let old = scope.connection("wordpress", "wordpress", json!({}));
+    let new = scope.connection("new", "oidc", json!({}));
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
+    scope.settle("blog").await;
+    scope.auth0.clear_journal();
+    scope.edit("blog", json!({"managementPolicy": "Observe", "connection": {"name": "new"}})).await;
+    let object = scope.until_condition("blog", "Synced", "False", "DriftDetected").await;
+    assert!(support::is(&object, "Ready", "True", "Observing"));
+    assert_eq!(owned(&object, "blog").len(), 1, "the record of where it is stays");
+    scope.assert_still(&new, &["blog"], 2).await;
+    scope.assert_still(&old, &["blog"], 1).await;
+    assert_eq!(scope.auth0.writes().len(), 0);
+
+    scope.edit("blog", json!({"managementPolicy": "Enforce"})).await;
+    scope.settle("blog").await;
+    assert_eq!(scope.auth0.upstream_params("new"), json!({"blog": {"value": "ours"}}));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), Value::Null);
+}
