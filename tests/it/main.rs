@@ -6,4 +6,7 @@
 
 mod admission;
 mod lifecycle;
+mod refusals;
+mod steps;
 mod support;
+mod tenants;
