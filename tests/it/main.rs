@@ -10,3 +10,4 @@ mod refusals;
 mod steps;
 mod support;
 mod tenants;
+mod trouble;
