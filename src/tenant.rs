@@ -33,7 +33,7 @@ use crate::telemetry::Metrics;
 /// The scope without which connections come without their options.
 const READ_OPTIONS: &str = "read:connections_options";
 
-/// How often the objects of a tenant that is not ready are concluded anew.
+/// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_secs(60);
 
 /// What is known of a tenant's access before the first try.
@@ -431,7 +431,7 @@ impl Driver {
                 } else if matches!(outcome, Outcome::TenantNotReady(_)) {
                     // Nothing wakes an object when its last look becomes too old to count.
                     for subject in self.subjects(object) {
-                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE);
+                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
                     }
                 }
             }
@@ -593,11 +593,13 @@ impl Driver {
 
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
-        let Some(settings) = self.settings() else { return Duration::from_secs(1800) };
-        let reads = u32::try_from(settings.rate_limit.reads_per_minute).unwrap_or(1).max(1);
+        // From what is declared, which is there also while the Secret is not.
+        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_secs(1800) };
+        let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_secs(60).saturating_mul(connections) / reads;
-        settings.resync.max(full_look) * 3
+        let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
+        resync.max(full_look) * 3
     }
 
     /// The pause before the next try at something that failed.

@@ -14,4 +14,8 @@ mod lifecycle;
 mod moves;
 mod observe;
 mod ownership;
+mod refusals;
+mod steps;
 mod support;
+mod tenants;
+mod trouble;
