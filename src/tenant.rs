@@ -36,6 +36,9 @@ const READ_OPTIONS: &str = "read:connections_options";
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_secs(60);
 
+/// What is known of a tenant's access before the first try.
+const UNTRIED: &str = "the credentials have not been tried yet";
+
 /// What all drivers share.
 #[derive(Clone)]
 pub struct Shared {
@@ -133,7 +136,7 @@ impl Driver {
             agenda: Agenda::default(),
             directory: Directory::default(),
             memory: Memory::default(),
-            access: Access::Unknown("the credentials have not been tried yet".to_owned()),
+            access: Access::Unknown(UNTRIED.to_owned()),
             lacking: None,
         }
     }
@@ -246,7 +249,7 @@ impl Driver {
         let old = std::mem::replace(&mut self.standing, standing);
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.agenda.forget(&Subject::Access);
             return;
         };
@@ -259,7 +262,7 @@ impl Driver {
         }
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.lacking = None;
             self.memory.succeeded(&Subject::Access);
             self.agenda.edit(Subject::Access, now);
@@ -365,8 +368,11 @@ impl Driver {
             _ => return,
         };
         self.lacking = needs.or(self.lacking.take());
-        let pause = self.pause(&Subject::Access);
-        self.agenda.again(Subject::Access, Instant::now() + pause);
+        // A try that is planned already is not put off by every connection that shows the same trouble again.
+        if !self.agenda.has(&Subject::Access) {
+            let pause = self.pause(&Subject::Access);
+            self.agenda.again(Subject::Access, Instant::now() + pause);
+        }
         self.report_tenant().await;
     }
 
@@ -389,6 +395,12 @@ impl Driver {
                 Access::Unknown(message) | Access::Refused(message) | Access::Lacking(message) => named(message),
             },
         }
+    }
+
+    /// Whether the credentials are about to be tried: every object is placed again after that, and what is said of them
+    /// meanwhile would be news of nothing, once for each object and each start.
+    fn is_untried(&self) -> bool {
+        matches!((&self.standing, &self.access), (Some(Standing::Serving(_)), Access::Unknown(message)) if message == UNTRIED)
     }
 
     // ---- the objects ----
@@ -439,7 +451,7 @@ impl Driver {
             return Placement::Conclude(Outcome::Invalid(refusal.clone()));
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(outcome);
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
         }
         if let Some(outcome) = self.not_admitted(object) {
             return Placement::Conclude(outcome);
@@ -462,7 +474,7 @@ impl Driver {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(outcome);
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
         }
         if self.not_admitted(object).is_some() {
             return released("the tenant does not admit it any more");

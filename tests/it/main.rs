@@ -5,7 +5,16 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod adoption;
+mod deletion;
+mod drift;
+mod examples;
+mod facts;
 mod lifecycle;
+mod moves;
+mod observe;
+mod ownership;
+mod poison;
 mod refusals;
 mod steps;
 mod support;
