@@ -18,7 +18,7 @@ use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::document::{Document, DocumentError, Live};
 use crate::core::plan::{self, ParamPlan, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{Subject, jittered};
+use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Target};
 use crate::core::world::{Declared, Uid};
@@ -118,8 +118,8 @@ async fn unread(driver: &mut Driver, subject: &Subject, involved: &[Arc<Declared
 fn try_again(driver: &mut Driver, subject: &Subject, failure: &Failure) {
     let now = Instant::now();
     let at = match failure.retry() {
-        // The budget knows how long; this only puts the connection back on the agenda.
-        Retry::After(_) => now,
+        // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
+        Retry::After(after) => now + after.min(MAX_BACKOFF),
         Retry::Backoff => now + driver.pause(subject),
         Retry::ResyncPace | Retry::Never => next_look(driver, now),
     };
@@ -533,7 +533,7 @@ fn next_date(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: &P
     }
     if let Done::Failed(failure) = done {
         at = match failure.retry() {
-            Retry::After(_) => now,
+            Retry::After(after) => now + after.min(MAX_BACKOFF),
             Retry::Backoff | Retry::ResyncPace | Retry::Never => now + driver.pause(subject),
         };
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::reason::{ConditionType, Reason};
 use crate::api::upstream_params::{ManagementPolicy, ParamState};
-use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Route, SharedSecret, Transport};
+use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
 use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
@@ -345,7 +345,10 @@ impl Driver {
             Err(failure) => {
                 tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
                 self.access = refused(&failure);
-                let pause = self.pause(&Subject::Access);
+                let mut pause = self.pause(&Subject::Access);
+                if let Retry::After(after) = failure.retry() {
+                    pause = pause.max(after.min(schedule::MAX_BACKOFF));
+                }
                 self.agenda.again(Subject::Access, Instant::now() + pause);
             }
         }
