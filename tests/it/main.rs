@@ -5,7 +5,20 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod adoption;
+mod deletion;
+mod drift;
+mod examples;
+mod facts;
 mod gitops;
 mod image;
 mod lifecycle;
+mod moves;
+mod observe;
+mod ownership;
+mod poison;
+mod refusals;
+mod steps;
 mod support;
+mod tenants;
+mod trouble;
