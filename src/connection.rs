@@ -127,7 +127,7 @@ fn try_again(driver: &mut Driver, subject: &Subject, failure: &Failure) {
 }
 
 fn next_look(driver: &Driver, now: Instant) -> Instant {
-    let resync = driver.settings().map_or(Duration::from_secs(600), |settings| settings.resync);
+    let resync = driver.settings().map_or(Duration::from_mins(10), |settings| settings.resync);
     now + jittered(resync, fastrand::f64())
 }
 
@@ -196,10 +196,10 @@ async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings,
     notice_drift(driver, &plan);
     if plan.changes.is_empty() {
         driver.memory.is_settled(&document.id);
-    } else if driver.memory.goes_singly(&document.id) {
-        if let Some(actor) = plan.actors().first() {
-            plan.retain_actor(actor);
-        }
+    } else if driver.memory.goes_singly(&document.id)
+        && let Some(actor) = plan.actors().first()
+    {
+        plan.retain_actor(actor);
     }
     let done = carry_out(driver, client, settings, &reading, &plan, &mut parts).await;
     finish(driver, &subject, &reading, plan, parts, done).await;
@@ -243,15 +243,15 @@ fn parts(driver: &Driver, settings: &Settings, reading: &Reading) -> Vec<Part> {
         let recorded = claims::connections(&object.status).any(|id| id == document.id);
         (placed || recorded).then_some((object, placed, recorded))
     });
-    concerned.map(|(object, placed, recorded)| part(driver, settings, reading, object, placed, recorded)).collect()
+    concerned.map(|(object, placed, recorded)| part(driver, settings, reading, &object, placed, recorded)).collect()
 }
 
-fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Declared>, placed: bool, recorded: bool) -> Part {
+fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {
     let document = &reading.document;
     let labels = driver.shared.hub.look(|world| world.labels(&object.key.namespace));
     let admission = settings.admission(&labels, &document.name);
     let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
-    let mut stored = Declared::clone(&object);
+    let mut stored = Declared::clone(object);
     if let Some(gone) = &reading.gone {
         stored.status.connections.retain(|entry| &entry.id != gone);
     }
@@ -263,8 +263,8 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
         return match (object.deleting, placed) {
             (true, _) if object.finalizer => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (true, _) => none,
-            (false, true) => settled(not_permitted(&driver.name, &object, Some(&document.name))),
-            (false, false) => settled(let_go(&object, document)),
+            (false, true) => settled(not_permitted(&driver.name, object, Some(&document.name))),
+            (false, false) => settled(let_go(object, document)),
         };
     };
     if object.deleting {
@@ -276,7 +276,7 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
     }
     let Ok(spec) = &object.spec else { return role(Role::Holder) };
     if !placed {
-        return match (observes, accepted_elsewhere(driver, &object, &spec.target)) {
+        return match (observes, accepted_elsewhere(driver, object, &spec.target)) {
             (true, _) => none,
             (false, true) => role(Role::Leaver),
             (false, false) => role(Role::Holder),

@@ -296,7 +296,13 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
             });
             (claims::with(&claim.owned, &new, live.as_deref()), vec![new])
         }
-        _ => (claim.owned.clone(), claim.owned),
+        Verdict::Remove
+        | Verdict::Gone
+        | Verdict::Handed
+        | Verdict::Left
+        | Verdict::ExistingValue
+        | Verdict::Conflicted(_)
+        | Verdict::Contended => (claim.owned.clone(), claim.owned),
     };
     if let Verdict::Write { drift, .. } = verdict {
         let others = releasing.iter().map(|side| side.part.object.uid.clone()).collect();

@@ -6,4 +6,6 @@
 
 mod admission;
 mod lifecycle;
+mod rights;
 mod support;
+mod tidy;

@@ -40,6 +40,7 @@ pub(crate) struct Bench {
     operator: Option<Supervised>,
     port: u16,
     arguments: Vec<String>,
+    kubeconfig: Option<PathBuf>,
     namespaces: AtomicUsize,
 }
 
@@ -68,12 +69,30 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Bench {
     /// A control plane with the CRDs and an emulator. The operator is started by the caller.
     pub(crate) async fn without_operator() -> Self {
-        let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
+        Self::with(Options { controllers: true, ..Options::default() }).await
+    }
+
+    /// As [`Bench::without_operator`], with a control plane of one's own making.
+    pub(crate) async fn with(options: Options) -> Self {
+        let control_plane = ControlPlane::start(options).await.unwrap();
         control_plane.apply(&root().join("crds")).await.unwrap();
         control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
         control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
-        Self { control_plane, emulator, operator: None, port: free_port(), arguments: Vec::new(), namespaces: AtomicUsize::new(0) }
+        Self {
+            control_plane,
+            emulator,
+            operator: None,
+            port: free_port(),
+            arguments: Vec::new(),
+            kubeconfig: None,
+            namespaces: AtomicUsize::new(0),
+        }
+    }
+
+    /// Another kubeconfig for the operator than the administrator's, from its next start.
+    pub(crate) fn operator_kubeconfig(&mut self, kubeconfig: PathBuf) {
+        self.kubeconfig = Some(kubeconfig);
     }
 
     /// More arguments for the operator, from its next start.
@@ -91,7 +110,7 @@ impl Bench {
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])
             .args(["--log", "info"])
             .args(&self.arguments)
-            .env("KUBECONFIG", self.control_plane.kubeconfig());
+            .env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(self.control_plane.kubeconfig()));
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
 
