@@ -180,6 +180,10 @@ async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings,
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(driver, settings, &reading);
+    if reading.gone.is_some() && involved(driver, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
+        // Who holds a record on the connection that is gone and names another one is no part of this pass.
+        driver.agenda.edit(asked.clone(), now);
+    }
     let live = match document.live() {
         Ok(live) => live,
         Err(error) => return unusable(driver, &subject, parts, error).await,
@@ -271,7 +275,11 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: &Arc<De
         return match (object.finalizer, object.cleans_up() && !settings.observes) {
             (false, _) => none,
             (true, false) => settled(Outcome::Released("it only observes, or its deletionPolicy is Retain".to_owned())),
-            (true, true) => role(Role::Leaver),
+            // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
+            (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
+                Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
+                None => role(Role::Leaver),
+            },
         };
     }
     let Ok(spec) = &object.spec else { return role(Role::Holder) };

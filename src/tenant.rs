@@ -33,8 +33,11 @@ use crate::telemetry::Metrics;
 /// The scope without which connections come without their options.
 const READ_OPTIONS: &str = "read:connections_options";
 
-/// How often the objects of a tenant that is not ready are concluded anew.
+/// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_mins(1);
+
+/// What is known of a tenant's access before the first try.
+const UNTRIED: &str = "the credentials have not been tried yet";
 
 /// What all drivers share.
 #[derive(Clone)]
@@ -133,7 +136,7 @@ impl Driver {
             agenda: Agenda::default(),
             directory: Directory::default(),
             memory: Memory::default(),
-            access: Access::Unknown("the credentials have not been tried yet".to_owned()),
+            access: Access::Unknown(UNTRIED.to_owned()),
             lacking: None,
         }
     }
@@ -245,7 +248,7 @@ impl Driver {
         let old = std::mem::replace(&mut self.standing, standing);
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.agenda.forget(&Subject::Access);
             return;
         };
@@ -258,7 +261,7 @@ impl Driver {
         }
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.lacking = None;
             self.memory.succeeded(&Subject::Access);
             self.agenda.edit(Subject::Access, now);
@@ -364,8 +367,11 @@ impl Driver {
             _ => return,
         };
         self.lacking = needs.or(self.lacking.take());
-        let pause = self.pause(&Subject::Access);
-        self.agenda.again(Subject::Access, Instant::now() + pause);
+        // A try that is planned already is not put off by every connection that shows the same trouble again.
+        if !self.agenda.has(&Subject::Access) {
+            let pause = self.pause(&Subject::Access);
+            self.agenda.again(Subject::Access, Instant::now() + pause);
+        }
         self.report_tenant().await;
     }
 
@@ -388,6 +394,12 @@ impl Driver {
                 Access::Unknown(message) | Access::Refused(message) | Access::Lacking(message) => named(message),
             },
         }
+    }
+
+    /// Whether the credentials are about to be tried: every object is placed again after that, and what is said of them
+    /// meanwhile would be news of nothing, once for each object and each start.
+    fn is_untried(&self) -> bool {
+        matches!((&self.standing, &self.access), (Some(Standing::Serving(_)), Access::Unknown(message)) if message == UNTRIED)
     }
 
     // ---- the objects ----
@@ -418,7 +430,7 @@ impl Driver {
                 } else if matches!(*outcome, Outcome::TenantNotReady(_)) {
                     // Nothing wakes an object when its last look becomes too old to count.
                     for subject in self.subjects(object) {
-                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE);
+                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
                     }
                 }
             }
@@ -438,7 +450,7 @@ impl Driver {
             return Placement::Conclude(Box::new(Outcome::Invalid(refusal.clone())));
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(Box::new(outcome));
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
         }
         if let Some(outcome) = self.not_admitted(object) {
             return Placement::Conclude(Box::new(outcome));
@@ -461,7 +473,7 @@ impl Driver {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(Box::new(outcome));
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
         }
         if self.not_admitted(object).is_some() {
             return released("the tenant does not admit it any more");
@@ -580,11 +592,13 @@ impl Driver {
 
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
-        let Some(settings) = self.settings() else { return Duration::from_mins(30) };
-        let reads = u32::try_from(settings.rate_limit.reads_per_minute).unwrap_or(1).max(1);
+        // From what is declared, which is there also while the Secret is not.
+        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_mins(30) };
+        let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
-        settings.resync.max(full_look) * 3
+        let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
+        resync.max(full_look) * 3
     }
 
     /// The pause before the next try at something that failed.
