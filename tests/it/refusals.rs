@@ -77,7 +77,7 @@ async fn a_reserved_parameter_is_refused_until_the_tenant_allows_it_by_name() {
 
     let access = |reserved: &str| json!({"access": [{"namespaceSelector": {}, "connections": ["*"], "allowedReservedParams": [reserved]}]});
     scope.patch_tenant(access("nonce")).await;
-    scope.looks(&scope.auth0.connection("login")["id"].as_str().unwrap().to_owned(), 1).await;
+    scope.looks(scope.auth0.connection("login")["id"].as_str().unwrap(), 1).await;
     assert!(support::is(&scope.get("login").await, "Accepted", "False", "ReservedParam"), "another name does not help");
 
     scope.patch_tenant(access("State")).await;

@@ -64,6 +64,7 @@ pub(crate) fn refusal_of_params() -> String {
 
 impl Scope<'_> {
     /// Stores a connection exactly as a GET shows it, nothing derived: also types that cannot be created any more.
+    #[allow(clippy::needless_pass_by_value, reason = "callers write the options in place")]
     pub(crate) fn odd_connection(&self, name: &str, strategy: &str, options: Value) -> String {
         let document = json!({"name": name, "strategy": strategy, "display_name": name, "options": options});
         self.auth0.restore_connection(&document.to_string()).unwrap()

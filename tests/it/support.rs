@@ -30,7 +30,7 @@ use crate::facts::assert_complete;
 pub(crate) const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
 /// How long anything may take that should happen at once. Generous, as a busy machine is no failure.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// The scopes that the operator's application needs.
 pub(crate) const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
@@ -326,9 +326,7 @@ impl Scope<'_> {
                     return object;
                 }
             }
-            if Instant::now() > give_up {
-                panic!("{name} did not come to: {what}\n{}", self.describe(name).await);
-            }
+            assert!(Instant::now() < give_up, "{name} did not come to: {what}\n{}", self.describe(name).await);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }

@@ -119,7 +119,7 @@ async fn a_rotated_secret_means_a_new_token_at_once() {
     let changed = Instant::now();
     scope.until_auth0("another token", |auth0| token_requests(auth0) > tokens).await;
     assert!(changed.elapsed() < Duration::from_secs(5), "{:?}", changed.elapsed());
-    let last = scope.auth0.journal().into_iter().rfind(|call| call.is_token()).unwrap();
+    let last = scope.auth0.journal().into_iter().rfind(testbed::auth0::Call::is_token).unwrap();
     assert_eq!(last.body.unwrap()["client_id"], "operator");
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.edit("blog", json!({"params": {"blog": {"value": "after"}}})).await;

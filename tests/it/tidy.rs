@@ -221,16 +221,13 @@ fn test_modules() -> BTreeSet<PathBuf> {
     for file in files("src", "rs") {
         let text = read(&file);
         let folder = file.with_extension("");
-        let mut test = false;
+        let mut after_cfg = false;
         for line in text.lines() {
-            match line.trim().strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
-                Some(module) if test => {
-                    found.insert(folder.join(format!("{module}.rs")));
-                    found.extend(files_below(&folder.join(module), "rs"));
-                }
-                _ => {}
+            if let (true, Some(module)) = (after_cfg, line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))) {
+                found.insert(folder.join(format!("{module}.rs")));
+                found.extend(files_below(&folder.join(module), "rs"));
             }
-            test = line == "#[cfg(test)]" || (test && line.starts_with("#["));
+            after_cfg = line == "#[cfg(test)]" || (after_cfg && line.starts_with("#["));
         }
     }
     found
@@ -246,15 +243,24 @@ fn every_file_begins_with_what_it_is_about() {
 }
 
 #[test]
+fn every_file_of_tests_is_compiled() {
+    let main = read(&root().join("tests/it/main.rs"));
+    for file in files("tests/it", "rs").into_iter().filter(|file| !file.ends_with("main.rs")) {
+        let module = format!("mod {};", file.file_stem().unwrap().display());
+        assert!(main.lines().any(|line| line == module), "tests/it/main.rs lacks {module}");
+    }
+}
+
+#[test]
 fn every_public_name_is_said_somewhere() {
     let sources: Vec<String> =
         files("src", "rs").into_iter().filter(|file| !file.ends_with("api/reason.rs")).map(|file| read(&file)).collect();
-    let said = |name: String| {
+    let reasons = Reason::ALL.iter().map(|name| format!("Reason::{name}"));
+    let events = EventReason::ALL.iter().map(|name| format!("EventReason::{name}"));
+    let types = ConditionType::ALL.iter().map(|name| format!("ConditionType::{name}"));
+    for name in reasons.chain(events).chain(types) {
         assert!(sources.iter().any(|text| holds_word(text, &name)), "{name} is documented and never said");
-    };
-    Reason::ALL.iter().for_each(|name| said(format!("Reason::{name}")));
-    EventReason::ALL.iter().for_each(|name| said(format!("EventReason::{name}")));
-    ConditionType::ALL.iter().for_each(|name| said(format!("ConditionType::{name}")));
+    }
 }
 
 fn holds_word(text: &str, word: &str) -> bool {

@@ -8,8 +8,11 @@ use testbed::auth0::{Fault, Limits, RateLimited};
 use crate::steps::{answered, calls, condition, one, patches, refusal_of_params, token_requests};
 use crate::support::{self, SOON, Scope, message};
 
+/// Status and reason of a condition.
+type Said = (&'static str, &'static str);
+
 /// What a proxy or Auth0 does, what the object says of it when it happens to a read, and when it happens to a write.
-fn failures() -> Vec<(&'static str, Fault, (&'static str, &'static str), (&'static str, &'static str))> {
+fn failures() -> Vec<(&'static str, Fault, Said, Said)> {
     const REMOTE: (&str, &str) = ("Unknown", "RemoteUnavailable");
     const FAILED: (&str, &str) = ("False", "ApplyFailed");
     let error = |status: u16, code: &str| {
@@ -35,7 +38,7 @@ fn params() -> Value {
 }
 
 /// One connection and one object for each failure, in one tenant.
-async fn lay_out(scope: &Scope<'_>) -> Vec<Value> {
+fn lay_out(scope: &Scope<'_>) -> Vec<Value> {
     failures().iter().map(|(name, ..)| name).for_each(|name| {
         scope.connection(name, "oauth2", json!({"upstream_params": params()}));
     });
@@ -53,7 +56,7 @@ async fn converges(scope: &Scope<'_>, before: &[Value]) {
 #[tokio::test]
 async fn a_read_that_fails_in_any_way_is_told_and_tried_again_and_nothing_is_written() {
     let scope = support::shared().scope("reads").await;
-    let before = lay_out(&scope).await;
+    let before = lay_out(&scope);
     for (name, fault, ..) in failures() {
         scope.auth0.inject(fault.method("GET").connection(name));
         scope.create(name, one(name, "blog", "x")).await;
@@ -76,7 +79,7 @@ async fn a_read_that_fails_in_any_way_is_told_and_tried_again_and_nothing_is_wri
 #[tokio::test]
 async fn a_write_that_fails_in_any_way_is_told_and_tried_again_more_and_more_slowly() {
     let scope = support::shared().scope("writes").await;
-    let before = lay_out(&scope).await;
+    let before = lay_out(&scope);
     for (name, fault, ..) in failures() {
         scope.auth0.inject(fault.method("PATCH").connection(name));
         scope.create(name, one(name, "blog", "x")).await;
@@ -303,7 +306,7 @@ async fn an_edit_between_read_and_write_is_overwritten_and_one_after_the_write_i
     scope.until_auth0("the second write", |auth0| auth0.upstream_params("blog") == json!({"blog": {"value": "y"}})).await;
     scope.auth0.edit("blog", edit);
     scope.looks(&id, 2).await;
-    assert!(differences().await == 1.0, "{}", differences().await);
+    assert!((differences().await - 1.0).abs() < f64::EPSILON, "{}", differences().await);
     assert_eq!(scope.auth0.connection("blog")["options"]["client_id"], "theirs", "what is not ours is never repaired");
     assert_eq!(patches(&scope.auth0), 2);
     scope.until_logged("an edit and the write may have crossed").await;
