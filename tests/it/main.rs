@@ -14,6 +14,7 @@ mod lifecycle;
 mod moves;
 mod observe;
 mod ownership;
+mod poison;
 mod refusals;
 mod steps;
 mod support;
