@@ -211,7 +211,8 @@ async fn hidden_options_are_never_written_over() {
 #[tokio::test]
 async fn credentials_that_break_turn_nothing_red_that_was_in_sync() {
     let scope = in_sync("broken").await;
-    let (events, since) = (scope.events("blog").await.len(), scope.get("blog").await.status.unwrap().conditions[0].last_transition_time.clone());
+    let (events, since) =
+        (scope.events("blog").await.len(), scope.get("blog").await.status.unwrap().conditions[0].last_transition_time.clone());
     scope.auth0.rotate_secret("operator", "marker-unknown-to-us");
     scope.auth0.revoke_tokens();
     let object = scope.until_condition("blog", "Synced", "Unknown", "TenantNotReady").await;

@@ -166,7 +166,8 @@ async fn a_call_that_is_never_answered_ends_after_ten_seconds_and_is_made_again(
 async fn a_connection_that_is_gone_at_the_write_is_looked_up_anew() {
     let scope = support::shared().scope("gone").await;
     scope.connection("blog", "oauth2", json!({}));
-    let gone = json!({"statusCode": 404, "error": "Not Found", "message": "The connection does not exist", "errorCode": "inexistent_connection"});
+    let gone =
+        json!({"statusCode": 404, "error": "Not Found", "message": "The connection does not exist", "errorCode": "inexistent_connection"});
     scope.auth0.inject(Fault::status_with(404, gone.to_string()).method("PATCH").times(2));
     scope.create("blog", one("blog", "blog", "x")).await;
     scope.until_in_sync("blog").await;
