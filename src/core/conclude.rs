@@ -214,13 +214,15 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
     })
 }
 
-/// Whether the object was accepted on this connection, for this generation: then it may leave another.
+/// Whether the object was accepted on this connection, for this generation, and nothing of it waits to be written there:
+/// then it may leave another.
 pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted).is_some_and(|accepted| {
         accepted.observed_generation == Some(object.generation)
             && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
     });
-    accepted && object.status.connections.iter().any(|entry| entry.id == connection)
+    let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| param.state != ParamState::Pending);
+    accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
 }
 
 /// The status to store before a write: the old one with the records of this connection, and nothing else changed. An

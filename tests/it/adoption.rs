@@ -131,6 +131,20 @@ async fn entries_of_a_strange_shape_equal_nothing_and_are_carried_through() {
 }
 
 #[tokio::test]
+async fn overwrite_replaces_an_entry_of_a_strange_shape() {
+    let scope = support::shared().scope("strange-over").await;
+    scope.connection("wordpress", "wordpress", json!({}));
+    scope.auth0.edit("wordpress", |options| {
+        options.insert("upstream_params".to_owned(), json!({"both": {"value": "x", "alias": "login_hint"}}));
+    });
+    let mut spec = spec(&json!({"both": {"value": "x"}}));
+    spec["adoptionPolicy"] = json!("Overwrite");
+    scope.create("blog", spec).await;
+    scope.until_ready("blog").await;
+    assert_eq!(scope.auth0.upstream_params("wordpress"), json!({"both": {"value": "x"}}));
+}
+
+#[tokio::test]
 async fn upstream_params_of_null_are_empty() {
     let scope = support::shared().scope("null").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));

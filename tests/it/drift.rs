@@ -1,6 +1,7 @@
 //! What other tools and people change at Auth0: what is ours is set back, a fight is given up, the rest is let be.
 
 use serde_json::{Value, json};
+use testbed::auth0::TenantHandle;
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::facts::{owned, transition_times};
@@ -105,6 +106,24 @@ async fn ordinary_looks_confirm_once_what_was_written_and_then_write_nothing_any
     assert_eq!(scope.versions(&["blog"]).await, before);
     assert_eq!(scope.auth0.writes().len(), 1);
     assert_eq!(scope.event_counts("blog").await, events, "a look that finds nothing is no event");
+}
+
+#[tokio::test]
+async fn a_rotated_secret_that_works_is_no_news_of_any_object() {
+    let scope = support::shared().scope("rotated").await;
+    let id = scope.connection("wordpress", "wordpress", json!({}));
+    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}}})).await;
+    scope.settle("blog").await;
+    let before = (scope.versions(&["blog"]).await, scope.event_counts("blog").await);
+    let tokens = |auth0: &TenantHandle| auth0.journal().iter().filter(|call| call.is_token() && call.status == Some(200)).count();
+    let had = tokens(&scope.auth0);
+    scope.auth0.rotate_secret("operator", "marker-rotated");
+    scope.edit_secret(&json!({"clientSecret": "marker-rotated"})).await;
+    scope.until_auth0("a token for the new secret", |auth0| tokens(auth0) > had).await;
+    scope.prodded_looks(&id, 1).await;
+    let after = scope.versions(&["blog"]).await;
+    assert_eq!(after[1], before.0[1], "the object was written to\n{}", scope.describe("blog").await);
+    assert_eq!(scope.event_counts("blog").await, before.1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testbed::auth0::TenantHandle;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
-use crate::support::{self, Scope, has_finalizer, states};
+use crate::support::{self, OPERATOR_NAMESPACE, Scope, has_finalizer, states};
 
 /// Asserts what holds of every status that speaks of the latest generation: the four conditions are there, each with that
 /// generation; `Reconciling` and `Stalled` only while true, never both, and never beside `Ready=True`.
@@ -121,6 +121,12 @@ impl Scope<'_> {
             }
         }
         counts
+    }
+
+    /// Changes members of the Secret in place.
+    pub(crate) async fn edit_secret(&self, data: &Value) {
+        let api = Api::<Secret>::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
+        api.patch(&self.name, &PatchParams::default(), &Patch::Merge(json!({"stringData": data}))).await.unwrap();
     }
 
     /// Loses the status of an object, as a restored backup does.

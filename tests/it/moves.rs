@@ -1,8 +1,8 @@
 //! Objects that move to another connection, and connections that come, go and come back.
 
 use serde_json::{Value, json};
-use testbed::auth0::TenantHandle;
-use upstream_params_operator::api::upstream_params::ParamState;
+use testbed::auth0::{Fault, TenantHandle};
+use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::{connection_ids, owned};
 use crate::support::{self, Scope, has_finalizer, message, states};
@@ -106,6 +106,63 @@ async fn the_old_connection_keeps_the_parameters_when_the_new_one_is_refused() {
 }
 
 #[tokio::test]
+async fn the_old_connection_is_left_only_after_the_new_one_was_written() {
+    let scope = support::shared().scope("move-5xx").await;
+    let old = scope.connection("old", "oidc", json!({}));
+    let new = scope.connection("new", "oidc", json!({}));
+    create_on(&scope, "old").await;
+    scope.auth0.inject(Fault::status(503).method("PATCH").connection("new").times(2));
+    scope.edit("blog", to("new")).await;
+    scope.until_ready("blog").await;
+    assert_eq!(scope.auth0.pending_faults(), 0);
+    assert_eq!(written(&scope.auth0), [new.clone(), new.clone(), new, old]);
+    assert_eq!(scope.auth0.upstream_params("old"), Value::Null);
+}
+
+#[tokio::test]
+async fn the_old_connection_keeps_the_parameters_when_the_api_refuses_them_on_the_new_one() {
+    let scope = support::shared().scope("move-400").await;
+    let old = scope.connection("old", "oidc", json!({}));
+    let new = scope.connection("new", "oidc", json!({}));
+    create_on(&scope, "old").await;
+    let refusal = json!({
+        "statusCode": 400,
+        "error": "Bad Request",
+        "message": "Payload validation error: 'Too odd' on property options.upstream_params.blog",
+        "errorCode": "invalid_body",
+    });
+    scope.auth0.inject(Fault::status_with(400, refusal.to_string()).method("PATCH").connection("new"));
+    scope.edit("blog", to("new")).await;
+    let object = scope.until_condition("blog", "Synced", "False", "Rejected").await;
+    assert!(support::is(&object, "Stalled", "True", "Rejected"));
+    scope.assert_still(&new, &["blog"], 2).await;
+    scope.assert_still(&old, &["blog"], 1).await;
+    assert_eq!(written(&scope.auth0), [new]);
+    assert_eq!(scope.auth0.upstream_params("old"), json!({"blog": {"value": "ours"}}));
+
+    scope.edit("blog", to("old")).await;
+    let object = scope.settle("blog").await;
+    assert_eq!(connection_ids(&object), [old]);
+    assert_eq!(scope.auth0.writes().len(), 1, "it had never left");
+}
+
+#[tokio::test]
+async fn an_object_deleted_on_its_way_cleans_up_on_both_connections() {
+    let scope = support::shared().scope("move-halfway").await;
+    scope.connection("old", "oidc", json!({}));
+    scope.connection("new", "oidc", json!({}));
+    create_on(&scope, "old").await;
+    // The write takes effect, and nobody hears of it.
+    scope.auth0.inject(Fault::lose_answer().method("PATCH").connection("new").times(1));
+    scope.auth0.inject(Fault::status(503).method("GET").connection("new").times(3));
+    scope.edit("blog", to("new")).await;
+    scope.until_auth0("the write", |auth0| auth0.upstream_params("new").is_object()).await;
+    scope.delete("blog").await;
+    scope.until_gone("blog").await;
+    assert_eq!((scope.auth0.upstream_params("old"), scope.auth0.upstream_params("new")), (Value::Null, Value::Null));
+}
+
+#[tokio::test]
 async fn there_and_back_ends_where_it_began() {
     let scope = support::shared().scope("move-back").await;
     let a = scope.connection("a", "oidc", json!({}));
@@ -167,8 +224,13 @@ async fn a_connection_that_was_made_anew_under_its_name_gets_the_parameters_and_
     let new = scope.connection("phoenix", "oidc", json!({"upstream_params": {"theirs": {"value": "1"}}}));
     assert_ne!(old, new);
     scope.prod().await;
-    let made_anew = |object: &_| connection_ids(object) == [new.clone()] && support::is(object, "Ready", "True", "Ready");
-    let object = scope.until("blog", "ready on the new id", made_anew).await;
+    // The claim moves to the new id before the write, so the id alone does not tell.
+    let made_anew = |object: &UpstreamParams| {
+        connection_ids(object) == [new.clone()]
+            && states(object)["blog"] != ParamState::Pending
+            && support::is(object, "Ready", "True", "Ready")
+    };
+    let object = scope.until("blog", "written on the new id", made_anew).await;
     assert_eq!(owned(&object, "blog").len(), 1);
     assert_eq!(scope.patches(&new), [json!({"theirs": {"value": "1"}, "blog": {"value": "ours"}})]);
     scope.settle("blog").await;

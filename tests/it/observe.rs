@@ -1,7 +1,7 @@
 //! Observe, on an object and on its tenant: nothing is ever written, and the status shows what Enforce would do.
 
 use serde_json::{Value, json};
-use upstream_params_operator::api::upstream_params::ParamState;
+use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::owned;
 use crate::support::{self, has_finalizer, message, states};
@@ -178,4 +178,48 @@ async fn an_observer_neither_holds_a_parameter_nor_is_in_the_way() {
     assert!(message(&watcher, "Accepted").contains("doer"));
     scope.settle("doer").await;
     scope.assert_still(&id, &["watcher", "doer"], 2).await;
+}
+
+#[tokio::test]
+async fn objects_of_an_observing_tenant_are_told_what_all_of_them_would_do_together() {
+    let scope = support::shared().bare_scope("observe-all").await;
+    scope.create_secret().await;
+    let id = scope.connection("wordpress", "wordpress", json!({}));
+    scope.create_tenant(json!({"managementPolicy": "Observe"})).await;
+    scope.create("one", spec(&json!({"shared": {"value": "1"}, "one": {"value": "1"}}))).await;
+    scope.create("two", spec(&json!({"shared": {"value": "2"}, "two": {"value": "2"}}))).await;
+    // Whichever is older, or comes first by name: exactly one of them would have it.
+    let would_have = |object: &UpstreamParams| states(object).get("shared") == Some(&ParamState::WouldAdd);
+    let told = |object: &UpstreamParams| states(object).len() == 2;
+    scope.until("one", "two states", told).await;
+    scope.until("two", "two states", told).await;
+    scope.prodded_looks(&id, 1).await;
+    let (one, two) = (scope.get("one").await, scope.get("two").await);
+    assert!(would_have(&one) && !would_have(&two), "{:?} {:?}", states(&one), states(&two));
+    assert!(support::is(&one, "Ready", "True", "Observing"));
+    assert!(support::is(&two, "Accepted", "False", "Conflicted"), "refusals stand");
+    assert_eq!(states(&two)["two"], ParamState::WouldAdd);
+    assert_eq!(scope.auth0.writes().len(), 0);
+}
+
+#[tokio::test]
+async fn a_move_is_only_shown_while_observing_and_made_by_enforce() {
+    let scope = support::shared().scope("observe-move").await;
+    let old = scope.connection("wordpress", "wordpress", json!({}));
+    let new = scope.connection("new", "oidc", json!({}));
+    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
+    scope.settle("blog").await;
+    scope.auth0.clear_journal();
+    scope.edit("blog", json!({"managementPolicy": "Observe", "connection": {"name": "new"}})).await;
+    let object = scope.until_condition("blog", "Synced", "False", "DriftDetected").await;
+    assert!(support::is(&object, "Ready", "True", "Observing"));
+    assert_eq!(owned(&object, "blog").len(), 1, "the record of where it is stays");
+    scope.assert_still(&new, &["blog"], 2).await;
+    scope.assert_still(&old, &["blog"], 1).await;
+    assert_eq!(scope.auth0.writes().len(), 0);
+
+    scope.edit("blog", json!({"managementPolicy": "Enforce"})).await;
+    scope.settle("blog").await;
+    assert_eq!(scope.auth0.upstream_params("new"), json!({"blog": {"value": "ours"}}));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), Value::Null);
 }
