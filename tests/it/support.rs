@@ -70,12 +70,23 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Bench {
     /// A control plane with the CRDs and an emulator. The operator is started by the caller.
     pub(crate) async fn without_operator() -> Self {
+        let bench = Self::without_definitions().await;
+        bench.install_definitions().await;
+        bench
+    }
+
+    /// A control plane that does not know our kinds yet, and an emulator.
+    pub(crate) async fn without_definitions() -> Self {
         let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
-        control_plane.apply(&root().join("crds")).await.unwrap();
-        control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
         control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
         Self { control_plane, emulator, operator: None, port: free_port(), arguments: Vec::new(), namespaces: AtomicUsize::new(0) }
+    }
+
+    /// Installs the CRDs.
+    pub(crate) async fn install_definitions(&self) {
+        self.control_plane.apply(&root().join("crds")).await.unwrap();
+        self.control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
     }
 
     /// More arguments for the operator, from its next start.
@@ -91,8 +102,8 @@ impl Bench {
             .args(["--namespace", OPERATOR_NAMESPACE])
             .args(["--http-address", &format!("127.0.0.1:{}", self.port)])
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])
-            .args(["--log", "info"])
             .args(&self.arguments)
+            .env("UPO_LOG", "info")
             .env("KUBECONFIG", self.control_plane.kubeconfig());
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
