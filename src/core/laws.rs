@@ -281,7 +281,7 @@ impl Declaration {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 384, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Every write on the way is checked by the simulator: permitted, claimed first, and nothing else touched. What
     /// settles stays: another round writes no object and no connection.
@@ -292,17 +292,24 @@ proptest! {
         history(&events, &here, &elsewhere).settle();
     }
 
+    /// The connection whose pass was cut short is the next to be passed over, as the driver does it: which connection
+    /// comes first may matter to an object that moves while its access changes.
     #[test]
-    fn a_pass_that_is_cut_short_anywhere_ends_as_the_undisturbed_one(
-        events in proptest::collection::vec(event(), 0..25), here in options(), cuts in proptest::collection::vec((any::<bool>(), luck()), 1..4),
+    fn a_pass_that_is_cut_short_anywhere_is_finished_by_the_next_and_ends_as_the_undisturbed_one(
+        events in proptest::collection::vec(event(), 0..25),
+        here in options(),
+        at in any::<bool>(),
+        cuts in proptest::collection::vec(luck(), 1..4),
     ) {
         let mut undisturbed = history(&events, &here, "{}");
         let mut disturbed = undisturbed.clone();
-        for (here, luck) in cuts {
-            let _ = disturbed.pass(id(here), luck);
+        for luck in cuts {
+            drop(disturbed.pass(id(at), luck));
         }
-        undisturbed.settle();
-        disturbed.settle();
+        for simulator in [&mut undisturbed, &mut disturbed] {
+            simulator.pass(id(at), Luck::GOOD).unwrap();
+            simulator.settle();
+        }
         prop_assert_eq!(outcome(&undisturbed), outcome(&disturbed));
     }
 

@@ -180,11 +180,13 @@ impl Simulator {
         }
         let part = |role, settled| Part { object: object.clone(), placed, observes, role, warnings: Vec::new(), settled };
         let released = |why: &str| part(None, Some(Outcome::Released(why.to_owned())));
+        let accepted = self.target(object).is_some_and(|target| conclude::is_accepted_on(object, target));
         if !self.permits(object, id) {
             return Some(match (object.deleting, placed) {
                 (true, _) => released("the tenant does not admit it"),
                 (false, true) => part(None, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
-                (false, false) => part(None, Some(let_go(object, id))),
+                // What became invalid may still mean this connection, and what observes carries its record.
+                (false, false) => part(None, (accepted && !observes).then(|| let_go(object, id))),
             });
         }
         if object.deleting {
@@ -195,7 +197,6 @@ impl Simulator {
         let holder = (recorded && !observes).then_some(Role::Holder);
         let Ok(spec) = &object.spec else { return Some(part(holder, None)) };
         if !placed {
-            let accepted = self.target(object).is_some_and(|target| conclude::is_accepted_on(object, target));
             let leaver = accepted.then_some(Role::Leaver).filter(|_| !observes);
             return Some(part(leaver.or(holder), None));
         }
