@@ -17,7 +17,8 @@ type Right = (String, String, String);
 #[tokio::test]
 async fn the_operator_does_its_work_with_the_rights_of_the_example_and_uses_each_of_them() {
     let audit = Audit::new();
-    let mut bench = Bench::with(Options { controllers: true, api_server_arguments: audit.arguments(), ..Options::default() }).await;
+    let mut bench = Bench::with(Options { api_server_arguments: audit.arguments(), ..Options::default() }).await;
+    bench.install_definitions().await;
     bench.control_plane.apply(&root().join("examples/rbac.yaml")).await.unwrap();
     let token = bench.control_plane.run(["create", "token", NAME, "--namespace", OPERATOR_NAMESPACE]).await.unwrap();
     let kubeconfig = bench.control_plane.folder().join("operator.kubeconfig");

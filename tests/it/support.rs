@@ -71,14 +71,19 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Bench {
     /// A control plane with the CRDs and an emulator. The operator is started by the caller.
     pub(crate) async fn without_operator() -> Self {
-        Self::with(Options { controllers: true, ..Options::default() }).await
+        let bench = Self::without_definitions().await;
+        bench.install_definitions().await;
+        bench
     }
 
-    /// As [`Bench::without_operator`], with a control plane of one's own making.
+    /// A control plane that does not know our kinds yet, and an emulator.
+    pub(crate) async fn without_definitions() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// As [`Bench::without_definitions`], with options for the control plane.
     pub(crate) async fn with(options: Options) -> Self {
-        let control_plane = ControlPlane::start(options).await.unwrap();
-        control_plane.apply(&root().join("crds")).await.unwrap();
-        control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
+        let control_plane = ControlPlane::start(Options { controllers: true, ..options }).await.unwrap();
         control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
         Self {
@@ -97,6 +102,12 @@ impl Bench {
         self.kubeconfig = Some(kubeconfig);
     }
 
+    /// Installs the CRDs.
+    pub(crate) async fn install_definitions(&self) {
+        self.control_plane.apply(&root().join("crds")).await.unwrap();
+        self.control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
+    }
+
     /// More arguments for the operator, from its next start.
     pub(crate) fn operator_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -110,8 +121,8 @@ impl Bench {
             .args(["--namespace", OPERATOR_NAMESPACE])
             .args(["--http-address", &format!("127.0.0.1:{}", self.port)])
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])
-            .args(["--log", "info"])
             .args(&self.arguments)
+            .env("UPO_LOG", "info")
             .env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(self.control_plane.kubeconfig()));
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
