@@ -8,56 +8,22 @@ use std::time::{Duration, Instant};
 
 use testbed::control_plane::supervise::{Options, Supervised, supervise};
 
-use crate::support::{Bench, OPERATOR_NAMESPACE, SOON};
+use crate::support::{Bench, OPERATOR_NAMESPACE, SOON, root};
 
 /// Where a pod finds its service account.
 const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 /// A tenant's host that the root's own hosts file knows, inside a private network.
 const HOST: &str = "image-test.eu.auth0.com";
 
-/// The rights that docs/security.md lists.
-const RIGHTS: &str = r#"
-apiVersion: v1
-kind: List
-items:
-- {apiVersion: v1, kind: ServiceAccount, metadata: {name: operator, namespace: upstream-params-operator}}
-- apiVersion: rbac.authorization.k8s.io/v1
-  kind: ClusterRole
-  metadata: {name: image-test}
-  rules:
-  - {apiGroups: [upstreamparams.dev], resources: [upstreamparams], verbs: [list, watch, patch]}
-  - {apiGroups: [upstreamparams.dev], resources: [clusterauth0tenants], verbs: [list, watch]}
-  - {apiGroups: [upstreamparams.dev], resources: [upstreamparams/status, clusterauth0tenants/status], verbs: [update]}
-  - {apiGroups: [""], resources: [namespaces], verbs: [list, watch]}
-  - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
-- apiVersion: rbac.authorization.k8s.io/v1
-  kind: ClusterRoleBinding
-  metadata: {name: image-test}
-  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: image-test}
-  subjects: [{kind: ServiceAccount, name: operator, namespace: upstream-params-operator}]
-- apiVersion: rbac.authorization.k8s.io/v1
-  kind: Role
-  metadata: {name: image-test, namespace: upstream-params-operator}
-  rules:
-  - {apiGroups: [""], resources: [secrets], verbs: [list, watch]}
-- apiVersion: rbac.authorization.k8s.io/v1
-  kind: RoleBinding
-  metadata: {name: image-test, namespace: upstream-params-operator}
-  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: image-test}
-  subjects: [{kind: ServiceAccount, name: operator, namespace: upstream-params-operator}]
-"#;
-
 #[tokio::test]
 #[ignore = "needs root and a static binary: run tests/image/run"]
 async fn the_binary_runs_in_an_empty_root() {
     let binary = PathBuf::from(std::env::var_os("UPO_STATIC_BINARY").expect("run tests/image/run"));
     let bench = Bench::without_operator().await;
-    let rights = bench.control_plane.folder().join("rights.yaml");
-    std::fs::write(&rights, RIGHTS).unwrap();
-    bench.control_plane.apply(&rights).await.unwrap();
-    let root = lay_out(&bench, &binary).await;
+    bench.control_plane.apply(&root().join("examples/rbac.yaml")).await.unwrap();
+    let image = lay_out(&bench, &binary).await;
     let port = free_port();
-    let operator = start(&bench, &root, port);
+    let operator = start(&bench, &image, port);
 
     let give_up = Instant::now() + SOON;
     while get(port, "/readyz").await != Some(200) {
@@ -67,7 +33,7 @@ async fn the_binary_runs_in_an_empty_root() {
     assert_eq!(get(port, "/healthz").await, Some(200));
     assert_eq!(get(port, "/metrics").await, Some(200));
     assert_eq!(identities(operator.pid()), BTreeSet::from([65532]), "users and groups of the process");
-    assert_eq!(in_root(&root), before_start(), "the operator wrote into its root");
+    assert_eq!(in_root(&image), before_start(), "the operator wrote into its root");
 
     // The name is looked up by the static C library, in the hosts file that a kubelet mounts; that its address is refused
     // shows that it was found.
@@ -118,7 +84,7 @@ async fn lay_out(bench: &Bench, binary: &Path) -> PathBuf {
     put("upstream-params-operator", &std::fs::read(binary).unwrap(), 0o755);
     put("etc/ssl/certs/ca-certificates.crt", &std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap(), 0o644);
     put("etc/hosts", format!("127.0.0.1 localhost\n127.0.0.1 {HOST}\n").as_bytes(), 0o644);
-    let arguments = ["create", "token", "operator", "--namespace", OPERATOR_NAMESPACE];
+    let arguments = ["create", "token", "upstream-params-operator", "--namespace", OPERATOR_NAMESPACE];
     let token = bench.control_plane.run(arguments).await.unwrap();
     put(&format!("{ACCOUNT}/token"), token.trim().as_bytes(), 0o644);
     put(&format!("{ACCOUNT}/namespace"), OPERATOR_NAMESPACE.as_bytes(), 0o644);

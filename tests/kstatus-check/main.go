@@ -2,13 +2,14 @@
 // and compares it with the verdict of the port in tests/it/gitops/consumers.rs.
 //
 //	cargo test --test it gitops::verdicts
-//	cd tests/kstatus-check && go run . ../../target/tmp/states.json
+//	cd tests/kstatus-check && go run .   # or with the file as its argument
 package main
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,10 +29,11 @@ func main() {
 }
 
 func run(arguments []string) error {
-	if len(arguments) != 1 {
-		return fmt.Errorf("one argument: the file of states")
+	file := filepath.Join("..", "..", "target", "tmp", "states.json")
+	if len(arguments) > 0 {
+		file = arguments[0]
 	}
-	text, err := os.ReadFile(arguments[0])
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
