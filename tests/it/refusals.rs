@@ -35,10 +35,10 @@ async fn a_connection_without_an_authorization_request_is_refused_and_never_writ
         ("office", "ip", json!({}), "IP address list"),
     ];
     for (name, strategy, options, _) in &types {
-        scope.odd_connection(name, strategy, options.clone());
+        scope.odd_connection(name, strategy, options);
         scope.create(name, one(name, "blog", "x")).await;
     }
-    scope.odd_connection("entra", "waad", json!({"waad_protocol": "openid-connect"}));
+    scope.odd_connection("entra", "waad", &json!({"waad_protocol": "openid-connect"}));
     scope.create("entra", one("entra", "domain_hint", "example.com")).await;
 
     for (name, strategy, _, protocol) in &types {
@@ -149,10 +149,10 @@ async fn what_is_unusual_is_accepted_with_a_warning_and_carried_out() {
         ("doubled", "oauth2", json!({"authParams": {"blog": "theirs"}}), "blog", "authParams"),
     ];
     for (name, strategy, options, param, _) in &odd {
-        scope.odd_connection(name, strategy, options.clone());
+        scope.odd_connection(name, strategy, options);
         scope.create(name, one(name, param, "x")).await;
     }
-    scope.odd_connection("twitter-two", "twitter", json!({"protocol": "oauth2"}));
+    scope.odd_connection("twitter-two", "twitter", &json!({"protocol": "oauth2"}));
     scope.create("twitter-two", one("twitter-two", "blog", "x")).await;
 
     for (name, _, _, param, says) in &odd {
