@@ -230,14 +230,14 @@ enum Turn {
 fn turn() -> impl Strategy<Value = Turn> {
     let slot = || 0..SLOTS;
     prop_oneof![
-        4 => (0..3_usize, proptest::option::weighted(0.8, (slot(), 0..4_usize))).prop_map(|(name, to)| Turn::Assign { name, to }),
-        1 => slot().prop_map(|slot| Turn::Move { slot }),
-        1 => (slot(), any::<bool>()).prop_map(|(slot, spoilt)| Turn::Spoil { slot, spoilt }),
-        1 => (slot(), any::<bool>()).prop_map(|(slot, observe)| Turn::Observe { slot, observe }),
-        1 => (slot(), any::<bool>()).prop_map(|(slot, denied)| Turn::Deny { slot, denied }),
-        1 => prop::bool::weighted(0.3).prop_map(Turn::TenantObserves),
-        6 => (any::<bool>(), luck()).prop_map(|(here, luck)| Turn::Pass { here, luck }),
-    ]
+    10 => (0..2_usize, proptest::option::weighted(0.7, (slot(), 0..4_usize))).prop_map(|(name, to)| Turn::Assign { name, to }),
+            1 => slot().prop_map(|slot| Turn::Move { slot }),
+            1 => (slot(), any::<bool>()).prop_map(|(slot, spoilt)| Turn::Spoil { slot, spoilt }),
+            1 => (slot(), any::<bool>()).prop_map(|(slot, observe)| Turn::Observe { slot, observe }),
+            1 => (slot(), any::<bool>()).prop_map(|(slot, denied)| Turn::Deny { slot, denied }),
+            1 => prop::bool::weighted(0.3).prop_map(Turn::TenantObserves),
+            12 => (prop::bool::weighted(0.8), luck()).prop_map(|(here, luck)| Turn::Pass { here, luck }),
+        ]
 }
 
 /// What is declared, without a conflict: each name by one object at most.

@@ -30,7 +30,7 @@ use crate::facts::assert_complete;
 pub(crate) const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
 /// How long anything may take that should happen at once. Generous, as a busy machine is no failure.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// The scopes that the operator's application needs.
 pub(crate) const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
@@ -42,6 +42,7 @@ pub(crate) struct Bench {
     operator: Option<Supervised>,
     port: u16,
     arguments: Vec<String>,
+    kubeconfig: Option<PathBuf>,
     namespaces: AtomicUsize,
 }
 
@@ -77,10 +78,28 @@ impl Bench {
 
     /// A control plane that does not know our kinds yet, and an emulator.
     pub(crate) async fn without_definitions() -> Self {
-        let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
+        Self::with(Options::default()).await
+    }
+
+    /// As [`Bench::without_definitions`], with options for the control plane.
+    pub(crate) async fn with(options: Options) -> Self {
+        let control_plane = ControlPlane::start(Options { controllers: true, ..options }).await.unwrap();
         control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
-        Self { control_plane, emulator, operator: None, port: free_port(), arguments: Vec::new(), namespaces: AtomicUsize::new(0) }
+        Self {
+            control_plane,
+            emulator,
+            operator: None,
+            port: free_port(),
+            arguments: Vec::new(),
+            kubeconfig: None,
+            namespaces: AtomicUsize::new(0),
+        }
+    }
+
+    /// Another kubeconfig for the operator than the administrator's, from its next start.
+    pub(crate) fn operator_kubeconfig(&mut self, kubeconfig: PathBuf) {
+        self.kubeconfig = Some(kubeconfig);
     }
 
     /// Installs the CRDs.
@@ -104,7 +123,7 @@ impl Bench {
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])
             .args(&self.arguments)
             .env("UPO_LOG", "info")
-            .env("KUBECONFIG", self.control_plane.kubeconfig());
+            .env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(self.control_plane.kubeconfig()));
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
 
@@ -318,9 +337,7 @@ impl Scope<'_> {
                     return object;
                 }
             }
-            if Instant::now() > give_up {
-                panic!("{name} did not come to: {what}\n{}", self.describe(name).await);
-            }
+            assert!(Instant::now() < give_up, "{name} did not come to: {what}\n{}", self.describe(name).await);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
