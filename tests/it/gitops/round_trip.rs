@@ -1,4 +1,4 @@
-//! What was applied comes back as it was sent: the operator adds nothing that a GitOps tool would take for a change.
+//! What was applied comes back as it was sent: the operator adds nothing that a deployment tool would take for a change.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ async fn clean_up(scope: &Scope<'_>) {
     }
 }
 
-/// The valid fixtures, document by document, with labels and annotations as GitOps tools put them on.
+/// The valid fixtures, document by document, with labels and annotations as deployment tools put them on.
 fn fixtures() -> Vec<Vec<Value>> {
     let files = std::fs::read_dir(root().join("tests/fixtures/valid")).unwrap().map(|file| file.unwrap().path());
     let read = |document: &str| {

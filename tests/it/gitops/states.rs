@@ -43,7 +43,7 @@ pub(super) fn context() -> Context {
         observing: false,
         placed: true,
         since_good_look: Duration::ZERO,
-        stale_after: Duration::from_secs(1800),
+        stale_after: Duration::from_mins(30),
         unready_for: Duration::ZERO,
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn unseen(name: &str) -> Value {
 /// Every state: each ending over each earlier state, observing or not, in time or not, deleting or not; and each
 /// earlier state by itself.
 pub(super) fn all() -> Vec<State> {
-    let mut states: Vec<State> = before()
+    let mut all: Vec<State> = before()
         .iter()
         .map(|(name, status)| State { name: format!("{name}, and nothing since"), object: whole(GENERATION, false, status) })
         .collect();
@@ -202,11 +202,11 @@ pub(super) fn all() -> Vec<State> {
                     "{was}; {}; observing: {observing}, stale: {stale}, long: {long}, deleting: {deleting}, elsewhere: {elsewhere}",
                     pass.name
                 );
-                states.push(State { name, object: whole(GENERATION, deleting, &status) });
+                all.push(State { name, object: whole(GENERATION, deleting, &status) });
             }
         }
     }
-    states
+    all
 }
 
 /// Every state of both kinds.
@@ -249,22 +249,22 @@ pub(super) fn of_tenants() -> Vec<State> {
         ("refused", Access::Refused("what the tenant says".to_owned())),
         ("without scopes", Access::Lacking("which scopes".to_owned())),
     ];
-    let mut states = Vec::new();
+    let mut all = Vec::new();
     for (name, tenant, standing) in standings() {
         for (credentials, access) in &accesses {
             let status = tenancy::conclude(&tenant, &standing, access, now());
-            states.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
+            all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
                 let status = tenancy::conclude(&known, &standing, access, now());
-                states.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
+                all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };
-            states.push(tenant_state(format!("{name}; credentials {credentials}, then edited"), &edited, &json!(edited.status)));
+            all.push(tenant_state(format!("{name}; credentials {credentials}, then edited"), &edited, &json!(edited.status)));
         }
-        states.push(tenant_state(format!("{name}, never seen"), &tenant, &json!({"observedGeneration": -1})));
+        all.push(tenant_state(format!("{name}, never seen"), &tenant, &json!({"observedGeneration": -1})));
     }
-    states
+    all
 }
 
 fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {

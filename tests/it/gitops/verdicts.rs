@@ -58,7 +58,7 @@ fn the_states_cover_every_reason_that_an_object_or_a_tenant_can_have() {
     let all = states::of_both();
     let seen: BTreeSet<&str> = all
         .iter()
-        .flat_map(|state| state.object["status"]["conditions"].as_array())
+        .filter_map(|state| state.object["status"]["conditions"].as_array())
         .flatten()
         .filter_map(|condition| condition["reason"].as_str())
         .collect();
