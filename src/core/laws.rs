@@ -373,6 +373,27 @@ proptest! {
     }
 }
 
+/// A name with an equal value changes hands at no write, and so without a claim: whoever gains the record is told first.
+#[test]
+fn an_edit_between_the_two_statuses_of_a_hand_over_leaves_no_value_without_a_record() {
+    for calls in 0..6 {
+        let mut simulator = Simulator::new("{}", "{}");
+        let mut declaration = Declaration::default();
+        for owner in [0, 1] {
+            declaration.names.insert(0, (owner, 1));
+            declaration.apply(&mut simulator);
+            if owner == 0 {
+                simulator.settle();
+            }
+        }
+        let _ = simulator.pass(HERE, Luck { calls, fate: Fate::Works });
+        declaration.names.insert(0, (1, 2));
+        declaration.apply(&mut simulator);
+        simulator.settle();
+        assert_eq!(simulator.connections[HERE].params()["blog"], entry(2).canonical(), "cut after {calls} calls");
+    }
+}
+
 // ---- documents ----
 
 /// The text of any JSON value, in spellings that a careless round trip would change.
