@@ -89,7 +89,8 @@ async fn many(bench: &Bench, scope: &Scope<'_>) {
     let created = start.elapsed();
     loop {
         let objects = scope.api().list(&ListParams::default()).await.unwrap().items;
-        let ready = objects.iter().filter(|object| object.name_any().starts_with("many-") && support::is(object, "Ready", "True", "Ready")).count();
+        let ready =
+            objects.iter().filter(|object| object.name_any().starts_with("many-") && support::is(object, "Ready", "True", "Ready")).count();
         if ready == MANY {
             break;
         }
@@ -114,7 +115,10 @@ async fn resync(scope: &Scope<'_>) {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     let made = scope.auth0.journal().len() - calls;
-    println!("| calls to the tenant for one look at {expected} connections in sync | {made} reads, {} writes |", scope.auth0.writes().len() - writes);
+    println!(
+        "| calls to the tenant for one look at {expected} connections in sync | {made} reads, {} writes |",
+        scope.auth0.writes().len() - writes
+    );
 }
 
 fn resident(bench: &Bench) -> u64 {

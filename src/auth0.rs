@@ -17,6 +17,7 @@
 //! Fails: every call ends in [`Failure`], which is complete: each variant says which reason the status gets, when to
 //! try again, and whether a write may have taken effect. Nothing in here panics on what a server sends.
 
+mod call;
 mod client;
 mod domain;
 mod failure;
@@ -26,11 +27,14 @@ mod token;
 mod transport;
 
 #[cfg(test)]
+mod certified;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Call, Client, Observer, RateHeaders, Route};
+pub use call::{Call, Observer, RateHeaders, Route};
+pub use client::Client;
 pub use domain::{AllowedDomains, Audience, Domain, DomainError};
 pub use failure::{Failure, Retry, Unreached};
 pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};

@@ -18,3 +18,6 @@ pub mod strategy;
 pub mod tenancy;
 pub mod validate;
 pub mod world;
+
+#[cfg(test)]
+mod builders;

@@ -11,7 +11,6 @@
 //! "Auth0 Authentication API": `POST /oauth/token`.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
@@ -19,95 +18,13 @@ use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
+use super::call::{Call, Observer, Route};
 use super::domain::{Audience, Domain};
 use super::failure::Failure;
 use super::message::{Complaint, Redactor};
 use super::token::{Credentials, Granted, Token, TokenCache};
 use super::transport::{Answer, Question, Transport};
 use crate::core::document::{Document, PatchBody};
-
-/// What is called: a label for metrics, and what a limit is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Route {
-    /// `POST /oauth/token`
-    Token,
-    /// `GET /api/v2/connections?name=`
-    FindConnection,
-    /// `GET /api/v2/connections/{id}`
-    ReadConnection,
-    /// `PATCH /api/v2/connections/{id}`
-    WriteConnection,
-}
-
-impl Route {
-    /// Every route.
-    pub const ALL: [Self; 4] = [Self::Token, Self::FindConnection, Self::ReadConnection, Self::WriteConnection];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::FindConnection => "find_connection",
-            Self::ReadConnection => "read_connection",
-            Self::WriteConnection => "write_connection",
-        }
-    }
-
-    /// Whether it changes something at Auth0.
-    pub const fn is_write(self) -> bool {
-        match self {
-            Self::WriteConnection => true,
-            Self::Token | Self::FindConnection | Self::ReadConnection => false,
-        }
-    }
-
-    /// For a sentence: `while ...`.
-    pub(super) const fn doing(self) -> &'static str {
-        match self {
-            Self::Token => "fetching a token",
-            Self::FindConnection => "looking the connection up by name",
-            Self::ReadConnection => "reading the connection",
-            Self::WriteConnection => "writing the connection",
-        }
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The `x-ratelimit-*` headers of an answer, as far as they were there and readable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateHeaders {
-    /// How many requests the limit allows at once.
-    pub limit: Option<u32>,
-    /// How many of them are left.
-    pub remaining: Option<u32>,
-    /// When the next one is added, in seconds since 1970 of the server's clock.
-    pub reset_epoch_seconds: Option<u64>,
-}
-
-/// One exchange with a tenant, as its observer sees it. Holds nothing secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What was called.
-    pub route: Route,
-    /// The HTTP status; `None` when there was no whole answer.
-    pub status: Option<u16>,
-    /// What the answer says of the limit.
-    pub limit: Option<RateHeaders>,
-    /// The answer's `Retry-After`, at most a day.
-    pub retry_after: Option<Duration>,
-    /// A 429 for the tenant's limit of all endpoints together.
-    pub global: bool,
-    /// From the request to the end of the answer, or to the failure.
-    pub took: Duration,
-}
-
-/// Sees every exchange, in the task that made it: it must be quick, and must not panic.
-pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// One tenant. It is meant to be shared: all methods take `&self`.
 pub struct Client {
@@ -184,7 +101,8 @@ impl Client {
     /// Writes, and returns the connection as the answer shows it. `correlation_id` goes into the tenant's log, cut
     /// to 64 letters, digits, `-`, `_` and `.`.
     ///
-    /// With `finish_by`, no PATCH starts that could end later: a replica must not write when its lease may be another's.
+    /// With `finish_by`, no PATCH starts that could end later, neither after a wait for a token nor the second time: a
+    /// replica must not write when its lease may be another's, nor from a document that grew old meanwhile.
     pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, finish_by: Option<Instant>) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
         let path = connection_path(id)?;

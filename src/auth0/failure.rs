@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::client::Route;
+use super::call::Route;
 use super::domain::Domain;
 use super::message::NEEDED_SCOPES;
 use crate::api::reason::Reason;
@@ -52,7 +52,7 @@ pub enum Failure {
     },
     /// The id is not `con_` and letters and digits, so it can't be part of an address. Nothing was sent.
     InvalidId,
-    /// The write could not have ended by the time given for it. Nothing was sent.
+    /// The write could not have ended by the time given for it. No PATCH that could take effect was sent.
     OutOfTime,
     /// No connection came about. Nothing was sent.
     Unreachable {

@@ -13,7 +13,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use super::client::{Call, Route};
+use super::call::{Call, Route};
 
 /// The longest time that a bucket stays closed. After a wrong `x-ratelimit-reset` or a jump of the clock one request
 /// every five minutes asks again, which no limit minds.
@@ -194,7 +194,7 @@ impl Budget {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::client::RateHeaders;
+    use super::super::call::RateHeaders;
     use super::*;
 
     const EPOCH: u64 = 1_800_000_000;

@@ -401,6 +401,20 @@ async fn a_write_that_could_end_too_late_does_not_start() {
 }
 
 #[tokio::test]
+async fn a_second_attempt_does_not_start_too_late_either() {
+    let server = tenant(|_| {
+        std::thread::sleep(Duration::from_millis(300));
+        error(401, "Expired token", "")
+    })
+    .await;
+    let bench = Bench::new(&server.url);
+    bench.client.authenticate().await.expect("token");
+    let in_time_for_one = Instant::now() + TransportOptions::default().request_timeout + Duration::from_millis(250);
+    assert_eq!(bench.client.write(ID, &patch_body(), "", Some(in_time_for_one)).await.map(|_| ()), Err(Failure::OutOfTime));
+    assert_eq!(server.lines(), ["POST /oauth/token", &format!("PATCH {PATH}"), "POST /oauth/token"]);
+}
+
+#[tokio::test]
 async fn a_domain_that_is_not_allowed_gets_no_request() {
     let bench = Bench::with("", |options| {
         options.endpoint_override = None;

@@ -22,7 +22,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
 
-use super::client::{RateHeaders, Route};
+use super::call::{RateHeaders, Route};
 use super::domain::{AllowedDomains, Domain};
 use super::failure::{Failure, Unreached};
 
@@ -412,6 +412,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::certified;
     use super::super::scripted::{Reply, Server};
     use super::*;
 
@@ -436,14 +437,33 @@ mod tests {
     }
 
     async fn asked(resolver: impl Resolve + 'static) -> Failure {
+        asked_of("example.auth0.com", resolver, &TransportOptions::default()).await.expect_err("no answer")
+    }
+
+    async fn asked_of(host: &str, resolver: impl Resolve + 'static, options: &TransportOptions) -> Result<u16, Failure> {
         install_crypto_provider();
-        let options = TransportOptions::default();
-        let builder = base_client(&options).https_only(true).dns_resolver(resolver);
-        let transport = Transport::finish(builder, &options, None).expect("transport");
-        let domain = Domain::parse("example.auth0.com").expect("domain");
+        let certificates = extra_certificates(options).expect("certificates");
+        let builder = base_client(options).https_only(true).tls_certs_merge(certificates).dns_resolver(resolver);
+        let transport = Transport::finish(builder, options, None).expect("transport");
+        let domain = Domain::parse(host).expect("domain");
         let route = Route::ReadConnection;
         let question = Question { route, method: Method::GET, path: "/", query: &[], bearer: None, correlation_id: None, body: None };
-        transport.send(&domain, question).await.map(|answer| answer.status).expect_err("no answer")
+        transport.send(&domain, question).await.map(|answer| answer.status)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_must_be_trusted_and_be_that_of_the_host() {
+        install_crypto_provider();
+        let (address, pem) = certified::serve("example.auth0.com");
+        let file = std::env::temp_dir().join(format!("upstream-params-operator-ca-{}.pem", std::process::id()));
+        std::fs::write(&file, pem).expect("a file");
+        let trusting = TransportOptions { extra_ca: Some(file.clone()), ..TransportOptions::default() };
+        let untrusted = Err(Failure::Unreachable { why: Unreached::Tls });
+        let anywhere = || Anywhere(vec![address]);
+        assert_eq!(asked_of("example.auth0.com", anywhere(), &trusting).await, Ok(200));
+        assert_eq!(asked_of("other.auth0.com", anywhere(), &trusting).await, untrusted);
+        assert_eq!(asked_of("example.auth0.com", anywhere(), &TransportOptions::default()).await, untrusted);
+        std::fs::remove_file(file).expect("removed");
     }
 
     #[tokio::test]

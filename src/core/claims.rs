@@ -104,7 +104,7 @@ pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
 
 /// The old status with the records of one connection replaced, and nothing else: what is written before a PATCH.
 ///
-/// A parameter that had no entry gets one in state `Pending`.
+/// A parameter that had no entry, or one without a record, is in state `Pending` from then on.
 pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, records: &BTreeMap<String, Vec<String>>) -> UpstreamParamsStatus {
     let mut status = old.clone();
     let place = match status.connections.iter().position(|entry| entry.id == connection.id) {
@@ -118,7 +118,13 @@ pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, record
     let Some(entry) = status.connections.get_mut(place) else { return status };
     for (name, owned) in records {
         match entry.params.iter_mut().find(|param| &param.name == name) {
-            Some(param) => param.owned.clone_from(owned),
+            Some(param) => {
+                // Without a record the state said something of a value that was not ours: it must not prove drift now.
+                if param.owned.is_empty() {
+                    param.state = ParamState::Pending;
+                }
+                param.owned.clone_from(owned);
+            }
             None => entry.params.push(ParamStatus { name: name.clone(), state: ParamState::Pending, owned: owned.clone(), applied: None }),
         }
     }
@@ -159,5 +165,23 @@ mod tests {
             [("alpha", ParamState::Pending), ("blog", ParamState::InSync)]
         );
         assert_eq!(params[1].owned, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_first_claim_does_not_make_an_observed_value_look_like_one_that_was_ours() {
+        let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: Vec::new(), applied: None };
+        let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
+        let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
+        let new = claimed(&old, &connection, &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]));
+        assert_eq!(on(&new, "con_1")["blog"], Claim { owned: vec!["a".into()], applied: false });
+    }
+
+    #[test]
+    fn the_entry_of_a_connection_is_put_where_its_id_belongs() {
+        let of = |id: &str| ConnectionStatus { id: id.into(), ..Default::default() };
+        let old = UpstreamParamsStatus { connections: vec![of("con_1"), of("con_3")], ..Default::default() };
+        let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]));
+        assert_eq!(new.connections.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ["con_1", "con_2", "con_3"]);
+        assert_eq!(connections(&new).collect::<Vec<_>>(), ["con_2"]);
     }
 }

@@ -226,6 +226,11 @@ impl<'a> Side<'a> {
     fn holds(&self, name: &str) -> bool {
         self.claims.get(name).is_some_and(|claim| !claim.owned.is_empty())
     }
+
+    /// Whether its record proves the live value to be its own.
+    fn proves(&self, site: Site<'_>, name: &str) -> bool {
+        site.place.owns(&self.claim(name).owned, name, site.live.get(name))
+    }
 }
 
 /// The record of an object that is being deleted and whose status was lost, as after a restored backup: our finalizer
@@ -257,32 +262,41 @@ fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
 /// Decides about one name.
 fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
     let wanting = |side: &&Side<'_>| side.wants(name).is_some();
-    // A holder that still wants the name keeps it; one that can't act keeps it too; else the first that wants it.
-    let kept = sides.iter().filter(wanting).find(|side| side.holds(name));
-    let held = sides.iter().find(|side| side.part.role == Role::Holder && side.holds(name));
-    let winner = kept.or_else(|| if held.is_some() { None } else { sides.iter().find(wanting) });
-    let master = winner.or(held);
+    let master = master(site, sides, name);
+    let winner = master.filter(wanting);
     let releasing: Vec<&Side<'_>> =
         sides.iter().filter(|side| side.part.role != Role::Holder && side.holds(name) && !wanting(side)).collect();
-    if let Some(winner) = winner {
-        award(site, winner, &releasing, name, plan);
-    }
+    let sets = winner.is_some_and(|winner| award(site, winner, &releasing, name, plan));
     for loser in sides.iter().filter(wanting).filter(|side| Some(&side.part.object.uid) != winner.map(|winner| &winner.part.object.uid)) {
         let by = master.map(|side| side.part.object.key.clone()).unwrap_or_default();
         note(plan, loser, name, Verdict::Conflicted(by), Vec::new(), Vec::new());
     }
-    if master.is_some() {
+    if sets || (winner.is_none() && master.is_some_and(|holder| holder.proves(site, name))) {
         for side in releasing {
             note(plan, side, name, Verdict::Handed, side.claim(name).owned, Vec::new());
         }
     } else {
+        // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
         release(site, &releasing, name, plan);
     }
 }
 
-/// The winner of a name sets it, or is told why not.
-fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan) {
-    let Some(entry) = winner.wants(name) else { return };
+/// Whose name it is: a holder that still wants it, one that can't act, else the first that wants it.
+///
+/// Two may hold a record, when a hand-over was cut short between the claims and the write: the record that proves the
+/// live value is the valid one.
+fn master<'s, 'a>(site: Site<'_>, sides: &'s [Side<'a>], name: &str) -> Option<&'s Side<'a>> {
+    let wanting = |side: &&Side<'_>| side.wants(name).is_some();
+    let holder = |side: &&Side<'_>| side.part.role == Role::Holder && side.holds(name);
+    let proves = |side: &&Side<'_>| side.proves(site, name);
+    let proved = sides.iter().filter(wanting).find(proves).or_else(|| sides.iter().filter(holder).find(proves));
+    let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().find(holder));
+    proved.or_else(held).or_else(|| sides.iter().find(wanting))
+}
+
+/// The winner of a name sets it, or is told why not. Yields whether the value is its own from then on.
+fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan) -> bool {
+    let Some(entry) = winner.wants(name) else { return false };
     let live = site.live.get(name);
     let new = site.place.fingerprint(name, entry);
     let claim = winner.claim(name);
@@ -303,7 +317,9 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
         let change = Change { entry: Some(entry.clone()), actor: winner.part.object.uid.clone(), others, drift };
         plan.changes.insert(name.to_owned(), change);
     }
+    let sets = matches!(verdict, Verdict::InSync | Verdict::Write { .. });
     note(plan, winner, name, verdict, claimed, after);
+    sets
 }
 
 fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str, entry: &Entry) -> Verdict {
@@ -351,3 +367,6 @@ fn note(plan: &mut Plan, side: &Side<'_>, name: &str, verdict: Verdict, claim: V
     let params = plan.objects.entry(side.part.object.uid.clone()).or_default();
     params.insert(name.to_owned(), ParamPlan { verdict, before, claim, after, applied });
 }
+
+#[cfg(test)]
+mod tests;

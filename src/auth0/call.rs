@@ -1,0 +1,90 @@
+//! One exchange with a tenant, as everybody but the two parties sees it: what was called, and what the answer says of limits.
+//!
+//! Holds nothing secret. It is the ground that the other modules of the edge stand on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is called: a label for metrics, and what a limit is counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// `POST /oauth/token`
+    Token,
+    /// `GET /api/v2/connections?name=`
+    FindConnection,
+    /// `GET /api/v2/connections/{id}`
+    ReadConnection,
+    /// `PATCH /api/v2/connections/{id}`
+    WriteConnection,
+}
+
+impl Route {
+    /// Every route.
+    pub const ALL: [Self; 4] = [Self::Token, Self::FindConnection, Self::ReadConnection, Self::WriteConnection];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::FindConnection => "find_connection",
+            Self::ReadConnection => "read_connection",
+            Self::WriteConnection => "write_connection",
+        }
+    }
+
+    /// Whether it changes something at Auth0.
+    pub const fn is_write(self) -> bool {
+        match self {
+            Self::WriteConnection => true,
+            Self::Token | Self::FindConnection | Self::ReadConnection => false,
+        }
+    }
+
+    /// For a sentence: `while ...`.
+    pub(super) const fn doing(self) -> &'static str {
+        match self {
+            Self::Token => "fetching a token",
+            Self::FindConnection => "looking the connection up by name",
+            Self::ReadConnection => "reading the connection",
+            Self::WriteConnection => "writing the connection",
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The `x-ratelimit-*` headers of an answer, as far as they were there and readable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateHeaders {
+    /// How many requests the limit allows at once.
+    pub limit: Option<u32>,
+    /// How many of them are left.
+    pub remaining: Option<u32>,
+    /// When the next one is added, in seconds since 1970 of the server's clock.
+    pub reset_epoch_seconds: Option<u64>,
+}
+
+/// One exchange with a tenant, as its observer sees it. Holds nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What was called.
+    pub route: Route,
+    /// The HTTP status; `None` when there was no whole answer.
+    pub status: Option<u16>,
+    /// What the answer says of the limit.
+    pub limit: Option<RateHeaders>,
+    /// The answer's `Retry-After`, at most a day.
+    pub retry_after: Option<Duration>,
+    /// A 429 for the tenant's limit of all endpoints together.
+    pub global: bool,
+    /// From the request to the end of the answer, or to the failure.
+    pub took: Duration,
+}
+
+/// Sees every exchange, in the task that made it: it must be quick, and must not panic.
+pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
