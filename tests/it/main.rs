@@ -5,5 +5,6 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod helm;
 mod lifecycle;
 mod support;

@@ -68,10 +68,16 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Bench {
     /// A control plane with the CRDs and an emulator. The operator is started by the caller.
     pub(crate) async fn without_operator() -> Self {
-        let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
-        control_plane.apply(&root().join("crds")).await.unwrap();
-        control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
-        control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
+        let bench = Self::bare(Options { controllers: true, ..Options::default() }).await;
+        bench.control_plane.apply(&root().join("crds")).await.unwrap();
+        bench.control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
+        bench.control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
+        bench
+    }
+
+    /// A control plane without any definition, and an emulator.
+    pub(crate) async fn bare(options: Options) -> Self {
+        let control_plane = ControlPlane::start(options).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
         Self { control_plane, emulator, operator: None, port: free_port(), arguments: Vec::new(), namespaces: AtomicUsize::new(0) }
     }
@@ -93,6 +99,11 @@ impl Bench {
             .args(&self.arguments)
             .env("KUBECONFIG", self.control_plane.kubeconfig());
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
+    }
+
+    /// The port of the operator's own server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where the operator logs to.
