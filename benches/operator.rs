@@ -7,6 +7,9 @@
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 
 #[allow(dead_code, reason = "made for the tests, of which this uses a part")]
+#[path = "../tests/it/facts.rs"]
+mod facts;
+#[allow(dead_code, reason = "made for the tests, of which this uses a part")]
 #[path = "../tests/it/support.rs"]
 mod support;
 

@@ -4,7 +4,7 @@
 //! every object that is acted for stored its claim in between, with the version the plan was made from; whatever
 //! happens, every object of the connection is told, or the connection is looked at again soon.
 //!
-//! Assumes: no other pass of this tenant runs at the same time ([`crate::tenant`]).
+//! Assumes: no other pass of this tenant runs at the same time ([`crate::driver`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::document::{Document, DocumentError, Live};
 use crate::core::plan::{self, ParamPlan, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{Subject, jittered};
+use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Target};
 use crate::core::world::{Declared, Uid};
-use crate::tenant::{Driver, not_permitted, now_in_seconds, trouble};
+use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -50,27 +50,27 @@ struct Part {
 }
 
 /// Runs one pass.
-pub async fn pass(driver: &mut Driver, client: &Client, settings: &Settings, subject: Subject) {
-    let involved = involved(driver, &subject);
+pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Subject) {
+    let involved = involved(tenant, &subject);
     if involved.is_empty() {
-        driver.agenda.forget(&subject);
+        tenant.agenda.forget(&subject);
         return;
     }
-    match read(driver, client, &subject, &involved).await {
-        Err(failure) => unread(driver, &subject, &involved, &failure).await,
-        Ok(None) => not_found(driver, settings, &subject, &involved).await,
-        Ok(Some(reading)) => with_reading(driver, client, settings, subject, reading).await,
+    match read(tenant, client, &subject, &involved).await {
+        Err(failure) => unread(tenant, &subject, &involved, &failure).await,
+        Ok(None) => not_found(tenant, settings, &subject, &involved).await,
+        Ok(Some(reading)) => with_reading(tenant, client, settings, subject, reading).await,
     }
 }
 
 /// The objects that name the connection or hold a record on it.
-fn involved(driver: &Driver, subject: &Subject) -> Vec<Arc<Declared>> {
-    let objects = driver.shared.hub.look(|world| world.objects_of(&driver.name));
-    objects.into_iter().filter(|object| names(driver, object, subject) || records(object, subject)).collect()
+fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
+    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
+    objects.into_iter().filter(|object| names(tenant, object, subject) || records(object, subject)).collect()
 }
 
-fn names(driver: &Driver, object: &Declared, subject: &Subject) -> bool {
-    object.spec.as_ref().is_ok_and(|spec| driver.subject_of(&spec.target) == *subject)
+fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
+    object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
 }
 
 fn records(object: &Declared, subject: &Subject) -> bool {
@@ -80,7 +80,7 @@ fn records(object: &Declared, subject: &Subject) -> bool {
 // ---- read ----
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew.
-async fn read(driver: &Driver, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
+async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let fresh = |document: Option<Document>, gone: Option<String>| document.map(|document| Reading { document, at: Instant::now(), gone });
     match subject {
         Subject::Access => Ok(None),
@@ -90,7 +90,7 @@ async fn read(driver: &Driver, client: &Client, subject: &Subject, involved: &[A
                 return Ok(fresh(Some(document), None));
             }
             let by_name = involved.iter().find_map(|object| match object.spec.as_ref().map(|spec| &spec.target) {
-                Ok(Target::Name(name)) if driver.directory.name_of(id) == Some(name) => Some(name),
+                Ok(Target::Name(name)) if tenant.directory.name_of(id) == Some(name) => Some(name),
                 _ => None,
             });
             match by_name {
@@ -101,140 +101,144 @@ async fn read(driver: &Driver, client: &Client, subject: &Subject, involved: &[A
     }
 }
 
-async fn unread(driver: &mut Driver, subject: &Subject, involved: &[Arc<Declared>], failure: &Failure) {
-    tracing::warn!(tenant = %driver.name, connection = ?subject, error = %failure, "the connection could not be read");
-    driver.learn(failure).await;
+async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: &Failure) {
+    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection could not be read");
+    tenant.learn(failure).await;
     let outcome = Outcome::Unread(trouble(failure));
     for object in involved {
-        let placed = names(driver, object, subject);
+        let placed = names(tenant, object, subject);
         if placed || object.deleting {
-            say_or_retry(driver, object, object, &outcome, placed, subject).await;
+            say_or_retry(tenant, object, object, &outcome, placed, subject).await;
         }
     }
-    try_again(driver, subject, failure);
+    try_again(tenant, subject, failure);
 }
 
 /// When to look again after a failed call.
-fn try_again(driver: &mut Driver, subject: &Subject, failure: &Failure) {
+fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
     let now = Instant::now();
     let at = match failure.retry() {
-        // The budget knows how long; this only puts the connection back on the agenda.
-        Retry::After(_) => now,
-        Retry::Backoff => now + driver.pause(subject),
-        Retry::ResyncPace | Retry::Never => next_look(driver, now),
+        // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
+        Retry::After(after) => now + after.min(MAX_BACKOFF),
+        Retry::Backoff => now + tenant.pause(subject),
+        Retry::ResyncPace | Retry::Never => next_look(tenant, now),
     };
-    driver.agenda.again(subject.clone(), at);
+    tenant.agenda.again(subject.clone(), at);
 }
 
-fn next_look(driver: &Driver, now: Instant) -> Instant {
-    let resync = driver.settings().map_or(Duration::from_secs(600), |settings| settings.resync);
+fn next_look(tenant: &Tenant, now: Instant) -> Instant {
+    let resync = tenant.settings().map_or(Duration::from_secs(600), |settings| settings.resync);
     now + jittered(resync, fastrand::f64())
 }
 
 /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
-async fn not_found(driver: &mut Driver, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
-    let placed: Vec<bool> = involved.iter().map(|object| names(driver, object, subject)).collect();
+async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
+    let placed: Vec<bool> = involved.iter().map(|object| names(tenant, object, subject)).collect();
     let id = match subject {
         Subject::Id(id) => Some(id.clone()),
         Subject::Name(_) | Subject::Access => None,
     };
     if let Some(id) = &id {
-        driver.directory.forget(id);
+        tenant.directory.forget(id);
     }
-    driver.memory.succeeded(subject);
+    tenant.memory.succeeded(subject);
     let outcome = Outcome::ConnectionNotFound { id };
     for (object, placed) in involved.iter().zip(placed) {
-        say_or_retry(driver, object, object, &outcome, placed, subject).await;
+        say_or_retry(tenant, object, object, &outcome, placed, subject).await;
         let Ok(spec) = &object.spec else { continue };
-        let there = driver.subject_of(&spec.target);
+        let there = tenant.subject_of(&spec.target);
         if !placed {
             // It has left here, so what it names can be concluded.
-            driver.agenda.edit(there, Instant::now());
+            tenant.agenda.edit(there, Instant::now());
         } else if !object.deleting {
-            driver.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
+            tenant.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
         }
     }
 }
 
 // ---- plan ----
 
-async fn with_reading(driver: &mut Driver, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
+async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
-    if driver.is_outdated() {
+    if tenant.is_outdated() {
         // What the tenant admits changed during the read: the news is taken in before the next pass.
-        driver.agenda.edit(asked, now);
+        tenant.agenda.edit(asked, now);
         return;
     }
-    if driver.directory.saw(document) {
-        driver.shared.metrics.foreign_difference(&driver.name);
-        tracing::warn!(tenant = %driver.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
+    if tenant.directory.saw(document) {
+        tenant.shared.metrics.foreign_difference(&tenant.name);
+        tracing::warn!(tenant = %tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
     }
     if let Some(gone) = &reading.gone {
-        driver.directory.forget(gone);
+        tenant.directory.forget(gone);
     }
     let subject = Subject::Id(document.id.clone());
     if asked != subject {
-        driver.agenda.forget(&subject);
-        driver.agenda.forget(&asked);
+        tenant.agenda.forget(&subject);
+        tenant.agenda.forget(&asked);
     }
     // The latest objects, not those from before the read.
-    let mut parts = parts(driver, settings, &reading);
+    let mut parts = parts(tenant, settings, &reading);
+    if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
+        // Who holds a record on the connection that is gone and names another one is no part of this pass.
+        tenant.agenda.edit(asked.clone(), now);
+    }
     let live = match document.live() {
         Ok(live) => live,
-        Err(error) => return unusable(driver, &subject, parts, error).await,
+        Err(error) => return unusable(tenant, &subject, parts, error).await,
     };
-    driver.shared.metrics.good_look(&driver.name);
+    tenant.shared.metrics.good_look(&tenant.name);
     for part in &parts {
-        driver.memory.saw(&part.object.uid, part.object.generation, now);
+        tenant.memory.saw(&part.object.uid, part.object.generation, now);
     }
-    let contended = driver.memory.contended(&document.id, now);
+    let contended = tenant.memory.contended(&document.id, now);
     let place = Place { tenant: settings.audience.identity(), connection: &document.id };
     let participants: Vec<Participant<'_>> =
         parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.stored, role })).collect();
     let mut plan = plan::plan(Site { place, live: &live, contended: &contended }, &participants, settings.observes);
-    notice_drift(driver, &plan);
+    notice_drift(tenant, &plan);
     if plan.changes.is_empty() {
-        driver.memory.is_settled(&document.id);
-    } else if driver.memory.goes_singly(&document.id) {
+        tenant.memory.is_settled(&document.id);
+    } else if tenant.memory.goes_singly(&document.id) {
         if let Some(actor) = plan.actors().first() {
             plan.retain_actor(actor);
         }
     }
-    let done = carry_out(driver, client, settings, &reading, &plan, &mut parts).await;
-    finish(driver, &subject, &reading, plan, parts, done).await;
+    let done = carry_out(tenant, client, settings, &reading, &plan, &mut parts).await;
+    finish(tenant, &subject, &reading, plan, parts, done).await;
 }
 
-fn notice_drift(driver: &Driver, plan: &Plan) {
+fn notice_drift(tenant: &Tenant, plan: &Plan) {
     let drifted = |param: &&ParamPlan| matches!(param.verdict, Verdict::Write { drift: true, .. } | Verdict::Contended);
     let count = plan.objects.values().flat_map(BTreeMap::values).filter(drifted).count();
-    driver.shared.metrics.drift_seen(&driver.name, u64::try_from(count).unwrap_or(u64::MAX));
+    tenant.shared.metrics.drift_seen(&tenant.name, u64::try_from(count).unwrap_or(u64::MAX));
 }
 
 /// The connection was read, but its options can't be used.
-async fn unusable(driver: &mut Driver, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
+async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
     let failure = Failure::BadDocument { route: Route::ReadConnection, error };
-    tracing::warn!(tenant = %driver.name, connection = ?subject, error = %failure, "the connection can't be managed");
-    driver.learn(&failure).await;
+    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection can't be managed");
+    tenant.learn(&failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
         if part.placed || part.object.deleting {
-            say_or_retry(driver, &part.object, &part.stored, own.as_ref().unwrap_or(&outcome), part.placed, subject).await;
+            say_or_retry(tenant, &part.object, &part.stored, own.as_ref().unwrap_or(&outcome), part.placed, subject).await;
         }
     }
     let at = match error {
         // A scope that is granted meanwhile is found out about by the look at the tenant's access.
-        DocumentError::OptionsHidden => Instant::now() + driver.pause(subject),
-        DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(driver, Instant::now()),
+        DocumentError::OptionsHidden => Instant::now() + tenant.pause(subject),
+        DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
-    driver.agenda.again(subject.clone(), at);
+    tenant.agenda.again(subject.clone(), at);
 }
 
 /// Who takes part, and how.
-fn parts(driver: &Driver, settings: &Settings, reading: &Reading) -> Vec<Part> {
+fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
     let document = &reading.document;
-    let objects = driver.shared.hub.look(|world| world.objects_of(&driver.name));
+    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
     let concerned = objects.into_iter().filter_map(|object| {
         let placed = object.spec.as_ref().is_ok_and(|spec| match &spec.target {
             Target::Name(name) => *name == document.name,
@@ -243,12 +247,12 @@ fn parts(driver: &Driver, settings: &Settings, reading: &Reading) -> Vec<Part> {
         let recorded = claims::connections(&object.status).any(|id| id == document.id);
         (placed || recorded).then_some((object, placed, recorded))
     });
-    concerned.map(|(object, placed, recorded)| part(driver, settings, reading, object, placed, recorded)).collect()
+    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, object, placed, recorded)).collect()
 }
 
-fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Declared>, placed: bool, recorded: bool) -> Part {
+fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: Arc<Declared>, placed: bool, recorded: bool) -> Part {
     let document = &reading.document;
-    let labels = driver.shared.hub.look(|world| world.labels(&object.key.namespace));
+    let labels = tenant.shared.hub.look(|world| world.labels(&object.key.namespace));
     let admission = settings.admission(&labels, &document.name);
     let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
     let mut stored = Declared::clone(&object);
@@ -263,7 +267,7 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
         return match (object.deleting, placed) {
             (true, _) if object.finalizer => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (true, _) => none,
-            (false, true) => settled(not_permitted(&driver.name, &object, Some(&document.name))),
+            (false, true) => settled(not_permitted(&tenant.name, &object, Some(&document.name))),
             (false, false) => settled(let_go(&object, document)),
         };
     };
@@ -271,12 +275,16 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
         return match (object.finalizer, object.cleans_up() && !settings.observes) {
             (false, _) => none,
             (true, false) => settled(Outcome::Released("it only observes, or its deletionPolicy is Retain".to_owned())),
-            (true, true) => role(Role::Leaver),
+            // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
+            (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
+                Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
+                None => role(Role::Leaver),
+            },
         };
     }
     let Ok(spec) = &object.spec else { return role(Role::Holder) };
     if !placed {
-        return match (observes, accepted_elsewhere(driver, &object, &spec.target)) {
+        return match (observes, accepted_elsewhere(tenant, &object, &spec.target)) {
             (true, _) => none,
             (false, true) => role(Role::Leaver),
             (false, false) => role(Role::Holder),
@@ -285,7 +293,7 @@ fn part(driver: &Driver, settings: &Settings, reading: &Reading, object: Arc<Dec
     match validate::against_connection(spec, document, &reserved) {
         Err((reason, message)) => holding(Outcome::Refused { reason, message }),
         Ok(warnings) if observes => Part { warnings, ..role(Role::Observer) },
-        Ok(_) if driver.memory.is_rejected(&object.uid, object.generation, &document.id, document.options_hash()) => {
+        Ok(_) if tenant.memory.is_rejected(&object.uid, object.generation, &document.id, document.options_hash()) => {
             holding(Outcome::StillRejected)
         }
         Ok(warnings) => Part { warnings, ..role(Role::Owner) },
@@ -297,8 +305,8 @@ fn none_like(part: &Part) -> Part {
 }
 
 /// Whether the object was accepted where it is now: only then it leaves where it was.
-fn accepted_elsewhere(driver: &Driver, object: &Declared, target: &Target) -> bool {
-    driver.directory.id_of(target).is_some_and(|id| conclude::is_accepted_on(object, id))
+fn accepted_elsewhere(tenant: &Tenant, object: &Declared, target: &Target) -> bool {
+    tenant.directory.id_of(target).is_some_and(|id| conclude::is_accepted_on(object, id))
 }
 
 /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
@@ -349,31 +357,31 @@ enum Done {
     Superseded,
 }
 
-async fn carry_out(driver: &mut Driver, client: &Client, settings: &Settings, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Done {
+async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Done {
     if plan.changes.is_empty() {
         return Done::Nothing;
     }
     if settings.observes {
         return Done::Nothing;
     }
-    if let Some(lacking) = &driver.lacking {
+    if let Some(lacking) = &tenant.lacking {
         return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
     }
     let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
-    if let Err(error) = claim(driver, reading, plan, parts).await {
-        tracing::info!(tenant = %driver.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
+    if let Err(error) = claim(tenant, reading, plan, parts).await {
+        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
         return Done::Superseded;
     }
     let age = reading.at.elapsed();
     if age > FRESH {
         return Done::Superseded;
     }
-    driver.shared.metrics.read_to_write(&driver.name, age.as_secs_f64());
+    tenant.shared.metrics.read_to_write(&tenant.name, age.as_secs_f64());
     // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
-    let finish_by = reading.at + FRESH + driver.shared.transport.request_timeout();
+    let finish_by = reading.at + FRESH + tenant.shared.transport.request_timeout();
     match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
-        Ok(answer) => written(driver, plan, &answer),
+        Ok(answer) => written(tenant, plan, &answer),
         Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
         Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
         Err(failure) => Done::Failed(failure),
@@ -388,16 +396,16 @@ fn correlation(plan: &Plan, parts: &[Part]) -> String {
 }
 
 /// Stores the claim of every object that is acted for, also where it does not change: the write is the fence.
-async fn claim(driver: &Driver, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Result<(), WriteError> {
+async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Result<(), WriteError> {
     let acted_for = plan.acted_for();
     let connection = described(&reading.document);
     for part in parts.iter_mut().filter(|part| acted_for.contains(&part.object.uid)) {
         if !part.stored.finalizer && part.stored.cleans_up() && !part.stored.deleting {
-            part.stored = keeping_status(driver.shared.report.finalizer(&part.stored, true).await?, &part.stored);
+            part.stored = keeping_status(tenant.shared.report.finalizer(&part.stored, true).await?, &part.stored);
         }
         let records = plan.claims_of(&part.object.uid);
         let status = conclude::claimed(&part.stored, &connection, &records, now_in_seconds());
-        part.stored = driver.shared.report.status(&part.stored, &status).await?;
+        part.stored = tenant.shared.report.status(&part.stored, &status).await?;
     }
     Ok(())
 }
@@ -407,7 +415,7 @@ fn keeping_status(new: Declared, old: &Declared) -> Declared {
 }
 
 /// Checks that the answer shows what was sent.
-fn written(driver: &mut Driver, plan: &Plan, answer: &Document) -> Done {
+fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
     let Ok(live) = answer.live() else {
         return Done::Failed(Failure::BadDocument { route: Route::WriteConnection, error: DocumentError::OptionsHidden });
     };
@@ -415,37 +423,37 @@ fn written(driver: &mut Driver, plan: &Plan, answer: &Document) -> Done {
     if !shown {
         return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without what was written" });
     }
-    driver.directory.wrote(answer);
+    tenant.directory.wrote(answer);
     let now = Instant::now();
     let corrected: Vec<&String> = plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, _)| name).collect();
     for name in &corrected {
-        driver.memory.corrected(&answer.id, name, now);
+        tenant.memory.corrected(&answer.id, name, now);
     }
-    driver.shared.metrics.drift_corrected(&driver.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
+    tenant.shared.metrics.drift_corrected(&tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
     Done::Written
 }
 
 // ---- conclude ----
 
-async fn finish(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>, done: Done) {
+async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>, done: Done) {
     match &done {
         Done::Superseded | Done::Split => {
             if matches!(done, Done::Split) {
-                driver.memory.go_singly(&reading.document.id);
-                driver.agenda.edit(subject.clone(), Instant::now());
+                tenant.memory.go_singly(&reading.document.id);
+                tenant.agenda.edit(subject.clone(), Instant::now());
             } else {
-                let pause = driver.pause(subject);
-                driver.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
+                let pause = tenant.pause(subject);
+                tenant.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
             }
             return;
         }
-        Done::Failed(failure) => driver.learn(failure).await,
-        Done::Rejected(_) => reject(driver, reading, &plan, &parts),
-        Done::Nothing | Done::Written => driver.memory.succeeded(subject),
+        Done::Failed(failure) => tenant.learn(failure).await,
+        Done::Rejected(_) => reject(tenant, reading, &plan, &parts),
+        Done::Nothing | Done::Written => tenant.memory.succeeded(subject),
         Done::Postponed(_) => {}
     }
-    let at = next_date(driver, subject, reading, &plan, &done);
-    driver.agenda.again(subject.clone(), at);
+    let at = next_date(tenant, subject, reading, &plan, &done);
+    tenant.agenda.again(subject.clone(), at);
     for part in parts {
         let outcome = match &part.settled {
             Some(outcome) => outcome.clone(),
@@ -458,10 +466,10 @@ async fn finish(driver: &mut Driver, subject: &Subject, reading: &Reading, plan:
                 ending(&plan, &part.object.uid, &done),
             )),
         };
-        if !say_or_retry(driver, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
+        if !say_or_retry(tenant, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
             continue;
         }
-        follow_up(driver, subject, &part);
+        follow_up(tenant, subject, &part);
     }
 }
 
@@ -475,7 +483,7 @@ fn stored_version(part: &Part) -> Declared {
 }
 
 /// After an object was concluded here, the other connections it belongs to are due.
-fn follow_up(driver: &mut Driver, subject: &Subject, part: &Part) {
+fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part) {
     let now = Instant::now();
     let others: Vec<Subject> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
@@ -483,18 +491,18 @@ fn follow_up(driver: &mut Driver, subject: &Subject, part: &Part) {
             claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned())).filter(|other| other != subject).collect()
         }
         // It has left here, so what it names can be concluded.
-        (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) => vec![driver.subject_of(&spec.target)],
+        (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) => vec![tenant.subject_of(&spec.target)],
         _ => Vec::new(),
     };
     for other in others {
-        driver.agenda.edit(other, now);
+        tenant.agenda.edit(other, now);
     }
 }
 
-fn reject(driver: &mut Driver, reading: &Reading, plan: &Plan, parts: &[Part]) {
+fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part]) {
     let actors = plan.actors();
     for part in parts.iter().filter(|part| actors.contains(&part.object.uid)) {
-        driver.memory.reject(&part.object.uid, part.object.generation, &reading.document.id, reading.document.options_hash());
+        tenant.memory.reject(&part.object.uid, part.object.generation, &reading.document.id, reading.document.options_hash());
     }
 }
 
@@ -517,21 +525,21 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
 }
 
 /// When to look at the connection again.
-fn next_date(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
+fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
     let now = Instant::now();
-    let mut at = next_look(driver, now);
+    let mut at = next_look(tenant, now);
     if !plan.deferred.is_empty() {
         at = now;
     }
     if let Done::Failed(failure) = done {
         at = match failure.retry() {
-            Retry::After(_) => now,
-            Retry::Backoff | Retry::ResyncPace | Retry::Never => now + driver.pause(subject),
+            Retry::After(after) => now + after.min(MAX_BACKOFF),
+            Retry::Backoff | Retry::ResyncPace | Retry::Never => now + tenant.pause(subject),
         };
     }
     let contended = plan.objects.values().flatten().filter(|(_, param)| param.verdict == Verdict::Contended).map(|(name, _)| name.clone());
     for name in contended.collect::<BTreeSet<_>>() {
-        if let Some(until) = driver.memory.contend(&reading.document.id, &name, now) {
+        if let Some(until) = tenant.memory.contend(&reading.document.id, &name, now) {
             at = at.min(until);
         }
     }
@@ -540,19 +548,19 @@ fn next_date(driver: &mut Driver, subject: &Subject, reading: &Reading, plan: &P
 
 /// Concludes; on a conflict or a failure the connection is looked at again. Yields whether it was said.
 async fn say_or_retry(
-    driver: &mut Driver,
+    tenant: &mut Tenant,
     as_planned: &Declared,
     current: &Declared,
     outcome: &Outcome,
     placed: bool,
     subject: &Subject,
 ) -> bool {
-    match driver.say(as_planned, current, outcome, placed).await {
+    match tenant.say(as_planned, current, outcome, placed).await {
         Ok(()) | Err(WriteError::Gone) => true,
         Err(error) => {
-            tracing::info!(tenant = %driver.name, object = %as_planned.key, %error, "the status was not written; planned again");
-            let pause = driver.pause(subject);
-            driver.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
+            tracing::info!(tenant = %tenant.name, object = %as_planned.key, %error, "the status was not written; planned again");
+            let pause = tenant.pause(subject);
+            tenant.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
             false
         }
     }

@@ -21,3 +21,5 @@ pub mod world;
 
 #[cfg(test)]
 mod builders;
+#[cfg(test)]
+mod consumers;

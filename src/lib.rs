@@ -5,7 +5,8 @@
 //! - [`cli`]: flags and commands; the only reader of the environment.
 //! - [`operator`]: the process: watches, drivers, health.
 //! - [`hub`]: the one owner of what Kubernetes declares; watches fold events into it, drivers plan from it.
-//! - [`tenant`]: the driver of one tenant: what is due, and whether the tenant can be used.
+//! - [`driver`]: the driver of one tenant: takes in news, picks what is due, one pass after the other.
+//! - [`tenant`]: one tenant as this process knows it: whether it can be used, what is due, what is said of its objects.
 //! - [`connection`]: one pass over one connection: read, plan, claim, write, conclude.
 //! - [`core`]: everything that is decided, as pure functions.
 //! - [`cluster`]: the Kubernetes edge. [`auth0`]: the tenant edge.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod cluster;
 pub mod connection;
 pub mod core;
+pub mod driver;
 pub mod hub;
 pub mod operator;
 pub mod telemetry;

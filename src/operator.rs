@@ -21,9 +21,10 @@ use crate::auth0::{AllowedDomains, Transport};
 use crate::cluster::report::Report;
 use crate::cluster::watch;
 use crate::core::world::Wake;
+use crate::driver::{Driver, Note};
 use crate::hub::Hub;
 use crate::telemetry::{self, Metrics};
-use crate::tenant::{Driver, Note, Shared, Turns};
+use crate::tenant::{Shared, Turns};
 
 /// How long drivers get to finish what they are in: a pass is at most two reads, a few status writes and one PATCH.
 const GRACE: Duration = Duration::from_secs(45);
@@ -160,7 +161,7 @@ impl Dispatcher {
     fn tell(&mut self, tenant: &str, note: Note) {
         let mailbox = self.boxes.entry(tenant.to_owned()).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            self.drivers.spawn(Driver::new(tenant.to_owned(), self.shared.clone()).run(receiver));
+            self.drivers.spawn(Driver::new(tenant.to_owned(), self.shared.clone(), receiver).run());
             sender
         });
         // A driver ends only with the process.

@@ -1,23 +1,22 @@
-//! The driver of one tenant: the only owner of its directory, budget, token, agenda and memory. No locks, one thing at a time.
+//! One tenant, as this process knows it: the only owner of its directory, budget, token, agenda and memory. No locks but
+//! for the budget, which the observer of each call keeps.
 //!
-//! One driver runs for each name of a `ClusterAuth0Tenant` that exists or is referred to. Passes of one tenant follow
-//! each other, so no two of them ever plan from the same connection or write to the same object; tenants do not wait
-//! for each other.
+//! Decides whether the tenant can be used and says so in its status; brings each object to a conclusion at once or its
+//! connections onto the agenda; writes what was concluded. What is due is run by [`crate::driver`], one at a time, with
+//! [`crate::connection`].
 //!
-//! Guarantees: no pass runs before every watch has listed once; a pass that has begun is finished when the process is
-//! asked to stop; two objects that stand for one Auth0 tenant never have passes at the same time, not even while one
-//! takes over from the other.
+//! Guarantees: an object is concluded from the world as it is, never from a copy that was kept; what can't be written
+//! now is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::reason::{ConditionType, Reason};
 use crate::api::upstream_params::{ManagementPolicy, ParamState};
-use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Route, SharedSecret, Transport};
+use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
 use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
@@ -33,8 +32,11 @@ use crate::telemetry::Metrics;
 /// The scope without which connections come without their options.
 const READ_OPTIONS: &str = "read:connections_options";
 
-/// How often the objects of a tenant that is not ready are concluded anew.
+/// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_secs(60);
+
+/// What is known of a tenant's access before the first try.
+const UNTRIED: &str = "the credentials have not been tried yet";
 
 /// What all drivers share.
 #[derive(Clone)]
@@ -62,29 +64,13 @@ pub struct Shared {
 pub struct Turns(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
-    fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(identity.to_owned()).or_default().clone()
     }
 }
 
-/// What a driver is told.
-#[derive(Clone, Debug)]
-pub enum Note {
-    /// An object of the tenant changed.
-    Object(ObjectKey),
-    /// An object of the tenant is gone; these places may have become free.
-    Gone {
-        /// The connection it named.
-        target: Option<Target>,
-        /// The connections it held a record on.
-        connections: Vec<String>,
-    },
-    /// The tenant object, its Secret or its standing may have changed.
-    Tenant,
-}
-
-/// The driver of one tenant.
-pub struct Driver {
+/// One tenant, as this process knows it.
+pub struct Tenant {
     pub(crate) name: String,
     pub(crate) shared: Shared,
     standing: Option<Standing>,
@@ -120,8 +106,8 @@ enum Placement {
     Look(Vec<Subject>),
 }
 
-impl Driver {
-    /// A driver that knows nothing yet.
+impl Tenant {
+    /// A tenant of which nothing is known yet.
     pub fn new(name: String, shared: Shared) -> Self {
         let rate = Rate::new(1, 1);
         Self {
@@ -133,97 +119,35 @@ impl Driver {
             agenda: Agenda::default(),
             directory: Directory::default(),
             memory: Memory::default(),
-            access: Access::Unknown("the credentials have not been tried yet".to_owned()),
+            access: Access::Unknown(UNTRIED.to_owned()),
             lacking: None,
         }
     }
 
-    /// Runs until the process stops, or neither the tenant nor any object of it is left.
-    pub async fn run(mut self, mut notes: mpsc::UnboundedReceiver<Note>) {
-        self.refresh().await;
-        loop {
-            self.count();
-            let now = Instant::now();
-            let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
-            let subject = match self.agenda.next(now, opens_at) {
-                Next::Look(subject) => Some(subject),
-                Next::Wait(until) => match self.listen(&mut notes, Some(until)).await {
-                    Heard::Stop => return,
-                    Heard::Note(note) => {
-                        self.absorb(note, &mut notes).await;
-                        None
-                    }
-                    Heard::Nothing => None,
-                },
-                Next::Idle => match self.listen(&mut notes, None).await {
-                    Heard::Stop => return,
-                    Heard::Note(note) => {
-                        self.absorb(note, &mut notes).await;
-                        None
-                    }
-                    Heard::Nothing => None,
-                },
-            };
-            if let Some(subject) = subject {
-                // News first: what is planned from should be the latest.
-                while let Ok(note) = notes.try_recv() {
-                    self.absorb(note, &mut notes).await;
-                }
-                if self.shared.stop.is_cancelled() {
-                    return;
-                }
-                self.look(subject).await;
-            }
+    /// What is to be done now, as far as the budget allows it.
+    pub(crate) fn next(&mut self) -> Next {
+        let now = Instant::now();
+        let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
+        self.agenda.next(now, opens_at)
+    }
+
+    /// An object is gone: whoever waited for its parameters on these connections may have them now.
+    pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<String>) {
+        let named = target.map(|target| self.subject_of(target));
+        for subject in named.into_iter().chain(connections.into_iter().map(Subject::Id)) {
+            self.agenda.edit(subject, Instant::now());
         }
     }
 
-    async fn listen(&self, notes: &mut mpsc::UnboundedReceiver<Note>, until: Option<Instant>) -> Heard {
-        let pause = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.shared.stop.cancelled() => Heard::Stop,
-            note = notes.recv() => note.map_or(Heard::Stop, Heard::Note),
-            () = pause => Heard::Nothing,
-        }
-    }
-
-    /// Takes in a note and all that wait behind it: a burst of changes costs one look.
-    async fn absorb(&mut self, first: Note, notes: &mut mpsc::UnboundedReceiver<Note>) {
-        let mut objects = BTreeSet::new();
-        let mut tenant = false;
-        let mut next = Some(first);
-        while let Some(note) = next {
-            match note {
-                Note::Object(key) => {
-                    objects.insert(key);
-                }
-                Note::Gone { target, connections } => {
-                    let subjects = target.iter().map(|target| self.subject_of(target)).chain(connections.into_iter().map(Subject::Id));
-                    for subject in subjects.collect::<Vec<_>>() {
-                        self.agenda.edit(subject, Instant::now());
-                    }
-                }
-                Note::Tenant => tenant = true,
-            }
-            next = notes.try_recv().ok();
-        }
-        if tenant {
-            self.refresh().await;
-        }
-        for key in objects {
-            self.place_by_key(&key).await;
-        }
+    /// The client, while the tenant serves.
+    pub(crate) fn client(&self) -> Option<Arc<Client>> {
+        self.client.clone()
     }
 
     // ---- the tenant itself ----
 
     /// Judges the tenant anew. When that changes anything, every object is looked at anew.
-    async fn refresh(&mut self) {
+    pub(crate) async fn refresh(&mut self) {
         let shared = self.shared.clone();
         let standing = shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace));
         if standing != self.standing {
@@ -246,7 +170,7 @@ impl Driver {
         let old = std::mem::replace(&mut self.standing, standing);
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.agenda.forget(&Subject::Access);
             return;
         };
@@ -259,7 +183,7 @@ impl Driver {
         }
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
-            self.access = Access::Unknown("the credentials have not been tried yet".to_owned());
+            self.access = Access::Unknown(UNTRIED.to_owned());
             self.lacking = None;
             self.memory.succeeded(&Subject::Access);
             self.agenda.edit(Subject::Access, now);
@@ -321,7 +245,7 @@ impl Driver {
     }
 
     /// Tries the credentials.
-    async fn look_at_access(&mut self) {
+    pub(crate) async fn look_at_access(&mut self) {
         let Some(client) = self.client.clone() else { return };
         if self.lacking.is_some() {
             // Scopes that were granted meanwhile are in new tokens only.
@@ -342,7 +266,10 @@ impl Driver {
             Err(failure) => {
                 tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
                 self.access = refused(&failure);
-                let pause = self.pause(&Subject::Access);
+                let mut pause = self.pause(&Subject::Access);
+                if let Retry::After(after) = failure.retry() {
+                    pause = pause.max(after.min(schedule::MAX_BACKOFF));
+                }
                 self.agenda.again(Subject::Access, Instant::now() + pause);
             }
         }
@@ -354,19 +281,20 @@ impl Driver {
 
     /// Learns from a failed call what it says about the tenant as a whole.
     pub(crate) async fn learn(&mut self, failure: &Failure) {
-        let lacking = |scopes: Vec<String>| Some(Lacking { scopes, message: failure.message() });
-        let needs = match failure {
-            Failure::MissingScope { scopes } => lacking(scopes.clone()),
-            Failure::BadDocument { .. } if failure.reason() == Reason::OptionsHidden => lacking(vec![READ_OPTIONS.to_owned()]),
-            Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. } => {
-                self.access = refused(failure);
-                None
-            }
-            _ => return,
-        };
-        self.lacking = needs.or(self.lacking.take());
-        let pause = self.pause(&Subject::Access);
-        self.agenda.again(Subject::Access, Instant::now() + pause);
+        if let Failure::MissingScope { scopes } = failure {
+            self.lacking = Some(Lacking { scopes: scopes.clone(), message: failure.message() });
+        } else if failure.reason() == Reason::OptionsHidden {
+            self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
+        } else if refuses_credentials(failure) {
+            self.access = refused(failure);
+        } else {
+            return;
+        }
+        // A try that is planned already is not put off by every connection that shows the same trouble again.
+        if !self.agenda.has(&Subject::Access) {
+            let pause = self.pause(&Subject::Access);
+            self.agenda.again(Subject::Access, Instant::now() + pause);
+        }
         self.report_tenant().await;
     }
 
@@ -391,6 +319,12 @@ impl Driver {
         }
     }
 
+    /// Whether the credentials are about to be tried: every object is placed again after that, and what is said of them
+    /// meanwhile would be news of nothing, once for each object and each start.
+    fn is_untried(&self) -> bool {
+        matches!((&self.standing, &self.access), (Some(Standing::Serving(_)), Access::Unknown(message)) if message == UNTRIED)
+    }
+
     // ---- the objects ----
 
     async fn place_all(&mut self) {
@@ -402,7 +336,7 @@ impl Driver {
         }
     }
 
-    async fn place_by_key(&mut self, key: &ObjectKey) {
+    pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
         let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
         if let Some(object) = object {
             self.place(&object).await;
@@ -419,7 +353,7 @@ impl Driver {
                 } else if matches!(outcome, Outcome::TenantNotReady(_)) {
                     // Nothing wakes an object when its last look becomes too old to count.
                     for subject in self.subjects(object) {
-                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE);
+                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
                     }
                 }
             }
@@ -439,7 +373,7 @@ impl Driver {
             return Placement::Conclude(Outcome::Invalid(refusal.clone()));
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(outcome);
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
         }
         if let Some(outcome) = self.not_admitted(object) {
             return Placement::Conclude(outcome);
@@ -462,7 +396,7 @@ impl Driver {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return Placement::Conclude(outcome);
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
         }
         if self.not_admitted(object).is_some() {
             return released("the tenant does not admit it any more");
@@ -514,24 +448,8 @@ impl Driver {
         }
     }
 
-    // ---- a look ----
-
-    async fn look(&mut self, subject: Subject) {
-        let Some(settings) = self.settings() else { return self.place_subject(&subject).await };
-        let turn = self.shared.turns.of(settings.audience.identity());
-        let _turn = turn.lock().await;
-        if subject == Subject::Access {
-            return self.look_at_access().await;
-        }
-        let Some(client) = self.client.clone() else { return };
-        if self.access != Access::Granted {
-            return self.place_subject(&subject).await;
-        }
-        crate::connection::pass(self, &client, &settings, subject).await;
-    }
-
     /// Says of the objects at a place that the tenant is not ready.
-    async fn place_subject(&mut self, subject: &Subject) {
+    pub(crate) async fn place_subject(&mut self, subject: &Subject) {
         for object in self.shared.hub.look(|world| world.objects_of(&self.name)) {
             if self.subjects(&object).contains(subject) {
                 self.place(&object).await;
@@ -581,11 +499,13 @@ impl Driver {
 
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
-        let Some(settings) = self.settings() else { return Duration::from_secs(1800) };
-        let reads = u32::try_from(settings.rate_limit.reads_per_minute).unwrap_or(1).max(1);
+        // From what is declared, which is there also while the Secret is not.
+        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_secs(1800) };
+        let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_secs(60).saturating_mul(connections) / reads;
-        settings.resync.max(full_look) * 3
+        let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
+        resync.max(full_look) * 3
     }
 
     /// The pause before the next try at something that failed.
@@ -594,7 +514,7 @@ impl Driver {
     }
 
     /// Keeps the gauges.
-    fn count(&self) {
+    pub(crate) fn count(&self) {
         if self.standing.is_none() {
             return;
         }
@@ -606,17 +526,12 @@ impl Driver {
     }
 }
 
-enum Heard {
-    Stop,
-    Note(Note),
-    Nothing,
+fn refuses_credentials(failure: &Failure) -> bool {
+    matches!(failure, Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. })
 }
 
 fn refused(failure: &Failure) -> Access {
-    match failure {
-        Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. } => Access::Refused(failure.message()),
-        _ => Access::Unknown(failure.message()),
-    }
+    if refuses_credentials(failure) { Access::Refused(failure.message()) } else { Access::Unknown(failure.message()) }
 }
 
 /// What the status says where access does not admit an object.

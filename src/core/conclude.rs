@@ -182,6 +182,9 @@ const TRUE: &str = "True";
 const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
+/// What is said of a condition that only a look at the connection can tell.
+const UNSEEN: &str = "the connection has not been looked at yet";
+
 impl Finding {
     fn new(status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
         Self { status, reason, message: message.into() }
@@ -203,20 +206,23 @@ pub fn condition(status: &UpstreamParamsStatus, kind: ConditionType) -> Option<&
 
 /// Whether this generation was in sync (or observed, for one that observes) when its status was last written.
 pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
-    let good = if observing { Reason::Observing } else { Reason::Ready };
     condition(&object.status, ConditionType::Ready).is_some_and(|ready| {
+        // What was in sync was looked at as well, and a tenant may begin to observe without a new generation.
+        let good = ready.reason == Reason::Ready.as_str() || (observing && ready.reason == Reason::Observing.as_str());
         ready.observed_generation == Some(object.generation)
-            && ((ready.status == TRUE && ready.reason == good.as_str()) || ready.reason == Reason::StaleObservation.as_str())
+            && ((ready.status == TRUE && good) || ready.reason == Reason::StaleObservation.as_str())
     })
 }
 
-/// Whether the object was accepted on this connection, for this generation: then it may leave another.
+/// Whether the object was accepted on this connection, for this generation, and nothing of it waits to be written there:
+/// then it may leave another.
 pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted).is_some_and(|accepted| {
         accepted.observed_generation == Some(object.generation)
             && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
     });
-    accepted && object.status.connections.iter().any(|entry| entry.id == connection)
+    let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| param.state != ParamState::Pending);
+    accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
 }
 
 /// The status to store before a write: the old one with the records of this connection, and nothing else changed. An
@@ -235,7 +241,7 @@ pub fn claimed(
             status: UNKNOWN.to_owned(),
             reason: Reason::Pending.as_str().to_owned(),
             message: "the parameters are being written".to_owned(),
-            observed_generation: None,
+            observed_generation: Some(object.generation),
             last_transition_time: Time(now),
         };
         status.conditions = kinds.map(pending).to_vec();
@@ -319,8 +325,11 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
                 let place = new.partition_point(|entry| entry.id < planned.connection.id);
                 new.insert(place, ConnectionStatus { params, ..planned.connection.clone() });
             }
-            // An entry without a record on a connection that is no longer named says nothing.
-            new.retain(|entry| entry.id == planned.connection.id || entry.params.iter().any(|param| !param.owned.is_empty()));
+            if context.placed {
+                // An entry without a record on a connection that is no longer named says nothing. One on the connection
+                // that is named says that the object was accepted there, and stays while it leaves another.
+                new.retain(|entry| entry.id == planned.connection.id || entry.params.iter().any(|param| !param.owned.is_empty()));
+            }
             new
         }
         Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| &entry.id != id).collect(),
@@ -348,7 +357,8 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
         Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
         Verdict::Write { .. } => (ParamState::Pending, &param.before),
-        Verdict::Remove if observing => (ParamState::WouldRemove, &param.before),
+        // Handed over only by Enforce: until then the record is what proves that it may be.
+        Verdict::Remove | Verdict::Handed if observing => (ParamState::WouldRemove, &param.before),
         Verdict::Remove if written => return None,
         Verdict::Remove => (ParamState::Removing, &param.before),
         // The record goes only after the one who takes over has written.
@@ -413,7 +423,7 @@ fn accepted(object: &Declared, outcome: &Outcome) -> Finding {
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Unread(_)
         | Outcome::Released(_)
-        | Outcome::StillRejected => carried(object, ConditionType::Accepted, "the connection has not been looked at yet"),
+        | Outcome::StillRejected => carried(object, ConditionType::Accepted, UNSEEN),
     }
 }
 
@@ -467,12 +477,12 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
             )
         }
         Outcome::Planned(_) | Outcome::Refused { .. } => Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist"),
-        Outcome::Invalid(_)
-        | Outcome::TenantNotReady(_)
-        | Outcome::NotPermitted(_)
-        | Outcome::Unread(_)
-        | Outcome::Released(_)
-        | Outcome::StillRejected => carried(object, ConditionType::ResolvedRefs, "the connection has not been looked at yet"),
+        Outcome::TenantNotReady(_) | Outcome::NotPermitted(_) | Outcome::Unread(_) => {
+            let known = carried(object, ConditionType::ResolvedRefs, UNSEEN);
+            // There is a tenant now, or none of these could have been the ending.
+            if known.reason == Reason::TenantNotFound { Finding::pending(UNSEEN) } else { known }
+        }
+        Outcome::Invalid(_) | Outcome::Released(_) | Outcome::StillRejected => carried(object, ConditionType::ResolvedRefs, UNSEEN),
     }
 }
 
@@ -539,7 +549,12 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
         return Finding::pending(format!("{waiting}: to be written"));
     }
     if let Some(old) = connections.iter().find(|entry| entry.id != planned.connection.id) {
-        return Finding::pending(format!("parameters remain to be removed from the connection {}", old.name.as_deref().unwrap_or(&old.id)));
+        let old = old.name.as_deref().unwrap_or(&old.id);
+        return if context.observing {
+            Finding::new(FALSE, Reason::DriftDetected, format!("Enforce would remove parameters from the connection {old}"))
+        } else {
+            Finding::pending(format!("parameters remain to be removed from the connection {old}"))
+        };
     }
     if here.iter().any(|param| param.state == ParamState::Applied) {
         return Finding::new(
@@ -574,11 +589,13 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
         | Outcome::Released(_)
         | Outcome::StillRejected => false,
     };
-    if trouble && was_in_sync(object, context.observing) {
+    let [accepted, resolved, _] = parts;
+    if trouble && was_in_sync(object, context.observing) && accepted.is_true() && resolved.is_true() {
         return ready_in_trouble(object, context);
     }
-    let failing = parts.into_iter().find(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
-    match failing {
+    let lacking = || parts.into_iter().filter(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
+    // What is only not known yet must not hide what is known to be missing.
+    match lacking().find(|part| part.reason != Reason::Pending).or_else(|| lacking().next()) {
         Some(part) if part.reason == Reason::Pending => part.clone(),
         Some(part) => Finding::new(FALSE, part.reason, &part.message),
         None if context.observing => Finding::new(TRUE, Reason::Observing, "the connection was looked at; nothing is written"),
@@ -592,7 +609,7 @@ fn ready_in_trouble(object: &Declared, context: &Context) -> Finding {
     if stale || was_stale {
         return Finding::new(UNKNOWN, Reason::StaleObservation, "the connection was not seen for too long to say how it is; see Synced");
     }
-    carried(object, ConditionType::Ready, "the connection has not been looked at yet")
+    carried(object, ConditionType::Ready, UNSEEN)
 }
 
 /// `Reconciling` or `Stalled`, or neither.
@@ -651,7 +668,11 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
         Outcome::Released(why) if claims::any(&object.status) => {
             notices.push(Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left the parameters at Auth0: {why}")));
         }
-        Outcome::Planned(planned) if !context.observing => notices.extend(plan_notices(planned)),
+        Outcome::Planned(planned) => {
+            let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
+            // Observing does nothing that could be told, but it may find that there is nothing left to own.
+            notices.extend(plan_notices(planned).into_iter().filter(|notice| !context.observing || left(notice)));
+        }
         _ => {}
     }
     if !object.deleting {
@@ -690,7 +711,7 @@ fn plan_notices(planned: &Planned) -> Vec<Notice> {
         (
             true,
             EventReason::ParametersLeft.as_str(),
-            "left, as somebody else changed them,",
+            "left, as they hold another value or may not be managed any more,",
             names(&|_, param| param.verdict == Verdict::Left),
         ),
     ]
@@ -728,3 +749,6 @@ fn is_news(kind: ConditionType, now: &Condition) -> bool {
         ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Authenticated => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

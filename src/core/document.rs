@@ -159,7 +159,8 @@ impl Document {
             id: required("id", "its id is missing")?,
             name: required("name", "its name is missing")?,
             strategy: required("strategy", "its strategy is missing")?,
-            display_name: members.get("display_name").map(ToOwned::to_owned),
+            // The API takes a text only: a `null` sent back would get every write refused.
+            display_name: members.get("display_name").filter(|raw| raw.get() != "null").map(ToOwned::to_owned),
             options: members.get("options").and_then(Members::parse),
         })
     }
@@ -355,3 +356,6 @@ fn canonical(value: &RawValue, depth: usize, out: &mut String) {
     }
     out.push_str(text);
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,11 @@ impl Agenda {
         self.due.remove(subject);
     }
 
+    /// Whether this is on it.
+    pub fn has(&self, subject: &Subject) -> bool {
+        self.due.contains_key(subject)
+    }
+
     /// Everything on it.
     pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
         self.due.keys()

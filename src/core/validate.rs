@@ -74,11 +74,17 @@ impl Refusal {
 
 /// Reads the policies, falling back to the value that writes and removes least where one can't be read.
 pub fn policies(spec: &Value) -> Policies {
-    let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
     Policies {
-        tenant: text("/tenantRef/name").unwrap_or("default").to_owned(),
-        management: text("/managementPolicy").map_or(ManagementPolicy::Enforce, |text| text.parse().unwrap_or(ManagementPolicy::Observe)),
-        deletion: text("/deletionPolicy").map_or(DeletionPolicy::Delete, |text| text.parse().unwrap_or(DeletionPolicy::Retain)),
+        tenant: spec.pointer("/tenantRef/name").and_then(Value::as_str).unwrap_or("default").to_owned(),
+        management: policy(spec, "managementPolicy", ManagementPolicy::Enforce, ManagementPolicy::Observe),
+        deletion: policy(spec, "deletionPolicy", DeletionPolicy::Delete, DeletionPolicy::Retain),
+    }
+}
+
+fn policy<T: FromStr>(spec: &Value, field: &str, absent: T, doubtful: T) -> T {
+    match spec.get(field) {
+        None | Some(Value::Null) => absent,
+        Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or(doubtful),
     }
 }
 
@@ -111,12 +117,19 @@ fn tenant_kind(spec: &Map<String, Value>) -> Result<(), Refusal> {
             if !is("kind", |kind| kind == "ClusterAuth0Tenant") {
                 return Err(Refusal::new("spec.tenantRef.kind", "must be ClusterAuth0Tenant"));
             }
-            if reference.is_object() && is("name", |name| !name.is_empty()) {
+            if reference.is_object() && is("name", is_object_name) {
                 return Ok(());
             }
-            Err(Refusal::new("spec.tenantRef.name", "must be the name of a ClusterAuth0Tenant"))
+            Err(Refusal::new("spec.tenantRef.name", rules::OBJECT_NAME))
         }
     }
+}
+
+/// RFC 1123 subdomain: labels of lower-case letters, digits and '-' between dots.
+fn is_object_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner);
+    text.len() <= rules::MAX_DNS_NAME && text.split('.').all(label)
 }
 
 fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
@@ -280,3 +293,6 @@ fn reserved_param(name: &str) -> String {
         "spec.params[{name}]: the login itself sets this parameter; remove it, or ask the owner of the tenant to list it in allowedReservedParams of an access entry"
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,7 @@ impl PartialEq for Credentials {
 /// Something that changed, and so whose pass is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
-    /// An object. It belongs to the tenant it names, and belonged to another if it was recreated.
+    /// An object that is new or changed.
     Object(ObjectKey),
     /// An object that is gone: whoever waited for its parameters may have them now.
     Gone {
@@ -197,8 +197,11 @@ impl World {
         if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
             return Vec::new();
         }
+        // Its name is there again, and the event that it went was never seen: as when a watch had to list anew.
+        let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
+        let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
         let ours = self.expected.get(&new.uid) == Some(&new.status);
-        let wakes = old.is_none_or(|old| {
+        let news = self.objects.get(&key).is_none_or(|old| {
             let mut old = Declared::clone(old);
             if ours {
                 old.status = new.status.clone();
@@ -206,7 +209,10 @@ impl World {
             old.differs(&new)
         });
         self.objects.insert(key.clone(), Arc::new(new));
-        if wakes { vec![Wake::Object(key)] } else { Vec::new() }
+        if news {
+            wakes.push(Wake::Object(key));
+        }
+        wakes
     }
 
     /// Folds an object that is gone.
@@ -281,6 +287,9 @@ impl World {
     /// Notes what our own write made of a tenant.
     pub fn wrote_tenant(&mut self, name: &str, uid: &str, resource_version: &str, status: &ClusterAuth0TenantStatus) {
         let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == uid) else { return };
+        if is_older(resource_version, &tenant.resource_version) {
+            return;
+        }
         let tenant = Arc::make_mut(tenant);
         resource_version.clone_into(&mut tenant.resource_version);
         tenant.status = status.clone();
@@ -366,3 +375,6 @@ impl World {
         self.secrets.get(secret).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests;

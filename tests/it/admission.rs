@@ -14,6 +14,16 @@ const REFUSED: &str = "# refused: ";
 /// Both ways in which tools apply: with the last applied text in an annotation, and on the server.
 const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-conflicts"]];
 
+#[tokio::test]
+async fn the_api_server_takes_what_is_valid_and_refuses_the_rest_with_a_remedy() {
+    let control_plane = testbed::control_plane::ControlPlane::start(testbed::control_plane::Options::default()).await.unwrap();
+    let control_plane = tokio::task::spawn_blocking(move || {
+        check(&|| control_plane.kubectl());
+        control_plane
+    });
+    control_plane.await.unwrap().stop().await.unwrap();
+}
+
 /// Checks definitions, fixtures and examples against the API server that `kubectl` talks to, and cleans up after itself but for
 /// the definitions and the namespace of the examples.
 pub(crate) fn check(kubectl: &dyn Fn() -> Command) {

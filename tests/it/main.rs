@@ -5,6 +5,19 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod adoption;
+mod deletion;
+mod drift;
+mod examples;
+mod facts;
 mod helm;
 mod lifecycle;
+mod moves;
+mod observe;
+mod ownership;
+mod poison;
+mod refusals;
+mod steps;
 mod support;
+mod tenants;
+mod trouble;

@@ -24,6 +24,8 @@ use testbed::control_plane::{ControlPlane, Options};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
+use crate::facts::assert_complete;
+
 /// The operator's own namespace on a bench.
 pub(crate) const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
@@ -310,8 +312,11 @@ impl Scope<'_> {
     pub(crate) async fn until(&self, name: &str, what: &str, test: impl Fn(&UpstreamParams) -> bool) -> UpstreamParams {
         let give_up = Instant::now() + SOON;
         loop {
-            if let Some(object) = self.api().get_opt(name).await.unwrap().filter(&test) {
-                return object;
+            if let Some(object) = self.api().get_opt(name).await.unwrap() {
+                assert_complete(&object);
+                if test(&object) {
+                    return object;
+                }
             }
             if Instant::now() > give_up {
                 panic!("{name} did not come to: {what}\n{}", self.describe(name).await);
@@ -407,7 +412,8 @@ impl Scope<'_> {
     /// Everything that helps to see why a wait failed.
     pub(crate) async fn describe(&self, name: &str) -> String {
         let mut text = String::new();
-        for object in self.api().list(&ListParams::default()).await.unwrap().items {
+        for mut object in self.api().list(&ListParams::default()).await.unwrap().items {
+            object.metadata.managed_fields = None;
             if name.is_empty() || object.name_any() == name {
                 writeln!(text, "--- {}\n{}", object.name_any(), serde_json::to_string_pretty(&object).unwrap()).unwrap();
                 writeln!(text, "--- events\n{}", self.events(&object.name_any()).await.join("\n")).unwrap();

@@ -95,6 +95,7 @@ pub struct Fault {
     pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) connection: Option<String>,
+    pub(crate) body: Option<String>,
     pub(crate) skip: usize,
     pub(crate) left: Option<usize>,
 }
@@ -102,7 +103,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that meets every call until it is cleared.
     pub fn new(effect: Effect) -> Self {
-        Self { effect, method: None, path: None, connection: None, skip: 0, left: None }
+        Self { effect, method: None, path: None, connection: None, body: None, skip: 0, left: None }
     }
 
     /// Answers with this status and the API's own error body.
@@ -189,6 +190,12 @@ impl Fault {
         self
     }
 
+    /// Only calls whose JSON body contains this text, as it was sent.
+    pub fn body_contains(mut self, text: &str) -> Self {
+        self.body = Some(text.to_owned());
+        self
+    }
+
     /// Lets so many matching calls pass first.
     pub fn after(mut self, calls: usize) -> Self {
         self.skip = calls;
@@ -210,6 +217,8 @@ pub(crate) struct Target<'a> {
     pub(crate) connection: Option<(&'a str, &'a str)>,
     /// Whether the call lists connections without naming one.
     pub(crate) lists: bool,
+    /// The body, where it is text.
+    pub(crate) body: &'a str,
 }
 
 impl Fault {
@@ -220,6 +229,7 @@ impl Fault {
             && self.method.as_deref().is_none_or(|method| method == target.method)
             && self.path.as_deref().is_none_or(|pattern| glob(pattern, target.path))
             && self.connection.as_ref().is_none_or(connection)
+            && self.body.as_deref().is_none_or(|text| target.body.contains(text))
     }
 }
 
@@ -288,7 +298,7 @@ mod tests {
     #[test]
     fn a_fault_is_spent_and_delays_combine() {
         let mut faults = vec![Fault::status(500).times(1), Fault::status(502), Fault::delay(Duration::from_secs(1)).times(1)];
-        let target = Target { method: "GET", path: "/", connection: None, lists: false };
+        let target = Target { method: "GET", path: "/", connection: None, lists: false, body: "" };
         let names = |effects: Vec<Effect>| effects.iter().map(Effect::name).collect::<Vec<_>>();
         assert_eq!(names(choose(&mut faults, &target)), ["status", "delay"]);
         assert_eq!(faults.len(), 1);
@@ -298,7 +308,7 @@ mod tests {
     #[test]
     fn a_fault_can_wait() {
         let mut faults = vec![Fault::status(500).after(1).times(1)];
-        let target = Target { method: "GET", path: "/", connection: None, lists: false };
+        let target = Target { method: "GET", path: "/", connection: None, lists: false, body: "" };
         assert!(choose(&mut faults, &target).is_empty());
         assert_eq!(choose(&mut faults, &target).len(), 1);
         assert!(choose(&mut faults, &target).is_empty());

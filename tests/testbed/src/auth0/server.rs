@@ -238,6 +238,7 @@ fn effects(state: &mut State, arrived: &Arrived) -> Vec<Effect> {
         path: &arrived.path,
         connection: wanted.as_ref().map(|(name, id)| (name.as_str(), id.as_str())),
         lists: listing && named.is_none(),
+        body: arrived.body.as_deref().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default(),
     };
     faults::choose(&mut state.faults, &target)
 }

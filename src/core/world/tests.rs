@@ -1,0 +1,218 @@
+//! Who is woken by what, and what a late event may do.
+
+use super::*;
+use crate::api::tenant::{Credentials as CredentialsSpec, SecretRef};
+use crate::api::upstream_params::ParamState::InSync;
+use crate::core::builders::{HERE, HERE_NAME, object};
+
+fn version(version: &str, object: Declared) -> Declared {
+    Declared { resource_version: version.into(), ..object }
+}
+
+fn woken(name: &str) -> Vec<Wake> {
+    vec![Wake::Object(object(name).key)]
+}
+
+fn status(target: &str) -> UpstreamParamsStatus {
+    UpstreamParamsStatus { target: Some(target.into()), ..Default::default() }
+}
+
+fn tenant(name: &str, resource_version: &str) -> DeclaredTenant {
+    let spec = ClusterAuth0TenantSpec {
+        domain: "example.eu.auth0.com".into(),
+        audience: None,
+        credentials: CredentialsSpec { secret_ref: SecretRef { name: "credentials".into() } },
+        access: Vec::new(),
+        management_policy: ManagementPolicy::Enforce,
+        rate_limit: crate::api::tenant::RateLimit::default(),
+        resync_interval_seconds: 600,
+    };
+    DeclaredTenant {
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        resource_version: resource_version.into(),
+        generation: 1,
+        created: 0,
+        spec: Some(spec),
+        status: ClusterAuth0TenantStatus::default(),
+    }
+}
+
+#[test]
+fn a_new_object_and_every_change_that_matters_wake_it_once() {
+    let mut world = World::default();
+    let first = object("a").wants("blog", "x");
+    assert_eq!(world.apply_object(first.clone()), woken("a"));
+    assert_eq!(world.apply_object(first.clone()), [], "the same again, as after a new list");
+    let mut number = 1;
+    let mut apply = |change: Declared| {
+        number += 1;
+        world.apply_object(version(&number.to_string(), change))
+    };
+    let edited = first.generation(2).wants("blog", "y");
+    assert_eq!(apply(edited.clone()), woken("a"));
+    assert_eq!(apply(edited.clone().retaining()), woken("a"));
+    assert_eq!(apply(edited.clone().retaining().kept()), [], "a finalizer changes no plan");
+    assert_eq!(apply(Declared { deleting: true, ..edited.clone().retaining() }), woken("a"));
+    assert_eq!(apply(Declared { deleting: true, status: status("forged"), ..edited.retaining() }), woken("a"), "somebody else's status");
+}
+
+#[test]
+fn the_echo_of_our_own_write_wakes_nobody_before_or_after_its_answer() {
+    for answer_first in [true, false] {
+        let mut world = World::default();
+        world.apply_object(object("a"));
+        let written = version("2", Declared { status: status("x"), ..object("a") });
+        world.expect(&written.uid, &written.status);
+        if answer_first {
+            world.wrote(&written.key, &written.uid, "2", |object| object.status = status("x"));
+        }
+        assert_eq!(world.apply_object(written.clone()), []);
+        world.wrote(&written.key, &written.uid, "2", |object| object.status = status("x"));
+        assert_eq!(*world.object(&written.key).unwrap(), written);
+    }
+}
+
+#[test]
+fn an_edit_that_comes_with_our_own_status_is_still_news() {
+    let mut world = World::default();
+    world.apply_object(object("a"));
+    world.expect("uid-a", &status("x"));
+    assert_eq!(world.apply_object(version("3", Declared { status: status("x"), ..object("a").generation(2) })), woken("a"));
+}
+
+#[test]
+fn an_event_that_is_older_than_what_we_wrote_changes_nothing() {
+    let mut world = World::default();
+    world.apply_object(version("9", object("a")));
+    world.wrote(&object("a").key, "uid-a", "10", |object| object.status = status("written"));
+    assert_eq!(world.apply_object(version("9", object("a").generation(7))), []);
+    let known = world.object(&object("a").key).unwrap();
+    assert_eq!((known.generation, known.resource_version.as_str(), known.status.target.as_deref()), (1, "10", Some("written")));
+}
+
+#[test]
+fn an_answer_that_comes_after_a_newer_event_changes_nothing() {
+    let mut world = World::default();
+    let newer = version("11", Declared { status: status("x"), ..object("a").generation(2) });
+    world.apply_object(newer.clone());
+    world.wrote(&newer.key, "uid-a", "10", |object| object.status = status("old"));
+    world.wrote(&newer.key, "another-uid", "12", |object| object.status = status("of another"));
+    assert_eq!(*world.object(&newer.key).unwrap(), newer);
+
+    world.apply_tenant(tenant("default", "11"));
+    let old = ClusterAuth0TenantStatus { observed_generation: Some(7), ..Default::default() };
+    world.wrote_tenant("default", "uid-default", "10", &old);
+    assert_eq!(*world.tenant("default").unwrap(), tenant("default", "11"));
+    world.wrote_tenant("default", "uid-default", "12", &old);
+    assert_eq!(world.tenant("default").unwrap().status, old);
+}
+
+#[test]
+fn versions_compare_as_numbers_and_what_is_none_counts_as_news() {
+    assert!(is_older("9", "10") && is_older("99999999999", "100000000000"));
+    assert!(!is_older("10", "9") && !is_older("10", "10") && !is_older("a", "10") && !is_older("9", ""));
+}
+
+#[test]
+fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
+    let mut world = World::default();
+    world.apply_object(object("a").wants("blog", "x").lists("blog", InSync, &["x"]));
+    assert_eq!(world.delete_object(&object("a").key, "another-uid"), [], "that was its predecessor");
+    let gone = vec![Wake::Gone { tenant: "default".into(), target: Some(Target::Name(HERE_NAME.into())), connections: vec![HERE.into()] }];
+    assert_eq!(world.delete_object(&object("a").key, "uid-a"), gone);
+    assert_eq!(world.delete_object(&object("a").key, "uid-a"), []);
+    assert!(world.object(&object("a").key).is_none());
+}
+
+#[test]
+fn a_recreated_object_is_another_one_also_where_its_end_was_not_seen() {
+    let mut world = World::default();
+    let old = version("5", object("a").lists("blog", InSync, &["x"]));
+    world.apply_object(old.clone());
+    world.expect(&old.uid, &status("x"));
+    let mut new = version("4", object("a"));
+    new.uid = "uid-new".into();
+    new.policies.tenant = "other".into();
+    let wakes = world.apply_object(new.clone());
+    assert_eq!(wakes.len(), 2);
+    assert!(matches!(&wakes[0], Wake::Gone { tenant, .. } if tenant == "default"));
+    assert_eq!(wakes[1..], woken("a"));
+    assert_eq!(*world.object(&new.key).unwrap(), new);
+    assert!(world.expected.is_empty(), "nothing is kept of the one that is gone");
+}
+
+#[test]
+fn a_complete_list_forgets_what_it_does_not_hold() {
+    let mut world = World::default();
+    for name in ["a", "b"] {
+        world.apply_object(object(name));
+        world.apply_tenant(tenant(name, "1"));
+        world.apply_namespace(name.into(), BTreeMap::new());
+        world.apply_secret(name.into(), Credentials::default());
+    }
+    assert_eq!(world.retain_objects(Some("other"), &BTreeSet::new()), [], "the list of another namespace says nothing of this one");
+    assert_eq!(world.retain_objects(None, &BTreeSet::from([object("a").key])).len(), 1);
+    assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), [Wake::Tenants]);
+    assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), []);
+    world.retain_namespaces(&BTreeSet::from(["a".into()]));
+    world.retain_secrets(&BTreeSet::from(["a".into()]));
+    assert!(world.object(&object("b").key).is_none() && world.object(&object("a").key).is_some());
+    assert!(world.tenant("b").is_none() && world.tenant("a").is_some());
+    assert!(!world.has_namespace("b") && world.has_namespace("a"));
+    assert!(world.credentials("b").is_none() && world.credentials("a").is_some());
+    assert_eq!(world.retain_objects(Some("team"), &BTreeSet::new()).len(), 1);
+    assert!(world.object(&object("a").key).is_none());
+}
+
+#[test]
+fn the_world_is_complete_when_every_watch_has_listed() {
+    let mut world = World::default();
+    for kind in Kind::ALL {
+        assert!(!world.is_complete());
+        world.listed(kind);
+        world.listed(kind);
+    }
+    assert!(world.is_complete());
+}
+
+#[test]
+fn a_tenant_wakes_itself_for_its_status_and_all_for_its_spec() {
+    let mut world = World::default();
+    assert_eq!(world.apply_tenant(tenant("a", "1")), [Wake::Tenants]);
+    assert_eq!(world.apply_tenant(tenant("a", "2")), []);
+    let mut changed = tenant("a", "3");
+    changed.status.observed_generation = Some(1);
+    assert_eq!(world.apply_tenant(changed.clone()), [Wake::Tenant("a".into())]);
+    changed.resource_version = "4".into();
+    changed.generation = 2;
+    assert_eq!(world.apply_tenant(changed), [Wake::Tenants]);
+    assert_eq!(world.apply_tenant(tenant("a", "3")), [], "older");
+    assert_eq!(world.tenant("a").unwrap().generation, 2);
+    assert_eq!((world.delete_tenant("a"), world.delete_tenant("a")), (vec![Wake::Tenants], vec![]));
+}
+
+#[test]
+fn a_secret_wakes_the_tenants_that_use_it_when_its_content_changes() {
+    let mut world = World::default();
+    world.apply_tenant(tenant("a", "1"));
+    let content = |secret: &str| Credentials { client_id: Some("id".into()), client_secret: Some(secret.into()), ..Default::default() };
+    assert_eq!(world.apply_secret("unrelated".into(), content("x")), []);
+    assert_eq!(world.apply_secret("credentials".into(), content("x")), [Wake::Tenant("a".into())]);
+    assert_eq!(world.apply_secret("credentials".into(), content("x")), []);
+    assert_eq!(world.apply_secret("credentials".into(), content("y")), [Wake::Tenant("a".into())]);
+    assert_eq!(world.delete_secret("credentials"), [Wake::Tenant("a".into())]);
+    assert_eq!(world.delete_secret("credentials"), []);
+    assert!(!format!("{:?}", content("MARK")).contains("MARK"));
+}
+
+#[test]
+fn the_labels_of_a_namespace_wake_its_objects_when_they_change() {
+    let mut world = World::default();
+    world.apply_object(object("a"));
+    let labels = |team: &str| BTreeMap::from([("team".to_owned(), team.to_owned())]);
+    assert_eq!(world.apply_namespace("team".into(), labels("x")), woken("a"));
+    assert_eq!(world.apply_namespace("team".into(), labels("x")), []);
+    assert_eq!(world.apply_namespace("team".into(), labels("y")), woken("a"));
+    assert_eq!(world.apply_namespace("empty".into(), labels("y")), []);
+}
