@@ -79,6 +79,15 @@ impl Cluster {
         let arguments = ["uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found"];
         succeeds(&self.helm(Helm::V4, &arguments, &Value::Null).await);
         self.until_stopped().await;
+        // Whoever waits for the definitions to go would wait for finalizers that nobody removes.
+        let left = self.kubectl(&["get", "upstreamparams", "--all-namespaces", "--output=json"], "");
+        let left: Value = serde_json::from_slice(&left.stdout).unwrap_or_default();
+        for object in left["items"].as_array().into_iter().flatten() {
+            let namespace = object["metadata"]["namespace"].as_str().unwrap();
+            let let_go = r#"--patch={"metadata":{"finalizers":null}}"#;
+            succeeds(&self.kubectl(&["patch", "upstreamparams", name(object), "--namespace", namespace, "--type=merge", let_go], ""));
+            succeeds(&self.kubectl(&["delete", "upstreamparams", name(object), "--namespace", namespace, "--ignore-not-found"], ""));
+        }
     }
 
     /// The values that a test needs: where the emulated tenant is, and a port that is free.

@@ -98,8 +98,6 @@ async fn nothing_differs(cluster: &Cluster, version: Helm) {
     let manifest = cluster.manifest(version).await;
     let diff = cluster.kubectl(&["diff", "--filename=-"], &manifest);
     assert!(diff.status.success(), "{}{}", text(&diff.stdout), text(&diff.stderr));
-    let diff = cluster.kubectl(&["diff", "--server-side", "--force-conflicts", "--field-manager=helm", "--filename=-"], &manifest);
-    assert!(diff.status.success(), "{}{}", text(&diff.stdout), text(&diff.stderr));
 
     let before = cluster.generations(&manifest);
     succeeds(&cluster.act(version, "upgrade", &chart(), &Value::Null, &["--reuse-values", "--wait", "--timeout=60s"]).await);
