@@ -97,7 +97,7 @@ async fn many(bench: &Bench, scope: &Scope<'_>) {
         if ready == MANY {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(600), "only {ready} of {MANY} objects are ready");
+        assert!(start.elapsed() < Duration::from_mins(10), "only {ready} of {MANY} objects are ready");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     println!("| {MANY} objects: created in, all Ready after | {:.1} s, {:.1} s |", created.as_secs_f64(), start.elapsed().as_secs_f64());
@@ -113,7 +113,7 @@ async fn resync(scope: &Scope<'_>) {
     scope.patch_tenant(json!({"resyncIntervalSeconds": 3000})).await;
     let expected = MANY + SEQUENTIAL;
     let start = Instant::now();
-    while scope.auth0.journal().len() < calls + expected && start.elapsed() < Duration::from_secs(120) {
+    while scope.auth0.journal().len() < calls + expected && start.elapsed() < Duration::from_mins(2) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -127,7 +127,7 @@ fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
 }
 
 fn next_look(tenant: &Tenant, now: Instant) -> Instant {
-    let resync = tenant.settings().map_or(Duration::from_secs(600), |settings| settings.resync);
+    let resync = tenant.settings().map_or(Duration::from_mins(10), |settings| settings.resync);
     now + jittered(resync, fastrand::f64())
 }
 
@@ -200,10 +200,10 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     notice_drift(tenant, &plan);
     if plan.changes.is_empty() {
         tenant.memory.is_settled(&document.id);
-    } else if tenant.memory.goes_singly(&document.id) {
-        if let Some(actor) = plan.actors().first() {
-            plan.retain_actor(actor);
-        }
+    } else if tenant.memory.goes_singly(&document.id)
+        && let Some(actor) = plan.actors().first()
+    {
+        plan.retain_actor(actor);
     }
     let done = carry_out(tenant, client, settings, &reading, &plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
@@ -247,15 +247,15 @@ fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
         let recorded = claims::connections(&object.status).any(|id| id == document.id);
         (placed || recorded).then_some((object, placed, recorded))
     });
-    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, object, placed, recorded)).collect()
+    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
 }
 
-fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: Arc<Declared>, placed: bool, recorded: bool) -> Part {
+fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {
     let document = &reading.document;
     let labels = tenant.shared.hub.look(|world| world.labels(&object.key.namespace));
     let admission = settings.admission(&labels, &document.name);
     let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
-    let mut stored = Declared::clone(&object);
+    let mut stored = Declared::clone(object);
     if let Some(gone) = &reading.gone {
         stored.status.connections.retain(|entry| &entry.id != gone);
     }
@@ -267,8 +267,8 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: Arc<Dec
         return match (object.deleting, placed) {
             (true, _) if object.finalizer => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (true, _) => none,
-            (false, true) => settled(not_permitted(&tenant.name, &object, Some(&document.name))),
-            (false, false) => settled(let_go(&object, document)),
+            (false, true) => settled(not_permitted(&tenant.name, object, Some(&document.name))),
+            (false, false) => settled(let_go(object, document)),
         };
     };
     if object.deleting {
@@ -284,7 +284,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: Arc<Dec
     }
     let Ok(spec) = &object.spec else { return role(Role::Holder) };
     if !placed {
-        return match (observes, accepted_elsewhere(tenant, &object, &spec.target)) {
+        return match (observes, accepted_elsewhere(tenant, object, &spec.target)) {
             (true, _) => none,
             (false, true) => role(Role::Leaver),
             (false, false) => role(Role::Holder),

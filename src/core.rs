@@ -23,3 +23,7 @@ pub mod world;
 mod builders;
 #[cfg(test)]
 mod consumers;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod simulator;

@@ -33,7 +33,7 @@ use crate::telemetry::Metrics;
 const READ_OPTIONS: &str = "read:connections_options";
 
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
-const NOT_READY_PACE: Duration = Duration::from_secs(60);
+const NOT_READY_PACE: Duration = Duration::from_mins(1);
 
 /// What is known of a tenant's access before the first try.
 const UNTRIED: &str = "the credentials have not been tried yet";
@@ -102,7 +102,7 @@ impl Lacking {
 /// What is to be done about an object that changed.
 enum Placement {
     Nothing,
-    Conclude(Outcome),
+    Conclude(Box<Outcome>),
     Look(Vec<Subject>),
 }
 
@@ -150,13 +150,12 @@ impl Tenant {
     pub(crate) async fn refresh(&mut self) {
         let shared = self.shared.clone();
         let standing = shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace));
-        if standing != self.standing {
-            self.take_on(standing);
-            self.report_tenant().await;
-            self.place_all().await;
-        } else {
-            self.report_tenant().await;
+        if standing == self.standing {
+            return self.report_tenant().await;
         }
+        self.take_on(standing);
+        self.report_tenant().await;
+        self.place_all().await;
     }
 
     /// Whether the tenant is to be judged anew before anything is planned.
@@ -234,9 +233,8 @@ impl Tenant {
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
-            Ok(()) | Err(WriteError::Gone) => {}
             // A conflict means that a newer version is on its way to us, which refreshes.
-            Err(WriteError::Conflict) => {}
+            Ok(()) | Err(WriteError::Gone | WriteError::Conflict) => {}
             Err(error @ WriteError::Failed(_)) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written");
                 self.agenda.again(Subject::Access, Instant::now() + Duration::from_secs(5));
@@ -350,7 +348,7 @@ impl Tenant {
             Placement::Conclude(outcome) => {
                 if self.say(object, object, &outcome, true).await.is_err() {
                     self.retry_object(object);
-                } else if matches!(outcome, Outcome::TenantNotReady(_)) {
+                } else if matches!(*outcome, Outcome::TenantNotReady(_)) {
                     // Nothing wakes an object when its last look becomes too old to count.
                     for subject in self.subjects(object) {
                         self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -370,19 +368,19 @@ impl Tenant {
             return self.placement_of_deleted(object);
         }
         if let Err(refusal) = &object.spec {
-            return Placement::Conclude(Outcome::Invalid(refusal.clone()));
+            return Placement::Conclude(Box::new(Outcome::Invalid(refusal.clone())));
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
         }
         if let Some(outcome) = self.not_admitted(object) {
-            return Placement::Conclude(outcome);
+            return Placement::Conclude(Box::new(outcome));
         }
         Placement::Look(self.subjects(object))
     }
 
     fn placement_of_deleted(&self, object: &Declared) -> Placement {
-        let released = |why: &str| Placement::Conclude(Outcome::Released(why.to_owned()));
+        let released = |why: &str| Placement::Conclude(Box::new(Outcome::Released(why.to_owned())));
         if !object.finalizer {
             return Placement::Nothing;
         }
@@ -396,7 +394,7 @@ impl Tenant {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(outcome) };
+            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
         }
         if self.not_admitted(object).is_some() {
             return released("the tenant does not admit it any more");
@@ -500,10 +498,10 @@ impl Tenant {
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
         // From what is declared, which is there also while the Secret is not.
-        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_secs(1800) };
+        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_mins(30) };
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
-        let full_look = Duration::from_secs(60).saturating_mul(connections) / reads;
+        let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
         let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
         resync.max(full_look) * 3
     }

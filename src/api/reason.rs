@@ -80,7 +80,7 @@ documented_names! {
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else keeps changing some of the parameters; corrections are slowed down to one an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
+        Contended: "Somebody else keeps changing some of the parameters; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
         DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
         OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Grant the operator's application the scope that the message names.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
@@ -98,7 +98,7 @@ documented_names! {
         InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain: it cannot be changed.";
         DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains`, or create a `ClusterAuth0Tenant` with another domain.";
         DuplicateTenant: "An older `ClusterAuth0Tenant` is the same Auth0 tenant; that one serves.", "Delete one of the two.";
-        SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with `clientId`, and `clientSecret` or `privateKey`.";
+        SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with `clientId` and `clientSecret`.";
         SecretKeyMissing: "The Secret lacks an entry, or an entry cannot be used.", "Put in the entry that the message names.";
         Authenticated: "The tenant accepted the operator's credentials.", "None.";
         AuthenticationFailed: "The tenant refused the operator's credentials.", "Correct the Secret; its change is noticed at once.";

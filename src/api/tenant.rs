@@ -81,7 +81,7 @@ fn default_resync_interval_seconds() -> i64 {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A Secret in the operator's own namespace with clientId, and clientSecret or privateKey.
+    /// A Secret in the operator's own namespace with clientId and clientSecret.
     pub secret_ref: SecretRef,
 }
 

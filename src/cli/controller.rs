@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_PERMIT_PRIVATE_ADDRESSES")]
     permit_private_addresses: bool,
 
-    /// The HTTP proxy to reach tenants through, such as http://proxy.example.com:3128.
+    /// The HTTP proxy to reach tenants through, such as `http://proxy.example.com:3128`.
     #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
     proxy: Option<String>,
 

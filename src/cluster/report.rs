@@ -42,7 +42,7 @@ pub enum WriteError {
 #[derive(Clone)]
 pub struct Report {
     client: Client,
-    recorder: Recorder,
+    reporter: Reporter,
     hub: Arc<Hub>,
 }
 
@@ -50,7 +50,7 @@ impl Report {
     /// Writes through this client, and folds what it wrote into the hub's world.
     pub fn new(client: Client, hub: Arc<Hub>) -> Self {
         let reporter = Reporter { controller: "upstream-params-operator".into(), instance: std::env::var("HOSTNAME").ok() };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, hub }
+        Self { client, reporter, hub }
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {
@@ -111,7 +111,9 @@ impl Report {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if bounded(self.recorder.publish(&event, &regarding)).await.is_err() {
+        // A recorder that lives on counts a second event of a reason under the note of the first, whatever the second says.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if bounded(recorder.publish(&event, &regarding)).await.is_err() {
             tracing::debug!(object = %object.key, reason = notice.reason, "an event could not be stored");
         }
     }

@@ -172,6 +172,7 @@ async fn fold<K, N: Ord + Clone>(
 }
 
 /// What a watch error may say: decoding errors quote the objects, so they are named only.
+#[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
 fn watch_error(error: &watcher::Error) -> String {
     use kube::Error;
     let cause = match error {

@@ -107,14 +107,11 @@ pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
 /// A parameter that had no entry, or one without a record, is in state `Pending` from then on.
 pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, records: &BTreeMap<String, Vec<String>>) -> UpstreamParamsStatus {
     let mut status = old.clone();
-    let place = match status.connections.iter().position(|entry| entry.id == connection.id) {
-        Some(place) => place,
-        None => {
-            let place = status.connections.partition_point(|entry| entry.id < connection.id);
-            status.connections.insert(place, ConnectionStatus { params: Vec::new(), ..connection.clone() });
-            place
-        }
-    };
+    let place = status.connections.iter().position(|entry| entry.id == connection.id).unwrap_or_else(|| {
+        let place = status.connections.partition_point(|entry| entry.id < connection.id);
+        status.connections.insert(place, ConnectionStatus { params: Vec::new(), ..connection.clone() });
+        place
+    });
     let Some(entry) = status.connections.get_mut(place) else { return status };
     for (name, owned) in records {
         match entry.params.iter_mut().find(|param| &param.name == name) {

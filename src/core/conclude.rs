@@ -14,12 +14,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::claims;
 use super::plan::{ParamPlan, Plan, Verdict};
 use super::validate::{Refusal, Target};
-use super::world::Declared;
+use super::world::{Declared, Uid};
 use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
-pub const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
+pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
 
 /// An event's note is cut here: the API server refuses notes over 1 kB.
 const MAX_NOTE: usize = 900;
@@ -89,10 +89,10 @@ impl Planned {
     /// One object's part of a plan.
     pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, ending: Ending) -> Self {
         let params = plan.objects.get(&object.uid).cloned().unwrap_or_default();
-        let names = |test: fn(&Plan, &str, &String) -> bool| {
+        let names = |test: fn(&Plan, &str, &Uid) -> bool| {
             plan.changes.keys().chain(plan.deferred.keys()).filter(|name| test(plan, name, &object.uid)).cloned().collect()
         };
-        let (touched, deferred) = (names(|plan, name, uid| plan.touches(name, uid)), names(|plan, name, uid| plan.defers(name, uid)));
+        let (touched, deferred) = (names(Plan::touches), names(Plan::defers));
         Self { connection, params, touched, deferred, warnings, ending }
     }
 }
@@ -286,10 +286,12 @@ fn target(object: &Declared) -> Option<String> {
 }
 
 fn finalizer(object: &Declared, outcome: &Outcome, status: &UpstreamParamsStatus) -> Finalizer {
-    let needed = match outcome {
-        Outcome::Released(_) => false,
-        _ if object.deleting => claims::any(status) || waits_for_the_tenant(outcome),
-        _ => object.cleans_up() && claims::any(status),
+    let needed = if matches!(outcome, Outcome::Released(_)) {
+        false
+    } else if object.deleting {
+        claims::any(status) || waits_for_the_tenant(outcome)
+    } else {
+        object.cleans_up() && claims::any(status)
     };
     match (needed, object.finalizer) {
         (true, false) if !object.deleting => Finalizer::Add,
@@ -539,9 +541,9 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
             "were changed back again and again and are left alone for a while; find the other tool in the tenant's log",
         ),
     ] {
-        let names = named(states);
-        if !names.is_empty() {
-            return Finding::new(FALSE, reason, format!("{names} {remedy}"));
+        let some = named(states);
+        if !some.is_empty() {
+            return Finding::new(FALSE, reason, format!("{some} {remedy}"));
         }
     }
     let waiting = named(&[ParamState::Pending, ParamState::Removing]);
@@ -567,8 +569,8 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
         return Finding::new(TRUE, Reason::Applied, format!("removed what is no longer declared from the connection {}", label(planned)));
     }
     match named(&[ParamState::InSync]) {
-        names if names.is_empty() => Finding::pending("every parameter belongs to another object"),
-        names => Finding::new(TRUE, Reason::InSync, format!("the connection {} has {names} as declared", label(planned))),
+        none if none.is_empty() => Finding::pending("every parameter belongs to another object"),
+        all => Finding::new(TRUE, Reason::InSync, format!("the connection {} has {all} as declared", label(planned))),
     }
 }
 
@@ -593,7 +595,7 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
     if trouble && was_in_sync(object, context.observing) && accepted.is_true() && resolved.is_true() {
         return ready_in_trouble(object, context);
     }
-    let lacking = || parts.into_iter().filter(|part| !part.is_true() && !(context.observing && part.reason == Reason::DriftDetected));
+    let lacking = || parts.into_iter().filter(|part| !(part.is_true() || context.observing && part.reason == Reason::DriftDetected));
     // What is only not known yet must not hide what is known to be missing.
     match lacking().find(|part| part.reason != Reason::Pending).or_else(|| lacking().next()) {
         Some(part) if part.reason == Reason::Pending => part.clone(),
@@ -664,16 +666,15 @@ fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Cond
 
 fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &UpstreamParamsStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
-    match outcome {
-        Outcome::Released(why) if claims::any(&object.status) => {
-            notices.push(Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left the parameters at Auth0: {why}")));
-        }
-        Outcome::Planned(planned) => {
-            let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
-            // Observing does nothing that could be told, but it may find that there is nothing left to own.
-            notices.extend(plan_notices(planned).into_iter().filter(|notice| !context.observing || left(notice)));
-        }
-        _ => {}
+    if let Outcome::Released(why) = outcome
+        && claims::any(&object.status)
+    {
+        notices.push(Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left the parameters at Auth0: {why}")));
+    }
+    if let Outcome::Planned(planned) = outcome {
+        let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
+        // Observing does nothing that could be told, but it may find that there is nothing left to own.
+        notices.extend(plan_notices(planned).into_iter().filter(|notice| !context.observing || left(notice)));
     }
     if !object.deleting {
         notices.extend(transitions(&object.status, status));

@@ -7,7 +7,7 @@
 //! Assumes: the text is one JSON object. Fails: [`DocumentError`], which never holds a value of the document.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use ring::digest;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -280,7 +280,11 @@ impl PatchBody {
 /// One way: it tells whether a live value is ours, and nothing about any value.
 pub fn fingerprint(tenant: &str, connection_id: &str, name: &str, entry: &Entry) -> String {
     let digest = sha256(&[tenant.as_bytes(), connection_id.as_bytes(), name.as_bytes(), entry.canonical().as_bytes()]);
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
+        // Writing into a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {

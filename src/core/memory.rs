@@ -10,13 +10,13 @@ use super::schedule::Subject;
 use super::world::Uid;
 
 /// Corrections older than this are forgotten.
-const FIGHT_WINDOW: Duration = Duration::from_secs(3600);
+const FIGHT_WINDOW: Duration = Duration::from_hours(1);
 
 /// After this many corrections within the window, the next one waits.
 const FIGHT_LIMIT: usize = 2;
 
 /// The first pause in a fight; it doubles up to the window.
-const FIGHT_PAUSE: Duration = Duration::from_secs(900);
+const FIGHT_PAUSE: Duration = Duration::from_mins(15);
 
 /// What a process remembers.
 #[derive(Debug, Default)]
@@ -157,7 +157,7 @@ impl Memory {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn the_third_correction_within_an_hour_waits_longer_each_time() {

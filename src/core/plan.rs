@@ -289,9 +289,9 @@ fn master<'s, 'a>(site: Site<'_>, sides: &'s [Side<'a>], name: &str) -> Option<&
     let wanting = |side: &&Side<'_>| side.wants(name).is_some();
     let holder = |side: &&Side<'_>| side.part.role == Role::Holder && side.holds(name);
     let proves = |side: &&Side<'_>| side.proves(site, name);
-    let proved = sides.iter().filter(wanting).find(proves).or_else(|| sides.iter().filter(holder).find(proves));
+    let first = sides.iter().filter(wanting).find(proves).or_else(|| sides.iter().filter(holder).find(proves));
     let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().find(holder));
-    proved.or_else(held).or_else(|| sides.iter().find(wanting))
+    first.or_else(held).or_else(|| sides.iter().find(wanting))
 }
 
 /// The winner of a name sets it, or is told why not. Yields whether the value is its own from then on.
@@ -310,7 +310,13 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
             });
             (claims::with(&claim.owned, &new, live.as_deref()), vec![new])
         }
-        _ => (claim.owned.clone(), claim.owned),
+        Verdict::Remove
+        | Verdict::Gone
+        | Verdict::Handed
+        | Verdict::Left
+        | Verdict::ExistingValue
+        | Verdict::Conflicted(_)
+        | Verdict::Contended => (claim.owned.clone(), claim.owned),
     };
     if let Verdict::Write { drift, .. } = verdict {
         let others = releasing.iter().map(|side| side.part.object.uid.clone()).collect();

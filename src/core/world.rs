@@ -298,8 +298,9 @@ impl World {
     /// Folds the labels of a namespace.
     pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
         let inside: Vec<Wake> = self.objects.keys().filter(|key| key.namespace == name).cloned().map(Wake::Object).collect();
-        let old = self.namespaces.insert(name, labels.clone());
-        if old.as_ref() == Some(&labels) { Vec::new() } else { inside }
+        let same = self.namespaces.get(&name) == Some(&labels);
+        self.namespaces.insert(name, labels);
+        if same { Vec::new() } else { inside }
     }
 
     /// Folds a namespace that is gone.

@@ -25,7 +25,7 @@ async fn the_api_server_takes_what_is_valid_and_refuses_the_rest_with_a_remedy()
 }
 
 /// Checks definitions, fixtures and examples against the API server that `kubectl` talks to, and cleans up after itself but for
-/// the definitions and the namespace of the examples.
+/// the definitions and what the examples need to be accepted.
 pub(crate) fn check(kubectl: &dyn Fn() -> Command) {
     install_definitions(kubectl);
     valid_fixtures_are_accepted(kubectl);
@@ -93,10 +93,9 @@ fn invalid_fixtures_are_refused_on_the_server_too(kubectl: &dyn Fn() -> Command)
 }
 
 fn examples_are_accepted(kubectl: &dyn Fn() -> Command) {
-    succeeds(&run(kubectl, WAYS[1], &[root().join("examples/namespace.yaml")]));
-    // The Secret's namespace is the operator's, which an installation makes.
-    let others = files("examples").into_iter().filter(|file| !file.ends_with("secret.yaml")).collect::<Vec<_>>();
-    succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &others));
+    // These make the namespaces that the others are in.
+    succeeds(&run(kubectl, WAYS[1], &["namespace.yaml", "rbac.yaml"].map(|file| root().join("examples").join(file))));
+    succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &files("examples")));
 }
 
 fn delete_all(kubectl: &dyn Fn() -> Command) {

@@ -127,6 +127,27 @@ async fn a_rotated_secret_that_works_is_no_news_of_any_object() {
 }
 
 #[tokio::test]
+async fn every_event_says_what_happened_that_time() {
+    let scope = support::shared().scope("events").await;
+    scope.connection("wordpress", "wordpress", json!({}));
+    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"first": {"value": "1"}}})).await;
+    scope.until_ready("blog").await;
+    scope.edit("blog", json!({"params": {"second": {"value": "2"}}})).await;
+    scope.until_ready("blog").await;
+    scope.edit("blog", json!({"params": {"second": null}})).await;
+    scope.until_ready("blog").await;
+    scope.until_event("blog", "ParametersRemoved").await;
+    let mut events = scope.events("blog").await;
+    events.retain(|event| event.starts_with("Applied: ") || event.starts_with("ParametersRemoved: "));
+    events.sort();
+    let on = "on the connection wordpress";
+    assert_eq!(
+        events,
+        [format!("Applied: wrote first {on}"), format!("Applied: wrote second {on}"), format!("ParametersRemoved: removed second {on}")]
+    );
+}
+
+#[tokio::test]
 async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_still_written() {
     let scope = support::shared().scope("fight").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));

@@ -35,10 +35,10 @@ async fn a_connection_without_an_authorization_request_is_refused_and_never_writ
         ("office", "ip", json!({}), "IP address list"),
     ];
     for (name, strategy, options, _) in &types {
-        scope.odd_connection(name, strategy, options.clone());
+        scope.odd_connection(name, strategy, options);
         scope.create(name, one(name, "blog", "x")).await;
     }
-    scope.odd_connection("entra", "waad", json!({"waad_protocol": "openid-connect"}));
+    scope.odd_connection("entra", "waad", &json!({"waad_protocol": "openid-connect"}));
     scope.create("entra", one("entra", "domain_hint", "example.com")).await;
 
     for (name, strategy, _, protocol) in &types {
@@ -77,7 +77,7 @@ async fn a_reserved_parameter_is_refused_until_the_tenant_allows_it_by_name() {
 
     let access = |reserved: &str| json!({"access": [{"namespaceSelector": {}, "connections": ["*"], "allowedReservedParams": [reserved]}]});
     scope.patch_tenant(access("nonce")).await;
-    scope.looks(&scope.auth0.connection("login")["id"].as_str().unwrap().to_owned(), 1).await;
+    scope.looks(scope.auth0.connection("login")["id"].as_str().unwrap(), 1).await;
     assert!(support::is(&scope.get("login").await, "Accepted", "False", "ReservedParam"), "another name does not help");
 
     scope.patch_tenant(access("State")).await;
@@ -149,10 +149,10 @@ async fn what_is_unusual_is_accepted_with_a_warning_and_carried_out() {
         ("doubled", "oauth2", json!({"authParams": {"blog": "theirs"}}), "blog", "authParams"),
     ];
     for (name, strategy, options, param, _) in &odd {
-        scope.odd_connection(name, strategy, options.clone());
+        scope.odd_connection(name, strategy, options);
         scope.create(name, one(name, param, "x")).await;
     }
-    scope.odd_connection("twitter-two", "twitter", json!({"protocol": "oauth2"}));
+    scope.odd_connection("twitter-two", "twitter", &json!({"protocol": "oauth2"}));
     scope.create("twitter-two", one("twitter-two", "blog", "x")).await;
 
     for (name, _, _, param, says) in &odd {

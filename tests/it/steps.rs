@@ -18,7 +18,7 @@ pub(crate) fn calls(auth0: &TenantHandle, method: &str) -> Vec<Call> {
     auth0.journal().into_iter().filter(wanted).collect()
 }
 
-/// How many PATCHes arrived, answered or not.
+/// How many writes arrived, answered or not.
 pub(crate) fn patches(auth0: &TenantHandle) -> usize {
     calls(auth0, "PATCH").len()
 }
@@ -64,7 +64,7 @@ pub(crate) fn refusal_of_params() -> String {
 
 impl Scope<'_> {
     /// Stores a connection exactly as a GET shows it, nothing derived: also types that cannot be created any more.
-    pub(crate) fn odd_connection(&self, name: &str, strategy: &str, options: Value) -> String {
+    pub(crate) fn odd_connection(&self, name: &str, strategy: &str, options: &Value) -> String {
         let document = json!({"name": name, "strategy": strategy, "display_name": name, "options": options});
         self.auth0.restore_connection(&document.to_string()).unwrap()
     }

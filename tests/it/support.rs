@@ -30,7 +30,7 @@ use crate::facts::assert_complete;
 pub(crate) const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
 /// How long anything may take that should happen at once. Generous, as a busy machine is no failure.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// The scopes that the operator's application needs.
 pub(crate) const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
@@ -42,6 +42,7 @@ pub(crate) struct Bench {
     operator: Option<Supervised>,
     port: u16,
     arguments: Vec<String>,
+    kubeconfig: Option<PathBuf>,
     namespaces: AtomicUsize,
 }
 
@@ -70,18 +71,41 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Bench {
     /// A control plane with the CRDs and an emulator. The operator is started by the caller.
     pub(crate) async fn without_operator() -> Self {
-        let bench = Self::bare(Options { controllers: true, ..Options::default() }).await;
-        bench.control_plane.apply(&root().join("crds")).await.unwrap();
-        bench.control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
-        bench.control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
+        let bench = Self::without_definitions().await;
+        bench.install_definitions().await;
         bench
     }
 
-    /// A control plane without any definition, and an emulator.
-    pub(crate) async fn bare(options: Options) -> Self {
-        let control_plane = ControlPlane::start(options).await.unwrap();
+    /// A control plane that does not know our kinds yet, and an emulator.
+    pub(crate) async fn without_definitions() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// As [`Bench::without_definitions`], with options for the control plane.
+    pub(crate) async fn with(options: Options) -> Self {
+        let control_plane = ControlPlane::start(Options { controllers: true, ..options }).await.unwrap();
+        control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
         let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
-        Self { control_plane, emulator, operator: None, port: free_port(), arguments: Vec::new(), namespaces: AtomicUsize::new(0) }
+        Self {
+            control_plane,
+            emulator,
+            operator: None,
+            port: free_port(),
+            arguments: Vec::new(),
+            kubeconfig: None,
+            namespaces: AtomicUsize::new(0),
+        }
+    }
+
+    /// Another kubeconfig for the operator than the administrator's, from its next start.
+    pub(crate) fn operator_kubeconfig(&mut self, kubeconfig: PathBuf) {
+        self.kubeconfig = Some(kubeconfig);
+    }
+
+    /// Installs the CRDs.
+    pub(crate) async fn install_definitions(&self) {
+        self.control_plane.apply(&root().join("crds")).await.unwrap();
+        self.control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
     }
 
     /// More arguments for the operator, from its next start.
@@ -97,9 +121,9 @@ impl Bench {
             .args(["--namespace", OPERATOR_NAMESPACE])
             .args(["--http-address", &format!("127.0.0.1:{}", self.port)])
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])
-            .args(["--log", "info"])
             .args(&self.arguments)
-            .env("KUBECONFIG", self.control_plane.kubeconfig());
+            .env("UPO_LOG", "info")
+            .env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(self.control_plane.kubeconfig()));
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
 
@@ -318,9 +342,7 @@ impl Scope<'_> {
                     return object;
                 }
             }
-            if Instant::now() > give_up {
-                panic!("{name} did not come to: {what}\n{}", self.describe(name).await);
-            }
+            assert!(Instant::now() < give_up, "{name} did not come to: {what}\n{}", self.describe(name).await);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kube::api::DeleteParams;
 use serde_json::json;
-use testbed::auth0::{Fault, RateLimited};
+use testbed::auth0::{Call, Fault, RateLimited};
 
 use crate::steps::{answered, assert_stalled, calls, condition, one, patches, says, token_requests};
 use crate::support::{self, SCOPES, Scope, message};
@@ -119,7 +119,7 @@ async fn a_rotated_secret_means_a_new_token_at_once() {
     let changed = Instant::now();
     scope.until_auth0("another token", |auth0| token_requests(auth0) > tokens).await;
     assert!(changed.elapsed() < Duration::from_secs(5), "{:?}", changed.elapsed());
-    let last = scope.auth0.journal().into_iter().rfind(|call| call.is_token()).unwrap();
+    let last = scope.auth0.journal().into_iter().rfind(Call::is_token).unwrap();
     assert_eq!(last.body.unwrap()["client_id"], "operator");
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.edit("blog", json!({"params": {"blog": {"value": "after"}}})).await;

@@ -116,7 +116,7 @@ async fn authorize(stage: &Stage, connection: &str) -> anyhow::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let location = answer.lines().find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("location")));
-    Ok(location.map(|(_, location)| location.trim().to_owned()).context("/authorize did not redirect")?)
+    location.map(|(_, location)| location.trim().to_owned()).context("/authorize did not redirect")
 }
 
 /// How to look around.

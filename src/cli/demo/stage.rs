@@ -23,7 +23,7 @@ const DOMAIN: &str = "example.eu.auth0.com";
 const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
 /// How long the examples may take to settle.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The scopes that the operator's application has: these and no more.
 const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];

@@ -10,7 +10,7 @@ use crate::core::document::Live;
 use crate::core::plan::{Participant, Role, Site, plan};
 use crate::core::world::Declared;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(second).unwrap()
@@ -67,7 +67,7 @@ fn says(object: &Declared, kind: ConditionType) -> (String, String) {
     (condition.status.clone(), condition.reason.clone())
 }
 
-/// Accepted, ResolvedRefs, Synced, Ready, and Reconciling or Stalled with its reason.
+/// `Accepted`, `ResolvedRefs`, `Synced`, `Ready`, and `Reconciling` or `Stalled` with its reason.
 fn row(object: &Declared) -> String {
     let text = |kind: ConditionType| {
         let (status, reason) = says(object, kind);

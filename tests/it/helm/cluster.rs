@@ -67,8 +67,7 @@ impl Cluster {
         let (policy, audit) = (scratch.path().join("policy.yaml"), scratch.path().join("audit.log"));
         std::fs::write(&policy, AUDIT_POLICY).unwrap();
         let arguments = vec![format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", audit.display())];
-        let bench = Bench::bare(Options { controllers: true, api_server_arguments: arguments, ..Options::default() }).await;
-        bench.control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
+        let bench = Bench::with(Options { api_server_arguments: arguments, ..Options::default() }).await;
         let restricted = ["label", "namespace", OPERATOR_NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"];
         bench.control_plane.run(restricted).await.unwrap();
         Self { bench, audit, running: Mutex::default(), _scratch: scratch }

@@ -1,6 +1,6 @@
 //! A real kube-apiserver with etcd, on free ports of this machine and in a folder of its own.
 //!
-//! - Nothing outlives the process that started it, however that ends: see [`supervise`].
+//! - Nothing outlives the process that started it, however that ends: see [`mod@supervise`].
 //! - Any number may run side by side, in one process or in many.
 //! - Data is not synced to disk: a power failure loses it, which a test does not mind.
 //! - There are no nodes: a pod is stored and never runs.

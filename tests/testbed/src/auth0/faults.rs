@@ -18,6 +18,8 @@ pub enum Effect {
     Delay(Duration),
     /// The call takes effect, then the connection is closed without an answer.
     LoseAnswer,
+    /// The call takes effect, and no answer ever comes.
+    HangAfter,
     /// The call takes effect; of the answer's body only the first half arrives, then the connection is closed.
     CutBody,
     /// The connection is closed without an answer and the call has no effect.
@@ -64,6 +66,7 @@ impl Effect {
             Self::Status(..) => "status",
             Self::Delay(_) => "delay",
             Self::LoseAnswer => "lose_answer",
+            Self::HangAfter => "hang_after",
             Self::CutBody => "cut_body",
             Self::Drop => "drop",
             Self::NotJson => "not_json",
@@ -124,6 +127,11 @@ impl Fault {
     /// The call takes effect and its answer is lost.
     pub fn lose_answer() -> Self {
         Self::new(Effect::LoseAnswer)
+    }
+
+    /// The call takes effect and is never answered.
+    pub fn hang_after() -> Self {
+        Self::new(Effect::HangAfter)
     }
 
     /// The call takes effect and half of its answer's body is lost.

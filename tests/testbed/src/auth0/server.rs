@@ -127,6 +127,10 @@ async fn act(tenant: &TenantHandle, line: &Line, arrived: &Arrived) -> Answer {
             line.cut();
             Answer::error(500, "dropped", None)
         }
+        Some(Effect::HangAfter) => {
+            drop(take_effect(tenant, seq, arrived, &fate.edits));
+            std::future::pending().await
+        }
         Some(Effect::LoseAnswer) => {
             let answer = take_effect(tenant, seq, arrived, &fate.edits);
             line.cut();
@@ -172,9 +176,13 @@ fn instead(tenant: &TenantHandle, effect: Effect) -> Answer {
         }
         Effect::Redirect(url) => Answer::redirect(url),
         Effect::RateLimited(limited) => rate_limited(tenant, &limited),
-        Effect::Delay(_) | Effect::LoseAnswer | Effect::CutBody | Effect::Drop | Effect::Hang | Effect::EditBetween(_) => {
-            Answer::error(500, "not a replacing fault", None)
-        }
+        Effect::Delay(_)
+        | Effect::LoseAnswer
+        | Effect::HangAfter
+        | Effect::CutBody
+        | Effect::Drop
+        | Effect::Hang
+        | Effect::EditBetween(_) => Answer::error(500, "not a replacing fault", None),
     }
 }
 

@@ -481,6 +481,7 @@ impl Fate {
                 }
                 other @ (Effect::Status(..)
                 | Effect::LoseAnswer
+                | Effect::HangAfter
                 | Effect::CutBody
                 | Effect::Drop
                 | Effect::NotJson

@@ -1,3 +1,5 @@
+//! Why there is no control plane, or why something asked of it failed.
+
 use std::{
     io,
     path::{Path, PathBuf},
