@@ -1,7 +1,8 @@
 //! What is written to Kubernetes: statuses, the finalizer, events. Nothing else, ever.
 //!
 //! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
-//! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing;
+//! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
+//! (only a version that differs in nothing a plan depends on is followed);
 //! what was written is folded into the world at once. A write ends within [`TIMEOUT`].
 
 use std::sync::Arc;
@@ -24,6 +25,13 @@ use crate::hub::Hub;
 /// How long one write to the API server may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a write follows an object whose metadata moves on.
+const REBASES: u32 = 20;
+
+/// How often, and with which pause, the watch is asked for the version that a conflict tells of.
+const WATCH_TRIES: u32 = 20;
+const WATCH_PAUSE: Duration = Duration::from_millis(5);
+
 /// Why a write did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
@@ -36,6 +44,13 @@ pub enum WriteError {
     /// The API server refused or did not answer. Names the status at most.
     #[error("{0}")]
     Failed(String),
+}
+
+/// What is changed of an object.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Status(&'a UpstreamParamsStatus),
+    Finalizer(bool),
 }
 
 /// Writes to Kubernetes.
@@ -59,6 +74,46 @@ impl Report {
 
     /// Replaces the whole status. Yields the object as it is then.
     pub async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
+        self.write(object, Change::Status(status)).await
+    }
+
+    /// Adds or removes our finalizer. Yields the object as it is then.
+    pub async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+        self.write(object, Change::Finalizer(present)).await
+    }
+
+    /// Writes, and where only metadata has moved on, such as an annotation that somebody keeps changing, writes to the
+    /// newer version: planning from that one would come to the same, and a busy co-writer must not keep an object from
+    /// its end.
+    async fn write(&self, object: &Declared, change: Change<'_>) -> Result<Declared, WriteError> {
+        let mut object = object.clone();
+        for _ in 0..REBASES {
+            let written = match change {
+                Change::Status(status) => self.put_status(&object, status).await,
+                Change::Finalizer(present) => self.patch_finalizer(&object, present).await,
+            };
+            match written {
+                Err(WriteError::Conflict) => object = self.moved_on(&object).await.ok_or(WriteError::Conflict)?,
+                ended => return ended,
+            }
+        }
+        Err(WriteError::Conflict)
+    }
+
+    /// The newer version of an object, as soon as the watch has it, if nothing differs in it that a plan depends on.
+    async fn moved_on(&self, object: &Declared) -> Option<Declared> {
+        for _ in 0..WATCH_TRIES {
+            let newest = self.hub.look(|world| world.object(&object.key))?;
+            if newest.resource_version != object.resource_version {
+                let same = newest.finalizer == object.finalizer && !newest.differs(object);
+                return same.then(|| Declared::clone(&newest));
+            }
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
+        None
+    }
+
+    async fn put_status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
         let body =
             status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
         self.hub.fold(|world| {
@@ -72,8 +127,7 @@ impl Report {
         Ok(new)
     }
 
-    /// Adds or removes our finalizer. Yields the object as it is then.
-    pub async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+    async fn patch_finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
         let ours = present.then(|| FINALIZER.to_owned());
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.

@@ -78,7 +78,7 @@ impl Declared {
     }
 
     /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
-    fn differs(&self, other: &Self) -> bool {
+    pub fn differs(&self, other: &Self) -> bool {
         self.uid != other.uid
             || self.generation != other.generation
             || self.deleting != other.deleting

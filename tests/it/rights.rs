@@ -33,15 +33,6 @@ async fn the_operator_does_its_work_with_the_rights_of_the_example_and_uses_each
     assert!(has_finalizer(&scope.until_ready("blog").await));
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.until_state("blog", "blog", ParamState::InSync).await;
-    // The same event twice becomes a series, which is a patch.
-    for _ in 0..2 {
-        scope.auth0.edit("wordpress", |options| {
-            options.insert("upstream_params".to_owned(), json!({"blog": {"value": "theirs"}}));
-        });
-        scope.until_auth0("set back", |auth0| auth0.connection("wordpress")["options"]["upstream_params"]["blog"]["value"] == "ours").await;
-        scope.until_event("blog", "DriftCorrected").await;
-        scope.until_state("blog", "blog", ParamState::InSync).await;
-    }
     scope.delete("blog").await;
     scope.until_gone("blog").await;
     bench.stop_operator().await;

@@ -103,7 +103,7 @@ annotations:
   verbs: [update]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch] # patch: one that is repeated is counted
+  verbs: [create]
 {{- end -}}
 
 {{- define "upo.subjects" -}}

@@ -148,7 +148,7 @@ fn assert_exact(cluster: &Cluster, mark: usize, granted: &BTreeSet<Right>) {
     assert!(idle.is_empty(), "given, and never used: {idle:#?}");
 }
 
-/// Makes the operator do everything it does to Kubernetes: read, claim, report, repeat an event, let go.
+/// Makes the operator do everything it does to Kubernetes: read, claim, report, tell of the same twice, let go.
 async fn exercise(scope: &Scope<'_>) {
     scope.connection("corporate", "oidc", json!({}));
     scope.create("params", json!({"connection": {"name": "corporate"}, "params": {"screen_hint": {"value": "one"}}})).await;

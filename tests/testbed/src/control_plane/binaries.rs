@@ -400,6 +400,9 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(300), second).await.is_err());
         drop(held);
         lock(&path, "the control plane", &hear).await.unwrap();
-        assert_eq!(*said.lock().unwrap(), "waiting for another process that builds the control plane: 0 s");
+        // Perhaps twice: a process that another test starts holds a copy of the lock from its fork to its exec.
+        let said = said.lock().unwrap().replace("0 s", "0 s\n");
+        assert!(said.lines().all(|line| line == "waiting for another process that builds the control plane: 0 s"), "{said}");
+        assert!(!said.is_empty());
     }
 }
