@@ -10,6 +10,7 @@ mod deletion;
 mod drift;
 mod examples;
 mod facts;
+mod helm;
 mod leaks;
 mod lifecycle;
 mod moves;
