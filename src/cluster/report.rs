@@ -25,6 +25,9 @@ use crate::hub::Hub;
 /// How long one write to the API server may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Under which name the API server records what this operator wrote (`metadata.managedFields`).
+const FIELD_MANAGER: &str = "upstream-params-operator";
+
 /// How often a write follows an object whose metadata moves on.
 const REBASES: u32 = 20;
 
@@ -121,7 +124,7 @@ impl Report {
             Vec::new()
         });
         let api = self.api(object);
-        let written = bounded(api.replace_status(&object.key.name, &PostParams::default(), &body)).await?;
+        let written = bounded(api.replace_status(&object.key.name, &as_us(), &body)).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), status: status.clone(), ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -132,7 +135,12 @@ impl Report {
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
         let patch = json!({"metadata": {"uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers}});
-        let written = bounded(self.api(object).patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Merge(patch))).await?;
+        let written = bounded(self.api(object).patch_metadata(
+            &object.key.name,
+            &PatchParams { field_manager: as_us().field_manager, ..PatchParams::default() },
+            &Patch::Merge(patch),
+        ))
+        .await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -176,13 +184,17 @@ impl Report {
     pub async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
-        let written = bounded(api.replace_status(&tenant.name, &PostParams::default(), &body)).await?;
+        let written = bounded(api.replace_status(&tenant.name, &as_us(), &body)).await?;
         self.hub.fold(|world| {
             world.wrote_tenant(&tenant.name, &tenant.uid, &written.resource_version().unwrap_or_default(), status);
             Vec::new()
         });
         Ok(())
     }
+}
+
+fn as_us() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// A body of metadata and status: what the `/status` subresource reads.

@@ -1,0 +1,162 @@
+//! The files that users copy: they say what they are said to say, and name only what exists.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+use upstream_params_operator::telemetry::Metrics;
+
+use super::consumers::{ArgoCd, Kstatus, kstatus};
+use super::states;
+use crate::support::root;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn documents(path: &str) -> Vec<Value> {
+    let text = read(path);
+    let documents = text.split("\n---\n").map(|one| serde_saphyr::from_str(one).unwrap_or_else(|error| panic!("{path}: {error}")));
+    documents.collect()
+}
+
+#[test]
+fn the_config_map_for_argo_cd_holds_the_health_script_for_both_kinds() {
+    let script = read("docs/argocd/health.lua");
+    let data = documents("docs/argocd/argocd-cm.yaml").remove(0)["data"].take();
+    for kind in ["UpstreamParams", "ClusterAuth0Tenant"] {
+        let held = data[format!("resource.customizations.health.upstreamparams.dev_{kind}")].as_str().unwrap();
+        assert_eq!(held, script, "{kind}");
+        let updates = data[format!("resource.customizations.ignoreResourceUpdates.upstreamparams.dev_{kind}")].as_str().unwrap();
+        assert!(serde_saphyr::from_str::<Value>(updates).unwrap()["jqPathExpressions"].is_array(), "{kind}");
+    }
+    // The copy that users have runs as well as the file.
+    let held = data["resource.customizations.health.upstreamparams.dev_UpstreamParams"].as_str().unwrap();
+    let argo = ArgoCd::with(held.to_owned());
+    assert_eq!(argo.health(&states::unseen("in sync")).0, "Healthy");
+    assert_eq!(kstatus(&states::unseen("in sync")), Kstatus::Current);
+}
+
+#[test]
+fn waves_put_the_operator_before_tenants_and_tenants_before_objects_and_removals_are_confirmed() {
+    let wave = |object: &Value| object["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"].as_str().unwrap().parse::<i32>().unwrap();
+    let objects = documents("docs/argocd/objects.yaml");
+    let kinds: Vec<(&str, i32)> = objects.iter().map(|object| (object["kind"].as_str().unwrap(), wave(object))).collect();
+    assert_eq!(kinds, [("ClusterAuth0Tenant", 1), ("UpstreamParams", 2)]);
+    for object in &objects {
+        let options = object["metadata"]["annotations"]["argocd.argoproj.io/sync-options"].as_str().unwrap();
+        for option in ["Prune=confirm", "Delete=confirm", "SkipDryRunOnMissingResource=true"] {
+            assert!(options.split(',').any(|one| one == option), "{option}");
+        }
+    }
+    for path in ["docs/argocd/application.yaml", "docs/argocd/operator.yaml"] {
+        let application = documents(path).remove(0);
+        let options = application["spec"]["syncPolicy"]["syncOptions"].as_array().unwrap();
+        assert!(options.iter().any(|option| option == "ServerSideApply=true"), "{path}");
+    }
+}
+
+#[test]
+fn every_yaml_file_of_the_documentation_can_be_read() {
+    for folder in ["docs/argocd", "docs/flux", "docs/observability"] {
+        for path in files(&root().join(folder)).iter().filter(|path| path.extension().is_some_and(|kind| kind == "yaml")) {
+            let text = std::fs::read_to_string(path).unwrap();
+            for document in text.split("\n---\n") {
+                let value: Value = serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                assert!(value.is_object(), "{}", path.display());
+            }
+        }
+    }
+}
+
+/// The names under which the operator's metrics are scraped.
+fn metrics() -> BTreeSet<String> {
+    let metrics = Metrics::default();
+    // A metric is shown from its first value on.
+    metrics.pass("t", "Ready");
+    metrics.call("t", "token", Some(200), true);
+    metrics.budget("t", "reads", 1);
+    metrics.managed("t", 1, 1);
+    metrics.drift_seen("t", 1);
+    metrics.drift_corrected("t", 1);
+    metrics.foreign_difference("t");
+    metrics.read_to_write("t", 0.1);
+    metrics.authenticated("t", true);
+    metrics.good_look("t");
+    let text = metrics.text();
+    let families: Vec<(&str, &str)> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap()).collect();
+    let registered = read("src/telemetry.rs").matches("registry.register").count();
+    assert_eq!(families.len(), registered, "give the metric that is not in this list a value above: {families:?}");
+    let names = families.into_iter().flat_map(|(name, kind)| match kind {
+        "counter" => vec![format!("{name}_total")],
+        "histogram" => ["bucket", "count", "sum"].map(|part| format!("{name}_{part}")).to_vec(),
+        _ => vec![name.to_owned()],
+    });
+    names.collect()
+}
+
+/// Every word of a text that looks like one of the operator's metrics. `upstream_params` itself is the field at Auth0.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("upstream_params_") && *word != "upstream_params_operator").map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names_all() {
+    let known = metrics();
+    for path in ["docs/observability/alerts.yaml", "docs/observability/alerts_test.yaml", "docs/observability/dashboard.json"] {
+        let unknown: Vec<String> = named(&read(path)).difference(&known).cloned().collect();
+        assert_eq!(unknown, [""; 0], "{path}");
+    }
+    let documented = named(&read("docs/observability.md"));
+    // A histogram is documented by its base name.
+    let missing: Vec<&String> = known
+        .iter()
+        .filter(|name| {
+            !documented.contains(*name)
+                && !["_bucket", "_count", "_sum"].iter().any(|end| name.strip_suffix(end).is_some_and(|base| documented.contains(base)))
+        })
+        .collect();
+    assert_eq!(missing, [""; 0], "not in docs/observability.md");
+}
+
+#[test]
+fn every_query_of_the_dashboard_is_about_a_metric_of_the_operator() {
+    let dashboard: Value = serde_json::from_str(&read("docs/observability/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let queries: Vec<&str> = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten())
+        .map(|target| target["expr"].as_str().unwrap())
+        .collect();
+    assert!(queries.len() >= panels.len(), "a panel without a query");
+    for query in queries {
+        assert!(!named(query).is_empty(), "{query}");
+    }
+}
+
+#[test]
+fn every_alert_is_tested_and_documented() {
+    let alerts = documents("docs/observability/alerts.yaml").remove(0);
+    let tests = read("docs/observability/alerts_test.yaml");
+    let document = read("docs/observability.md");
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.len() >= 6);
+    for rule in rules {
+        let name = rule["alert"].as_str().unwrap();
+        assert!(tests.contains(&format!("alertname: {name}\n")), "{name} has no test");
+        assert!(document.contains(&format!("`{name}`")), "{name} is not documented");
+        for text in ["summary", "description"] {
+            assert!(rule["annotations"][text].is_string(), "{name} has no {text}");
+        }
+    }
+}
+
+/// The files of a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    files
+}
