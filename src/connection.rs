@@ -20,7 +20,7 @@ use crate::core::document::{Document, DocumentError, Live};
 use crate::core::plan::{self, ParamPlan, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
 use crate::core::tenancy::Settings;
-use crate::core::validate::{self, Target};
+use crate::core::validate::{self, Spec, Target};
 use crate::core::world::{Declared, Uid};
 use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
@@ -262,13 +262,20 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     let none = Part { stored, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
     let role = |role: Role| Part { role: Some(role), ..none_like(&none) };
     let settled = |outcome: Outcome| Part { settled: Some(outcome), ..none_like(&none) };
-    let holding = |outcome: Outcome| Part { role: recorded.then_some(Role::Holder), settled: Some(outcome), ..none_like(&none) };
+    // Only an object that may write holds anything.
+    let holder = (recorded && !observes).then_some(Role::Holder);
+    let holding = |outcome: Outcome| Part { role: holder, settled: Some(outcome), ..none_like(&none) };
     let Some(reserved) = admission else {
+        let left = |spec: &Spec| !placed && !observes && accepted_elsewhere(tenant, object, &spec.target);
         return match (object.deleting, placed) {
-            (true, _) if object.finalizer => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
-            (true, _) => none,
+            (true, _) if !object.finalizer => none,
+            // What it holds elsewhere may be permitted: that record has to outlive this one.
+            (true, _) if claims::connections(&object.status).any(|id| id != document.id) => settled(let_go(object, document)),
+            (true, _) => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (false, true) => settled(not_permitted(&tenant.name, object, Some(&document.name))),
-            (false, false) => settled(let_go(object, document)),
+            (false, false) if object.spec.as_ref().is_ok_and(left) => settled(let_go(object, document)),
+            // It may be admitted again: until it is known to have left, its record stays.
+            (false, false) => none,
         };
     };
     if object.deleting {
@@ -282,7 +289,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
             },
         };
     }
-    let Ok(spec) = &object.spec else { return role(Role::Holder) };
+    let Ok(spec) = &object.spec else { return Part { role: holder, ..none } };
     if !placed {
         return match (observes, accepted_elsewhere(tenant, object, &spec.target)) {
             (true, _) => none,
@@ -454,22 +461,33 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan:
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
     tenant.agenda.again(subject.clone(), at);
+    conclude_all(tenant, subject, reading, &plan, parts, &done).await;
+}
+
+/// Concludes every object. Who gains a record is told before who gives one up: where equal values change hands there is
+/// no write and so no fence between the two, and a value that is in no record could never be removed again.
+async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
+    let gives = |part: &Part| {
+        let params = plan.objects.get(&part.object.uid);
+        params.is_some_and(|params| params.values().any(|param| param.verdict == Verdict::Handed))
+    };
+    parts.sort_by_key(gives);
+    let mut gained = true;
     for part in parts {
         let outcome = match &part.settled {
             Some(outcome) => outcome.clone(),
             None if matches!(part.role, None | Some(Role::Holder)) => continue,
-            None => Outcome::Planned(Planned::part(
-                &plan,
-                &part.object,
-                described(&reading.document),
-                part.warnings.clone(),
-                ending(&plan, &part.object.uid, &done),
-            )),
+            None if !gained && gives(&part) => continue,
+            None => {
+                let ending = ending(plan, &part.object.uid, done);
+                Outcome::Planned(Planned::part(plan, &part.object, described(&reading.document), part.warnings.clone(), ending))
+            }
         };
-        if !say_or_retry(tenant, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
-            continue;
+        if say_or_retry(tenant, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
+            follow_up(tenant, subject, &part);
+        } else {
+            gained = false;
         }
-        follow_up(tenant, subject, &part);
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Settings {
     pub client: Client,
     /// The operator's own namespace, where the Secrets of tenants are.
     pub namespace: String,
+    /// The namespaces whose objects are served; empty: all.
+    pub watched: BTreeSet<String>,
     /// Which hosts tenants may have.
     pub allowed: AllowedDomains,
     /// How tenants are reached.
@@ -75,7 +77,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         turns: Arc::new(Turns::default()),
         stop: stop.clone(),
     };
-    let watches = tokio::spawn(watch::run(settings.client, settings.namespace, hub.clone(), stop.clone()));
+    let watches = tokio::spawn(watch::run(settings.client, settings.namespace, settings.watched, hub.clone(), stop.clone()));
     let complete = tokio::select! {
         () = stop.cancelled() => false,
         () = hub.completed() => true,

@@ -21,6 +21,11 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_NAMESPACE")]
     namespace: Option<String>,
 
+    /// The namespaces whose objects are served, separated by commas [default: all]. Only in these are rights needed; what other
+    /// namespaces declare is not seen, so two operators must not share a connection.
+    #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+
     /// Hosts that tenants may have, separated by commas; `*.` stands for one or more labels.
     #[arg(long, env = "UPO_ALLOWED_DOMAINS", default_value = "*.auth0.com", value_delimiter = ',')]
     allowed_domains: Vec<String>,
@@ -88,6 +93,7 @@ async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
     })?;
     Ok(operator::Settings {
         client: kubernetes().await?,
+        watched: arguments.watch_namespaces.into_iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),
         allowed,
         transport,

@@ -1,4 +1,5 @@
-//! Four watches, each folding what it sees into the hub.
+//! Four kinds of watches, each folding what it sees into the hub. Objects are watched in all namespaces at once, or in
+//! each of some: then no right is needed in any other.
 //!
 //! Guarantees: one object that can't be decoded stops nothing: specs and statuses are read from plain JSON by the
 //! core's own parser. A watch that fails is tried again with growing pauses; the world keeps what was last seen.
@@ -7,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -50,21 +52,13 @@ struct AnyTenant {
     status: Value,
 }
 
-/// Runs the four watches until the token is cancelled. `namespace` is the operator's own, where its Secrets are.
-pub async fn run(client: Client, namespace: String, hub: Arc<Hub>, stop: CancellationToken) {
-    let objects = fold(
-        watch(Api::<AnyUpstreamParams>::all(client.clone()), watcher::Config::default()),
-        Kind::Object,
-        &hub,
-        |world, object| world.apply_object(declared(object)),
-        |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
-        |object: &AnyUpstreamParams| key(&object.metadata),
-        |world, present| world.retain_objects(&present),
-    );
+/// Runs all watches until the token is cancelled. `namespace` is the operator's own, where its Secrets are; objects are
+/// watched in the namespaces of `watched`, or in all when that is empty.
+pub async fn run(client: Client, namespace: String, watched: BTreeSet<String>, hub: Arc<Hub>, stop: CancellationToken) {
+    let objects = objects(&client, &watched, &hub);
     let tenants = fold(
         watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default()),
-        Kind::Tenant,
-        &hub,
+        Part::whole(Kind::Tenant, &hub),
         |world, tenant| world.apply_tenant(declared_tenant(tenant)),
         |world, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
         ResourceExt::name_any,
@@ -72,8 +66,7 @@ pub async fn run(client: Client, namespace: String, hub: Arc<Hub>, stop: Cancell
     );
     let namespaces = fold(
         watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default()),
-        Kind::Namespace,
-        &hub,
+        Part::whole(Kind::Namespace, &hub),
         |world, namespace| world.apply_namespace(namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
         |world, namespace| {
             world.delete_namespace(&namespace.name_any());
@@ -86,9 +79,8 @@ pub async fn run(client: Client, namespace: String, hub: Arc<Hub>, stop: Cancell
         },
     );
     let secrets = fold(
-        watch(Api::<Secret>::namespaced(client, &namespace), watcher::Config::default()),
-        Kind::Secret,
-        &hub,
+        watch(Api::<Secret>::namespaced(client.clone(), &namespace), watcher::Config::default()),
+        Part::whole(Kind::Secret, &hub),
         |world, secret: Secret| world.apply_secret(secret.name_any(), credentials(&secret)),
         |world, secret: Secret| world.delete_secret(&secret.name_any()),
         ResourceExt::name_any,
@@ -100,11 +92,53 @@ pub async fn run(client: Client, namespace: String, hub: Arc<Hub>, stop: Cancell
     }
 }
 
+/// Watches objects in each of the namespaces, or in all at once.
+async fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Hub) {
+    let places: Vec<Option<&str>> = if watched.is_empty() { vec![None] } else { watched.iter().map(|one| Some(one.as_str())).collect() };
+    let unlisted = Arc::new(AtomicUsize::new(places.len()));
+    let parts = places.into_iter().map(|place| {
+        let api = place.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+        let part = Part { kind: Kind::Object, hub, unlisted: unlisted.clone() };
+        async move {
+            fold(
+                watch(api, watcher::Config::default()),
+                part,
+                |world, object| world.apply_object(declared(object)),
+                |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
+                |object: &AnyUpstreamParams| key(&object.metadata),
+                |world, present| world.retain_objects(place, &present),
+            )
+            .await;
+        }
+    });
+    futures::future::join_all(parts).await;
+}
+
+/// What one watch sees of a kind: all of it, or the part in one namespace.
+struct Part<'a> {
+    kind: Kind,
+    hub: &'a Hub,
+    /// The parts of this kind that have not listed yet.
+    unlisted: Arc<AtomicUsize>,
+}
+
+impl<'a> Part<'a> {
+    fn whole(kind: Kind, hub: &'a Hub) -> Self {
+        Self { kind, hub, unlisted: Arc::new(AtomicUsize::new(1)) }
+    }
+
+    /// Notes the first list of this part. The kind has listed when no part is left.
+    fn listed(&self) {
+        if self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.hub.listed(self.kind);
+        }
+    }
+}
+
 /// Folds one watch. On a new list, what it does not hold is forgotten when it is complete.
 async fn fold<K, N: Ord + Clone>(
     stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    kind: Kind,
-    hub: &Hub,
+    part: Part<'_>,
     apply: impl Fn(&mut World, K) -> Vec<Wake>,
     delete: impl Fn(&mut World, K) -> Vec<Wake>,
     name: impl Fn(&K) -> N,
@@ -112,7 +146,9 @@ async fn fold<K, N: Ord + Clone>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
+    let Part { kind, hub, .. } = &part;
     let mut present = BTreeSet::new();
+    let mut listed_before = false;
     let mut stream = std::pin::pin!(stream.default_backoff());
     while let Some(event) = stream.next().await {
         match event {
@@ -124,7 +160,9 @@ async fn fold<K, N: Ord + Clone>(
             Ok(Event::InitDone) => {
                 let listed = std::mem::take(&mut present);
                 hub.fold(|world| retain(world, listed));
-                hub.listed(kind);
+                if !std::mem::replace(&mut listed_before, true) {
+                    part.listed();
+                }
             }
             Ok(Event::Apply(object)) => hub.fold(|world| apply(world, object)),
             Ok(Event::Delete(object)) => hub.fold(|world| delete(world, object)),

@@ -306,7 +306,7 @@ impl Simulator {
             observing,
             placed,
             since_good_look: Duration::ZERO,
-            stale_after: Duration::from_secs(1800),
+            stale_after: Duration::from_mins(30),
             unready_for: Duration::ZERO,
         };
         let object = self.objects.get_mut(uid).unwrap();

@@ -230,10 +230,11 @@ impl World {
         wake.into_iter().collect()
     }
 
-    /// Forgets the objects that a complete list does not hold.
-    pub fn retain_objects(&mut self, present: &BTreeSet<ObjectKey>) -> Vec<Wake> {
-        let gone: Vec<(ObjectKey, Uid)> =
-            self.objects.iter().filter(|(key, _)| !present.contains(*key)).map(|(key, object)| (key.clone(), object.uid.clone())).collect();
+    /// Forgets the objects that a complete list, of one namespace or of all, does not hold.
+    pub fn retain_objects(&mut self, namespace: Option<&str>, present: &BTreeSet<ObjectKey>) -> Vec<Wake> {
+        let listed = |key: &ObjectKey| namespace.is_none_or(|namespace| key.namespace == namespace);
+        let gone = self.objects.iter().filter(|(key, _)| listed(key) && !present.contains(*key));
+        let gone: Vec<(ObjectKey, Uid)> = gone.map(|(key, object)| (key.clone(), object.uid.clone())).collect();
         gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect()
     }
 

@@ -11,6 +11,7 @@ mod drift;
 mod examples;
 mod facts;
 mod gitops;
+mod helm;
 mod image;
 mod leaks;
 mod lifecycle;

@@ -214,6 +214,8 @@ async fn a_move_is_only_shown_while_observing_and_made_by_enforce() {
     let object = scope.until_condition("blog", "Synced", "False", "DriftDetected").await;
     assert!(support::is(&object, "Ready", "True", "Observing"));
     assert_eq!(owned(&object, "blog").len(), 1, "the record of where it is stays");
+    // The finalizer goes after the status that was waited for.
+    scope.until("blog", "it has no finalizer", |object| !has_finalizer(object)).await;
     scope.assert_still(&new, &["blog"], 2).await;
     scope.assert_still(&old, &["blog"], 1).await;
     assert_eq!(scope.auth0.writes().len(), 0);

@@ -127,6 +127,11 @@ impl Bench {
         self.operator = Some(supervise(&command, &SuperviseOptions::new(self.log())).unwrap());
     }
 
+    /// The port of the operator's own server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where the operator logs to.
     pub(crate) fn log(&self) -> PathBuf {
         self.control_plane.folder().join("operator.log")

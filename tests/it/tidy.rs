@@ -244,11 +244,12 @@ fn every_file_begins_with_what_it_is_about() {
 
 #[test]
 fn every_file_of_tests_is_compiled() {
-    let top = root().join("tests/it");
+    let main = root().join("tests/it/main.rs");
     for file in files("tests/it", "rs").into_iter().filter(|file| !file.ends_with("main.rs")) {
         let module = format!("mod {};", file.file_stem().unwrap().display());
-        let folder = file.parent().unwrap();
-        let parent = if folder == top { top.join("main.rs") } else { folder.with_extension("rs") };
+        // Of a folder, the file beside it that has its name.
+        let folder = root().join(file.parent().unwrap());
+        let parent = if folder == root().join("tests/it") { main.clone() } else { folder.with_extension("rs") };
         assert!(read(&parent).lines().any(|line| line == module), "{} lacks {module}", parent.display());
     }
 }

@@ -1,5 +1,6 @@
 //! What the demo plays on: a control plane, an emulated tenant, the operator, the examples.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -217,6 +218,7 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
     Ok(operator::Settings {
         client: kube::Client::try_from(config)?,
         namespace: OPERATOR_NAMESPACE.to_owned(),
+        watched: BTreeSet::new(),
         allowed,
         transport,
         http: None,

@@ -151,7 +151,8 @@ fn a_complete_list_forgets_what_it_does_not_hold() {
         world.apply_namespace(name.into(), BTreeMap::new());
         world.apply_secret(name.into(), Credentials::default());
     }
-    assert_eq!(world.retain_objects(&BTreeSet::from([object("a").key])).len(), 1);
+    assert_eq!(world.retain_objects(Some("other"), &BTreeSet::new()), [], "the list of another namespace says nothing of this one");
+    assert_eq!(world.retain_objects(None, &BTreeSet::from([object("a").key])).len(), 1);
     assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), [Wake::Tenants]);
     assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), []);
     world.retain_namespaces(&BTreeSet::from(["a".into()]));
@@ -160,6 +161,8 @@ fn a_complete_list_forgets_what_it_does_not_hold() {
     assert!(world.tenant("b").is_none() && world.tenant("a").is_some());
     assert!(!world.has_namespace("b") && world.has_namespace("a"));
     assert!(world.credentials("b").is_none() && world.credentials("a").is_some());
+    assert_eq!(world.retain_objects(Some("team"), &BTreeSet::new()).len(), 1);
+    assert!(world.object(&object("a").key).is_none());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The programs of a control plane: taken from `KUBEBUILDER_ASSETS`, from the user's cache, or built from Go modules.
+//! The programs of a control plane, and Helm: taken from `KUBEBUILDER_ASSETS`, from the user's cache, or built from Go modules.
 
 use std::{
     ffi::OsString,
@@ -17,6 +17,10 @@ use super::{
 // Embedded, so that an installed program can build them too.
 const GO_MOD: &str = include_str!("../../../control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../../control-plane/go.sum");
+const HELM3_MOD: &str = include_str!("../../../control-plane/helm3/go.mod");
+const HELM3_SUM: &str = include_str!("../../../control-plane/helm3/go.sum");
+const HELM4_MOD: &str = include_str!("../../../control-plane/helm4/go.mod");
+const HELM4_SUM: &str = include_str!("../../../control-plane/helm4/go.sum");
 
 const PACKAGES: [&str; 4] = [
     "go.etcd.io/etcd/server/v3",
@@ -24,6 +28,66 @@ const PACKAGES: [&str; 4] = [
     "k8s.io/kubernetes/cmd/kube-controller-manager",
     "k8s.io/kubernetes/cmd/kubectl",
 ];
+
+/// A major version of Helm. Both are in use, and they wait and apply in different ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helm {
+    /// Applies on the client's side, and takes every custom resource for ready.
+    V3,
+    /// Applies on the server's side, and waits for what the status of a custom resource says.
+    V4,
+}
+
+impl Helm {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V3, Self::V4];
+
+    /// What it is called in `KUBEBUILDER_ASSETS`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "helm3",
+            Self::V4 => "helm4",
+        }
+    }
+
+    fn recipe(self) -> Result<Recipe, Error> {
+        let (go_mod, go_sum, package) = match self {
+            Self::V3 => (HELM3_MOD, HELM3_SUM, "helm.sh/helm/v3/cmd/helm"),
+            Self::V4 => (HELM4_MOD, HELM4_SUM, "helm.sh/helm/v4/cmd/helm"),
+        };
+        let module = package.trim_end_matches("/cmd/helm");
+        let version = required(go_mod, module).ok_or(Error::NoPinnedVersion(module))?;
+        // Version 3 takes the Kubernetes that `helm template` assumes from the linker, version 4 from its modules.
+        let client = required(go_mod, "k8s.io/client-go").ok_or(Error::NoPinnedVersion("k8s.io/client-go"))?;
+        let minor = client.split('.').nth(1).unwrap_or_default();
+        let stamps = match self {
+            Self::V3 => ["pkg/lint/rules", "pkg/chartutil"].map(|at| format!(" -X {module}/{at}.k8sVersionMinor={minor}")).concat(),
+            Self::V4 => String::new(),
+        };
+        Ok(Recipe {
+            what: self.name(),
+            programs: format!("helm {version}"),
+            go_mod,
+            go_sum,
+            packages: match self {
+                Self::V3 => &["helm.sh/helm/v3/cmd/helm"],
+                Self::V4 => &["helm.sh/helm/v4/cmd/helm"],
+            },
+            linker_flags: format!("-s -w -X {module}/internal/version.version=v{version}{stamps}"),
+            renamed: None,
+        })
+    }
+
+    /// Finds the program, or builds it, as [`find_or_build`] does. The folder in `KUBEBUILDER_ASSETS` may have it as `helm3` or
+    /// `helm4`; else it is built although that is set.
+    pub async fn find_or_build(self, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+        let found = |folder: &Path, name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        if let Some(path) = environment("KUBEBUILDER_ASSETS").and_then(|folder| found(Path::new(&folder), self.name())) {
+            return std::path::absolute(&path).map_err(io_error("resolve", &path));
+        }
+        self.recipe()?.find_or_build(progress, |folder| found(folder, "helm")).await
+    }
+}
 
 /// The programs of a control plane, as absolute paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,26 +112,14 @@ pub fn kubernetes_version() -> Result<&'static str, Error> {
 ///
 /// `progress` gets one line at each step, and one every ten seconds while a build runs.
 pub async fn find_or_build(progress: &(dyn Fn(&str) + Sync)) -> Result<Binaries, Error> {
-    let environment = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = environment("KUBEBUILDER_ASSETS") {
         return ready_made(Path::new(&folder));
     }
-    let version = kubernetes_version()?;
-    let recipe = Recipe::new(version);
-    let cache = cache_folder(environment("XDG_CACHE_HOME"), environment("HOME"))?;
-    let folder = cache.join(recipe.key());
-    if let Some(found) = built(&folder) {
-        return Ok(found);
-    }
+    Recipe::control_plane(kubernetes_version()?).find_or_build(progress, built).await
+}
 
-    std::fs::create_dir_all(&cache).map_err(io_error("make the cache folder", &cache))?;
-    let _lock = lock(&cache.join(format!("{}.lock", recipe.key())), progress).await?;
-    // Whoever held the lock may have built them.
-    if let Some(found) = built(&folder) {
-        return Ok(found);
-    }
-    recipe.build(&folder, progress).await?;
-    built(&folder).ok_or(Error::Incomplete { folder, missing: "a program that go build reported as built" })
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The programs in a folder that somebody else filled.
@@ -97,7 +149,7 @@ fn cache_folder(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf
         .ok_or(Error::NoCacheFolder)
 }
 
-async fn lock(path: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Error> {
+async fn lock(path: &Path, what: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Error> {
     let file = File::create(path).map_err(io_error("open the lock", path))?;
     let start = Instant::now();
     let mut told = None;
@@ -109,28 +161,63 @@ async fn lock(path: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Err
         }
         let elapsed = start.elapsed().as_secs();
         if told.is_none_or(|told| elapsed >= told + 10) {
-            progress(&format!("waiting for another process that builds the control plane: {elapsed} s"));
+            progress(&format!("waiting for another process that builds {what}: {elapsed} s"));
             told = Some(elapsed);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// How the programs are built.
+/// How programs are built.
 struct Recipe {
-    version: &'static str,
+    /// What they are together.
+    what: &'static str,
+    /// What each of them is.
+    programs: String,
+    go_mod: &'static str,
+    go_sum: &'static str,
+    packages: &'static [&'static str],
     linker_flags: String,
+    /// A program that Go gives another name than it should have.
+    renamed: Option<(&'static str, &'static str)>,
 }
 
 impl Recipe {
-    fn new(version: &'static str) -> Self {
-        Self { version, linker_flags: format!("-s -w {}", version_stamps(version)) }
+    fn control_plane(version: &str) -> Self {
+        Self {
+            what: "the control plane",
+            programs: format!("etcd, kube-apiserver, kube-controller-manager and kubectl {version}"),
+            go_mod: GO_MOD,
+            go_sum: GO_SUM,
+            packages: &PACKAGES,
+            linker_flags: format!("-s -w {}", version_stamps(version)),
+            // Go names a program after the last part of its path, and etcd's is `server`.
+            renamed: Some(("server", "etcd")),
+        }
+    }
+
+    /// Takes the programs from the user's cache, or builds them into it. `built` looks into a folder for all of them.
+    async fn find_or_build<T>(&self, progress: &(dyn Fn(&str) + Sync), built: impl Fn(&Path) -> Option<T>) -> Result<T, Error> {
+        let cache = cache_folder(environment("XDG_CACHE_HOME"), environment("HOME"))?;
+        let folder = cache.join(self.key());
+        if let Some(found) = built(&folder) {
+            return Ok(found);
+        }
+
+        std::fs::create_dir_all(&cache).map_err(io_error("make the cache folder", &cache))?;
+        let _lock = lock(&cache.join(format!("{}.lock", self.key())), self.what, progress).await?;
+        // Whoever held the lock may have built them.
+        if let Some(found) = built(&folder) {
+            return Ok(found);
+        }
+        self.build(&folder, progress).await?;
+        built(&folder).ok_or(Error::Incomplete { folder, missing: "a program that go build reported as built" })
     }
 
     /// Names all that decides what comes out of a build.
     fn key(&self) -> String {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in [GO_MOD, GO_SUM, &self.linker_flags, std::env::consts::OS, std::env::consts::ARCH] {
+        for part in [self.go_mod, self.go_sum, &self.linker_flags, std::env::consts::OS, std::env::consts::ARCH] {
             digest.update(part.as_bytes());
             digest.update(b"\0");
         }
@@ -144,7 +231,7 @@ impl Recipe {
         match Command::new("go").args(["env", "GOVERSION"]).output() {
             Ok(_) => {}
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::GoMissing { needed: needed_go(GO_MOD) });
+                return Err(Error::GoMissing { what: self.what, needed: needed_go(self.go_mod) });
             }
             Err(source) => return Err(io_error("run", Path::new("go"))(source)),
         }
@@ -155,15 +242,16 @@ impl Recipe {
         }
         let out = folder.join("out");
         std::fs::create_dir_all(&out).map_err(io_error("make", &out))?;
-        for (name, content) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+        for (name, content) in [("go.mod", self.go_mod), ("go.sum", self.go_sum)] {
             let path = folder.join(name);
             std::fs::write(&path, content).map_err(io_error("write", &path))?;
         }
 
         self.compile(&folder, &out, progress).await?;
-        // Go names a program after the last part of its path, and etcd's is `server`.
-        let (etcd, named) = (out.join("server"), out.join("etcd"));
-        std::fs::rename(&etcd, &named).map_err(io_error("rename", &etcd))?;
+        if let Some((from, to)) = self.renamed {
+            let from = out.join(from);
+            std::fs::rename(&from, out.join(to)).map_err(io_error("rename", &from))?;
+        }
         std::fs::rename(&out, target).map_err(io_error("rename", &out))?;
         std::fs::remove_dir_all(&folder).map_err(io_error("remove", &folder))
     }
@@ -173,29 +261,26 @@ impl Recipe {
         go.current_dir(folder)
             .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
             .arg(out)
-            .args(PACKAGES)
+            .args(self.packages)
             // A workspace around the cache, or a target for another machine, would change what is built.
             .env("GOWORK", "off")
             .env_remove("GOOS")
             .env_remove("GOARCH");
         let log = folder.join("build.log");
         let start = Instant::now();
-        progress(&format!(
-            "building etcd, kube-apiserver, kube-controller-manager and kubectl {} with Go; the first time takes minutes, later it is cached",
-            self.version
-        ));
+        progress(&format!("building {} with Go; the first time takes minutes, later it is cached", self.programs));
         // Supervised, because a build that goes on after Ctrl-C would race the next one.
         let build = supervise(&go, &supervise::Options::new(&log).grace(Duration::ZERO))?;
         let status = loop {
             match tokio::time::timeout(Duration::from_secs(10), build.wait()).await {
                 Ok(status) => break status?,
-                Err(_) => progress(&format!("building the control plane: {} s", start.elapsed().as_secs())),
+                Err(_) => progress(&format!("building {}: {} s", self.what, start.elapsed().as_secs())),
             }
         };
         if !status.success() {
-            return Err(Error::Build { status, needed: needed_go(GO_MOD), tail: tail(&log) });
+            return Err(Error::Build { what: self.what, status, needed: needed_go(self.go_mod), tail: tail(&log) });
         }
-        progress(&format!("built the control plane in {} s", start.elapsed().as_secs()));
+        progress(&format!("built {} in {} s", self.what, start.elapsed().as_secs()));
         Ok(())
     }
 }
@@ -210,11 +295,12 @@ fn version_stamps(version: &str) -> String {
 
 /// The version of `k8s.io/kubernetes` that a `go.mod` requires.
 fn pinned_version(go_mod: &str) -> Result<&str, Error> {
-    go_mod
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
-        .find_map(|rest| rest.split_whitespace().next())
-        .ok_or(Error::NoPinnedVersion)
+    required(go_mod, "k8s.io/kubernetes").ok_or(Error::NoPinnedVersion("k8s.io/kubernetes"))
+}
+
+/// The version of a module that a `go.mod` requires, without the `v`.
+fn required<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+    go_mod.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(" v")?.split_whitespace().next())
 }
 
 /// The oldest Go that builds what a `go.mod` requires.
@@ -230,7 +316,7 @@ mod tests {
     fn the_pinned_version_is_read_from_the_requirement_alone() {
         let go_mod = "module x\nreplace (\n\tk8s.io/kubernetes-api v0 => x v1\n)\nrequire (\n\tk8s.io/kubernetes v1.35.4 // indirect\n)\n";
         assert_eq!(pinned_version(go_mod).unwrap(), "1.35.4");
-        assert!(matches!(pinned_version("module x\n"), Err(Error::NoPinnedVersion)));
+        assert!(matches!(pinned_version("module x\n"), Err(Error::NoPinnedVersion("k8s.io/kubernetes"))));
     }
 
     #[test]
@@ -258,10 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn helm_is_stamped_with_its_version_and_that_of_its_client() {
+        let flags = Helm::V3.recipe().unwrap().linker_flags;
+        let version = required(HELM3_MOD, "helm.sh/helm/v3").unwrap();
+        assert!(flags.contains(&format!("-X helm.sh/helm/v3/internal/version.version=v{version} ")), "{flags}");
+        assert!(flags.contains("-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=3"), "{flags}");
+        for helm in Helm::ALL {
+            let recipe = helm.recipe().unwrap();
+            assert!(recipe.packages.iter().all(|package| recipe.go_mod.contains(&format!("tool {package}\n"))), "{helm:?}");
+        }
+    }
+
+    #[test]
     fn another_version_or_other_flags_have_another_place_in_the_cache() {
-        let key = Recipe::new("1.36.3").key();
-        assert_eq!(key, Recipe::new("1.36.3").key());
-        assert_ne!(key, Recipe::new("1.35.4").key());
+        let key = Recipe::control_plane("1.36.3").key();
+        assert_eq!(key, Recipe::control_plane("1.36.3").key());
+        assert_ne!(key, Recipe::control_plane("1.35.4").key());
+        assert_ne!(Helm::V3.recipe().unwrap().key(), Helm::V4.recipe().unwrap().key());
         assert_eq!((key.len(), key.chars().all(|c| c.is_ascii_hexdigit())), (16, true));
     }
 
@@ -294,13 +393,13 @@ mod tests {
     async fn a_second_process_waits_for_the_lock_and_says_so() {
         let scratch = supervise::Scratch::new("testbed-lock").unwrap();
         let path = scratch.path().join("lock");
-        let held = lock(&path, &|_| ()).await.unwrap();
+        let held = lock(&path, "the control plane", &|_| ()).await.unwrap();
         let said = std::sync::Mutex::new(String::new());
         let hear = |line: &str| said.lock().unwrap().push_str(line);
-        let second = lock(&path, &hear);
+        let second = lock(&path, "the control plane", &hear);
         assert!(tokio::time::timeout(Duration::from_millis(300), second).await.is_err());
         drop(held);
-        lock(&path, &hear).await.unwrap();
+        lock(&path, "the control plane", &hear).await.unwrap();
         // Perhaps twice: a process that another test starts holds a copy of the lock from its fork to its exec.
         let said = said.lock().unwrap().replace("0 s", "0 s\n");
         assert!(said.lines().all(|line| line == "waiting for another process that builds the control plane: 0 s"), "{said}");

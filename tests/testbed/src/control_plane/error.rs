@@ -15,18 +15,20 @@ use super::supervise;
 pub enum Error {
     /// The programs have to be built, and there is no Go to build them.
     #[error(
-        "the control plane has to be built, and `go` is not on PATH: install Go {needed} or newer, \
+        "{what} has to be built, and `go` is not on PATH: install Go {needed} or newer, \
          or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kubectl and kube-controller-manager"
     )]
     GoMissing {
+        /// What has to be built.
+        what: &'static str,
         /// The oldest Go that will do.
         needed: &'static str,
     },
     /// `go build` failed.
-    #[error(
-        "building the control plane failed ({status}); it needs Go {needed} or newer and access to Go modules. The last lines:\n{tail}"
-    )]
+    #[error("building {what} failed ({status}); it needs Go {needed} or newer and access to Go modules. The last lines:\n{tail}")]
     Build {
+        /// What was built.
+        what: &'static str,
         /// How `go build` ended.
         status: ExitStatus,
         /// The oldest Go that will do.
@@ -51,9 +53,9 @@ pub enum Error {
     /// There is no place to keep what is built.
     #[error("no folder to cache the control plane in: set HOME, XDG_CACHE_HOME or KUBEBUILDER_ASSETS")]
     NoCacheFolder,
-    /// The embedded `go.mod` requires no Kubernetes.
-    #[error("tests/control-plane/go.mod does not require k8s.io/kubernetes: write it anew with set-version.sh")]
-    NoPinnedVersion,
+    /// An embedded `go.mod` does not require what is to be built.
+    #[error("a go.mod under tests/control-plane does not require {0}: write it anew as the README there says")]
+    NoPinnedVersion(&'static str),
     /// A folder that was to be fresh holds something.
     #[error("{} is not empty: a control plane starts in a fresh folder", .0.display())]
     NotEmpty(PathBuf),
