@@ -595,7 +595,10 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
     if trouble && was_in_sync(object, context.observing) && accepted.is_true() && resolved.is_true() {
         return ready_in_trouble(object, context);
     }
-    let lacking = || parts.into_iter().filter(|part| !(part.is_true() || context.observing && part.reason == Reason::DriftDetected));
+    // What only observes is not at fault for what Enforce would do or be kept from: a deliberate rest must not be red.
+    let shown =
+        |part: &&Finding| context.observing && matches!(part.reason, Reason::DriftDetected | Reason::ExistingValue | Reason::Contended);
+    let lacking = || parts.into_iter().filter(|part| !part.is_true() && !shown(part));
     // What is only not known yet must not hide what is known to be missing.
     match lacking().find(|part| part.reason != Reason::Pending).or_else(|| lacking().next()) {
         Some(part) if part.reason == Reason::Pending => part.clone(),

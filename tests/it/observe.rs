@@ -166,6 +166,16 @@ async fn refusals_stand_while_observing() {
 }
 
 #[tokio::test]
+async fn an_observer_of_a_value_that_it_would_leave_alone_is_ready_and_says_so() {
+    let scope = support::shared().scope("observe-theirs").await;
+    scope.connection("wordpress", "wordpress", json!({"upstream_params": {"blog": {"value": "theirs"}}}));
+    scope.create("watcher", observing(&json!({"blog": {"value": "ours"}}))).await;
+    let watcher = scope.until_condition("watcher", "Synced", "False", "ExistingValue").await;
+    assert!(support::is(&watcher, "Ready", "True", "Observing"));
+    assert_eq!(scope.auth0.writes().len(), 0);
+}
+
+#[tokio::test]
 async fn an_observer_neither_holds_a_parameter_nor_is_in_the_way() {
     let scope = support::shared().scope("observe-beside").await;
     let id = scope.connection("wordpress", "wordpress", json!({}));

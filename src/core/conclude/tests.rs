@@ -488,10 +488,15 @@ fn observing_what_is_equal_is_in_sync_and_owns_nothing() {
 }
 
 #[test]
-fn refusals_stand_while_observing() {
+fn an_observer_is_ready_also_where_enforce_would_be_kept_from_a_value() {
     let a = object("a").observing().wants("blog", "x");
     let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "theirs")]), Ending::Nothing), &observing());
-    assert_eq!(says(&watched, ConditionType::Ready), ("False".into(), "ExistingValue".into()));
+    assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/ExistingValue True/Observing");
+}
+
+#[test]
+fn refusals_stand_while_observing() {
+    let a = object("a").observing().wants("blog", "x");
     let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
     assert_eq!(kstatus(&after(&a, &refused, &observing())), Seen::Failed);
 }

@@ -96,6 +96,10 @@ fn metrics() -> BTreeSet<String> {
     names.collect()
 }
 
+/// The alerts and the dashboard, which the chart ships.
+const ALERTS: &str = "charts/upstream-params-operator/files/rules/upstream-params-operator.yaml";
+const DASHBOARD: &str = "charts/upstream-params-operator/files/dashboard/upstream-params-operator.json";
+
 /// Every word of a text that looks like one of the operator's metrics. `upstream_params` itself is the field at Auth0.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -105,7 +109,7 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names_all() {
     let known = metrics();
-    for path in ["docs/observability/alerts.yaml", "docs/observability/alerts_test.yaml", "docs/observability/dashboard.json"] {
+    for path in [ALERTS, "docs/observability/alerts_test.yaml", DASHBOARD] {
         let unknown: Vec<String> = named(&read(path)).difference(&known).cloned().collect();
         assert_eq!(unknown, [""; 0], "{path}");
     }
@@ -123,7 +127,7 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
 
 #[test]
 fn every_query_of_the_dashboard_is_about_a_metric_of_the_operator() {
-    let dashboard: Value = serde_json::from_str(&read("docs/observability/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let queries: Vec<&str> = panels
         .iter()
@@ -138,7 +142,7 @@ fn every_query_of_the_dashboard_is_about_a_metric_of_the_operator() {
 
 #[test]
 fn every_alert_is_tested_and_documented() {
-    let alerts = documents("docs/observability/alerts.yaml").remove(0);
+    let alerts = documents(ALERTS).remove(0);
     let tests = read("docs/observability/alerts_test.yaml");
     let document = read("docs/observability.md");
     let rules = alerts["groups"][0]["rules"].as_array().unwrap();
