@@ -178,7 +178,14 @@ impl Tenant {
         if !same_rate {
             let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), settings.rate_limit.burst.unsigned_abs().max(1));
             let (reads, requests) = (per_minute(settings.rate_limit.reads_per_minute), per_minute(settings.rate_limit.requests_per_minute));
-            *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Budget::new(reads, requests, now);
+            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(&old, Some(Standing::Serving(_))) {
+                // A changed limit gives nothing away: what is used up, or closed by a 429, stays so.
+                budget.reads.set_rate(reads, now);
+                budget.requests.set_rate(requests, now);
+            } else {
+                *budget = Budget::new(reads, requests, now);
+            }
         }
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
