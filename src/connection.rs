@@ -270,10 +270,12 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
         return match (object.deleting, placed) {
             (true, _) if !object.finalizer => none,
             // What it holds elsewhere may be permitted: that record has to outlive this one.
-            (true, _) if claims::connections(&object.status).any(|id| id != document.id) => settled(let_go(object, document)),
+            (true, _) if claims::connections(&object.status).any(|id| id != document.id) => {
+                settled(Outcome::Planned(Planned::left(object, described(document))))
+            }
             (true, _) => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (false, true) => settled(not_permitted(&tenant.name, object, Some(&document.name))),
-            (false, false) if object.spec.as_ref().is_ok_and(left) => settled(let_go(object, document)),
+            (false, false) if object.spec.as_ref().is_ok_and(left) => settled(Outcome::Planned(Planned::left(object, described(document)))),
             // It may be admitted again: until it is known to have left, its record stays.
             (false, false) => none,
         };
@@ -314,25 +316,6 @@ fn none_like(part: &Part) -> Part {
 /// Whether the object was accepted where it is now: only then it leaves where it was.
 fn accepted_elsewhere(tenant: &Tenant, object: &Declared, target: &Target) -> bool {
     tenant.directory.id_of(target).is_some_and(|id| conclude::is_accepted_on(object, id))
-}
-
-/// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
-fn let_go(object: &Declared, document: &Document) -> Outcome {
-    let left = |claim: claims::Claim| ParamPlan {
-        verdict: Verdict::Left,
-        claim: Vec::new(),
-        after: Vec::new(),
-        before: claim.owned,
-        applied: false,
-    };
-    Outcome::Planned(Planned {
-        connection: described(document),
-        params: claims::on(&object.status, &document.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
-        touched: BTreeSet::new(),
-        deferred: BTreeSet::new(),
-        warnings: Vec::new(),
-        ending: Ending::Nothing,
-    })
 }
 
 fn described(document: &Document) -> ConnectionStatus {

@@ -86,6 +86,25 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
+    pub fn left(object: &Declared, connection: ConnectionStatus) -> Self {
+        let left = |claim: claims::Claim| ParamPlan {
+            verdict: Verdict::Left,
+            claim: Vec::new(),
+            after: Vec::new(),
+            before: claim.owned,
+            applied: false,
+        };
+        Self {
+            params: claims::on(&object.status, &connection.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
+            connection,
+            touched: BTreeSet::new(),
+            deferred: BTreeSet::new(),
+            warnings: Vec::new(),
+            ending: Ending::Nothing,
+        }
+    }
+
     /// One object's part of a plan.
     pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, ending: Ending) -> Self {
         let params = plan.objects.get(&object.uid).cloned().unwrap_or_default();

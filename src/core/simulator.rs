@@ -13,7 +13,7 @@ use super::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, descri
 use super::claims::{self, Place};
 use super::conclude::{self, Context, Ending, Finalizer, Outcome, Planned, Trouble};
 use super::document::{Document, Entry};
-use super::plan::{ParamPlan, Participant, Plan, Role, Site, Verdict, plan};
+use super::plan::{Participant, Plan, Role, Site, Verdict, plan};
 use super::validate::{self, Target};
 use super::world::{Declared, Uid};
 use crate::api::reason::Reason;
@@ -186,7 +186,7 @@ impl Simulator {
                 (true, _) => released("the tenant does not admit it"),
                 (false, true) => part(None, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
                 // What became invalid may still mean this connection, and what observes carries its record.
-                (false, false) => part(None, (accepted && !observes).then(|| let_go(object, id))),
+                (false, false) => part(None, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, described(id))))),
             });
         }
         if object.deleting {
@@ -454,25 +454,6 @@ fn entry(text: &str) -> Option<Entry> {
         (Some((member, Value::String(text))), None) if member == "alias" => text.parse().ok().map(Entry::Alias),
         _ => None,
     }
-}
-
-/// An object that left a connection to which it is not admitted any more: the record goes, the parameters stay.
-fn let_go(object: &Declared, id: &str) -> Outcome {
-    let left = |claim: claims::Claim| ParamPlan {
-        verdict: Verdict::Left,
-        claim: Vec::new(),
-        after: Vec::new(),
-        before: claim.owned,
-        applied: false,
-    };
-    Outcome::Planned(Planned {
-        connection: described(id),
-        params: claims::on(&object.status, id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
-        touched: BTreeSet::new(),
-        deferred: BTreeSet::new(),
-        warnings: Vec::new(),
-        ending: Ending::Nothing,
-    })
 }
 
 fn unavailable() -> Trouble {

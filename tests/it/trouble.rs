@@ -45,6 +45,17 @@ fn lay_out(scope: &Scope<'_>) -> Vec<Value> {
     failures().iter().map(|(name, ..)| scope.auth0.connection(name)).collect()
 }
 
+/// Every failure is in the status of its object, and nothing has changed at the tenant.
+async fn are_told(scope: &Scope<'_>) {
+    for (name, _, (status, reason)) in failures() {
+        let object = scope.until_condition(name, "Synced", status, reason).await;
+        assert!(!message(&object, "Synced").is_empty());
+        assert_eq!(condition(&object, "Ready").0, "False", "{name}: {:#?}", object.status);
+        assert_eq!(condition(&object, "Reconciling").0, "True", "{name}");
+        assert!(scope.auth0.upstream_params(name) == params());
+    }
+}
+
 async fn converges(scope: &Scope<'_>, before: &[Value]) {
     scope.auth0.clear_faults();
     for ((name, ..), before) in failures().iter().zip(before) {
@@ -61,13 +72,7 @@ async fn a_read_that_fails_in_any_way_is_told_and_tried_again_and_nothing_is_wri
         scope.auth0.inject(fault.method("GET").connection(name));
         scope.create(name, one(name, "blog", "x")).await;
     }
-    for (name, _, (status, reason)) in failures() {
-        let object = scope.until_condition(name, "Synced", status, reason).await;
-        assert!(!message(&object, "Synced").is_empty());
-        assert_eq!(condition(&object, "Ready").0, "False", "{name}: {:#?}", object.status);
-        assert_eq!(condition(&object, "Reconciling").0, "True", "{name}");
-        assert!(scope.auth0.upstream_params(name) == params());
-    }
+    are_told(&scope).await;
     assert_eq!(patches(&scope.auth0), 0);
     let reads = calls(&scope.auth0, "GET").len();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -84,13 +89,7 @@ async fn a_write_that_fails_in_any_way_is_told_and_tried_again_more_and_more_slo
         scope.auth0.inject(fault.method("PATCH").connection(name));
         scope.create(name, one(name, "blog", "x")).await;
     }
-    for (name, _, (status, reason)) in failures() {
-        let object = scope.until_condition(name, "Synced", status, reason).await;
-        assert!(!message(&object, "Synced").is_empty());
-        assert_eq!(condition(&object, "Ready").0, "False", "{name}: {:#?}", object.status);
-        assert_eq!(condition(&object, "Reconciling").0, "True", "{name}");
-        assert!(scope.auth0.upstream_params(name) == params());
-    }
+    are_told(&scope).await;
     let writes = patches(&scope.auth0);
     tokio::time::sleep(Duration::from_secs(5)).await;
     let hot = patches(&scope.auth0) - writes;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use upstream_params_operator::telemetry::Metrics;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus};
 use super::states;
@@ -71,19 +70,7 @@ fn every_yaml_file_of_the_documentation_can_be_read() {
 
 /// The names under which the operator's metrics are scraped.
 fn metrics() -> BTreeSet<String> {
-    let metrics = Metrics::default();
-    // A metric is shown from its first value on.
-    metrics.pass("t", "Ready");
-    metrics.call("t", "token", Some(200), true);
-    metrics.budget("t", "reads", 1);
-    metrics.managed("t", 1, 1);
-    metrics.drift_seen("t", 1);
-    metrics.drift_corrected("t", 1);
-    metrics.foreign_difference("t");
-    metrics.read_to_write("t", 0.1);
-    metrics.authenticated("t", true);
-    metrics.good_look("t");
-    let text = metrics.text();
+    let text = crate::tidy::scrape_of_everything();
     let families: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap()).collect();
     let registered = read("src/telemetry.rs").matches("registry.register").count();
