@@ -5,8 +5,9 @@
 //! [`world`] (what Kubernetes declares), [`validate`] (a spec becomes a type that only validation can make),
 //! [`document`] (a connection as the Management API returned it), [`strategy`] (which connections have an
 //! authorization request at all), [`claims`] (who owns what, and how that is proved), [`plan`] (what to write),
-//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`schedule`] (when to look again).
+//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`schedule`] (when to look again), [`census`] (what to count).
 
+pub mod census;
 pub mod claims;
 pub mod conclude;
 pub mod directory;

@@ -58,7 +58,6 @@ impl Driver {
     pub async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
-            self.tenant.count();
             let heard = match self.tenant.next() {
                 Next::Look(subject) => {
                     // News first: what is planned from should be the latest.

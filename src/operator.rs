@@ -62,7 +62,7 @@ pub enum Error {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
     let (hub, wakes) = Hub::new();
     let hub = Arc::new(hub);
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(hub.clone()));
     let serving = match settings.http {
         Some(address) => Some(serve(address, hub.clone(), metrics.clone(), stop.clone()).await?),
         None => None,

@@ -1,16 +1,21 @@
 //! Metrics and logs. No label and no field holds a secret or a value of a parameter.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::core::census::{Counts, census};
+use crate::hub::Hub;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +56,56 @@ pub struct BudgetLabels {
     pub bucket: String,
 }
 
+/// Objects by how they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ObjectLabels {
+    /// The name of the `ClusterAuth0Tenant`; empty when there is none of that name.
+    pub tenant: String,
+    /// The status of the condition `Ready`: `True`, `False` or `Unknown`.
+    pub ready: String,
+}
+
+/// What the world holds, counted anew at each scrape.
+#[derive(Debug)]
+struct Census(Arc<Hub>);
+
+impl Collector for Census {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if !self.0.is_complete() {
+            // Objects of which the tenant has not been listed yet would look like those of tenants that do not exist.
+            return Ok(());
+        }
+        let tenants = self.0.look(census);
+        let each = |count: fn(&Counts) -> usize| tenants.iter().map(move |(tenant, counts)| (label(tenant), count(counts)));
+        let by_ready = tenants.iter().flat_map(|(tenant, counts)| {
+            let labels = |ready: &str| ObjectLabels { tenant: tenant.clone(), ready: ready.to_owned() };
+            [(labels("True"), counts.ready), (labels("False"), counts.not_ready), (labels("Unknown"), counts.unknown)]
+        });
+        gauge(&mut encoder, "objects", "UpstreamParams, by the status of their Ready condition", by_ready)?;
+        gauge(&mut encoder, "stalled_objects", "UpstreamParams that wait for somebody to change something", each(|counts| counts.stalled))?;
+        gauge(&mut encoder, "managed_parameters", "Parameters that are recorded as ours", each(|counts| counts.managed))?;
+        gauge(
+            &mut encoder,
+            "contended_parameters",
+            "Parameters whose correction waits because somebody keeps changing them",
+            each(|counts| counts.contended),
+        )
+    }
+}
+
+fn gauge<Labels: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (Labels, usize)>,
+) -> Result<(), std::fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,12 +114,10 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     budget: Family<BudgetLabels, Gauge>,
     tokens: Family<TenantLabel, Counter>,
-    managed: Family<TenantLabel, Gauge>,
     drift_seen: Family<TenantLabel, Counter>,
     drift_corrected: Family<TenantLabel, Counter>,
     foreign: Family<TenantLabel, Counter>,
     read_to_write: Family<TenantLabel, Histogram>,
-    contended: Family<TenantLabel, Gauge>,
     authenticated: Family<TenantLabel, Gauge>,
     good_look_age: Family<TenantLabel, Gauge>,
     good_looks: Mutex<BTreeMap<String, Instant>>,
@@ -73,20 +126,19 @@ pub struct Metrics {
 /// Bounds of the read-to-write histogram, in seconds: the contract allows two.
 const READ_TO_WRITE: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Metrics of which those about objects are counted in the hub's world.
+    pub fn new(hub: Arc<Hub>) -> Self {
         let mut registry = Registry::with_prefix("upstream_params");
         let metrics = Self {
             passes: Family::default(),
             calls: Family::default(),
             budget: Family::default(),
             tokens: Family::default(),
-            managed: Family::default(),
             drift_seen: Family::default(),
             drift_corrected: Family::default(),
             foreign: Family::default(),
             read_to_write: Family::new_with_constructor(|| Histogram::new(READ_TO_WRITE)),
-            contended: Family::default(),
             authenticated: Family::default(),
             good_look_age: Family::default(),
             good_looks: Mutex::default(),
@@ -96,7 +148,6 @@ impl Default for Metrics {
         registry.register("auth0_calls", "Calls to the tenant, by route and HTTP status", metrics.calls.clone());
         registry.register("budget_tokens", "Requests that may be sent at once, by budget", metrics.budget.clone());
         registry.register("token_refreshes", "Access tokens fetched", metrics.tokens.clone());
-        registry.register("managed_parameters", "Parameters that are recorded as ours", metrics.managed.clone());
         registry.register("drift_seen", "Parameters seen changed by somebody else", metrics.drift_seen.clone());
         registry.register("drift_corrected", "Parameters set back after somebody else's change", metrics.drift_corrected.clone());
         registry.register(
@@ -111,11 +162,6 @@ impl Default for Metrics {
             metrics.read_to_write.clone(),
         );
         registry.register(
-            "contended_parameters",
-            "Parameters whose correction waits because somebody keeps changing them",
-            metrics.contended.clone(),
-        );
-        registry.register(
             "tenant_authenticated",
             "1 when the tenant accepts the credentials and all scopes, else 0",
             metrics.authenticated.clone(),
@@ -126,15 +172,10 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.good_look_age.clone(),
         );
+        registry.register_collector(Box::new(Census(hub)));
         Self { registry, ..metrics }
     }
-}
 
-fn label(tenant: &str) -> TenantLabel {
-    TenantLabel { tenant: tenant.to_owned() }
-}
-
-impl Metrics {
     /// Everything in the OpenMetrics text format.
     pub fn text(&self) -> String {
         for (tenant, at) in self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -163,12 +204,6 @@ impl Metrics {
     /// What is left of a budget.
     pub fn budget(&self, tenant: &str, bucket: &str, left: u32) {
         self.budget.get_or_create(&BudgetLabels { tenant: tenant.to_owned(), bucket: bucket.to_owned() }).set(left.into());
-    }
-
-    /// How many parameters are recorded as ours, and how many of them are fought over.
-    pub fn managed(&self, tenant: &str, owned: usize, contended: usize) {
-        self.managed.get_or_create(&label(tenant)).set(i64::try_from(owned).unwrap_or(i64::MAX));
-        self.contended.get_or_create(&label(tenant)).set(i64::try_from(contended).unwrap_or(i64::MAX));
     }
 
     /// Parameters were seen changed by somebody else.
@@ -204,13 +239,17 @@ impl Metrics {
     /// A tenant is gone: its gauges would otherwise stay at their last value and alarm for ever.
     pub fn forget(&self, tenant: &str) {
         self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
-        for gauges in [&self.managed, &self.contended, &self.authenticated, &self.good_look_age] {
+        for gauges in [&self.authenticated, &self.good_look_age] {
             gauges.remove(&label(tenant));
         }
         for bucket in ["reads", "requests"] {
             self.budget.remove(&BudgetLabels { tenant: tenant.to_owned(), bucket: bucket.to_owned() });
         }
     }
+}
+
+fn label(tenant: &str) -> TenantLabel {
+    TenantLabel { tenant: tenant.to_owned() }
 }
 
 /// How log lines look.

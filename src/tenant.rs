@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::reason::{ConditionType, Reason};
-use crate::api::upstream_params::{ManagementPolicy, ParamState};
+use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
@@ -516,18 +516,6 @@ impl Tenant {
     /// The pause before the next try at something that failed.
     pub(crate) fn pause(&mut self, subject: &Subject) -> Duration {
         schedule::backoff(self.memory.failed(subject), fastrand::f64())
-    }
-
-    /// Keeps the gauges.
-    pub(crate) fn count(&self) {
-        if self.standing.is_none() {
-            return;
-        }
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        let params = || objects.iter().flat_map(|object| &object.status.connections).flat_map(|connection| &connection.params);
-        let owned = params().filter(|param| !param.owned.is_empty()).count();
-        let contended = params().filter(|param| param.state == ParamState::Contended).count();
-        self.shared.metrics.managed(&self.name, owned, contended);
     }
 }
 

@@ -15,6 +15,7 @@ mod helm;
 mod image;
 mod leaks;
 mod lifecycle;
+mod metrics;
 mod moves;
 mod observe;
 mod ownership;

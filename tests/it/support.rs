@@ -188,6 +188,19 @@ impl Bench {
         text.lines().filter(wanted).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
     }
 
+    /// Waits until the sum of a metric over all of its series with these labels is `value`.
+    pub(crate) async fn until_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let give_up = Instant::now() + SOON;
+        loop {
+            let found = self.metric(name, labels).await;
+            if (found - value).abs() < f64::EPSILON {
+                return;
+            }
+            assert!(Instant::now() < give_up, "{name} {labels:?} is {found}, not {value}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
     /// A client of the API server, as its administrator.
     pub(crate) async fn client(&self) -> Client {
         upstream_params_operator::auth0::install_crypto_provider();
