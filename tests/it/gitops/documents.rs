@@ -1,9 +1,13 @@
 //! The files that users copy: they say what they are said to say, and name only what exists.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::Value;
+use testbed::control_plane::binaries;
+use testbed::control_plane::supervise::Scratch;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus};
 use super::states;
@@ -73,8 +77,6 @@ fn metrics() -> BTreeSet<String> {
     let text = crate::tidy::scrape_of_everything();
     let families: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap()).collect();
-    let registered = read("src/telemetry.rs").matches("registry.register").count();
-    assert_eq!(families.len(), registered, "give the metric that is not in this list a value above: {families:?}");
     let names = families.into_iter().flat_map(|(name, kind)| match kind {
         "counter" => vec![format!("{name}_total")],
         "histogram" => ["bucket", "count", "sum"].map(|part| format!("{name}_{part}")).to_vec(),
@@ -85,6 +87,8 @@ fn metrics() -> BTreeSet<String> {
 
 /// The alerts and the dashboard, which the chart ships.
 const ALERTS: &str = "charts/upstream-params-operator/files/rules/upstream-params-operator.yaml";
+/// Their cases.
+const CASES: &str = "docs/observability/alerts_test.yaml";
 const DASHBOARD: &str = "charts/upstream-params-operator/files/dashboard/upstream-params-operator.json";
 
 /// Every word of a text that looks like one of the operator's metrics. `upstream_params` itself is the field at Auth0.
@@ -96,7 +100,7 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names_all() {
     let known = metrics();
-    for path in [ALERTS, "docs/observability/alerts_test.yaml", DASHBOARD] {
+    for path in [ALERTS, CASES, DASHBOARD] {
         let unknown: Vec<String> = named(&read(path)).difference(&known).cloned().collect();
         assert_eq!(unknown, [""; 0], "{path}");
     }
@@ -110,6 +114,54 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
         })
         .collect();
     assert_eq!(missing, [""; 0], "not in docs/observability.md");
+}
+
+/// promtool, with these arguments, at the root of the repository.
+async fn promtool(arguments: &[&str]) -> Output {
+    let program = binaries::promtool(&|line| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap();
+    Command::new(program).args(arguments).current_dir(root()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_the_alerts_and_their_cases_pass() {
+    let checked = promtool(&["check", "rules", "--lint=all", "--lint-fatal", ALERTS]).await;
+    let count = documents(ALERTS)[0]["groups"][0]["rules"].as_array().unwrap().len();
+    assert!(checked.status.success() && text(&checked).contains(&format!("{count} rules found")), "{}", text(&checked));
+    let tested = promtool(&["test", "rules", CASES]).await;
+    assert!(tested.status.success() && text(&tested).contains("SUCCESS"), "{}", text(&tested));
+}
+
+#[tokio::test]
+async fn the_cases_of_the_alerts_fail_when_an_alert_is_wrong() {
+    let scratch = Scratch::new("alerts").unwrap();
+    let (rules, cases) = (scratch.path().join("rules.yaml"), scratch.path().join("cases.yaml"));
+    let relative = format!("rule_files: [../../{ALERTS}]");
+    assert!(read(CASES).contains(&relative));
+    std::fs::write(&cases, read(CASES).replace(&relative, "rule_files: [rules.yaml]")).unwrap();
+    let right = read(ALERTS);
+    // One for each alert, in their order: a threshold, a condition or a wait that somebody might get wrong.
+    let wrongs = [
+        ("== 1)\n    for: 10m", "== 1)\n    for: 40m"),
+        ("upstream_params_tenant_authenticated) == 0", "upstream_params_tenant_authenticated) == 2"),
+        ("age_seconds) > 1800", "age_seconds) > 18000"),
+        ("calls_total[30m])) > 30", "calls_total[30m])) >= 0"),
+        ("{status=\"429\"}", "{status=\"200\"}"),
+        ("status!~\"2..|429\"", "status=\"429\""),
+        ("stalled_objects) > 0", "stalled_objects) > 1"),
+        ("contended_parameters) > 0", "contended_parameters) > 2"),
+        ("offset 1h)", "offset 4h)"),
+    ];
+    assert_eq!(wrongs.len(), right.matches("- alert:").count(), "an alert without a mistake to be found");
+    for (correct, wrong) in [("", "")].into_iter().chain(wrongs) {
+        assert!(correct.is_empty() || right.matches(correct).count() == 1, "{correct}");
+        std::fs::write(&rules, right.replacen(correct, wrong, 1)).unwrap();
+        let output = promtool(&["test", "rules", cases.to_str().unwrap()]).await;
+        assert_eq!(output.status.success(), correct.is_empty(), "{correct} -> {wrong}: {}", text(&output));
+    }
 }
 
 #[test]
@@ -130,7 +182,7 @@ fn every_query_of_the_dashboard_is_about_a_metric_of_the_operator() {
 #[test]
 fn every_alert_is_tested_and_documented() {
     let alerts = documents(ALERTS).remove(0);
-    let tests = read("docs/observability/alerts_test.yaml");
+    let tests = read(CASES);
     let document = read("docs/observability.md");
     let rules = alerts["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() >= 6);

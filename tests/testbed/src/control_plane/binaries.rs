@@ -1,4 +1,4 @@
-//! The programs of a control plane, and Helm: taken from `KUBEBUILDER_ASSETS`, from the user's cache, or built from Go modules.
+//! The programs of a control plane, Helm and promtool: taken from `KUBEBUILDER_ASSETS`, from the user's cache, or built from Go modules.
 
 use std::{
     ffi::OsString,
@@ -21,6 +21,8 @@ const HELM3_MOD: &str = include_str!("../../../control-plane/helm3/go.mod");
 const HELM3_SUM: &str = include_str!("../../../control-plane/helm3/go.sum");
 const HELM4_MOD: &str = include_str!("../../../control-plane/helm4/go.mod");
 const HELM4_SUM: &str = include_str!("../../../control-plane/helm4/go.sum");
+const PROMTOOL_MOD: &str = include_str!("../../../control-plane/promtool/go.mod");
+const PROMTOOL_SUM: &str = include_str!("../../../control-plane/promtool/go.sum");
 
 const PACKAGES: [&str; 4] = [
     "go.etcd.io/etcd/server/v3",
@@ -28,6 +30,9 @@ const PACKAGES: [&str; 4] = [
     "k8s.io/kubernetes/cmd/kube-controller-manager",
     "k8s.io/kubernetes/cmd/kubectl",
 ];
+
+/// The module that promtool is in.
+const PROMETHEUS: &str = "github.com/prometheus/prometheus";
 
 /// A major version of Helm. Both are in use, and they wait and apply in different ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,7 @@ impl Helm {
                 Self::V4 => &["helm.sh/helm/v4/cmd/helm"],
             },
             linker_flags: format!("-s -w -X {module}/internal/version.version=v{version}{stamps}"),
+            tags: None,
             renamed: None,
         })
     }
@@ -81,12 +87,14 @@ impl Helm {
     /// Finds the program, or builds it, as [`find_or_build`] does. The folder in `KUBEBUILDER_ASSETS` may have it as `helm3` or
     /// `helm4`; else it is built although that is set.
     pub async fn find_or_build(self, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
-        let found = |folder: &Path, name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-        if let Some(path) = environment("KUBEBUILDER_ASSETS").and_then(|folder| found(Path::new(&folder), self.name())) {
-            return std::path::absolute(&path).map_err(io_error("resolve", &path));
-        }
-        self.recipe()?.find_or_build(progress, |folder| found(folder, "helm")).await
+        self.recipe()?.find_or_build_tool(self.name(), "helm", progress).await
     }
+}
+
+/// Finds promtool, or builds it, as [`find_or_build`] does. The folder in `KUBEBUILDER_ASSETS` may have it; else it is built although
+/// that is set.
+pub async fn promtool(progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+    Recipe::promtool()?.find_or_build_tool("promtool", "promtool", progress).await
 }
 
 /// The programs of a control plane, as absolute paths.
@@ -161,7 +169,7 @@ async fn lock(path: &Path, what: &str, progress: &(dyn Fn(&str) + Sync)) -> Resu
         }
         let elapsed = start.elapsed().as_secs();
         if told.is_none_or(|told| elapsed >= told + 10) {
-            progress(&format!("waiting for another process that builds {what}: {elapsed} s"));
+            progress(&format!("waiting for another build before {what}: {elapsed} s"));
             told = Some(elapsed);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -178,6 +186,8 @@ struct Recipe {
     go_sum: &'static str,
     packages: &'static [&'static str],
     linker_flags: String,
+    /// Build tags, separated by commas.
+    tags: Option<&'static str>,
     /// A program that Go gives another name than it should have.
     renamed: Option<(&'static str, &'static str)>,
 }
@@ -191,9 +201,34 @@ impl Recipe {
             go_sum: GO_SUM,
             packages: &PACKAGES,
             linker_flags: format!("-s -w {}", version_stamps(version)),
+            tags: None,
             // Go names a program after the last part of its path, and etcd's is `server`.
             renamed: Some(("server", "etcd")),
         }
+    }
+
+    fn promtool() -> Result<Self, Error> {
+        let version = required(PROMTOOL_MOD, PROMETHEUS).ok_or(Error::NoPinnedVersion(PROMETHEUS))?;
+        Ok(Self {
+            what: "promtool",
+            programs: format!("promtool {version}"),
+            go_mod: PROMTOOL_MOD,
+            go_sum: PROMTOOL_SUM,
+            packages: &["github.com/prometheus/prometheus/cmd/promtool"],
+            linker_flags: "-s -w".to_owned(),
+            // Without the clients of a dozen clouds, which take longer to compile than all the rest.
+            tags: Some("remove_all_sd"),
+            renamed: None,
+        })
+    }
+
+    /// A single program: from `KUBEBUILDER_ASSETS` when that folder has it under the name `asset`, else from the user's cache or a build.
+    async fn find_or_build_tool(&self, asset: &str, program: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+        let found = |folder: &Path, name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        if let Some(path) = environment("KUBEBUILDER_ASSETS").and_then(|folder| found(Path::new(&folder), asset)) {
+            return std::path::absolute(&path).map_err(io_error("resolve", &path));
+        }
+        self.find_or_build(progress, |folder| found(folder, program)).await
     }
 
     /// Takes the programs from the user's cache, or builds them into it. `built` looks into a folder for all of them.
@@ -205,7 +240,8 @@ impl Recipe {
         }
 
         std::fs::create_dir_all(&cache).map_err(io_error("make the cache folder", &cache))?;
-        let _lock = lock(&cache.join(format!("{}.lock", self.key())), self.what, progress).await?;
+        // One build at a time, of whatever: they share most of what is compiled, and each takes all cores.
+        let _lock = lock(&cache.join("build.lock"), self.what, progress).await?;
         // Whoever held the lock may have built them.
         if let Some(found) = built(&folder) {
             return Ok(found);
@@ -217,7 +253,8 @@ impl Recipe {
     /// Names all that decides what comes out of a build.
     fn key(&self) -> String {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in [self.go_mod, self.go_sum, &self.linker_flags, std::env::consts::OS, std::env::consts::ARCH] {
+        let parts = [self.go_mod, self.go_sum, &self.linker_flags, std::env::consts::OS, std::env::consts::ARCH];
+        for part in parts.into_iter().chain(self.tags) {
             digest.update(part.as_bytes());
             digest.update(b"\0");
         }
@@ -259,7 +296,17 @@ impl Recipe {
     async fn compile(&self, folder: &Path, out: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
         let mut go = Command::new("go");
         go.current_dir(folder)
-            .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
+            .args([
+                "build",
+                "-mod=readonly",
+                "-buildvcs=false",
+                "-trimpath",
+                "-ldflags",
+                &self.linker_flags,
+                "-tags",
+                self.tags.unwrap_or_default(),
+                "-o",
+            ])
             .arg(out)
             .args(self.packages)
             // A workspace around the cache, or a target for another machine, would change what is built.
@@ -349,9 +396,12 @@ mod tests {
         let version = required(HELM3_MOD, "helm.sh/helm/v3").unwrap();
         assert!(flags.contains(&format!("-X helm.sh/helm/v3/internal/version.version=v{version} ")), "{flags}");
         assert!(flags.contains("-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=3"), "{flags}");
-        for helm in Helm::ALL {
-            let recipe = helm.recipe().unwrap();
-            assert!(recipe.packages.iter().all(|package| recipe.go_mod.contains(&format!("tool {package}\n"))), "{helm:?}");
+    }
+
+    #[test]
+    fn a_tool_is_one_of_its_module() {
+        for recipe in [Helm::V3.recipe(), Helm::V4.recipe(), Recipe::promtool()].map(Result::unwrap) {
+            assert!(recipe.packages.iter().all(|package| recipe.go_mod.contains(&format!("tool {package}\n"))), "{}", recipe.what);
         }
     }
 
@@ -402,7 +452,7 @@ mod tests {
         lock(&path, "the control plane", &hear).await.unwrap();
         // Perhaps twice: a process that another test starts holds a copy of the lock from its fork to its exec.
         let said = said.lock().unwrap().replace("0 s", "0 s\n");
-        assert!(said.lines().all(|line| line == "waiting for another process that builds the control plane: 0 s"), "{said}");
+        assert!(said.lines().all(|line| line == "waiting for another build before the control plane: 0 s"), "{said}");
         assert!(!said.is_empty());
     }
 }
