@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the operator against a cluster: the kubeconfig's, or the one it runs in.
-    Controller(controller::Arguments),
+    Controller(Box<controller::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -36,7 +36,7 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Controller(arguments) => controller::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Controller(arguments) => controller::run(*arguments).map(|()| ExitCode::SUCCESS),
         Command::Crds => crds().map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
