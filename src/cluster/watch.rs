@@ -30,6 +30,9 @@ use crate::core::validate;
 use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World};
 use crate::hub::Hub;
 
+/// How many objects one answer to a list holds. A decoded page is the most memory that the operator ever needs.
+const PAGE: u32 = 100;
+
 /// An `UpstreamParams` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
 #[resource(inherit = UpstreamParams)]
@@ -101,7 +104,7 @@ async fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Hub) {
         let part = Part { kind: Kind::Object, hub, unlisted: unlisted.clone() };
         async move {
             fold(
-                watch(api, watcher::Config::default()),
+                watch(api, watcher::Config::default().page_size(PAGE)),
                 part,
                 |world, object| world.apply_object(declared(object)),
                 |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),

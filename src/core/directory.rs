@@ -1,4 +1,7 @@
 //! What a tenant's connections looked like when they were last seen: enough to find them, never their options.
+//!
+//! Guarantees: of two ids seen under one name only the later is known; finding by name or id takes no look at the others,
+//! as every pass asks for every object.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +24,8 @@ pub struct Projection {
 #[derive(Debug, Default)]
 pub struct Directory {
     by_id: BTreeMap<String, Projection>,
+    /// The id of each name in `by_id`.
+    by_name: BTreeMap<String, String>,
 }
 
 impl Directory {
@@ -28,7 +33,7 @@ impl Directory {
     pub fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a str> {
         match target {
             Target::Id(id) => Some(id),
-            Target::Name(name) => self.by_id.iter().find(|(_, seen)| &seen.name == name).map(|(id, _)| id.as_str()),
+            Target::Name(name) => self.by_name.get(name).map(String::as_str),
         }
     }
 
@@ -50,15 +55,22 @@ impl Directory {
 
     fn note(&mut self, document: &Document, written: bool) -> bool {
         let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written };
-        // A connection that was made anew under the same name has another id.
-        self.by_id.retain(|id, seen| id == &document.id || seen.name != document.name);
-        let old = self.by_id.insert(document.id.clone(), new.clone());
-        old.is_some_and(|old| old.written && old.foreign != new.foreign)
+        let differs = self.by_id.get(&document.id).is_some_and(|old| old.written && old.foreign != new.foreign);
+        // A connection that was made anew under the same name has another id, and a renamed one leaves its old name.
+        if let Some(namesake) = self.by_name.get(&document.name).filter(|id| **id != document.id).cloned() {
+            self.forget(&namesake);
+        }
+        self.forget(&document.id);
+        self.by_name.insert(document.name.clone(), document.id.clone());
+        self.by_id.insert(document.id.clone(), new);
+        differs
     }
 
     /// Forgets a connection that is gone.
     pub fn forget(&mut self, id: &str) {
-        self.by_id.remove(id);
+        if let Some(seen) = self.by_id.remove(id) {
+            self.by_name.remove(&seen.name);
+        }
     }
 
     /// How many connections are known.
@@ -69,5 +81,50 @@ impl Directory {
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(directory: &mut Directory, id: &str, name: &str, options: &str) -> bool {
+        directory.saw(&document(id, name, options))
+    }
+
+    fn document(id: &str, name: &str, options: &str) -> Document {
+        let text = format!(r#"{{"id":"{id}","name":"{name}","strategy":"oidc","options":{options}}}"#);
+        Document::parse(&text).unwrap()
+    }
+
+    fn found<'a>(directory: &'a Directory, name: &str) -> Option<&'a str> {
+        directory.by_name.get(name).map(String::as_str)
+    }
+
+    #[test]
+    fn a_connection_is_found_under_its_last_name_and_a_name_has_its_last_id() {
+        let mut directory = Directory::default();
+        seen(&mut directory, "con_1", "shop", "{}");
+        seen(&mut directory, "con_1", "store", "{}");
+        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_1"), 1));
+        seen(&mut directory, "con_2", "store", "{}");
+        assert_eq!((found(&directory, "store"), directory.name_of("con_1"), directory.len()), (Some("con_2"), None, 1));
+        seen(&mut directory, "con_1", "shop", "{}");
+        directory.forget("con_2");
+        directory.forget("con_2");
+        assert_eq!((found(&directory, "store"), found(&directory, "shop"), directory.len()), (None, Some("con_1"), 1));
+        assert_eq!(directory.id_of(&Target::Name("shop".into())), Some("con_1"));
+        assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some("con_9"), "an id needs no look");
+    }
+
+    #[test]
+    fn other_options_differ_only_from_what_a_write_showed() {
+        let mut directory = Directory::default();
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":1}"#));
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#), "somebody's edit between two looks is nobody's loss");
+        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#));
+        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(seen(&mut directory, "con_1", "shop", r#"{"a":3}"#));
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Bench {
     operator: Option<Supervised>,
     port: u16,
     arguments: Vec<String>,
+    /// A program, with arguments, that starts the operator in its own place, as one that sets limits does.
+    pub(crate) runner: Vec<String>,
     kubeconfig: Option<PathBuf>,
     namespaces: AtomicUsize,
 }
@@ -92,6 +94,7 @@ impl Bench {
             operator: None,
             port: free_port(),
             arguments: Vec::new(),
+            runner: Vec::new(),
             kubeconfig: None,
             namespaces: AtomicUsize::new(0),
         }
@@ -115,9 +118,10 @@ impl Bench {
 
     /// Starts the operator's binary.
     pub(crate) fn start_operator(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_upstream-params-operator"));
+        let mut words = self.runner.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_upstream-params-operator"), "controller"]);
+        let mut command = Command::new(words.next().unwrap());
         command
-            .arg("controller")
+            .args(words)
             .args(["--namespace", OPERATOR_NAMESPACE])
             .args(["--http-address", &format!("127.0.0.1:{}", self.port)])
             .args(["--insecure-tenant-endpoint", &self.emulator.url()])

@@ -317,7 +317,7 @@ fn the_pod_has_no_privilege_and_no_token_but_the_projected_one() {
     for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
         assert_eq!(pod[field], Value::Null, "{field}");
     }
-    assert_eq!(container["resources"], json!({"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}));
+    assert_eq!(container["resources"], json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}));
     assert_eq!(pod["automountServiceAccountToken"], false);
     assert_eq!(the(&objects, "ServiceAccount")["automountServiceAccountToken"], false);
     let mounts = json!([{"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true}]);
