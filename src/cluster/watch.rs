@@ -82,7 +82,8 @@ pub async fn run(client: Client, namespace: String, watched: BTreeSet<String>, h
         },
     );
     let secrets = fold(
-        watch(Api::<Secret>::namespaced(client.clone(), &namespace), watcher::Config::default()),
+        // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
+        watch(Api::<Secret>::namespaced(client.clone(), &namespace), watcher::Config::default().fields("type!=helm.sh/release.v1")),
         Part::whole(Kind::Secret, &hub),
         |world, secret: Secret| world.apply_secret(secret.name_any(), credentials(&secret)),
         |world, secret: Secret| world.delete_secret(&secret.name_any()),
