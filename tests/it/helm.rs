@@ -5,6 +5,7 @@ mod files;
 mod life;
 mod render;
 mod rights;
+mod walk;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -31,6 +31,9 @@ rules:
 - level: None
 ";
 
+/// The label of a namespace that takes only pods that keep to the strictest of the Pod Security Standards.
+pub(super) const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
+
 pub(super) struct Cluster {
     pub(super) bench: Bench,
     audit: PathBuf,
@@ -68,7 +71,7 @@ impl Cluster {
         std::fs::write(&policy, AUDIT_POLICY).unwrap();
         let arguments = vec![format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", audit.display())];
         let bench = Bench::with(Options { api_server_arguments: arguments, ..Options::default() }).await;
-        let restricted = ["label", "namespace", OPERATOR_NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"];
+        let restricted = ["label", "namespace", OPERATOR_NAMESPACE, RESTRICTED];
         bench.control_plane.run(restricted).await.unwrap();
         Self { bench, audit, running: Mutex::default(), _scratch: scratch }
     }
@@ -123,6 +126,11 @@ impl Cluster {
             command.args(["--values", "-"]);
             input = values.to_string();
         }
+        self.meanwhile(command, input).await
+    }
+
+    /// Runs a command with an input, and the pod meanwhile.
+    pub(super) async fn meanwhile(&self, command: Command, input: String) -> Output {
         let mut running = tokio::task::spawn_blocking(move || run(command, &input));
         loop {
             tokio::select! {
