@@ -35,9 +35,6 @@ const READ_OPTIONS: &str = "read:connections_options";
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_mins(1);
 
-/// What is known of a tenant's access before the first try.
-const UNTRIED: &str = "the credentials have not been tried yet";
-
 /// What all drivers share.
 #[derive(Clone)]
 pub struct Shared {
@@ -119,7 +116,7 @@ impl Tenant {
             agenda: Agenda::default(),
             directory: Directory::default(),
             memory: Memory::default(),
-            access: Access::Unknown(UNTRIED.to_owned()),
+            access: Access::Untried,
             lacking: None,
         }
     }
@@ -169,7 +166,7 @@ impl Tenant {
         let old = std::mem::replace(&mut self.standing, standing);
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
-            self.access = Access::Unknown(UNTRIED.to_owned());
+            self.access = Access::Untried;
             self.agenda.forget(&Subject::Access);
             return;
         };
@@ -189,7 +186,7 @@ impl Tenant {
         }
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
-            self.access = Access::Unknown(UNTRIED.to_owned());
+            self.access = Access::Untried;
             self.lacking = None;
             self.memory.succeeded(&Subject::Access);
             self.agenda.edit(Subject::Access, now);
@@ -319,6 +316,7 @@ impl Tenant {
             Some(Standing::Refused(_, message) | Standing::Unresolved(_, message)) => named(message),
             Some(Standing::Serving(_)) => match &self.access {
                 Access::Granted => None,
+                Access::Untried => named(tenancy::UNTRIED),
                 Access::Unknown(message) | Access::Refused(message) | Access::Lacking(message) => named(message),
             },
         }
@@ -327,7 +325,7 @@ impl Tenant {
     /// Whether the credentials are about to be tried: every object is placed again after that, and what is said of them
     /// meanwhile would be news of nothing, once for each object and each start.
     fn is_untried(&self) -> bool {
-        matches!((&self.standing, &self.access), (Some(Standing::Serving(_)), Access::Unknown(message)) if message == UNTRIED)
+        matches!((&self.standing, &self.access), (Some(Standing::Serving(_)), Access::Untried))
     }
 
     // ---- the objects ----
@@ -529,9 +527,12 @@ fn refused(failure: &Failure) -> Access {
 
 /// What the status says where access does not admit an object.
 pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
-    let what = connection.map_or_else(String::new, |name| format!(" to the connection {name}"));
+    let (what, needed) = connection.map_or_else(
+        || (String::new(), "that matches its labels"),
+        |name| (format!(" to the connection {name}"), "that matches its labels and the connection"),
+    );
     Outcome::NotPermitted(format!(
-        "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry that matches both",
+        "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
         object.key.namespace
     ))
 }

@@ -182,7 +182,9 @@ fn resolve(world: &World, spec: &ClusterAuth0TenantSpec, domain: Domain, audienc
 /// What is known of the tenant's answer to our credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Not tried yet, or the tenant could not be reached; the text says why.
+    /// Not tried yet by this process.
+    Untried,
+    /// The tenant could not be asked, or gave no answer to go by; the text says why.
     Unknown(String),
     /// Accepted.
     Granted,
@@ -191,6 +193,12 @@ pub enum Access {
     /// Accepted, but scopes are missing; the text names them.
     Lacking(String),
 }
+
+/// What is said of a tenant whose access was not tried.
+pub const UNTRIED: &str = "the credentials have not been tried yet";
+
+/// What is said of a tenant that gave a token.
+const ACCEPTED: &str = "the tenant accepted the credentials";
 
 type Finding = (&'static str, Reason, String);
 
@@ -213,7 +221,9 @@ pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, n
         }
     };
     let ready = match [&accepted, &resolved, &authenticated].into_iter().find(|finding| finding.0 != "True") {
-        None => fine(Reason::Ready, "the tenant can be used"),
+        None if authenticated.2 == ACCEPTED => fine(Reason::Ready, "the tenant can be used"),
+        // Whoever asks why nothing happens looks here first.
+        None => fine(Reason::Ready, &authenticated.2),
         Some(finding) => finding.clone(),
     };
     let mut all = vec![
@@ -237,15 +247,18 @@ pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, n
 
 fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
     let old = tenant.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Authenticated.as_str());
-    match access {
-        Access::Granted => ("True", Reason::Authenticated, "the tenant accepted the credentials".to_owned()),
-        Access::Refused(message) => ("False", Reason::AuthenticationFailed, message.clone()),
-        Access::Lacking(message) => ("False", Reason::MissingScope, message.clone()),
-        // A tenant that does not answer for a moment has not refused anything.
-        Access::Unknown(message) => match old.filter(|old| old.status == "True" && old.observed_generation == Some(tenant.generation)) {
-            Some(old) => ("True", Reason::Authenticated, old.message.clone()),
-            None => ("Unknown", Reason::Pending, message.clone()),
-        },
+    let accepted_before = old.filter(|old| old.status == "True" && old.observed_generation == Some(tenant.generation));
+    // A tenant that does not answer for a moment has not refused anything.
+    match (access, accepted_before) {
+        (Access::Granted, _) => ("True", Reason::Authenticated, ACCEPTED.to_owned()),
+        (Access::Refused(message), _) => ("False", Reason::AuthenticationFailed, message.clone()),
+        (Access::Lacking(message), _) => ("False", Reason::MissingScope, message.clone()),
+        (Access::Untried, Some(old)) => ("True", Reason::Authenticated, old.message.clone()),
+        (Access::Untried, None) => ("Unknown", Reason::Pending, UNTRIED.to_owned()),
+        (Access::Unknown(message), Some(_)) => {
+            ("True", Reason::Authenticated, format!("the credentials were accepted before; now: {message}"))
+        }
+        (Access::Unknown(message), None) => ("Unknown", Reason::Pending, message.clone()),
     }
 }
 

@@ -244,7 +244,8 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
 /// Every state of a tenant object.
 pub(super) fn of_tenants() -> Vec<State> {
     let accesses = [
-        ("not tried", Access::Unknown("not tried yet".to_owned())),
+        ("not tried", Access::Untried),
+        ("not reached", Access::Unknown("why not".to_owned())),
         ("accepted", Access::Granted),
         ("refused", Access::Refused("what the tenant says".to_owned())),
         ("without scopes", Access::Lacking("which scopes".to_owned())),
