@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::core::census::{Counts, census};
 use crate::hub::Hub;
@@ -261,16 +263,44 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends logs to standard error. `filter` is in the syntax of `RUST_LOG`, such as `info`.
+/// Checks what is to be logged, in the syntax of `RUST_LOG`. There a word alone may be a module too, so that a level that is
+/// misspelt would silence everything; here it has to be a level.
+pub fn filter(text: &str) -> Result<String, String> {
+    let mut words = text.split(',').filter(|part| !part.is_empty() && !part.contains(['=', '[']));
+    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "{word:?} is no level; use off, error, warn, info, debug or trace, and for one module such as kube: info,kube=debug"
+        ));
+    }
+    EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// Sends logs to standard error. `filter` is one that [`filter()`] let pass.
 pub fn init(format: LogFormat, filter: &str) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).with_target(false);
     // A second subscriber in one process, as in tests, is not an error worth stopping for.
     let set = match format {
         LogFormat::Human => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     drop(set);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_everything_else_that_can_be_read_is_taken() {
+        for good in
+            ["info", "WARN", "off", "info,kube=debug", "info,upstream_params_operator::driver=trace", "[pass{tenant}]=debug,warn", ""]
+        {
+            assert_eq!(filter(good).as_deref(), Ok(good));
+        }
+        for bad in ["verbose", "info,kube", "kube=loud", "info, kube=debug"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+        assert!(filter("verbose").unwrap_err().starts_with("\"verbose\" is no level; use off, error"));
+    }
 }

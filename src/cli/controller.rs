@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     log_format: LogFormat,
 
     /// What is logged, in the syntax of RUST_LOG.
-    #[arg(long, env = "UPO_LOG", default_value = "info")]
+    #[arg(long, env = "UPO_LOG", default_value = "info", value_parser = telemetry::filter)]
     log: String,
 
     /// For tests only: send the requests for every tenant to this plain http address, with the tenant's domain as Host.

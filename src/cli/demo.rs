@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     once: bool,
 
     /// What the operator logs to standard error, in the syntax of RUST_LOG.
-    #[arg(long, default_value = "warn")]
+    #[arg(long, default_value = "warn", value_parser = telemetry::filter)]
     log: String,
 }
 
