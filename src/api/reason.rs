@@ -96,7 +96,7 @@ documented_names! {
         ProgressingWithRetry: "This generation cannot be carried out yet; it is tried again.", "See the reason and message of Ready: what is missing may be another object, or time.";
         ProgressDeadlineExceeded: "This generation made no progress for ten minutes; it is still tried again.", "See the reason and message of Ready.";
         InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain: it cannot be changed.";
-        DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains`, or create a `ClusterAuth0Tenant` with another domain.";
+        DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains` (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
         DuplicateTenant: "An older `ClusterAuth0Tenant` is the same Auth0 tenant; that one serves.", "Delete one of the two.";
         SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with `clientId` and `clientSecret`.";
         SecretKeyMissing: "The Secret lacks an entry, or an entry cannot be used.", "Put in the entry that the message names.";

@@ -192,13 +192,22 @@ fn the_readme_and_the_check_of_the_repository_run_the_same_commands() {
 }
 
 #[test]
-fn links_of_the_readme_lead_somewhere() {
-    let readme = read(&root().join("README.md"));
-    let anchors: BTreeSet<String> = readme.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
-    for target in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        match target.strip_prefix('#') {
-            Some(heading) => assert!(anchors.contains(heading), "{target}"),
-            None => assert!(target.starts_with("https://") || root().join(target).exists(), "{target}"),
+fn links_of_the_documentation_lead_somewhere() {
+    let documents =
+        ["README.md", "charts/upstream-params-operator/README.md", "tests/control-plane/README.md"].map(|name| root().join(name));
+    let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
+    for document in &documents {
+        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            assert!(target.exists(), "{}: {link}", document.display());
+            if let Some(heading) = heading {
+                let found = read(&target).lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(found, "{}: {link}", document.display());
+            }
         }
     }
 }

@@ -490,14 +490,26 @@ fn the_dashboard_and_the_rules_are_the_files() {
 fn the_notes_say_what_is_left_to_do_and_hold_no_secret() {
     let mut command = helm(Helm::V4);
     command.args(["install", super::RELEASE]).arg(chart()).args(["--namespace", OPERATOR_NAMESPACE, "--dry-run=client"]);
-    command.args(["--set", "scope.namespaces={one,two}"]);
+    command.args(["--set", "scope.namespaces={one,two}", "--set", "podMonitor.enabled=true"]);
     let output = succeeds(&run(command, ""));
     let (_, notes) = output.split_once("\nNOTES:\n").unwrap();
-    let tenant = notes.split_once("<<'END'\n").unwrap().1.split_once("   END\n").unwrap().0;
+    // At the margin, or a shell would not find its end.
+    let tenant = notes.split_once("<<'END'\n").unwrap().1.split_once("\nEND\n").unwrap().0;
     let tenant: Value = serde_saphyr::from_str(tenant).unwrap();
     assert_eq!((kind(&tenant), name(&tenant)), ("ClusterAuth0Tenant", "default"));
     assert!(serde_json::from_value::<upstream_params_operator::api::tenant::ClusterAuth0Tenant>(tenant).is_ok());
     assert!(notes.contains("Only these namespaces are served: one, two."), "{notes}");
+    assert!(notes.contains("podMonitor.enabled has no effect: the cluster does not have monitoring.coreos.com/v1."), "{notes}");
+    assert!(!notes.contains("serviceMonitor.enabled"), "{notes}");
+}
+
+#[test]
+fn the_alert_of_an_operator_that_does_not_run_looks_for_the_job_of_this_release() {
+    let monitored = json!({"enabled": true, "renderMode": "alwaysRender"});
+    let objects = rendered(&json!({"fullnameOverride": "params", "prometheusRule": monitored, "serviceMonitor": monitored}));
+    let rules = the(&objects, "PrometheusRule")["spec"]["groups"][0]["rules"].as_array().unwrap();
+    assert_eq!(rules[0]["expr"], r#"absent(up{job=~".*params.*"} == 1)"#);
+    assert_eq!(name(the(&objects, "Service")), "params", "which Prometheus names the job after");
 }
 
 #[test]

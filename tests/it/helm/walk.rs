@@ -4,7 +4,7 @@
 //! that let it reach the emulated tenant, and the client id is filled in.
 
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use testbed::auth0::TenantHandle;
@@ -12,7 +12,8 @@ use testbed::control_plane::binaries::Helm;
 use testbed::control_plane::supervise::Scratch;
 
 use super::cluster::{Cluster, RESTRICTED, cluster};
-use super::{helm, succeeds, text};
+use super::render::copy_folder;
+use super::{RELEASE, chart, helm, succeeds, text};
 use crate::support::{OPERATOR_NAMESPACE, SCOPES, root};
 
 const INSTALL: &str = "docs/install.md";
@@ -26,9 +27,13 @@ async fn the_way_of_helm_from_the_first_command_to_the_last() {
     for version in Helm::ALL {
         succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
         let walk = Walk::new(&cluster, version);
+        walk.releases('a');
         walk.run(INSTALL, "helm install").await;
+        assert!(walk.image().ends_with(&"a".repeat(64)), "{}", walk.image());
         walk.first_object().await;
-        walk.run(REMOVE, "helm upgrade").await;
+        walk.releases('b');
+        walk.run(REMOVE, "helm upgrade upstream-params-operator oci:").await;
+        assert!(walk.image().ends_with(&"b".repeat(64)), "the image of the last release: {}", walk.image());
         assert_eq!(walk.blog(), json!({"value": "myblog.wordpress.com"}));
         walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
         assert_eq!(walk.blog(), Value::Null, "the parameter is removed with its object");
@@ -53,6 +58,56 @@ async fn the_way_of_plain_kubectl_and_of_leaving_the_parameters() {
     walk.left_nothing().await;
 }
 
+#[tokio::test]
+async fn the_notes_of_a_release_can_be_pasted_into_a_shell() {
+    let cluster = cluster().await;
+    let walk = Walk::new(&cluster, Helm::V4);
+    succeeds(&cluster.install(Helm::V4, &chart(), &cluster.values()).await);
+    let notes = succeeds(&cluster.helm(Helm::V4, &["get", "notes", RELEASE, "--namespace", OPERATOR_NAMESPACE], &Value::Null).await);
+    let paragraphs = notes.split("\n\n").filter(|text| text.starts_with("kubectl"));
+    let commands: Vec<&str> = paragraphs.collect();
+    assert_eq!(commands.len(), 2, "{notes}");
+    let filled_in = commands
+        .join("\n")
+        .replace("clientId=REPLACE", "clientId=...")
+        .replace("clientSecret=REPLACE", &format!("clientSecret={CLIENT_SECRET}"));
+    walk.shell(&filled_in).await;
+    walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
+    walk.left_nothing().await;
+}
+
+#[tokio::test]
+async fn helm_takes_over_what_plain_manifests_made() {
+    let cluster = cluster().await;
+    for version in Helm::ALL {
+        succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+        let walk = Walk::new(&cluster, version);
+        // The ways of the README and of install.md, one over the other.
+        walk.shell("kubectl apply --server-side -f crds/ && kubectl apply --server-side -f examples/rbac.yaml").await;
+        walk.run_changed(INSTALL, "kubectl create namespace", |block| {
+            block.replace("kubectl create namespace upstream-params-operator", "true")
+        })
+        .await;
+        walk.first_object().await;
+        assert!(!walk.try_shell(&block(INSTALL, "helm install")).await.status.success(), "without being told so Helm takes over nothing");
+        let without_force = |block: &str| if version == Helm::V3 { block.replace("--force-conflicts", "") } else { block.to_owned() };
+        walk.run_changed(REMOVE, "helm upgrade --install", without_force).await;
+        assert_eq!(walk.blog(), json!({"value": "myblog.wordpress.com"}));
+        walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
+        assert_eq!(walk.blog(), Value::Null);
+        walk.left_nothing().await;
+    }
+}
+
+/// The one block of a document that begins like this.
+fn block(document: &str, begins: &str) -> String {
+    let markdown = std::fs::read_to_string(root().join(document)).unwrap();
+    let blocks: Vec<&str> = markdown.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    let found: Vec<&&str> = blocks.iter().filter(|block| block.starts_with(begins)).collect();
+    let [block] = found.as_slice() else { panic!("{document} has {} blocks that begin with: {begins}", found.len()) };
+    (**block).to_owned()
+}
+
 /// A folder with what a checkout has for users, a shell in it, and a tenant like that of the examples.
 struct Walk<'a> {
     cluster: &'a Cluster,
@@ -63,9 +118,10 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(cluster: &'a Cluster, version: Helm) -> Self {
         let folder = Scratch::new("walk").unwrap();
-        for name in ["charts", "crds", "examples"] {
+        for name in ["crds", "examples"] {
             symlink(root().join(name), folder.path().join(name)).unwrap();
         }
+        copy_folder(&root().join("charts"), &folder.path().join("charts"));
         let programs = folder.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         symlink(helm(version).get_program(), programs.join("helm")).unwrap();
@@ -92,16 +148,42 @@ impl<'a> Walk<'a> {
         assert_eq!(self.blog(), json!({"value": "myblog.wordpress.com"}));
     }
 
+    /// Makes the chart that of a release, as the release workflow does, with an image of this digit only.
+    fn releases(&self, digit: char) {
+        let path = self.folder.path().join("charts/upstream-params-operator/values.yaml");
+        let lines = std::fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .map(|line| {
+                let released = format!("  digest: sha256:{}", digit.to_string().repeat(64));
+                if line.starts_with("  digest: ") { released } else { line.to_owned() }
+            })
+            .collect::<Vec<_>>();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    }
+
+    /// The image of the Deployment.
+    fn image(&self) -> String {
+        let path = "--output=jsonpath={.spec.template.spec.containers[0].image}";
+        succeeds(&self.cluster.kubectl(&["get", "deployment", RELEASE, "--namespace", OPERATOR_NAMESPACE, path], ""))
+    }
+
     /// Runs the one block of a document that begins like this.
     async fn run(&self, document: &str, begins: &str) {
-        let markdown = std::fs::read_to_string(root().join(document)).unwrap();
-        let blocks: Vec<&str> = markdown.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-        let found: Vec<&&str> = blocks.iter().filter(|block| block.starts_with(begins)).collect();
-        let [block] = found.as_slice() else { panic!("{document} has {} blocks that begin with: {begins}", found.len()) };
-        self.shell(block).await;
+        self.shell(&block(document, begins)).await;
+    }
+
+    /// As [`Walk::run`], with a change that the document asks for.
+    async fn run_changed(&self, document: &str, begins: &str, change: impl Fn(&str) -> String) {
+        self.shell(&change(&block(document, begins))).await;
     }
 
     async fn shell(&self, script: &str) {
+        let output = self.try_shell(script).await;
+        assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    }
+
+    async fn try_shell(&self, script: &str) -> Output {
         let values = |chart: &str| format!("{chart} --values values.json");
         let script = script
             .replace("oci://ghcr.io/example/charts/upstream-params-operator", &values("charts/upstream-params-operator"))
@@ -119,8 +201,7 @@ impl<'a> Walk<'a> {
             .env("KUBECONFIG", self.cluster.bench.control_plane.kubeconfig())
             .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
         // What is typed when a command asks for the client secret.
-        let output = self.cluster.meanwhile(bash, format!("{CLIENT_SECRET}\n")).await;
-        assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+        self.cluster.meanwhile(bash, format!("{CLIENT_SECRET}\n")).await
     }
 
     /// Nothing of the operator is in the cluster any more but its namespace, and takes away what the examples made.
