@@ -9,7 +9,8 @@
 //! UPO_RUNNER="systemd-run --scope --quiet --property=MemoryMax=128M --property=MemorySwapMax=0" cargo bench --bench operator
 //! ```
 //!
-//! `UPO_OBJECTS` is the number of objects, 1000 unless set; `UPO_RUNNER` may be any program that starts what follows in its own place, under the process id that it has.
+//! `UPO_OBJECTS` is the number of objects, 1000 unless set; `UPO_RUNNER` may be any program that starts what follows in its
+//! own place, under the process id that it has.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark, run by hand")]
 #![allow(clippy::cast_precision_loss, reason = "counts of things that fit a machine")]
@@ -52,7 +53,7 @@ async fn measure() {
         time_to_ready(&scope).await;
         many(&bench, &scope, objects).await;
     }
-    restarted(&mut bench, objects).await;
+    restarted(&mut bench, objects + SEQUENTIAL).await;
 }
 
 /// A new process has to list everything at once.

@@ -246,6 +246,29 @@ async fn a_tenant_that_fails_for_a_while_turns_nothing_red_that_was_in_sync() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_gives_no_token_for_a_while_stays_ready_and_says_why() {
+    let scope = in_sync("tokenless").await;
+    scope.auth0.add_client("operator", "marker-new-secret", SCOPES);
+    scope.auth0.inject(Fault::status(503).path("/oauth/token"));
+    // Another Secret has to be tried, as has every Secret after a restart.
+    scope.change_secret(json!({"clientSecret": "marker-new-secret"})).await;
+    let object = scope.until_condition("blog", "Synced", "Unknown", "TenantNotReady").await;
+    assert!(support::is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
+    for kind in ["Ready", "Authenticated"] {
+        let message = scope.tenant_message(kind).await;
+        assert!(message.starts_with("the credentials were accepted before; now: ") && message.contains("503"), "{kind}: {message}");
+    }
+    scope.until_tenant("Ready", "True", "Ready").await;
+    let (tenant, name) = ([("tenant", scope.name.as_str())], "upstream_params_tenant_authenticated");
+    scope.bench.until_metric(name, &tenant, 0.0).await;
+
+    scope.auth0.clear_faults();
+    scope.until_in_sync("blog").await;
+    scope.bench.until_metric(name, &tenant, 1.0).await;
+    assert_eq!(scope.tenant_message("Ready").await, "the tenant can be used");
+}
+
+#[tokio::test]
 async fn options_that_become_hidden_turn_nothing_red_and_are_not_written_over() {
     let scope = in_sync("veiled").await;
     scope.auth0.set_scopes("operator", ["read:connections", "update:connections", "update:connections_options"]);
