@@ -3,14 +3,14 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name in front of all others. 52 characters leave room for what follows. */}}
+{{/* The name in front of all others. 52 characters leave room for what follows, and a Service's name has no dots. */}}
 {{- define "upo.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- else if contains (include "upo.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "upo.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "upo.name" .) | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -49,12 +49,15 @@ metadata:
 
 {{/* The metadata of a definition, but for its name. */}}
 {{- define "upo.crdMetadata" -}}
-{{- $keep := dict -}}
+{{- $annotations := merge (dict) .Values.crds.annotations .Values.commonAnnotations -}}
 {{- if .Values.crds.keep -}}
-{{- /* Helm heeds the first on uninstall; Argo CD's prune heeds the second only. */ -}}
-{{- $keep = dict "helm.sh/resource-policy" "keep" "argocd.argoproj.io/sync-options" "Prune=false" -}}
+{{- /* Helm heeds the first on uninstall; Argo CD's prune heeds the second only, beside whatever else is asked of it. */ -}}
+{{- $_ := set $annotations "helm.sh/resource-policy" "keep" -}}
+{{- $options := get $annotations "argocd.argoproj.io/sync-options" -}}
+{{- if not (regexMatch "(^|,) *Prune=" $options) -}}
+{{- $_ := set $annotations "argocd.argoproj.io/sync-options" (printf "Prune=false,%s" $options | trimSuffix ",") -}}
 {{- end -}}
-{{- $annotations := merge (dict) .Values.crds.annotations $keep .Values.commonAnnotations -}}
+{{- end -}}
 labels:
   {{- toYaml (merge (dict) (include "upo.labels" . | fromYaml) .Values.commonLabels) | nindent 2 }}
 {{- with $annotations }}

@@ -160,7 +160,8 @@ fn the_schema_knows_exactly_the_values_and_lets_no_typo_pass() {
         }
         assert!(schema.get("type").is_some() || schema.get("enum").is_some() || schema.get("anyOf").is_some(), "{path} takes any type");
         // What Kubernetes defines may have more members than the default shows, and `enabled` is a parent chart's.
-        let optional = ["resources.", "livenessProbe.", "readinessProbe.", "affinity.", "enabled"];
+        let optional =
+            ["resources.", "livenessProbe.", "readinessProbe.", "affinity.", "podSecurityContext.", "securityContext.", "enabled"];
         if !path.is_empty() && !optional.iter().any(|start| path.starts_with(start)) {
             assert!(values.pointer(&format!("/{}", path.replace('.', "/"))).is_some(), "{path} is not in values.yaml");
         }

@@ -296,6 +296,7 @@ fn names_follow_the_release() {
     };
     assert_eq!(of("prod"), "prod-upstream-params-operator");
     assert_eq!(of("my-upstream-params-operator"), "my-upstream-params-operator");
+    assert_eq!(of("my.prod"), "my-prod-upstream-params-operator", "a Service takes no dots");
     assert_eq!(of(&"long-".repeat(10)[..49]).len(), 52);
 }
 
@@ -358,6 +359,14 @@ fn definitions_can_be_left_out_and_are_kept_from_helm_and_argo_cd() {
     };
     let kept = json!({"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false"});
     assert_eq!(definitions(json!({})), [kept.clone(), kept]);
+    // Whatever else is asked of Argo CD, it does not prune them, unless it is told in so many words.
+    let options = |annotations: Value| {
+        let all = definitions(json!({"crds": {"annotations": annotations}}));
+        assert!(all.iter().all(|annotations| annotations["helm.sh/resource-policy"] == "keep"));
+        all[0]["argocd.argoproj.io/sync-options"].clone()
+    };
+    assert_eq!(options(json!({"argocd.argoproj.io/sync-options": "ServerSideApply=true"})), "Prune=false,ServerSideApply=true");
+    assert_eq!(options(json!({"argocd.argoproj.io/sync-options": "Prune=confirm", "helm.sh/resource-policy": "no"})), "Prune=confirm");
     assert_eq!(definitions(json!({"crds": {"keep": false}})), [Value::Null, Value::Null]);
     assert_eq!(definitions(json!({"crds": {"enabled": false}})), [] as [Value; 0]);
 }
@@ -465,6 +474,10 @@ fn extra_objects_are_templates_but_no_secrets_and_none_of_our_kinds() {
     assert!(refused.contains("extraObjects: a ClusterAuth0Tenant cannot be installed together with its definition"), "{refused}");
     let refused = refusal(&json!({"extraObjects": [{"apiVersion": "v1", "kind": "Secret"}]}));
     assert!(refused.contains("extraObjects: a Secret in values is kept by the release"), "{refused}");
+    let refused = refusal(&json!({"extraObjects": [format!("{text_object}--- # another\napiVersion: v1\nkind: Secret\n")]}));
+    assert!(refused.contains("extraObjects: a Secret in values is kept by the release"), "{refused}");
+    let refused = refusal(&json!({"extraObjects": [{"apiVersion": "v1", "kind": "List", "items": [{"kind": "Secret"}]}]}));
+    assert!(refused.contains("extraObjects: give the items of the List one by one"), "{refused}");
 }
 
 #[test]
@@ -526,6 +539,14 @@ fn bad_values_are_refused_with_one_clear_line() {
         (json!({"replicaCount": 2}), "replicaCount: 2 replicas would all write, as there is no leader election yet: use 1"),
         (json!({"config": {"proxy": {"url": "http://user:password@proxy:3128"}}}), "at '/config/proxy/url':"),
         (json!({"scope": {"namespaces": "one"}}), "at '/scope/namespaces': got string, want array"),
+        (json!({"http": {"port": null}}), "at '/http': missing property 'port'"),
+        (json!({"replicaCount": null}), "at '': missing property 'replicaCount'"),
+        (json!({"securityContext": null}), "at '': missing property 'securityContext'"),
+        (json!({"config": {"proxy": null}}), "at '/config': missing property 'proxy'"),
+        (json!({"securityContext": {"privilegd": true}}), "at '/securityContext': additional properties 'privilegd' not allowed"),
+        (json!({"tolerations": [{"opertor": "Exists"}]}), "at '/tolerations/0': additional properties 'opertor' not allowed"),
+        (json!({"extraEnv": [{"name": "A", "valu": "x"}]}), "at '/extraEnv/0': additional properties 'valu' not allowed"),
+        (json!({"extraVolumes": [{"name": "a", "emptyDri": {}}]}), "at '/extraVolumes/0': additional properties 'emptyDri' not allowed"),
         (json!({"podMonitor": {"renderMode": "never"}}), "at '/podMonitor/renderMode': value must be one of 'skipIfMissing'"),
     ];
     for version in Helm::ALL {
