@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use kube::config::Kubeconfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::{self, AllowedDomains, Transport, TransportOptions};
@@ -103,9 +104,18 @@ async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
 
 async fn kubernetes() -> anyhow::Result<kube::Client> {
     let mut config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run inside a cluster with a service account")?;
+    if !kubeconfig_names_a_proxy() {
+        // From HTTPS_PROXY of the shell, which is for tenants; a pod reaches its API server directly as well.
+        config.proxy_url = None;
+    }
     // Watches have an idle time-out of their own; everything else ends within the report's.
     config.connect_timeout = Some(Duration::from_secs(10));
     kube::Client::try_from(config).context("the kubeconfig can't be used")
+}
+
+fn kubeconfig_names_a_proxy() -> bool {
+    Kubeconfig::read()
+        .is_ok_and(|config| config.clusters.iter().any(|one| one.cluster.as_ref().is_some_and(|cluster| cluster.proxy_url.is_some())))
 }
 
 fn pod_namespace() -> Option<String> {
@@ -121,8 +131,8 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        tracing::info!("stopping: the write in flight is finished first");
         stop.cancel();
+        tracing::info!("stopping: the write in flight is finished first");
     });
     Ok(())
 }

@@ -47,6 +47,17 @@ async fn until(what: &str, mut test: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
+async fn it_runs_and_stops_whatever_proxy_the_shell_has_and_although_nobody_reads_its_log() {
+    let mut bench = Bench::without_operator().await;
+    // Standard error is a pipe whose reader is gone; nothing listens at the proxy.
+    let script = r#"export HTTPS_PROXY=http://127.0.0.1:9; exec "$@" 2> >(exec true)"#;
+    bench.runner = ["bash", "-c", script, "bash"].map(str::to_owned).to_vec();
+    bench.start_operator();
+    bench.ready().await;
+    tokio::time::timeout(Duration::from_secs(20), bench.stop_operator()).await.expect("SIGTERM ends it");
+}
+
+#[tokio::test]
 async fn stopped_killed_or_cut_off_at_any_moment_it_ends_as_if_nothing_had_happened() {
     let mut bench = Bench::without_operator().await;
     bench.start_operator();
