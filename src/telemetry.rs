@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::auth0::Budget;
 use crate::core::census::{Counts, census};
 use crate::hub::Hub;
 
@@ -123,6 +124,7 @@ pub struct Metrics {
     authenticated: Family<TenantLabel, Gauge>,
     good_look_age: Family<TenantLabel, Gauge>,
     good_looks: Mutex<BTreeMap<String, Instant>>,
+    budgets: Mutex<BTreeMap<String, Arc<Mutex<Budget>>>>,
 }
 
 /// Bounds of the read-to-write histogram, in seconds: the contract allows two.
@@ -144,6 +146,7 @@ impl Metrics {
             authenticated: Family::default(),
             good_look_age: Family::default(),
             good_looks: Mutex::default(),
+            budgets: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register("passes", "Ended passes over an object, by the reason of its Ready condition", metrics.passes.clone());
@@ -183,6 +186,14 @@ impl Metrics {
         for (tenant, at) in self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             self.good_look_age.get_or_create(&label(tenant)).set(i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX));
         }
+        let now = Instant::now();
+        for (tenant, budget) in self.budgets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+            for (bucket, left) in [("reads", budget.reads.left(now)), ("requests", budget.requests.left(now))] {
+                let labels = BudgetLabels { tenant: tenant.clone(), bucket: bucket.to_owned() };
+                self.budget.get_or_create(&labels).set(left.into());
+            }
+        }
         let mut text = String::new();
         // Writing into a String can't fail.
         let _ = encode(&mut text, &self.registry);
@@ -203,9 +214,13 @@ impl Metrics {
         }
     }
 
-    /// What is left of a budget.
-    pub fn budget(&self, tenant: &str, bucket: &str, left: u32) {
-        self.budget.get_or_create(&BudgetLabels { tenant: tenant.to_owned(), bucket: bucket.to_owned() }).set(left.into());
+    /// A tenant serves from now on. Its budget is looked at by each scrape, and its counters begin at zero: the first
+    /// increment of a series that was not there would be no increase.
+    pub fn serves(&self, tenant: &str, budget: &Arc<Mutex<Budget>>) {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), budget.clone());
+        for counters in [&self.tokens, &self.drift_seen, &self.drift_corrected, &self.foreign] {
+            drop(counters.get_or_create(&label(tenant)));
+        }
     }
 
     /// Parameters were seen changed by somebody else.
@@ -241,6 +256,7 @@ impl Metrics {
     /// A tenant is gone: its gauges would otherwise stay at their last value and alarm for ever.
     pub fn forget(&self, tenant: &str) {
         self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         for gauges in [&self.authenticated, &self.good_look_age] {
             gauges.remove(&label(tenant));
         }
@@ -278,7 +294,12 @@ pub fn filter(text: &str) -> Result<String, String> {
 
 /// Sends logs to standard error. `filter` is one that [`filter()`] let pass.
 pub fn init(format: LogFormat, filter: &str) {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        // That a line can't be written would be said on standard error, where it can't be written either: a panic.
+        .log_internal_errors(false)
+        .with_target(false);
     // A second subscriber in one process, as in tests, is not an error worth stopping for.
     let set = match format {
         LogFormat::Human => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

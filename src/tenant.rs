@@ -184,6 +184,7 @@ impl Tenant {
                 *budget = Budget::new(reads, requests, now);
             }
         }
+        self.shared.metrics.serves(&self.name, &self.budget);
         if !same_access || self.client.is_none() {
             self.client = Some(Arc::new(self.new_client(settings)));
             self.access = Access::Untried;
@@ -201,8 +202,7 @@ impl Tenant {
             // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
             let _ = budget.take(call.route, now);
             budget.observe(call, now, epoch);
-            metrics.budget(&tenant, "reads", budget.reads.left(now));
-            metrics.budget(&tenant, "requests", budget.requests.left(now));
+            drop(budget);
             metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
         };
         let secret = SharedSecret { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };

@@ -86,7 +86,7 @@ fn objects(yaml: &str) -> Vec<Value> {
 }
 
 /// What Helm renders from these values.
-fn rendered(values: &Value) -> Vec<Value> {
+pub(crate) fn rendered(values: &Value) -> Vec<Value> {
     objects(&succeeds(&template(Helm::V4, values, &[])))
 }
 

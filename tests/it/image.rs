@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use testbed::control_plane::supervise::{Options, Supervised, supervise};
 
-use crate::support::{Bench, OPERATOR_NAMESPACE, SOON, root};
+use crate::helm::rendered;
+use crate::support::{Bench, OPERATOR_NAMESPACE, SOON};
 
 /// Where a pod finds its service account.
 const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
@@ -20,10 +22,11 @@ const HOST: &str = "image-test.eu.auth0.com";
 async fn the_binary_runs_in_an_empty_root() {
     let binary = PathBuf::from(std::env::var_os("UPO_STATIC_BINARY").expect("run tests/image/run"));
     let bench = Bench::without_operator().await;
-    bench.control_plane.apply(&root().join("examples/rbac.yaml")).await.unwrap();
-    let image = lay_out(&bench, &binary).await;
     let port = free_port();
-    let operator = start(&bench, &image, port);
+    let chart = rendered(&json!({"http": {"address": "127.0.0.1", "port": port}}));
+    let pod = install(&bench, &chart).await;
+    let image = lay_out(&bench, &binary).await;
+    let operator = start(&bench, &image, &pod);
 
     let give_up = Instant::now() + SOON;
     while get(port, "/readyz").await != Some(200) {
@@ -37,7 +40,7 @@ async fn the_binary_runs_in_an_empty_root() {
 
     // The name is looked up by the static C library, in the hosts file that a kubelet mounts; that its address is refused
     // shows that it was found.
-    let tenant = serde_json::json!({
+    let tenant = json!({
         "apiVersion": "upstreamparams.dev/v1alpha1", "kind": "ClusterAuth0Tenant", "metadata": {"name": "image-test"},
         "spec": {"domain": HOST, "credentials": {"secretRef": {"name": "auth0-credentials"}},
                  "access": [{"namespaceSelector": {}, "connections": ["*"]}]},
@@ -70,6 +73,18 @@ async fn the_binary_runs_in_an_empty_root() {
 
     let ended = operator.terminate(Duration::from_secs(30)).await.unwrap();
     assert!(ended.success(), "{ended}\n{}", log(&operator));
+}
+
+/// Applies what the chart renders, but for what is there already and the Deployment, whose pod this returns.
+async fn install(bench: &Bench, chart: &[Value]) -> Value {
+    let kind = |object: &Value| object["kind"].as_str().unwrap().to_owned();
+    let (deployments, others): (Vec<&Value>, Vec<&Value>) =
+        chart.iter().filter(|object| kind(object) != "CustomResourceDefinition").partition(|object| kind(object) == "Deployment");
+    let file = bench.control_plane.folder().join("chart.json");
+    std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": others}).to_string()).unwrap();
+    bench.control_plane.apply(&file).await.unwrap();
+    let [deployment] = deployments.as_slice() else { panic!("{} Deployments", deployments.len()) };
+    deployment["spec"]["template"]["spec"].clone()
 }
 
 /// The image's files, and those that a kubelet mounts.
@@ -115,17 +130,28 @@ fn in_root(root: &Path) -> BTreeSet<String> {
     found
 }
 
-/// Starts it with the arguments and the environment that the chart gives, and no other.
-fn start(bench: &Bench, root: &Path, port: u16) -> Supervised {
+/// Starts it with the arguments, the environment and the user that the chart gives, and no other.
+fn start(bench: &Bench, root: &Path, pod: &Value) -> Supervised {
+    let container = &pod["containers"][0];
+    assert_eq!(container["command"], Value::Null, "the image's own entry point");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let environment = container["env"].as_array().unwrap().iter().map(|one| {
+        let value = match one["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+            Some("metadata.namespace") => OPERATOR_NAMESPACE.to_owned(),
+            Some("metadata.name") => "upstream-params-operator-0".to_owned(),
+            Some(other) => panic!("a pod's {other}"),
+            None => text(&one["value"]),
+        };
+        format!("{}={value}", text(&one["name"]))
+    });
+    let user = format!("--userspec={}:{}", pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]);
     let (host, api_port) = bench.control_plane.server().strip_prefix("https://").unwrap().rsplit_once(':').unwrap();
     let mut command = Command::new("env");
     command
         .args(["-i", &format!("KUBERNETES_SERVICE_HOST={host}"), &format!("KUBERNETES_SERVICE_PORT={api_port}")])
-        .args([&format!("UPO_NAMESPACE={OPERATOR_NAMESPACE}"), "HOSTNAME=upstream-params-operator-0"])
-        .args(["UPO_ALLOWED_DOMAINS=*.auth0.com", "UPO_LOG=info", "UPO_LOG_FORMAT=json"])
-        .arg(format!("UPO_HTTP_ADDRESS=127.0.0.1:{port}"))
-        .args(["/usr/sbin/chroot", "--userspec=65532:65532", "--groups=", root.to_str().unwrap()])
-        .args(["/upstream-params-operator", "controller"]);
+        .args(environment)
+        .args(["/usr/sbin/chroot", &user, "--groups=", root.to_str().unwrap(), "/upstream-params-operator"])
+        .args(container["args"].as_array().unwrap().iter().map(text));
     supervise(&command, &Options::new(bench.control_plane.folder().join("image.log"))).unwrap()
 }
 

@@ -1,10 +1,33 @@
 //! What a scrape says of the objects.
 
+use std::collections::BTreeSet;
+
 use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::steps::one;
-use crate::support;
+use crate::support::{self, root};
+
+/// The parts of the alerts' selectors that name a route: `upstream_params_auth0_calls_total{route="..."}`.
+fn routes(text: &str) -> BTreeSet<&str> {
+    text.split("route=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[tokio::test]
+async fn a_run_shows_every_metric_and_the_routes_that_alerts_ask_for() {
+    let scope = support::shared().scope("scrape").await;
+    scope.connection("wordpress", "wordpress", json!({}));
+    scope.create("blog", one("wordpress", "blog", "x")).await;
+    scope.until_ready("blog").await;
+    scope.bench.until_metric("upstream_params_managed_parameters", &[("tenant", scope.name.as_str())], 1.0).await;
+    let (_, run) = scope.bench.http("/metrics").await.unwrap();
+    let described = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(described(&run), described(&crate::tidy::scrape_of_everything()));
+    let alerts = root().join("charts/upstream-params-operator/files/rules/upstream-params-operator.yaml");
+    let alerts = std::fs::read_to_string(alerts).unwrap();
+    let (asked_for, seen) = (routes(&alerts), routes(&run));
+    assert!(!asked_for.is_empty() && asked_for.is_subset(&seen), "{asked_for:?} {seen:?}");
+}
 
 const OBJECTS: &str = "upstream_params_objects";
 const STALLED: &str = "upstream_params_stalled_objects";

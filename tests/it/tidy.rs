@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::Value;
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
 use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
+use upstream_params_operator::auth0::{Budget, Rate};
 use upstream_params_operator::core::validate;
 use upstream_params_operator::core::world::{DeclaredTenant, Kind};
 use upstream_params_operator::hub::Hub;
@@ -82,7 +84,8 @@ pub(crate) fn scrape_of_everything() -> String {
     let metrics = Metrics::new(Arc::new(hub_with_a_tenant()));
     metrics.pass("t", "Ready");
     metrics.call("t", "read", Some(200), true);
-    metrics.budget("t", "reads", 1);
+    let rate = Rate::new(1, 1);
+    metrics.serves("t", &Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))));
     metrics.drift_seen("t", 1);
     metrics.drift_corrected("t", 1);
     metrics.foreign_difference("t");

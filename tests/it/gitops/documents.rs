@@ -153,7 +153,7 @@ async fn the_cases_of_the_alerts_fail_when_an_alert_is_wrong() {
         ("status!~\"2..|429\"", "status=\"429\""),
         ("stalled_objects) > 0", "stalled_objects) > 1"),
         ("contended_parameters) > 0", "contended_parameters) > 2"),
-        ("offset 1h)", "offset 4h)"),
+        ("differences_total[1h])) > 0", "differences_total[1h])) > 2"),
     ];
     assert_eq!(wrongs.len(), right.matches("- alert:").count(), "an alert without a mistake to be found");
     for (correct, wrong) in [("", "")].into_iter().chain(wrongs) {
