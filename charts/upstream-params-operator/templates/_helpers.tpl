@@ -32,8 +32,8 @@ The metadata of an object: root, name, and where they apply labels, annotations,
 namespace.
 */}}
 {{- define "upo.metadata" -}}
-{{- $labels := merge (dict) (.labels | default dict) (include "upo.labels" .root | fromYaml) .root.Values.commonLabels -}}
-{{- $annotations := merge (dict) (.annotations | default dict) .root.Values.commonAnnotations -}}
+{{- $labels := merge (dict) (.labels | default dict) (include "upo.labels" .root | fromYaml) (.root.Values.commonLabels | default dict) -}}
+{{- $annotations := merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) -}}
 metadata:
   name: {{ .name }}
   {{- if not .cluster }}
@@ -49,7 +49,7 @@ metadata:
 
 {{/* The metadata of a definition, but for its name. */}}
 {{- define "upo.crdMetadata" -}}
-{{- $annotations := merge (dict) .Values.crds.annotations .Values.commonAnnotations -}}
+{{- $annotations := merge (dict) (.Values.crds.annotations | default dict) (.Values.commonAnnotations | default dict) -}}
 {{- if .Values.crds.keep -}}
 {{- /* Helm heeds the first on uninstall; Argo CD's prune heeds the second only, beside whatever else is asked of it. */ -}}
 {{- $_ := set $annotations "helm.sh/resource-policy" "keep" -}}
@@ -59,7 +59,7 @@ metadata:
 {{- end -}}
 {{- end -}}
 labels:
-  {{- toYaml (merge (dict) (include "upo.labels" . | fromYaml) .Values.commonLabels) | nindent 2 }}
+  {{- toYaml (merge (dict) (include "upo.labels" . | fromYaml) (.Values.commonLabels | default dict)) | nindent 2 }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -53,6 +53,17 @@ fn the_versions_of_chart_and_operator_are_the_crates() {
     let metadata: Value = serde_saphyr::from_str(&read(&chart().join("Chart.yaml"))).unwrap();
     assert_eq!(metadata["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(metadata["appVersion"], env!("CARGO_PKG_VERSION"));
+    // What users copy.
+    for (document, before) in [
+        ("docs/install.md", "--tag ghcr.io/example/upstream-params-operator:"),
+        ("docs/install.md", "releases/download/v"),
+        ("docs/security.md", "cosign verify ghcr.io/example/upstream-params-operator:"),
+        ("docs/argocd/application.yaml", "targetRevision: "),
+        ("docs/argocd/operator.yaml", "targetRevision: "),
+    ] {
+        let text = read(&root().join(document));
+        assert!(text.contains(&format!("{before}{}", env!("CARGO_PKG_VERSION"))), "{document}: another version after {before}");
+    }
 }
 
 /// One documented value.

@@ -526,6 +526,34 @@ fn the_alert_of_an_operator_that_does_not_run_looks_for_the_job_of_this_release(
 }
 
 #[test]
+fn a_value_that_is_emptied_is_refused_or_as_good_as_its_default() {
+    let default = rendered(&json!({}));
+    // What is left out by emptying it is documented so.
+    let droppable = ["livenessProbe", "readinessProbe"];
+    let sections =
+        ["global", "image", "crds", "rbac", "scope", "serviceAccount", "config", "config.proxy", "config.log", "config.extraCA", "http"];
+    let paths = files::all_paths().into_iter().chain(sections.map(str::to_owned)).filter(|path| !droppable.contains(&path.as_str()));
+    let mut wrong = Vec::new();
+    for path in paths {
+        let emptied = path.rsplit('.').fold(Value::Null, |value, key| json!({key: value}));
+        let output = template(Helm::V4, &emptied, &[]);
+        if output.status.success() {
+            if objects(&text(&output.stdout)) != default {
+                wrong.push(format!("{path}: renders something else than the default"));
+            }
+        } else {
+            let message = text(&output.stderr);
+            let named = path.rsplit('.').next().unwrap();
+            let refused = message.contains(&format!("missing property '{named}'")) || message.contains("image: neither image.tag nor");
+            if !refused {
+                wrong.push(format!("{path}: {message}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn bad_values_are_refused_with_one_clear_line() {
     let cases = [
         (json!({"http": {"port": "8080"}}), "at '/http/port': got string, want integer"),
