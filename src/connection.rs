@@ -394,7 +394,8 @@ async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Par
             part.stored = keeping_status(tenant.shared.report.finalizer(&part.stored, true).await?, &part.stored);
         }
         let records = plan.claims_of(&part.object.uid);
-        let status = conclude::claimed(&part.stored, &connection, &records, now_in_seconds());
+        let removed = plan.removed_for(&part.object.uid);
+        let status = conclude::claimed(&part.stored, &connection, &records, &removed, now_in_seconds());
         part.stored = tenant.shared.report.status(&part.stored, &status).await?;
     }
     Ok(())

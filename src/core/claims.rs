@@ -7,7 +7,7 @@
 //! Guarantees: a value whose fingerprint is in no record is never removed; the record of a write is stored before the
 //! write; a record never grows beyond [`MAX_OWNED`] fingerprints a name, and gives up the oldest that is not live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Entry, Live, fingerprint};
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
@@ -104,8 +104,14 @@ pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
 
 /// The old status with the records of one connection replaced, and nothing else: what is written before a PATCH.
 ///
-/// A parameter that had no entry, or one without a record, is in state `Pending` from then on.
-pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, records: &BTreeMap<String, Vec<String>>) -> UpstreamParamsStatus {
+/// A parameter that had no entry, or one without a record, is in state `Pending` from then on; one of `removed` is in state
+/// `Removing`, so that its absence is not taken for somebody's change if it is declared anew before the removal is concluded.
+pub fn claimed(
+    old: &UpstreamParamsStatus,
+    connection: &ConnectionStatus,
+    records: &BTreeMap<String, Vec<String>>,
+    removed: &BTreeSet<String>,
+) -> UpstreamParamsStatus {
     let mut status = old.clone();
     let place = status.connections.iter().position(|entry| entry.id == connection.id).unwrap_or_else(|| {
         let place = status.connections.partition_point(|entry| entry.id < connection.id);
@@ -119,6 +125,9 @@ pub fn claimed(old: &UpstreamParamsStatus, connection: &ConnectionStatus, record
                 // Without a record the state said something of a value that was not ours: it must not prove drift now.
                 if param.owned.is_empty() {
                     param.state = ParamState::Pending;
+                }
+                if removed.contains(name) {
+                    (param.state, param.applied) = (ParamState::Removing, None);
                 }
                 param.owned.clone_from(owned);
             }
@@ -155,7 +164,7 @@ mod tests {
         let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
         let records =
             BTreeMap::from([("blog".to_owned(), vec!["a".to_owned(), "b".to_owned()]), ("alpha".to_owned(), vec!["c".to_owned()])]);
-        let new = claimed(&old, &connection, &records);
+        let new = claimed(&old, &connection, &records, &BTreeSet::new());
         let params = &new.connections[0].params;
         assert_eq!(
             params.iter().map(|param| (param.name.as_str(), param.state)).collect::<Vec<_>>(),
@@ -169,15 +178,29 @@ mod tests {
         let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: Vec::new(), applied: None };
         let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
-        let new = claimed(&old, &connection, &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]));
+        let new = claimed(&old, &connection, &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]), &BTreeSet::new());
         assert_eq!(on(&new, "con_1")["blog"], Claim { owned: vec!["a".into()], applied: false });
+    }
+
+    #[test]
+    fn what_is_about_to_be_removed_is_no_drift_when_it_is_gone() {
+        let param = |state, applied| ParamStatus { name: "blog".into(), state, owned: vec!["a".into()], applied };
+        for param in [param(ParamState::InSync, None), param(ParamState::Pending, Some(true))] {
+            let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
+            let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
+            assert!(on(&old, "con_1")["blog"].applied);
+            let records = BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]);
+            let new = claimed(&old, &connection, &records, &BTreeSet::from(["blog".to_owned()]));
+            assert_eq!(new.connections[0].params[0].state, ParamState::Removing);
+            assert_eq!(on(&new, "con_1")["blog"], Claim { owned: vec!["a".into()], applied: false });
+        }
     }
 
     #[test]
     fn the_entry_of_a_connection_is_put_where_its_id_belongs() {
         let of = |id: &str| ConnectionStatus { id: id.into(), ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![of("con_1"), of("con_3")], ..Default::default() };
-        let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]));
+        let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]), &BTreeSet::new());
         assert_eq!(new.connections.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ["con_1", "con_2", "con_3"]);
         assert_eq!(connections(&new).collect::<Vec<_>>(), ["con_2"]);
     }

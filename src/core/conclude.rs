@@ -244,15 +244,16 @@ pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
 }
 
-/// The status to store before a write: the old one with the records of this connection, and nothing else changed. An
-/// object that has no conditions yet gets them, all unknown.
+/// The status to store before a write: the old one with the records of this connection, what is about to be `removed`
+/// called so, and nothing else changed. An object that has no conditions yet gets them, all unknown.
 pub fn claimed(
     object: &Declared,
     connection: &ConnectionStatus,
     records: &BTreeMap<String, Vec<String>>,
+    removed: &BTreeSet<String>,
     now: jiff::Timestamp,
 ) -> UpstreamParamsStatus {
-    let mut status = claims::claimed(&object.status, connection, records);
+    let mut status = claims::claimed(&object.status, connection, records, removed);
     if status.conditions.is_empty() {
         let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
         let pending = |kind: ConditionType| Condition {

@@ -152,6 +152,12 @@ impl Plan {
         params.filter(|(name, _)| self.touches(name, object)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()
     }
 
+    /// The names that the write removes for an object.
+    pub fn removed_for(&self, object: &Uid) -> BTreeSet<String> {
+        let removals = self.changes.iter().filter(|(_, change)| change.entry.is_none() && change.is_for(object));
+        removals.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether a change of this name is made for this object now.
     pub fn touches(&self, name: &str, object: &Uid) -> bool {
         self.changes.get(name).is_some_and(|change| change.is_for(object))

@@ -261,7 +261,7 @@ impl Simulator {
                 object.finalizer = true;
             }
             luck.call()?;
-            object.status = conclude::claimed(object, &described(id), &plan.claims_of(&uid), now);
+            object.status = conclude::claimed(object, &described(id), &plan.claims_of(&uid), &plan.removed_for(&uid), now);
             assert_small(object);
         }
         Ok(())

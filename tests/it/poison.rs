@@ -216,6 +216,7 @@ async fn edits_of_the_object_while_it_is_worked_on_end_where_the_last_one_alone_
     let (writes, version) = (patches(&scope.auth0), scope.get("blog").await.metadata.resource_version);
     scope.looks(&id, 2).await;
     assert_eq!((patches(&scope.auth0), scope.get("blog").await.metadata.resource_version), (writes, version), "it has come to rest");
+    assert!(!scope.event_counts("blog").await.contains_key("DriftCorrected"), "its own removals are nobody's drift");
     scope.delete("blog").await;
     scope.until_gone("blog").await;
     scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}}));

@@ -620,7 +620,7 @@ fn the_finalizer_is_there_while_a_deletion_would_have_something_to_remove() {
 fn a_claim_changes_the_record_and_nothing_else() {
     let a = in_sync().generation(2);
     let records = BTreeMap::from([("blog".to_owned(), vec![print("blog", "x"), print("blog", "y")])]);
-    let status = claimed(&a, &described(HERE), &records, at(2000));
+    let status = claimed(&a, &described(HERE), &records, &BTreeSet::new(), at(2000));
     let mut expected = a.status.clone();
     expected.connections[0].params[0].owned.clone_from(&records["blog"]);
     assert_eq!(status, expected);
@@ -632,7 +632,7 @@ fn the_first_claim_of_a_new_object_says_that_nothing_is_known_yet() {
     let mut new = a.clone();
     new.status.observed_generation = Some(-1);
     let records = BTreeMap::from([("blog".to_owned(), vec![print("blog", "x")])]);
-    new.status = claimed(&new, &described(HERE), &records, at(1000));
+    new.status = claimed(&new, &described(HERE), &records, &BTreeSet::new(), at(1000));
     assert_eq!(new.status.observed_generation, Some(-1));
     assert_eq!(new.status.conditions.len(), 4);
     for condition in &new.status.conditions {

@@ -146,7 +146,7 @@ fn before() -> Vec<(&'static str, UpstreamParamsStatus)> {
     };
     let in_sync = after("everything is as declared", context(), GENERATION, fresh());
     let stale = Context { since_good_look: Duration::from_hours(2), ..context() };
-    let claim = claimed(&declared(GENERATION, fresh()), &connection(), &BTreeMap::new(), now());
+    let claim = claimed(&declared(GENERATION, fresh()), &connection(), &BTreeMap::new(), &BTreeSet::new(), now());
     vec![
         ("never seen", fresh()),
         ("claimed", claim),
