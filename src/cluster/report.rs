@@ -135,12 +135,8 @@ impl Report {
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
         let patch = json!({"metadata": {"uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers}});
-        let written = bounded(self.api(object).patch_metadata(
-            &object.key.name,
-            &PatchParams { field_manager: as_us().field_manager, ..PatchParams::default() },
-            &Patch::Merge(patch),
-        ))
-        .await?;
+        let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = bounded(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)

@@ -97,12 +97,23 @@ fn refusal(values: &Value) -> String {
     text(&output.stderr)
 }
 
-fn kind(object: &Value) -> &str {
+pub(crate) fn kind(object: &Value) -> &str {
     object["kind"].as_str().unwrap()
 }
 
 fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap()
+}
+
+/// The environment that a kubelet gives the one container of a pod.
+pub(crate) fn environment(pod: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let value = |variable: &Value| match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+        Some(path) => text(pod.pointer(&format!("/{}", path.replace('.', "/"))).unwrap()),
+        None => text(&variable["value"]),
+    };
+    let variables = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+    variables.iter().map(|variable| (text(&variable["name"]), value(variable))).collect()
 }
 
 /// The one object of a kind.

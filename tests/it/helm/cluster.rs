@@ -15,7 +15,7 @@ use testbed::control_plane::binaries::Helm;
 use testbed::control_plane::supervise::{Options as SuperviseOptions, Scratch, Supervised, supervise};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{RELEASE, chart, helm, kind, name, objects, run, succeeds, text};
+use super::{RELEASE, chart, environment, helm, kind, name, objects, run, succeeds, text};
 use crate::support::{Bench, OPERATOR_NAMESPACE, SOON};
 
 /// Who the operator is to the API server.
@@ -141,6 +141,11 @@ impl Cluster {
         }
     }
 
+    /// Deletes the definitions, as those of another test would hide what this one installs.
+    pub(super) fn delete_definitions(&self) {
+        succeeds(&self.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+    }
+
     /// Runs kubectl as the administrator, with an input.
     pub(super) fn kubectl(&self, arguments: &[&str], input: &str) -> Output {
         let mut kubectl = self.bench.control_plane.kubectl();
@@ -194,12 +199,7 @@ impl Cluster {
         for (inherited, _) in std::env::vars_os().filter(|(name, _)| name != "PATH") {
             command.env_remove(inherited);
         }
-        for variable in container["env"].as_array().unwrap() {
-            let value = variable["valueFrom"]["fieldRef"]["fieldPath"]
-                .as_str()
-                .map_or(&variable["value"], |path| pod.pointer(&format!("/{}", path.replace('.', "/"))).unwrap());
-            command.env(variable["name"].as_str().unwrap(), value.as_str().unwrap());
-        }
+        command.envs(environment(pod));
         // The files of the mounted token, in the form that works without a mount.
         let kubeconfig = self.bench.control_plane.folder().join("operator-kubeconfig");
         std::fs::write(&kubeconfig, self.bench.control_plane.kubeconfig_with_token(&self.token(pod))).unwrap();

@@ -25,7 +25,7 @@ async fn helm_4_installs_upgrades_rolls_back_and_leaves_what_is_the_users() {
 async fn life(version: Helm) {
     let cluster = cluster().await;
     // The definitions of another test would hide that the older chart has older ones.
-    succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+    cluster.delete_definitions();
     let scratch = Scratch::new("older-chart").unwrap();
     let older = older_chart(scratch.path());
 

@@ -25,7 +25,7 @@ const CLIENT_SECRET: &str = "marker-client-secret-of-walk";
 async fn the_way_of_helm_from_the_first_command_to_the_last() {
     let cluster = cluster().await;
     for version in Helm::ALL {
-        succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+        cluster.delete_definitions();
         let walk = Walk::new(&cluster, version);
         walk.releases('a');
         walk.run(INSTALL, "helm install").await;
@@ -44,7 +44,7 @@ async fn the_way_of_helm_from_the_first_command_to_the_last() {
 #[tokio::test]
 async fn the_way_of_plain_kubectl_and_of_leaving_the_parameters() {
     let cluster = cluster().await;
-    succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+    cluster.delete_definitions();
     succeeds(&cluster.kubectl(&["delete", "namespace", OPERATOR_NAMESPACE, "--timeout=60s"], ""));
     let walk = Walk::new(&cluster, Helm::V3);
     walk.run(INSTALL, "kubectl create namespace").await;
@@ -69,7 +69,7 @@ async fn the_notes_of_a_release_can_be_pasted_into_a_shell() {
     assert_eq!(commands.len(), 2, "{notes}");
     let filled_in = commands
         .join("\n")
-        .replace("clientId=REPLACE", "clientId=...")
+        .replace("clientId=REPLACE", &format!("clientId={CLIENT_ID}"))
         .replace("clientSecret=REPLACE", &format!("clientSecret={CLIENT_SECRET}"));
     walk.shell(&filled_in).await;
     walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
@@ -80,7 +80,7 @@ async fn the_notes_of_a_release_can_be_pasted_into_a_shell() {
 async fn helm_takes_over_what_plain_manifests_made() {
     let cluster = cluster().await;
     for version in Helm::ALL {
-        succeeds(&cluster.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
+        cluster.delete_definitions();
         let walk = Walk::new(&cluster, version);
         // The ways of the README and of install.md, one over the other.
         walk.shell("kubectl apply --server-side -f crds/ && kubectl apply --server-side -f examples/rbac.yaml").await;

@@ -56,11 +56,10 @@ impl Helm {
     }
 
     fn recipe(self) -> Result<Recipe, Error> {
-        let (go_mod, go_sum, package) = match self {
-            Self::V3 => (HELM3_MOD, HELM3_SUM, "helm.sh/helm/v3/cmd/helm"),
-            Self::V4 => (HELM4_MOD, HELM4_SUM, "helm.sh/helm/v4/cmd/helm"),
+        let (go_mod, go_sum, module, packages): (_, _, _, &[&str]) = match self {
+            Self::V3 => (HELM3_MOD, HELM3_SUM, "helm.sh/helm/v3", &["helm.sh/helm/v3/cmd/helm"]),
+            Self::V4 => (HELM4_MOD, HELM4_SUM, "helm.sh/helm/v4", &["helm.sh/helm/v4/cmd/helm"]),
         };
-        let module = package.trim_end_matches("/cmd/helm");
         let version = required(go_mod, module).ok_or(Error::NoPinnedVersion(module))?;
         // Version 3 takes the Kubernetes that `helm template` assumes from the linker, version 4 from its modules.
         let client = required(go_mod, "k8s.io/client-go").ok_or(Error::NoPinnedVersion("k8s.io/client-go"))?;
@@ -74,10 +73,7 @@ impl Helm {
             programs: format!("helm {version}"),
             go_mod,
             go_sum,
-            packages: match self {
-                Self::V3 => &["helm.sh/helm/v3/cmd/helm"],
-                Self::V4 => &["helm.sh/helm/v4/cmd/helm"],
-            },
+            packages,
             linker_flags: format!("-s -w -X {module}/internal/version.version=v{version}{stamps}"),
             tags: None,
             renamed: None,
@@ -87,14 +83,14 @@ impl Helm {
     /// Finds the program, or builds it, as [`find_or_build`] does. The folder in `KUBEBUILDER_ASSETS` may have it as `helm3` or
     /// `helm4`; else it is built although that is set.
     pub async fn find_or_build(self, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
-        self.recipe()?.find_or_build_tool(self.name(), "helm", progress).await
+        self.recipe()?.find_or_build_tool("helm", progress).await
     }
 }
 
 /// Finds promtool, or builds it, as [`find_or_build`] does. The folder in `KUBEBUILDER_ASSETS` may have it; else it is built although
 /// that is set.
 pub async fn promtool(progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
-    Recipe::promtool()?.find_or_build_tool("promtool", "promtool", progress).await
+    Recipe::promtool()?.find_or_build_tool("promtool", progress).await
 }
 
 /// The programs of a control plane, as absolute paths.
@@ -222,10 +218,10 @@ impl Recipe {
         })
     }
 
-    /// A single program: from `KUBEBUILDER_ASSETS` when that folder has it under the name `asset`, else from the user's cache or a build.
-    async fn find_or_build_tool(&self, asset: &str, program: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+    /// A single program: from `KUBEBUILDER_ASSETS` when that folder has it under the name in `what`, else from the user's cache or a build.
+    async fn find_or_build_tool(&self, program: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
         let found = |folder: &Path, name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-        if let Some(path) = environment("KUBEBUILDER_ASSETS").and_then(|folder| found(Path::new(&folder), asset)) {
+        if let Some(path) = environment("KUBEBUILDER_ASSETS").and_then(|folder| found(Path::new(&folder), self.what)) {
             return std::path::absolute(&path).map_err(io_error("resolve", &path));
         }
         self.find_or_build(progress, |folder| found(folder, program)).await
