@@ -262,8 +262,10 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     let none = Part { stored, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
     let role = |role: Role| Part { role: Some(role), ..none_like(&none) };
     let settled = |outcome: Outcome| Part { settled: Some(outcome), ..none_like(&none) };
-    // Only an object that may write holds anything.
-    let holder = (recorded && !observes).then_some(Role::Holder);
+    // Only an object that may write holds anything; what others have a record of is theirs until somebody takes it over.
+    let bystander = recorded.then_some(Role::Bystander);
+    let holder = if observes { bystander } else { recorded.then_some(Role::Holder) };
+    let standing_by = |outcome: Outcome| Part { role: bystander, settled: Some(outcome), ..none_like(&none) };
     let holding = |outcome: Outcome| Part { role: holder, settled: Some(outcome), ..none_like(&none) };
     let Some(reserved) = admission else {
         let left = |spec: &Spec| !placed && !observes && accepted_elsewhere(tenant, object, &spec.target);
@@ -274,10 +276,10 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
                 settled(Outcome::Planned(Planned::left(object, described(document))))
             }
             (true, _) => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
-            (false, true) => settled(not_permitted(&tenant.name, object, Some(&document.name))),
+            (false, true) => standing_by(not_permitted(&tenant.name, object, Some(&document.name))),
             (false, false) if object.spec.as_ref().is_ok_and(left) => settled(Outcome::Planned(Planned::left(object, described(document)))),
             // It may be admitted again: until it is known to have left, its record stays.
-            (false, false) => none,
+            (false, false) => Part { role: bystander, ..none },
         };
     };
     if object.deleting {
@@ -294,9 +296,9 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     let Ok(spec) = &object.spec else { return Part { role: holder, ..none } };
     if !placed {
         return match (observes, accepted_elsewhere(tenant, object, &spec.target)) {
-            (true, _) => none,
+            (true, _) => Part { role: bystander, ..none },
             (false, true) => role(Role::Leaver),
-            (false, false) => role(Role::Holder),
+            (false, false) => role(Role::Mover),
         };
     }
     match validate::against_connection(spec, document, &reserved) {
@@ -348,19 +350,22 @@ enum Done {
 }
 
 async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Done {
-    if plan.changes.is_empty() {
+    if plan.is_empty() || settings.observes {
         return Done::Nothing;
     }
-    if settings.observes {
+    // What only changes hands is claimed also where nothing can be written.
+    let writes = !plan.changes.is_empty() && tenant.lacking.is_none();
+    let claimants = if writes { plan.acted_for() } else { plan.adopted.values().cloned().collect() };
+    let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
+    if let Err(error) = claim(tenant, reading, plan, parts, &claimants).await {
+        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
+        return Done::Superseded;
+    }
+    if plan.changes.is_empty() {
         return Done::Nothing;
     }
     if let Some(lacking) = &tenant.lacking {
         return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
-    }
-    let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
-    if let Err(error) = claim(tenant, reading, plan, parts).await {
-        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
-        return Done::Superseded;
     }
     let age = reading.at.elapsed();
     if age > FRESH {
@@ -385,11 +390,10 @@ fn correlation(plan: &Plan, parts: &[Part]) -> String {
     first.map_or_else(String::new, |part| format!("uparams-{}-{}", part.object.key.namespace, part.object.key.name))
 }
 
-/// Stores the claim of every object that is acted for, also where it does not change: the write is the fence.
-async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Result<(), WriteError> {
-    let acted_for = plan.acted_for();
+/// Stores the claim of each of these objects, also where it does not change: the write is the fence.
+async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: &BTreeSet<Uid>) -> Result<(), WriteError> {
     let connection = described(&reading.document);
-    for part in parts.iter_mut().filter(|part| acted_for.contains(&part.object.uid)) {
+    for part in parts.iter_mut().filter(|part| claimants.contains(&part.object.uid)) {
         if !part.stored.finalizer && part.stored.cleans_up() && !part.stored.deleting {
             part.stored = keeping_status(tenant.shared.report.finalizer(&part.stored, true).await?, &part.stored);
         }
@@ -426,7 +430,8 @@ fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
 
 // ---- conclude ----
 
-async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>, done: Done) {
+async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
+    plan.written = matches!(done, Done::Written);
     match &done {
         Done::Superseded | Done::Split => {
             if matches!(done, Done::Split) {
@@ -448,29 +453,32 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan:
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
-/// Concludes every object. Who gains a record is told before who gives one up: where equal values change hands there is
-/// no write and so no fence between the two, and a value that is in no record could never be removed again.
+/// Concludes every object. Who adopts a name as it is has stored its claim, and is told last: when nobody else has a record
+/// of the name any more. Until then the name is still the other's, who may come back.
 async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
-    let gives = |part: &Part| {
-        let params = plan.objects.get(&part.object.uid);
-        params.is_some_and(|params| params.values().any(|param| param.verdict == Verdict::Handed))
-    };
-    parts.sort_by_key(gives);
-    let mut gained = true;
-    for part in parts {
-        let outcome = match &part.settled {
-            Some(outcome) => outcome.clone(),
-            None if matches!(part.role, None | Some(Role::Holder)) => continue,
-            None if !gained && gives(&part) => continue,
-            None => {
-                let ending = ending(plan, &part.object.uid, done);
+    parts.sort_by_key(|part| plan.adopts(&part.object.uid));
+    let mut given_up = true;
+    for mut part in parts {
+        let uid = &part.object.uid;
+        if !given_up && plan.adopts(uid) {
+            continue;
+        }
+        let losses = plan.losses(uid);
+        let outcome = match (&part.settled, part.role) {
+            (Some(outcome), _) => outcome.clone(),
+            (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) if losses.is_empty() => continue,
+            (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) => Outcome::Displaced,
+            (None, Some(Role::Owner | Role::Observer | Role::Leaver)) => {
+                let ending = ending(plan, uid, done);
                 Outcome::Planned(Planned::part(plan, &part.object, described(&reading.document), part.warnings.clone(), ending))
             }
         };
-        if say_or_retry(tenant, &part.stored, &stored_version(&part), &outcome, part.placed, subject).await {
+        let stored = stored_version(&part);
+        part.stored.status = claims::without(part.stored.status, &reading.document.id, &losses);
+        if say_or_retry(tenant, &part.stored, &stored, &outcome, part.placed, subject).await {
             follow_up(tenant, subject, &part);
         } else {
-            gained = false;
+            given_up &= plan.adopts(&part.object.uid);
         }
     }
 }

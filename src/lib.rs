@@ -26,3 +26,6 @@ pub mod hub;
 pub mod operator;
 pub mod telemetry;
 pub mod tenant;
+
+#[cfg(test)]
+mod seeds;

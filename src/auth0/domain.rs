@@ -337,6 +337,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::seeds::cases(256))]
+
         #[test]
         fn a_domain_is_the_host_of_the_address_it_is_put_into(text in "[a-z0-9.:/@#?%\\\\-]{0,30}|\\PC{0,20}") {
             if let Ok(domain) = Domain::parse(&text) {

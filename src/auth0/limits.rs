@@ -323,6 +323,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::seeds::cases(256))]
+
         #[test]
         fn whatever_is_answered_a_bucket_opens_when_it_says_and_within_five_minutes(
             steps in prop::collection::vec((0u64..200_000, calls(), any::<u64>()), 1..40),

@@ -442,6 +442,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::seeds::cases(256))]
+
         #[test]
         fn no_value_of_a_request_is_repeated(
             (document, values) in documents(),

@@ -102,6 +102,15 @@ pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
     record
 }
 
+/// The status without its records of these names on a connection, and without an entry of the connection that says nothing then.
+pub fn without(mut status: UpstreamParamsStatus, connection: &str, names: &BTreeSet<String>) -> UpstreamParamsStatus {
+    for entry in status.connections.iter_mut().filter(|entry| entry.id == connection) {
+        entry.params.retain(|param| !names.contains(&param.name));
+    }
+    status.connections.retain(|entry| entry.id != connection || !entry.params.is_empty());
+    status
+}
+
 /// The old status with the records of one connection replaced, and nothing else: what is written before a PATCH.
 ///
 /// A parameter that had no entry, or one without a record, is in state `Pending` from then on; one of `removed` is in state

@@ -66,6 +66,8 @@ pub enum Outcome {
     StillRejected,
     /// The object, which is being deleted, lets go of everything; the text says why nothing was removed.
     Released(String),
+    /// Another object took over what this one has a record of and no say about. Nothing else is said of it here.
+    Displaced,
 }
 
 /// A pass that came as far as a plan.
@@ -107,7 +109,7 @@ impl Planned {
 
     /// One object's part of a plan.
     pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, ending: Ending) -> Self {
-        let params = plan.objects.get(&object.uid).cloned().unwrap_or_default();
+        let params = plan.part(&object.uid);
         let names = |test: fn(&Plan, &str, &Uid) -> bool| {
             plan.changes.keys().chain(plan.deferred.keys()).filter(|name| test(plan, name, &object.uid)).cloned().collect()
         };
@@ -236,10 +238,8 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 /// Whether the object was accepted on this connection, for this generation, and nothing of it waits to be written there:
 /// then it may leave another.
 pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
-    let accepted = condition(&object.status, ConditionType::Accepted).is_some_and(|accepted| {
-        accepted.observed_generation == Some(object.generation)
-            && (accepted.status == TRUE || accepted.reason == Reason::Conflicted.as_str())
-    });
+    let accepted = condition(&object.status, ConditionType::Accepted)
+        .is_some_and(|accepted| accepted.observed_generation == Some(object.generation) && accepted.status == TRUE);
     let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| param.state != ParamState::Pending);
     accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
 }
@@ -330,7 +330,8 @@ fn waits_for_the_tenant(outcome: &Outcome) -> bool {
         | Outcome::NotPermitted(_)
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
-        | Outcome::Released(_) => false,
+        | Outcome::Released(_)
+        | Outcome::Displaced => false,
     }
 }
 
@@ -356,14 +357,20 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
         }
         Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| &entry.id != id).collect(),
         Outcome::Released(_) => Vec::new(),
-        Outcome::Invalid(_)
-        | Outcome::TenantNotFound
+        // Of an object that takes no part only its record is left to say: a line without one would be about a value that
+        // nobody looks at for it any more.
+        Outcome::Invalid(_) | Outcome::NotPermitted(_) | Outcome::Refused { .. } => {
+            let mut recorded = old;
+            recorded.iter_mut().for_each(|entry| entry.params.retain(|param| !param.owned.is_empty()));
+            recorded.retain(|entry| !entry.params.is_empty());
+            recorded
+        }
+        Outcome::TenantNotFound
         | Outcome::TenantNotReady(_)
-        | Outcome::NotPermitted(_)
         | Outcome::ConnectionNotFound { id: None }
         | Outcome::Unread(_)
-        | Outcome::Refused { .. }
-        | Outcome::StillRejected => old,
+        | Outcome::StillRejected
+        | Outcome::Displaced => old,
     }
 }
 
@@ -445,7 +452,8 @@ fn accepted(object: &Declared, outcome: &Outcome) -> Finding {
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Unread(_)
         | Outcome::Released(_)
-        | Outcome::StillRejected => carried(object, ConditionType::Accepted, UNSEEN),
+        | Outcome::StillRejected
+        | Outcome::Displaced => carried(object, ConditionType::Accepted, UNSEEN),
     }
 }
 
@@ -504,7 +512,9 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
             // There is a tenant now, or none of these could have been the ending.
             if known.reason == Reason::TenantNotFound { Finding::pending(UNSEEN) } else { known }
         }
-        Outcome::Invalid(_) | Outcome::Released(_) | Outcome::StillRejected => carried(object, ConditionType::ResolvedRefs, UNSEEN),
+        Outcome::Invalid(_) | Outcome::Released(_) | Outcome::StillRejected | Outcome::Displaced => {
+            carried(object, ConditionType::ResolvedRefs, UNSEEN)
+        }
     }
 }
 
@@ -519,7 +529,8 @@ fn synced(object: &Declared, outcome: &Outcome, context: &Context, connections: 
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
         | Outcome::Released(_)
-        | Outcome::StillRejected => Finding::pending("nothing is written while the object is not accepted or its references are missing"),
+        | Outcome::StillRejected
+        | Outcome::Displaced => Finding::pending("nothing is written while the object is not accepted or its references are missing"),
     }
 }
 
@@ -609,7 +620,8 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
         | Outcome::Released(_)
-        | Outcome::StillRejected => false,
+        | Outcome::StillRejected
+        | Outcome::Displaced => false,
     };
     let [accepted, resolved, _] = parts;
     if trouble && was_in_sync(object, context.observing) && accepted.is_true() && resolved.is_true() {
@@ -670,7 +682,8 @@ fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Cond
         | Outcome::NotPermitted(_)
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
-        | Outcome::Released(_) => "",
+        | Outcome::Released(_)
+        | Outcome::Displaced => "",
     };
     let message = if waits_for.is_empty() {
         "the parameters it owns are being removed".to_owned()

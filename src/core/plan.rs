@@ -5,7 +5,9 @@
 //! - a live value that no record proves to be ours is replaced only where the object says `Overwrite` or the
 //!   parameter was in sync here before, and is never removed;
 //! - a parameter that one object gives up and another wants changes hands in one PATCH;
-//! - an object that only observes neither takes part nor holds anything, and is told what taking part would do;
+//! - an object that only observes or is not admitted neither takes part nor holds anything; its record stays until
+//!   another object takes the name over, and goes then;
+//! - a record passes from one object to another only by way of a claim, also where nothing has to be written;
 //! - nothing is planned where nothing differs.
 //!
 //! Assumes: the caller has checked each object's access, validity and policies, and says so by its [`Role`].
@@ -25,8 +27,24 @@ pub enum Role {
     Observer,
     /// Is being deleted, or names another connection where it was accepted: what it owns here goes.
     Leaver,
-    /// Holds what it owns and writes nothing: it became invalid, was rejected, or is still to be accepted elsewhere.
+    /// Holds what it owns and writes nothing: it became invalid or was rejected.
     Holder,
+    /// Names another connection and is still to be accepted there: what it owns stays until then, but for what another
+    /// object declares here.
+    Mover,
+    /// Has a record here and no say: it only observes, or is not admitted any more. It keeps the record until another
+    /// object takes the name over.
+    Bystander,
+}
+
+impl Role {
+    /// Whether it has a say in what is written.
+    fn acts(self) -> bool {
+        match self {
+            Self::Owner | Self::Leaver | Self::Holder | Self::Mover => true,
+            Self::Observer | Self::Bystander => false,
+        }
+    }
 }
 
 /// One object's part in a connection.
@@ -120,6 +138,15 @@ pub struct Plan {
     pub deferred: BTreeMap<String, Change>,
     /// What it means for each object that takes part, by parameter name.
     pub objects: BTreeMap<Uid, BTreeMap<String, ParamPlan>>,
+    /// Names that an object takes over as they are, while others have a record of them: nothing is written at Auth0, and the
+    /// claim is stored all the same, so that the value is in a record at every moment.
+    pub adopted: BTreeMap<String, Uid>,
+    /// Names that others keep from now on, by the object whose record of them goes.
+    pub lost: BTreeMap<Uid, BTreeSet<String>>,
+    /// Whether the changes were written, and the answer showed them.
+    pub written: bool,
+    /// Who has each name from now on, while it is being planned.
+    keepers: BTreeMap<String, Uid>,
 }
 
 impl Plan {
@@ -134,9 +161,45 @@ impl Plan {
         actors.into_iter().cloned().collect()
     }
 
+    /// Whether nothing has to be written, neither at Auth0 nor as a claim.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.adopted.is_empty()
+    }
+
     /// Every object that is acted for: each stores its claim before the write.
     pub fn acted_for(&self) -> BTreeSet<Uid> {
-        self.changes.values().flat_map(|change| std::iter::once(&change.actor).chain(&change.others)).cloned().collect()
+        let changed = self.changes.values().flat_map(|change| std::iter::once(&change.actor).chain(&change.others));
+        changed.chain(self.adopted.values()).cloned().collect()
+    }
+
+    /// Whether an object takes a name over as it is, whose old record has to go first.
+    pub fn adopts(&self, object: &Uid) -> bool {
+        self.adopted.values().any(|adopter| adopter == object)
+    }
+
+    /// The names of which this object's record goes now: they are another's already, or are since the changes were written.
+    pub fn losses(&self, object: &Uid) -> BTreeSet<String> {
+        let names = self.lost.get(object).into_iter().flatten();
+        let gone = |name: &&String| (self.written || !self.changes.contains_key(*name)) && !self.deferred.contains_key(*name);
+        names.filter(gone).cloned().collect()
+    }
+
+    /// One object's part of the plan, as it is to be concluded.
+    pub fn part(&self, object: &Uid) -> BTreeMap<String, ParamPlan> {
+        let mut params = self.objects.get(object).cloned().unwrap_or_default();
+        for name in self.losses(object) {
+            match params.get_mut(&name) {
+                Some(param) if param.verdict == Verdict::Handed => drop(params.remove(&name)),
+                Some(param) => {
+                    for record in [&mut param.before, &mut param.claim, &mut param.after] {
+                        record.clear();
+                    }
+                    param.applied = false;
+                }
+                None => {}
+            }
+        }
+        params
     }
 
     /// Leaves the changes of one object only, so that a value the API refuses blocks nobody else's.
@@ -149,7 +212,8 @@ impl Plan {
     /// What an object stores before the write: the records of the names that change for it.
     pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<String>> {
         let params = self.objects.get(object).into_iter().flatten();
-        params.filter(|(name, _)| self.touches(name, object)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()
+        let claimed = |name: &String| self.touches(name, object) || self.adopted.get(name) == Some(object);
+        params.filter(|(name, _)| claimed(name)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()
     }
 
     /// The names that the write removes for an object.
@@ -171,18 +235,22 @@ impl Plan {
 
 /// Plans a connection. `all_observe`: the tenant only observes, so the observers are told what all of them would do together.
 pub fn plan(site: Site<'_>, participants: &[Participant<'_>], all_observe: bool) -> Plan {
-    let acting: Vec<Participant<'_>> = participants.iter().filter(|part| part.role != Role::Observer).copied().collect();
-    let mut plan = decide(site, &acting);
+    let acting = || participants.iter().filter(|part| part.role.acts()).map(|part| Side::new(*part, site.place));
+    let mut plan = decide(site, acting().collect());
+    lose(&mut plan, site, participants);
     for observer in participants.iter().filter(|part| part.role == Role::Observer) {
-        let simulated = if all_observe {
-            participants.iter().copied().map(promoted).collect()
-        } else {
-            let mut simulated = acting.clone();
-            simulated.push(promoted(*observer));
-            simulated
-        };
         let uid = &observer.object.uid;
-        let seen = decide(site, &simulated).objects.remove(uid).unwrap_or_default();
+        let mut simulated: Vec<Side<'_>> = if all_observe {
+            let others = participants.iter().filter(|part| part.object.uid != *uid);
+            others.map(|part| Side::new(promoted(*part), site.place)).collect()
+        } else {
+            acting().collect()
+        };
+        let mut own = Side::new(promoted(*observer), site.place);
+        // What another object has taken over is not its own any more.
+        own.claims.retain(|name, _| plan.lost.get(uid).is_none_or(|lost| !lost.contains(name)));
+        simulated.push(own);
+        let seen = decide(site, simulated).objects.remove(uid).unwrap_or_default();
         plan.objects.insert(uid.clone(), observed(seen, &claims::on(&observer.object.status, site.place.connection)));
     }
     plan
@@ -193,13 +261,40 @@ fn promoted(part: Participant<'_>) -> Participant<'_> {
     Participant { role, ..part }
 }
 
+/// Notes whose record of a name goes, because another object keeps the name from now on. Who acts is told in its part of
+/// the plan; this is for those who have a record and no part in the name.
+fn lose(plan: &mut Plan, site: Site<'_>, participants: &[Participant<'_>]) {
+    let keepers = std::mem::take(&mut plan.keepers);
+    for part in participants {
+        let uid = &part.object.uid;
+        for (name, claim) in claims::on(&part.object.status, site.place.connection) {
+            let Some(keeper) = keepers.get(&name).filter(|keeper| *keeper != uid && !claim.owned.is_empty()) else { continue };
+            let told = part.role != Role::Mover && plan.objects.get(uid).is_some_and(|params| params.contains_key(&name));
+            if !told {
+                plan.lost.entry(uid.clone()).or_default().insert(name.clone());
+            }
+            let kept = plan.objects.get(keeper).and_then(|params| params.get(&name));
+            if kept.is_some_and(|kept| kept.verdict == Verdict::InSync && !kept.after.iter().all(|print| kept.before.contains(print))) {
+                plan.adopted.insert(name, keeper.clone());
+            }
+        }
+    }
+}
+
 /// What an observer is told: the verdicts, with the record as it was. Observing never makes anything ours.
 fn observed(seen: BTreeMap<String, ParamPlan>, records: &BTreeMap<String, Claim>) -> BTreeMap<String, ParamPlan> {
+    let recorded = records.iter().filter(|(_, claim)| !claim.owned.is_empty());
+    let unseen = recorded.filter(|(name, _)| !seen.contains_key(*name)).map(|(name, claim)| {
+        let handed =
+            ParamPlan { verdict: Verdict::Handed, before: Vec::new(), claim: Vec::new(), after: Vec::new(), applied: claim.applied };
+        (name.clone(), handed)
+    });
     let carried = |(name, param): (String, ParamPlan)| {
         let owned = records.get(&name).map(|claim| claim.owned.clone()).unwrap_or_default();
         (name, ParamPlan { before: owned.clone(), claim: owned.clone(), after: owned, ..param })
     };
-    seen.into_iter().map(carried).collect()
+    let unseen: Vec<_> = unseen.collect();
+    seen.into_iter().chain(unseen).map(carried).collect()
 }
 
 /// A participant with what it claims here.
@@ -246,8 +341,7 @@ fn restored(object: &Declared, place: Place<'_>) -> BTreeMap<String, Claim> {
     params.map(|(name, entry)| (name.clone(), Claim { owned: vec![place.fingerprint(name, entry)], applied: false })).collect()
 }
 
-fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
-    let mut sides: Vec<Side<'_>> = participants.iter().map(|part| Side::new(*part, site.place)).collect();
+fn decide(site: Site<'_>, mut sides: Vec<Side<'_>>) -> Plan {
     sides.sort_by_key(|side| side.part.object.rank());
     let declared =
         |side: &Side<'_>| side.part.object.spec.as_ref().map(|spec| spec.params.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
@@ -255,7 +349,7 @@ fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
     let mut plan = Plan::default();
     for side in &sides {
         // An object that takes part is concluded, also when it has nothing left here.
-        if side.part.role != Role::Holder {
+        if !matches!(side.part.role, Role::Holder | Role::Mover) {
             plan.objects.entry(side.part.object.uid.clone()).or_default();
         }
     }
@@ -270,34 +364,45 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
     let wanting = |side: &&Side<'_>| side.wants(name).is_some();
     let master = master(site, sides, name);
     let winner = master.filter(wanting);
-    let releasing: Vec<&Side<'_>> =
-        sides.iter().filter(|side| side.part.role != Role::Holder && side.holds(name) && !wanting(side)).collect();
+    let gives = |side: &Side<'_>| match side.part.role {
+        Role::Owner | Role::Observer | Role::Leaver => true,
+        Role::Mover => winner.is_some(),
+        Role::Holder | Role::Bystander => false,
+    };
+    let releasing: Vec<&Side<'_>> = sides.iter().filter(|side| gives(side) && side.holds(name) && !wanting(side)).collect();
     let sets = winner.is_some_and(|winner| award(site, winner, &releasing, name, plan));
     for loser in sides.iter().filter(wanting).filter(|side| Some(&side.part.object.uid) != winner.map(|winner| &winner.part.object.uid)) {
         let by = master.map(|side| side.part.object.key.clone()).unwrap_or_default();
         note(plan, loser, name, Verdict::Conflicted(by), Vec::new(), Vec::new());
     }
-    if sets || (winner.is_none() && master.is_some_and(|holder| holder.proves(site, name))) {
+    let keeper = if sets { winner } else { master.filter(|holder| winner.is_none() && holder.proves(site, name)) };
+    if let Some(keeper) = keeper {
+        plan.keepers.insert(name.to_owned(), keeper.part.object.uid.clone());
         for side in releasing {
             note(plan, side, name, Verdict::Handed, side.claim(name).owned, Vec::new());
         }
     } else {
         // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
-        release(site, &releasing, name, plan);
+        let leaving: Vec<&Side<'_>> = releasing.into_iter().filter(|side| side.part.role != Role::Mover).collect();
+        release(site, &leaving, name, plan);
     }
 }
 
-/// Whose name it is: a holder that still wants it, one that can't act, else the first that wants it.
+/// Whose name it is: a holder that still wants it, one that can't act, else who declares exactly what is live (after a
+/// restored backup all records are gone and all ages equal, and the login must not change), else the first that wants it.
 ///
 /// Two may hold a record, when a hand-over was cut short between the claims and the write: the record that proves the
-/// live value is the valid one.
+/// live value is the valid one. Where both prove it, the name has not changed hands yet: it is still that of the one in
+/// whose record it was in sync.
 fn master<'s, 'a>(site: Site<'_>, sides: &'s [Side<'a>], name: &str) -> Option<&'s Side<'a>> {
     let wanting = |side: &&Side<'_>| side.wants(name).is_some();
     let holder = |side: &&Side<'_>| side.part.role == Role::Holder && side.holds(name);
     let proves = |side: &&Side<'_>| side.proves(site, name);
-    let first = sides.iter().filter(wanting).find(proves).or_else(|| sides.iter().filter(holder).find(proves));
+    let live = |side: &&Side<'_>| side.wants(name).cloned().map(Live::Entry).as_ref() == site.live.get(name);
+    let proved = sides.iter().filter(wanting).filter(proves).min_by_key(|side| !side.claim(name).applied);
+    let first = proved.or_else(|| sides.iter().filter(holder).find(proves));
     let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().find(holder));
-    first.or_else(held).or_else(|| sides.iter().find(wanting))
+    first.or_else(held).or_else(|| sides.iter().filter(wanting).find(live)).or_else(|| sides.iter().find(wanting))
 }
 
 /// The winner of a name sets it, or is told why not. Yields whether the value is its own from then on.

@@ -13,11 +13,11 @@ use super::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, descri
 use super::claims::{self, Place};
 use super::conclude::{self, Context, Ending, Finalizer, Outcome, Planned, Trouble};
 use super::document::{Document, Entry};
-use super::plan::{Participant, Plan, Role, Site, Verdict, plan};
+use super::plan::{Participant, Plan, Role, Site, plan};
 use super::validate::{self, Target};
 use super::world::{Declared, Uid};
 use crate::api::reason::Reason;
-use crate::api::upstream_params::{AdoptionPolicy, ManagementPolicy, ParamState};
+use crate::api::upstream_params::{AdoptionPolicy, ManagementPolicy, ParamState, UpstreamParamsStatus};
 
 /// The members of a JSON object as text.
 pub(super) fn members(text: &str) -> BTreeMap<String, String> {
@@ -179,14 +179,15 @@ impl Simulator {
             return None;
         }
         let part = |role, settled| Part { object: object.clone(), placed, observes, role, warnings: Vec::new(), settled };
+        let bystander = recorded.then_some(Role::Bystander);
         let released = |why: &str| part(None, Some(Outcome::Released(why.to_owned())));
         let accepted = self.target(object).is_some_and(|target| conclude::is_accepted_on(object, target));
         if !self.permits(object, id) {
             return Some(match (object.deleting, placed) {
                 (true, _) => released("the tenant does not admit it"),
-                (false, true) => part(None, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
+                (false, true) => part(bystander, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
                 // What became invalid may still mean this connection, and what observes carries its record.
-                (false, false) => part(None, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, described(id))))),
+                (false, false) => part(bystander, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, described(id))))),
             });
         }
         if object.deleting {
@@ -194,11 +195,15 @@ impl Simulator {
             return Some(if removes { part(Some(Role::Leaver), None) } else { released("it only observes, or retains") });
         }
         // An object that only observes holds nothing.
-        let holder = (recorded && !observes).then_some(Role::Holder);
+        let holder = if observes { bystander } else { recorded.then_some(Role::Holder) };
         let Ok(spec) = &object.spec else { return Some(part(holder, None)) };
         if !placed {
-            let leaver = accepted.then_some(Role::Leaver).filter(|_| !observes);
-            return Some(part(leaver.or(holder), None));
+            let role = match (observes, accepted) {
+                (true, _) => bystander,
+                (false, true) => Some(Role::Leaver),
+                (false, false) => Some(Role::Mover),
+            };
+            return Some(part(role, None));
         }
         Some(match validate::against_connection(spec, document, &BTreeSet::new()) {
             Err((reason, message)) => part(holder, Some(Outcome::Refused { reason, message })),
@@ -234,16 +239,20 @@ impl Simulator {
         let before = self.clone();
         let parts = self.parts(id);
         let plan = self.plan_for(id, &parts);
+        let mut plan = plan;
         let mut ending = Ending::Nothing;
-        if !plan.changes.is_empty() {
+        if !plan.is_empty() {
             assert!(!self.tenant_observes, "nothing is written to a tenant that only observes");
             self.claim(id, &plan, &mut luck)?;
+        }
+        if !plan.changes.is_empty() {
             luck.call()?;
             if luck.fate != Fate::Fails {
                 self.write(id, &plan, &before);
             }
             luck.call()?;
-            ending = if luck.fate == Fate::Works { Ending::Written } else { Ending::Failed(unavailable()) };
+            plan.written = luck.fate == Fate::Works;
+            ending = if plan.written { Ending::Written } else { Ending::Failed(unavailable()) };
         }
         self.conclude(id, &plan, parts, &ending, &mut luck)?;
         if luck.fate == Fate::Works {
@@ -279,28 +288,38 @@ impl Simulator {
         self.check_write(id, before);
     }
 
-    /// Objects that gain a record are told before those that lose one: else an edit in between leaves a value without a record.
+    /// Who adopts a name has stored its claim already; it is told last, when nobody else has a record of the name.
     fn conclude(&mut self, id: &str, plan: &Plan, mut parts: Vec<Part>, ending: &Ending, luck: &mut Luck) -> Result<(), Cut> {
-        let gives = |part: &Part| {
-            plan.objects.get(&part.object.uid).is_some_and(|params| params.values().any(|param| param.verdict == Verdict::Handed))
-        };
-        parts.sort_by_key(gives);
+        parts.sort_by_key(|part| plan.adopts(&part.object.uid));
         for part in parts {
             let uid = &part.object.uid;
+            let losses = plan.losses(uid);
             let outcome = match (part.settled, part.role) {
                 (Some(outcome), _) => outcome,
-                (None, None | Some(Role::Holder)) => continue,
-                (None, Some(_)) => {
+                (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) if losses.is_empty() => continue,
+                (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) => Outcome::Displaced,
+                (None, Some(Role::Owner | Role::Observer | Role::Leaver)) => {
                     let ending = if plan.acted_for().contains(uid) { ending.clone() } else { Ending::Nothing };
                     Outcome::Planned(Planned::part(plan, &self.objects[uid], described(id), part.warnings, ending))
                 }
             };
-            self.say(uid, &outcome, part.placed, part.observes, luck)?;
+            let stored = self.objects[uid].status.clone();
+            self.objects.get_mut(uid).unwrap().status = claims::without(stored.clone(), id, &losses);
+            self.say(uid, &outcome, part.placed, part.observes, &stored, luck)?;
         }
         Ok(())
     }
 
-    fn say(&mut self, uid: &Uid, outcome: &Outcome, placed: bool, observing: bool, luck: &mut Luck) -> Result<(), Cut> {
+    /// `stored` is the status that is replaced: what is concluded from may lack records that have just been lost.
+    fn say(
+        &mut self,
+        uid: &Uid,
+        outcome: &Outcome,
+        placed: bool,
+        observing: bool,
+        stored: &UpstreamParamsStatus,
+        luck: &mut Luck,
+    ) -> Result<(), Cut> {
         let context = Context {
             now: self.timestamp(),
             observing,
@@ -311,6 +330,7 @@ impl Simulator {
         };
         let object = self.objects.get_mut(uid).unwrap();
         let conclusion = conclude::conclude(object, outcome, &context);
+        object.status = stored.clone();
         if conclusion.finalizer == Finalizer::Add {
             luck.call()?;
             object.finalizer = true;
@@ -345,7 +365,8 @@ impl Simulator {
             let object = &self.objects[&uid];
             // One that is being deleted and owns something is concluded where it owns it.
             if !(object.deleting && claims::any(&object.status)) {
-                self.say(&uid, &outcome, true, observes, &mut Luck { ..Luck::GOOD }).unwrap();
+                let stored = object.status.clone();
+                self.say(&uid, &outcome, true, observes, &stored, &mut Luck { ..Luck::GOOD }).unwrap();
             }
         }
     }
