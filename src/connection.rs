@@ -6,7 +6,7 @@
 //!
 //! Assumes: no other pass of this tenant runs at the same time ([`crate::driver`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::cluster::report::WriteError;
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::document::{Document, DocumentError, Live};
-use crate::core::plan::{self, ParamPlan, Participant, Plan, Role, Site, Verdict};
+use crate::core::plan::{self, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Spec, Target};
@@ -192,12 +192,12 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     for part in &parts {
         tenant.memory.saw(&part.object.uid, part.object.generation, now);
     }
-    let contended = tenant.memory.contended(&document.id, now);
+    let disputes = tenant.memory.disputes(&document.id, now);
     let place = Place { tenant: settings.audience.identity(), connection: &document.id };
     let participants: Vec<Participant<'_>> =
         parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.stored, role })).collect();
-    let mut plan = plan::plan(Site { place, live: &live, contended: &contended }, &participants, settings.observes);
-    notice_drift(tenant, &plan);
+    let mut plan = plan::plan(Site { place, live: &live, disputes: &disputes }, &participants, settings.observes);
+    notice_drift(tenant, &document.id, &mut plan);
     if plan.changes.is_empty() {
         tenant.memory.is_settled(&document.id);
     } else if tenant.memory.goes_singly(&document.id)
@@ -209,10 +209,32 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     finish(tenant, &subject, &reading, plan, parts, done).await;
 }
 
-fn notice_drift(tenant: &Tenant, plan: &Plan) {
-    let drifted = |param: &&ParamPlan| matches!(param.verdict, Verdict::Write { drift: true, .. } | Verdict::Contended);
-    let count = plan.objects.values().flat_map(BTreeMap::values).filter(drifted).count();
-    tenant.shared.metrics.drift_seen(&tenant.name, u64::try_from(count).unwrap_or(u64::MAX));
+/// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
+fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
+    let now = (Instant::now(), now_in_seconds());
+    let mut drifted = BTreeSet::new();
+    for (name, param) in plan.objects.values_mut().flatten() {
+        match param.verdict {
+            Verdict::Write { drift: true, .. } | Verdict::Paced => drop(drifted.insert(name.clone())),
+            Verdict::Contended => {
+                drifted.insert(name.clone());
+                let until = tenant.memory.contend(connection, name, now);
+                if let (Some(dispute), Some((_, time))) = (&mut param.dispute, until) {
+                    dispute.until = Some(time);
+                }
+            }
+            Verdict::InSync => tenant.memory.calmed(connection, name),
+            Verdict::Write { drift: false, .. }
+            | Verdict::Remove
+            | Verdict::Gone
+            | Verdict::Handed
+            | Verdict::Left
+            | Verdict::ExistingValue
+            | Verdict::Conflicted(_) => {}
+        }
+    }
+    let news = tenant.memory.drifted(connection, drifted);
+    tenant.shared.metrics.drift_seen(&tenant.name, u64::try_from(news).unwrap_or(u64::MAX));
 }
 
 /// The connection was read, but its options can't be used.
@@ -376,7 +398,7 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     let finish_by = reading.at + FRESH + tenant.shared.transport.request_timeout();
     match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
-        Ok(answer) => written(tenant, plan, &answer),
+        Ok(answer) => written(tenant, plan, parts, &answer),
         Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
         Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
         Err(failure) => Done::Failed(failure),
@@ -410,7 +432,7 @@ fn keeping_status(new: Declared, old: &Declared) -> Declared {
 }
 
 /// Checks that the answer shows what was sent.
-fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
+fn written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) -> Done {
     let Ok(live) = answer.live() else {
         return Done::Failed(Failure::BadDocument { route: Route::WriteConnection, error: DocumentError::OptionsHidden });
     };
@@ -419,10 +441,14 @@ fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
         return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without what was written" });
     }
     tenant.directory.wrote(answer);
-    let now = Instant::now();
-    let corrected: Vec<&String> = plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, _)| name).collect();
-    for name in &corrected {
-        tenant.memory.corrected(&answer.id, name, now);
+    let now = (Instant::now(), now_in_seconds());
+    let corrected: Vec<(&String, &Uid)> =
+        plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, change)| (name, &change.actor)).collect();
+    for (name, actor) in &corrected {
+        let generation = parts.iter().find(|part| part.object.uid == **actor).map_or(0, |part| part.object.generation);
+        let param = plan.objects.get(*actor).and_then(|params| params.get(*name));
+        let removed = param.is_some_and(|param| matches!(param.verdict, Verdict::Write { absent: true, .. }));
+        tenant.memory.corrected(&answer.id, name, (actor.as_str(), generation), removed, now);
     }
     tenant.shared.metrics.drift_corrected(&tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
     Done::Written
@@ -547,11 +573,20 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
             Retry::Backoff | Retry::ResyncPace | Retry::Never => now + tenant.pause(subject),
         };
     }
-    let contended = plan.objects.values().flatten().filter(|(_, param)| param.verdict == Verdict::Contended).map(|(name, _)| name.clone());
-    for name in contended.collect::<BTreeSet<_>>() {
-        if let Some(until) = tenant.memory.contend(&reading.document.id, &name, now) {
-            at = at.min(until);
-        }
+    for (name, param) in plan.objects.values().flatten() {
+        let until = match param.verdict {
+            Verdict::Contended => tenant.memory.contend(&reading.document.id, name, (now, now_in_seconds())).map(|(until, _)| until),
+            Verdict::Paced => tenant.memory.paced_until(&reading.document.id, name),
+            Verdict::InSync
+            | Verdict::Write { .. }
+            | Verdict::Remove
+            | Verdict::Gone
+            | Verdict::Handed
+            | Verdict::Left
+            | Verdict::ExistingValue
+            | Verdict::Conflicted(_) => None,
+        };
+        at = until.map_or(at, |until| at.min(until));
     }
     at
 }

@@ -96,6 +96,7 @@ impl Planned {
             after: Vec::new(),
             before: claim.owned,
             applied: false,
+            dispute: None,
         };
         Self {
             params: claims::on(&object.status, &connection.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
@@ -396,6 +397,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
         Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
         Verdict::Contended => (ParamState::Contended, &param.before),
+        Verdict::Paced => (ParamState::Pending, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
     Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
@@ -481,7 +483,8 @@ fn conflict(object: &Declared, name: &str, param: &ParamPlan) -> Option<String> 
         | Verdict::Handed
         | Verdict::Left
         | Verdict::ExistingValue
-        | Verdict::Contended => None,
+        | Verdict::Contended
+        | Verdict::Paced => None,
     }
 }
 

@@ -6,17 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::plan::Dispute;
 use super::schedule::Subject;
 use super::world::Uid;
 
 /// Corrections older than this are forgotten.
 const FIGHT_WINDOW: Duration = Duration::from_hours(1);
 
-/// After this many corrections within the window, the next one waits.
+/// After this many corrections of one parameter within the window, another value waits, and every correction keeps
+/// [`CORRECTION_PACE`].
 const FIGHT_LIMIT: usize = 2;
 
 /// The first pause in a fight; it doubles up to the window.
 const FIGHT_PAUSE: Duration = Duration::from_mins(15);
+
+/// The least time between two corrections of one parameter, after [`FIGHT_LIMIT`] of them.
+const CORRECTION_PACE: Duration = Duration::from_mins(1);
 
 /// What a process remembers.
 #[derive(Debug, Default)]
@@ -26,6 +33,7 @@ pub struct Memory {
     fights: BTreeMap<(String, String), Fight>,
     failures: BTreeMap<Subject, u32>,
     singly: BTreeSet<String>,
+    drifting: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +51,22 @@ struct Rejection {
     options: Option<[u8; 32]>,
 }
 
+/// Corrections of one parameter, for one generation of the object that owns it: a new one starts anew.
 #[derive(Clone, Debug)]
 struct Fight {
-    corrections: Vec<Instant>,
-    until: Option<Instant>,
+    owner: Uid,
+    generation: i64,
+    corrections: Vec<Correction>,
+    until: Option<(Instant, Timestamp)>,
     pause: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Correction {
+    at: Instant,
+    time: Timestamp,
+    /// Whether the parameter was removed, and not set to another value.
+    removed: bool,
 }
 
 impl Memory {
@@ -92,31 +111,65 @@ impl Memory {
         self.rejected.get(object) == Some(&rejection)
     }
 
-    /// Notes that somebody's change of a parameter was corrected.
-    pub fn corrected(&mut self, connection: &str, name: &str, now: Instant) {
-        let fresh = Fight { corrections: Vec::new(), until: None, pause: FIGHT_PAUSE };
-        let fight = self.fights.entry((connection.to_owned(), name.to_owned())).or_insert(fresh);
-        if fight.until.take().is_some() {
+    /// Notes that somebody's change of a parameter was corrected for this generation of its owner. `removed`: it was gone,
+    /// and not set to another value.
+    pub fn corrected(&mut self, connection: &str, name: &str, owner: (&str, i64), removed: bool, (at, time): (Instant, Timestamp)) {
+        let fresh = Fight { owner: owner.0.to_owned(), generation: owner.1, corrections: Vec::new(), until: None, pause: FIGHT_PAUSE };
+        let fight = self.fights.entry((connection.to_owned(), name.to_owned())).or_insert_with(|| fresh.clone());
+        if (fight.owner.as_str(), fight.generation) != owner {
+            *fight = fresh;
+        }
+        if !removed && fight.until.take().is_some() {
             fight.pause = (fight.pause * 2).min(FIGHT_WINDOW);
         }
-        fight.corrections.push(now);
+        fight.corrections.push(Correction { at, time, removed });
+        if let Some(drifting) = self.drifting.get_mut(connection) {
+            drifting.remove(name);
+        }
     }
 
-    /// The parameters of a connection that are not to be corrected now: the third correction within an hour waits.
-    pub fn contended(&mut self, connection: &str, now: Instant) -> BTreeSet<String> {
+    /// What is known of the parameters of a connection that somebody keeps changing.
+    ///
+    /// A parameter that is removed is set again at every look: a login without it is the harm to prevent, and a tool that
+    /// imports whole connections is no opponent. Another value, set for the third time within an hour, is left alone for a
+    /// while.
+    pub fn disputes(&mut self, connection: &str, now: Instant) -> BTreeMap<String, Dispute> {
         self.fights.retain(|_, fight| {
-            fight.corrections.retain(|at| now.duration_since(*at) < FIGHT_WINDOW);
-            !fight.corrections.is_empty() || fight.until.is_some_and(|until| now < until)
+            fight.corrections.retain(|correction| now.duration_since(correction.at) < FIGHT_WINDOW);
+            !fight.corrections.is_empty() || fight.until.is_some_and(|(until, _)| now < until)
         });
         let here = self.fights.iter().filter(|((place, _), _)| place == connection);
-        let waiting = here.filter(|(_, fight)| fight.until.map_or(fight.corrections.len() >= FIGHT_LIMIT, |until| now < until));
-        waiting.map(|((_, name), _)| name.clone()).collect()
+        here.map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
     }
 
     /// Notes that a correction waits; yields until when.
-    pub fn contend(&mut self, connection: &str, name: &str, now: Instant) -> Option<Instant> {
+    pub fn contend(&mut self, connection: &str, name: &str, (now, time): (Instant, Timestamp)) -> Option<(Instant, Timestamp)> {
         let fight = self.fights.get_mut(&(connection.to_owned(), name.to_owned()))?;
-        Some(*fight.until.get_or_insert(now + fight.pause))
+        let until = (now + fight.pause, time.saturating_add(fight.pause).unwrap_or(time));
+        Some(*fight.until.get_or_insert(until))
+    }
+
+    /// When the next correction of a parameter may be made, if it has to keep a pace.
+    pub fn paced_until(&self, connection: &str, name: &str) -> Option<Instant> {
+        self.fights.get(&(connection.to_owned(), name.to_owned())).and_then(Fight::paced_until)
+    }
+
+    /// Notes that a parameter has our value: if its correction waited, the other side has given in.
+    pub fn calmed(&mut self, connection: &str, name: &str) {
+        let key = (connection.to_owned(), name.to_owned());
+        if self.fights.get(&key).is_some_and(|fight| fight.until.is_some()) {
+            self.fights.remove(&key);
+        }
+    }
+
+    /// Notes which parameters of a connection somebody has changed; yields how many of them are news.
+    pub fn drifted(&mut self, connection: &str, names: BTreeSet<String>) -> usize {
+        if names.is_empty() {
+            self.drifting.remove(connection);
+            return 0;
+        }
+        let before = self.drifting.insert(connection.to_owned(), names.clone()).unwrap_or_default();
+        names.difference(&before).count()
     }
 
     /// Notes that a look failed; yields how many have in a row.
@@ -153,37 +206,110 @@ impl Memory {
     }
 }
 
+impl Fight {
+    fn dispute(&self, now: Instant) -> Dispute {
+        let values = self.corrections.iter().filter(|correction| !correction.removed).count();
+        Dispute {
+            owner: self.owner.clone(),
+            generation: self.generation,
+            times: self.corrections.len(),
+            since: self.corrections.first().map(|correction| correction.time),
+            until: self.until.map(|(_, time)| time),
+            holds: self.until.map_or(values >= FIGHT_LIMIT, |(until, _)| now < until),
+            paces: self.paced_until().is_some_and(|until| now < until),
+        }
+    }
+
+    fn paced_until(&self) -> Option<Instant> {
+        let last = self.corrections.last().filter(|_| self.corrections.len() >= FIGHT_LIMIT);
+        last.map(|correction| correction.at + CORRECTION_PACE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
+    const OWNER: (&str, i64) = ("uid", 1);
+
+    fn when(at: Instant) -> (Instant, Timestamp) {
+        (at, Timestamp::UNIX_EPOCH)
+    }
+
     #[test]
-    fn the_third_correction_within_an_hour_waits_longer_each_time() {
+    fn another_value_for_the_third_time_within_an_hour_waits_longer_each_time() {
         let start = Instant::now();
         let mut memory = Memory::default();
-        memory.corrected("con_1", "blog", start);
-        assert!(memory.contended("con_1", start).is_empty());
-        memory.corrected("con_1", "blog", start + MINUTE);
-        assert!(memory.contended("con_1", start + 2 * MINUTE).contains("blog"));
-        assert!(memory.contended("con_2", start + 2 * MINUTE).is_empty());
-        let until = memory.contend("con_1", "blog", start + 2 * MINUTE).unwrap();
-        assert_eq!(until, start + 17 * MINUTE);
-        assert_eq!(memory.contend("con_1", "blog", start + 5 * MINUTE), Some(until));
-        assert!(memory.contended("con_1", until).is_empty());
-        memory.corrected("con_1", "blog", until);
-        assert!(memory.contended("con_1", until + MINUTE).contains("blog"));
-        assert_eq!(memory.contend("con_1", "blog", until + MINUTE), Some(until + 31 * MINUTE));
+        let holds = |memory: &mut Memory, at| memory.disputes("con_1", at).get("blog").is_some_and(|dispute| dispute.holds);
+        memory.corrected("con_1", "blog", OWNER, false, when(start));
+        assert!(!holds(&mut memory, start));
+        memory.corrected("con_1", "blog", OWNER, false, when(start + MINUTE));
+        assert!(holds(&mut memory, start + 2 * MINUTE));
+        assert!(memory.disputes("con_2", start + 2 * MINUTE).is_empty());
+        let until = memory.contend("con_1", "blog", when(start + 2 * MINUTE)).unwrap();
+        assert_eq!(until, (start + 17 * MINUTE, Timestamp::from_second(900).unwrap()));
+        assert_eq!(memory.contend("con_1", "blog", when(start + 5 * MINUTE)), Some(until));
+        let until = until.0;
+        assert!(!holds(&mut memory, until));
+        memory.corrected("con_1", "blog", OWNER, false, when(until));
+        assert!(holds(&mut memory, until + MINUTE));
+        assert_eq!(memory.contend("con_1", "blog", when(until + MINUTE)).unwrap().0, until + 31 * MINUTE);
+    }
+
+    #[test]
+    fn a_removed_parameter_is_set_again_each_time_at_a_pace() {
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        for round in 0..9 {
+            let now = start + round * MINUTE;
+            let dispute = memory.disputes("con_1", now).remove("blog");
+            assert!(dispute.is_none_or(|dispute| !dispute.holds && !dispute.paces), "round {round}");
+            memory.corrected("con_1", "blog", OWNER, true, when(now));
+            let soon = memory.disputes("con_1", now + MINUTE / 2).remove("blog").unwrap();
+            assert_eq!((soon.times, soon.paces), (usize::try_from(round).unwrap() + 1, round > 0));
+        }
+        assert_eq!(memory.paced_until("con_1", "blog"), Some(start + 9 * MINUTE));
+    }
+
+    #[test]
+    fn a_new_generation_or_a_value_that_equals_ours_ends_it_at_once() {
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            memory.corrected("con_1", "blog", OWNER, false, when(start));
+        }
+        memory.calmed("con_1", "blog");
+        assert!(memory.disputes("con_1", start)["blog"].holds, "our own correction is no peace");
+        memory.contend("con_1", "blog", when(start));
+        memory.corrected("con_1", "blog", ("uid", 2), false, when(start));
+        assert!(!memory.disputes("con_1", start)["blog"].holds);
+        memory.corrected("con_1", "blog", ("uid", 2), false, when(start));
+        memory.contend("con_1", "blog", when(start));
+        memory.calmed("con_1", "blog");
+        assert!(memory.disputes("con_1", start).is_empty());
     }
 
     #[test]
     fn corrections_of_another_hour_do_not_count() {
         let start = Instant::now();
         let mut memory = Memory::default();
-        memory.corrected("con_1", "blog", start);
-        memory.corrected("con_1", "blog", start + 61 * MINUTE);
-        assert!(memory.contended("con_1", start + 62 * MINUTE).is_empty());
+        memory.corrected("con_1", "blog", OWNER, false, when(start));
+        memory.corrected("con_1", "blog", OWNER, false, when(start + 61 * MINUTE));
+        assert!(!memory.disputes("con_1", start + 62 * MINUTE)["blog"].holds);
+    }
+
+    #[test]
+    fn a_drift_is_counted_once_however_often_it_is_seen() {
+        let mut memory = Memory::default();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(memory.drifted("con_1", names(&["a"])), 1);
+        assert_eq!(memory.drifted("con_1", names(&["a", "b"])), 1);
+        assert_eq!(memory.drifted("con_1", names(&["b"])), 0);
+        memory.corrected("con_1", "b", OWNER, true, when(Instant::now()));
+        assert_eq!(memory.drifted("con_1", names(&["b"])), 1, "it was set back, and is gone again");
+        assert_eq!(memory.drifted("con_1", names(&[])), 0);
     }
 
     #[test]

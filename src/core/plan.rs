@@ -63,8 +63,27 @@ pub struct Site<'a> {
     pub place: Place<'a>,
     /// The live parameters.
     pub live: &'a BTreeMap<String, Live>,
-    /// Names that are corrected too often at the moment: left alone until they cool down.
-    pub contended: &'a BTreeSet<String>,
+    /// What is known of the names that somebody keeps changing.
+    pub disputes: &'a BTreeMap<String, Dispute>,
+}
+
+/// What is known of a parameter that somebody keeps changing and that is set back each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The object for which it is set back, and its generation: another one has no part in the dispute.
+    pub owner: Uid,
+    /// See `owner`.
+    pub generation: i64,
+    /// How often it was set back within the last hour.
+    pub times: usize,
+    /// When it was set back first within the last hour.
+    pub since: Option<jiff::Timestamp>,
+    /// Until when another value is left alone.
+    pub until: Option<jiff::Timestamp>,
+    /// Whether another value is left alone now.
+    pub holds: bool,
+    /// Whether a correction waits now, because the last one is less than a minute ago.
+    pub paces: bool,
 }
 
 /// What is to be done about one parameter of one object.
@@ -91,8 +110,10 @@ pub enum Verdict {
     ExistingValue,
     /// Another object owns or claims the name.
     Conflicted(ObjectKey),
-    /// Is being changed back again and again: left alone for a while.
+    /// Somebody sets another value again and again: left alone for a while.
     Contended,
+    /// Was changed by somebody else, and is set back a minute after the last time.
+    Paced,
 }
 
 /// One parameter of one object.
@@ -108,6 +129,8 @@ pub struct ParamPlan {
     pub after: Vec<String>,
     /// Whether the parameter was in sync here before.
     pub applied: bool,
+    /// That somebody keeps changing it, with this pass' own correction counted.
+    pub dispute: Option<Dispute>,
 }
 
 /// One change of the connection.
@@ -285,8 +308,14 @@ fn lose(plan: &mut Plan, site: Site<'_>, participants: &[Participant<'_>]) {
 fn observed(seen: BTreeMap<String, ParamPlan>, records: &BTreeMap<String, Claim>) -> BTreeMap<String, ParamPlan> {
     let recorded = records.iter().filter(|(_, claim)| !claim.owned.is_empty());
     let unseen = recorded.filter(|(name, _)| !seen.contains_key(*name)).map(|(name, claim)| {
-        let handed =
-            ParamPlan { verdict: Verdict::Handed, before: Vec::new(), claim: Vec::new(), after: Vec::new(), applied: claim.applied };
+        let handed = ParamPlan {
+            verdict: Verdict::Handed,
+            before: Vec::new(),
+            claim: Vec::new(),
+            after: Vec::new(),
+            applied: claim.applied,
+            dispute: None,
+        };
         (name.clone(), handed)
     });
     let carried = |(name, param): (String, ParamPlan)| {
@@ -427,7 +456,8 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
         | Verdict::Left
         | Verdict::ExistingValue
         | Verdict::Conflicted(_)
-        | Verdict::Contended => (claim.owned.clone(), claim.owned),
+        | Verdict::Contended
+        | Verdict::Paced => (claim.owned.clone(), claim.owned),
     };
     if let Verdict::Write { drift, .. } = verdict {
         let others = releasing.iter().map(|side| side.part.object.uid.clone()).collect();
@@ -435,8 +465,20 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
         plan.changes.insert(name.to_owned(), change);
     }
     let sets = matches!(verdict, Verdict::InSync | Verdict::Write { .. });
+    let corrects = matches!(verdict, Verdict::Write { drift: true, .. });
     note(plan, winner, name, verdict, claimed, after);
+    if let (Some(dispute), Some(param)) =
+        (dispute(site, winner, name), plan.objects.get_mut(&winner.part.object.uid).and_then(|params| params.get_mut(name)))
+    {
+        param.dispute = Some(Dispute { times: dispute.times + usize::from(corrects), ..dispute.clone() });
+    }
     sets
+}
+
+/// What is known of a dispute about this name, if it is this generation's of the object.
+fn dispute<'a>(site: Site<'a>, side: &Side<'_>, name: &str) -> Option<&'a Dispute> {
+    let object = side.part.object;
+    site.disputes.get(name).filter(|dispute| dispute.owner == object.uid && dispute.generation == object.generation)
 }
 
 fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str, entry: &Entry) -> Verdict {
@@ -452,7 +494,11 @@ fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
         return Verdict::Write { drift: false, absent };
     }
     if claim.applied {
-        return if site.contended.contains(name) { Verdict::Contended } else { Verdict::Write { drift: true, absent } };
+        return match dispute(site, winner, name) {
+            Some(dispute) if dispute.holds && !absent => Verdict::Contended,
+            Some(dispute) if dispute.paces => Verdict::Paced,
+            Some(_) | None => Verdict::Write { drift: true, absent },
+        };
     }
     if absent || winner.part.object.overwrites() { Verdict::Write { drift: false, absent } } else { Verdict::ExistingValue }
 }
@@ -482,7 +528,7 @@ fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan)
 fn note(plan: &mut Plan, side: &Side<'_>, name: &str, verdict: Verdict, claim: Vec<String>, after: Vec<String>) {
     let Claim { owned: before, applied } = side.claim(name);
     let params = plan.objects.entry(side.part.object.uid.clone()).or_default();
-    params.insert(name.to_owned(), ParamPlan { verdict, before, claim, after, applied });
+    params.insert(name.to_owned(), ParamPlan { verdict, before, claim, after, applied, dispute: None });
 }
 
 #[cfg(test)]

@@ -229,7 +229,7 @@ impl Simulator {
         let live = self.connections[id].document(id).live().unwrap();
         let participants: Vec<Participant<'_>> =
             parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.object, role })).collect();
-        let site = Site { place: Place { tenant: TENANT, connection: id }, live: &live, contended: &BTreeSet::new() };
+        let site = Site { place: Place { tenant: TENANT, connection: id }, live: &live, disputes: &BTreeMap::new() };
         plan(site, &participants, self.tenant_observes)
     }
 

@@ -7,7 +7,7 @@ use crate::core::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, TENANT, described, 
 use crate::core::claims::Place;
 use crate::core::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 use crate::core::document::Live;
-use crate::core::plan::{Participant, Role, Site, plan};
+use crate::core::plan::{Dispute, Participant, Role, Site, plan};
 use crate::core::world::Declared;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, ending: E
 /// One object's part of a plan for several.
 fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, ending: Ending) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, contended: &BTreeSet::new() };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, disputes: &BTreeMap::new() };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
     Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), ending))
 }
@@ -178,9 +178,19 @@ fn a_conflict_on_some_keys_refuses_the_object_and_says_how_the_others_are() {
 #[test]
 fn a_fight_is_reported_and_keeps_the_record() {
     let a = in_sync();
-    let contended = BTreeSet::from(["blog".to_owned()]);
+    let time = |text: &str| Some(text.parse().unwrap());
+    let dispute = Dispute {
+        owner: a.uid.clone(),
+        generation: a.generation,
+        times: 2,
+        since: time("2026-11-24T10:00:00Z"),
+        until: time("2026-11-24T10:15:00Z"),
+        holds: true,
+        paces: true,
+    };
+    let disputes = BTreeMap::from([("blog".to_owned(), dispute)]);
     let found = live(&[("blog", "theirs")]);
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, contended: &contended };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes };
     let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Nothing));
     let fought = after(&a, &outcome, &context());
@@ -419,7 +429,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     assert_eq!(states(&after(&a, &among(&a, &parts, &found, Ending::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, contended: &BTreeSet::new() };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &BTreeMap::new() };
     let mut deferred = plan(site, &parts, false);
     deferred.retain_actor(&a.uid);
     let turn = Ending::Postponed(trouble(Reason::Pending, false));

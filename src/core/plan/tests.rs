@@ -15,9 +15,10 @@ fn planned(found: &BTreeMap<String, Live>, parts: &[(&Declared, Role)]) -> Plan 
 }
 
 fn planned_with(found: &BTreeMap<String, Live>, contended: &[&str], parts: &[(&Declared, Role)], all_observe: bool) -> Plan {
-    let contended = contended.iter().map(|name| (*name).to_owned()).collect();
+    let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: true };
+    let disputes = contended.iter().map(|name| ((*name).to_owned(), fought.clone())).collect();
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    plan(Site { place: SITE, live: found, contended: &contended }, &parts, all_observe)
+    plan(Site { place: SITE, live: found, disputes: &disputes }, &parts, all_observe)
 }
 
 fn owner(object: &Declared) -> (&Declared, Role) {
@@ -176,6 +177,29 @@ fn a_contended_parameter_is_left_alone_with_its_record_and_only_that_one() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Contended));
     assert_eq!(part(&plan, &a, "blog").after, [print("blog", "x")]);
     assert_eq!(entries(&plan), [set("lang", "de")]);
+}
+
+#[test]
+fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
+    let a = object("a").wants("blog", "x").lists("blog", InSync, &["x"]);
+    let plan = planned_with(&live(&[]), &["blog"], &[owner(&a)], false);
+    assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced));
+    assert!(plan.changes.is_empty());
+    let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
+    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into() };
+    let plan = super::plan(site, &[Participant { object: &a, role: Role::Owner }], false);
+    assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Write { drift: true, absent: true }));
+    assert_eq!(part(&plan, &a, "blog").dispute.as_ref().map(|dispute| dispute.times), Some(3));
+}
+
+#[test]
+fn a_dispute_is_that_of_one_object_and_generation() {
+    let found = live(&[("blog", "theirs")]);
+    for other in [object("a").generation(2), object("b")] {
+        let other = other.wants("blog", "x").lists("blog", InSync, &["x"]);
+        let plan = planned_with(&found, &["blog"], &[owner(&other)], false);
+        assert_eq!(verdict(&plan, &other, "blog"), Some(CORRECT));
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn planned(verdict: Verdict, ending: Ending) -> Outcome {
 
 fn planned_with(verdict: Verdict, ending: Ending, warnings: Vec<String>) -> Outcome {
     let mark = vec!["9f2c41d07be5a310".to_owned()];
-    let plan = |verdict| ParamPlan { verdict, before: Vec::new(), claim: mark.clone(), after: mark.clone(), applied: false };
+    let plan = |verdict| ParamPlan { verdict, before: Vec::new(), claim: mark.clone(), after: mark.clone(), applied: false, dispute: None };
     let writes = matches!(verdict, Verdict::Write { .. } | Verdict::Remove);
     let touched = if writes { BTreeSet::from(["blog".to_owned()]) } else { BTreeSet::new() };
     let params = BTreeMap::from([("blog".to_owned(), plan(verdict)), ("lang".to_owned(), plan(Verdict::InSync))]);
