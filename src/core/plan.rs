@@ -111,6 +111,17 @@ impl Change {
     }
 }
 
+/// What a change does to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It was not there.
+    Adds,
+    /// It had another value.
+    Changes,
+    /// It goes.
+    Removes,
+}
+
 /// A plan for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -120,12 +131,25 @@ pub struct Plan {
     pub deferred: BTreeMap<String, Change>,
     /// What it means for each object that takes part, by parameter name.
     pub objects: BTreeMap<Uid, BTreeMap<String, ParamPlan>>,
+    /// The names whose new value replaces one that no record proves to be ours, and that is no drift: what `Overwrite` does.
+    pub overwritten: BTreeSet<String>,
 }
 
 impl Plan {
     /// The entries to hand to [`super::document::Document::patch_body`].
     pub fn entries(&self) -> BTreeMap<String, Option<Entry>> {
         self.changes.iter().map(|(name, change)| (name.clone(), change.entry.clone())).collect()
+    }
+
+    /// What the change of this name does, if there is one.
+    pub fn effect(&self, name: &str) -> Option<Effect> {
+        let change = self.changes.get(name)?;
+        let verdict = self.objects.get(&change.actor).and_then(|params| params.get(name)).map(|param| &param.verdict);
+        Some(match (&change.entry, verdict) {
+            (None, _) => Effect::Removes,
+            (Some(_), Some(Verdict::Write { absent: true, .. })) => Effect::Adds,
+            (Some(_), _) => Effect::Changes,
+        })
     }
 
     /// The objects whose changes these are, the first to act first.
@@ -262,7 +286,14 @@ fn decide(site: Site<'_>, participants: &[Participant<'_>]) -> Plan {
     for name in &names {
         settle(site, &sides, name, &mut plan);
     }
+    plan.overwritten = overwritten(site, &sides, &plan);
     plan
+}
+
+fn overwritten(site: Site<'_>, sides: &[Side<'_>], plan: &Plan) -> BTreeSet<String> {
+    let sets = plan.changes.iter().filter(|(_, change)| change.entry.is_some() && !change.drift);
+    let foreign = sets.filter(|(name, _)| site.live.contains_key(*name) && !sides.iter().any(|side| side.proves(site, name)));
+    foreign.map(|(name, _)| name.clone()).collect()
 }
 
 /// Decides about one name.
