@@ -80,7 +80,7 @@ documented_names! {
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else keeps changing some of the parameters; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
+        Contended: "Somebody else set another value of some of the parameters for the third time within an hour; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
         DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
         OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Grant the operator's application the scope that the message names.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
