@@ -64,5 +64,33 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 fn say_error(error: &anyhow::Error) {
     // Where standard error is closed there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+    drop(writeln!(std::io::stderr(), "error: {}", whole(error)));
+}
+
+/// An error and its causes. What a text already quotes of its cause is not said again.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::whole;
+
+    #[test]
+    fn a_cause_is_said_once_and_one_that_adds_something_is_said() {
+        let quoted = anyhow!("os error 2").context("can't read it: os error 2; try another").context("--file");
+        assert_eq!(whole(&quoted), "--file: can't read it: os error 2; try another");
+        assert_eq!(whole(&anyhow!("os error 2").context("can't read it")), "can't read it: os error 2");
+        assert_eq!(whole(&anyhow!("only this")), "only this");
+    }
 }

@@ -1,4 +1,5 @@
 //! The Kubernetes edge: what is watched, and what is written.
 
+mod events;
 pub mod report;
 pub mod watch;

@@ -16,12 +16,13 @@ use crate::auth0::{Client, Failure, Retry, Route};
 use crate::cluster::report::WriteError;
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
+use crate::core::correlation;
 use crate::core::document::{Document, DocumentError, Live};
-use crate::core::plan::{self, Participant, Plan, Role, Site, Verdict};
+use crate::core::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Spec, Target};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::{Declared, ObjectKey, Uid};
 use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
@@ -215,7 +216,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
     let mut drifted = BTreeSet::new();
     for (name, param) in plan.objects.values_mut().flatten() {
         match param.verdict {
-            Verdict::Write { drift: true, .. } | Verdict::Paced => drop(drifted.insert(name.clone())),
+            Verdict::Write { drift: true, .. } | Verdict::Paced { .. } => drop(drifted.insert(name.clone())),
             Verdict::Contended => {
                 drifted.insert(name.clone());
                 let until = tenant.memory.contend(connection, name, now);
@@ -307,7 +308,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     if object.deleting {
         return match (object.finalizer, object.cleans_up() && !settings.observes) {
             (false, _) => none,
-            (true, false) => settled(Outcome::Released("it only observes, or its deletionPolicy is Retain".to_owned())),
+            (true, false) => settled(Outcome::Released(object.why_it_leaves().to_owned())),
             // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
             (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
                 Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
@@ -396,7 +397,12 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     tenant.shared.metrics.read_to_write(&tenant.name, age.as_secs_f64());
     // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
     let finish_by = reading.at + FRESH + tenant.shared.transport.request_timeout();
-    match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
+    let actors = plan.actors();
+    let keys: Vec<&ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| &part.object.key).collect();
+    let (correlation, started) = (correlation::id(&keys), Instant::now());
+    let answer = client.write(&reading.document.id, &body, &correlation, Some(finish_by.into())).await;
+    log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
+    match answer {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
         Ok(answer) => written(tenant, plan, parts, &answer),
         Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
@@ -405,11 +411,43 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     }
 }
 
-/// Names the first object acted for in the tenant's log.
-fn correlation(plan: &Plan, parts: &[Part]) -> String {
-    let actors = plan.actors();
-    let first = parts.iter().find(|part| actors.first() == Some(&part.object.uid));
-    first.map_or_else(String::new, |part| format!("uparams-{}-{}", part.object.key.namespace, part.object.key.name))
+/// The one line of a write: what was changed of a login, for whom, and what the tenant's log calls it. Never a value.
+fn log_write(
+    tenant: &Tenant,
+    reading: &Reading,
+    plan: &Plan,
+    objects: &[&ObjectKey],
+    correlation: &str,
+    took: Duration,
+    failure: Option<&Failure>,
+) {
+    if matches!(failure, Some(Failure::OutOfTime)) {
+        // It was not sent.
+        return;
+    }
+    let listed = |texts: Vec<String>| Some(texts.join(", ")).filter(|text| !text.is_empty());
+    let names = |effect: Effect| listed(plan.changes.keys().filter(|name| plan.effect(name) == Some(effect)).cloned().collect());
+    let objects = listed(objects.iter().map(ToString::to_string).collect());
+    let (added, changed, removed) = (names(Effect::Adds), names(Effect::Changes), names(Effect::Removes));
+    let drift = listed(plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, _)| name.clone()).collect());
+    let overwritten = listed(plan.overwritten.iter().filter(|name| plan.changes.contains_key(*name)).cloned().collect());
+    let cause = match plan.changes.values().filter(|change| change.drift).count() {
+        0 => "edit",
+        all if all == plan.changes.len() => "drift",
+        _ => "edit and drift",
+    };
+    let connection = &reading.document;
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match failure {
+        None => tracing::info!(
+            tenant = %tenant.name, connection = connection.name, id = connection.id, objects, cause,
+            added, changed, removed, drift, overwritten, correlation, milliseconds, "wrote"
+        ),
+        Some(error) => tracing::warn!(
+            tenant = %tenant.name, connection = connection.name, id = connection.id, objects, cause,
+            added, changed, removed, drift, overwritten, correlation, milliseconds, %error, "a write failed"
+        ),
+    }
 }
 
 /// Stores the claim of each of these objects, also where it does not change: the write is the fence.
@@ -576,7 +614,7 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
     for (name, param) in plan.objects.values().flatten() {
         let until = match param.verdict {
             Verdict::Contended => tenant.memory.contend(&reading.document.id, name, (now, now_in_seconds())).map(|(until, _)| until),
-            Verdict::Paced => tenant.memory.paced_until(&reading.document.id, name),
+            Verdict::Paced { .. } => tenant.memory.paced_until(&reading.document.id, name),
             Verdict::InSync
             | Verdict::Write { .. }
             | Verdict::Remove

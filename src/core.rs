@@ -10,6 +10,7 @@
 pub mod census;
 pub mod claims;
 pub mod conclude;
+pub mod correlation;
 pub mod directory;
 pub mod document;
 pub mod memory;

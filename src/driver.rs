@@ -12,12 +12,13 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::connection;
 use crate::core::schedule::{Next, Subject};
 use crate::core::tenancy::Access;
 use crate::core::validate::Target;
-use crate::core::world::ObjectKey;
+use crate::core::world::{ObjectKey, Uid};
 use crate::tenant::{Shared, Tenant};
 
 /// What a driver is told.
@@ -31,6 +32,15 @@ pub enum Note {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+    },
+    /// An object is gone and left what it owned.
+    Left {
+        /// The object.
+        object: ObjectKey,
+        /// Its uid.
+        uid: Uid,
+        /// What it left, and why.
+        note: String,
     },
     /// The tenant object, its Secret or its standing may have changed.
     Tenant,
@@ -107,6 +117,7 @@ impl Driver {
                     objects.insert(key);
                 }
                 Note::Gone { target, connections } => self.tenant.vacated(target.as_ref(), connections),
+                Note::Left { object, uid, note } => self.tenant.left(&object, &uid, note).await,
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();
@@ -126,12 +137,15 @@ impl Driver {
         let turn = tenant.shared.turns.of(settings.audience.identity());
         let _turn = turn.lock().await;
         if subject == Subject::Access {
-            return tenant.look_at_access().await;
+            let span = tracing::error_span!("access", tenant = tenant.name);
+            return tenant.look_at_access().instrument(span).await;
         }
         let Some(client) = tenant.client() else { return };
         if tenant.access != Access::Granted {
             return tenant.place_subject(&subject).await;
         }
-        connection::pass(tenant, &client, &settings, subject).await;
+        // At the level of errors, so that a warning says where it belongs whatever else is filtered out.
+        let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
+        connection::pass(tenant, &client, &settings, subject).instrument(span).await;
     }
 }

@@ -141,6 +141,7 @@ impl Dispatcher {
                 }
             }
             Wake::Gone { tenant, target, connections } => self.tell(&tenant, Note::Gone { target, connections }),
+            Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
         }

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::api::reason::{ConditionType, Reason};
+use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
-use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
+use crate::core::conclude::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::directory::Directory;
 use crate::core::memory::Memory;
 use crate::core::schedule::{self, Agenda, Next, Subject};
@@ -136,6 +136,13 @@ impl Tenant {
         }
     }
 
+    /// An object is gone that left what it owned.
+    pub(crate) async fn left(&self, object: &ObjectKey, uid: &str, note: String) {
+        tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
+        let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
+        self.shared.report.notice(object, uid, &notice).await;
+    }
+
     /// The client, while the tenant serves.
     pub(crate) fn client(&self) -> Option<Arc<Client>> {
         self.client.clone()
@@ -237,8 +244,13 @@ impl Tenant {
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
+            Ok(()) => {
+                for notice in conclude::transitions(&tenant.status.conditions, &status.conditions) {
+                    self.shared.report.tenant_notice(&tenant, &notice).await;
+                }
+            }
             // A conflict means that a newer version is on its way to us, which refreshes.
-            Ok(()) | Err(WriteError::Gone | WriteError::Conflict) => {}
+            Err(WriteError::Gone | WriteError::Conflict) => {}
             Err(error @ WriteError::Failed(_)) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written");
                 self.agenda.again(Subject::Access, Instant::now() + Duration::from_secs(5));
@@ -393,7 +405,7 @@ impl Tenant {
             return released("its ClusterAuth0Tenant does not exist");
         }
         if !object.cleans_up() {
-            return released("its deletionPolicy is Retain, or it only observes");
+            return released(object.why_it_leaves());
         }
         if self.settings().is_some_and(|settings| settings.observes) {
             return released("its ClusterAuth0Tenant only observes");
@@ -444,6 +456,15 @@ impl Tenant {
         }
     }
 
+    /// A subject as people call it: a connection by its name, where that is known.
+    pub(crate) fn called<'a>(&'a self, subject: &'a Subject) -> &'a str {
+        match subject {
+            Subject::Access => "",
+            Subject::Id(id) => self.directory.name_of(id).unwrap_or(id),
+            Subject::Name(name) => name,
+        }
+    }
+
     pub(crate) fn retry_object(&mut self, object: &Declared) {
         for subject in self.subjects(object) {
             let pause = self.pause(&subject);
@@ -486,7 +507,7 @@ impl Tenant {
             self.shared.report.finalizer(&stored, false).await?;
         }
         for notice in &conclusion.notices {
-            self.shared.report.notice(as_planned, notice).await;
+            self.shared.report.notice(&as_planned.key, &as_planned.uid, notice).await;
         }
         if placed {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);
@@ -495,7 +516,11 @@ impl Tenant {
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
-            tracing::info!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+            let was = conclude::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            if was != Some((is_ready, &reason)) {
+                tracing::info!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "object");
+            }
+            tracing::debug!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
         }
         Ok(())
     }

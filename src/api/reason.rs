@@ -67,7 +67,7 @@ documented_names! {
     /// The reasons of conditions, and of the events that a change to them emits.
     pub enum Reason {
         Accepted: "The object's content can be carried out.", "None.";
-        AcceptedWithWarnings: "The object is carried out, but something about it is unusual, for example a strategy this version does not know, or a scope that replaces the connection's own.", "Read the warning in the message; nothing has to be done if it is meant so.";
+        AcceptedWithWarnings: "The object is carried out, but something about it is unusual, for example a strategy this version does not know, a scope that replaces the connection's own, or a value that looks like a placeholder that nothing filled in.", "Read the warning in the message; nothing has to be done if it is meant so.";
         InvalidSpec: "The spec breaks a rule of admission; the object is older than the rule, or the tenant adds a limit (10 parameters on a facebook connection).", "Change the spec as the message says.";
         UnsupportedStrategy: "Connections of this type have no authorization request that parameters could be added to (SAML, WS-Federation, LDAP, database, passwordless).", "Delete the object, or name a connection of an OAuth 2 or OpenID Connect type.";
         ReservedParam: "A parameter is named that Auth0 sets itself and that breaks or weakens the login when it is fixed (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens).", "Take the parameter out; if it is needed, ask the platform team for an entry in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
@@ -80,7 +80,7 @@ documented_names! {
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else keeps changing some of the parameters; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
+        Contended: "Somebody else set another value of some of the parameters for the third time within an hour; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
         DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
         OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Grant the operator's application the scope that the message names.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
@@ -109,10 +109,11 @@ documented_names! {
 documented_names! {
     /// The reasons of events that are no condition's reason. A transition of a condition emits its [`Reason`].
     pub enum EventReason {
-        Adopted: "A parameter that was there already belongs to this object from now on.", "None; with `adoptionPolicy: Overwrite` its value may have been replaced.";
+        Adopted: "A parameter that was there already belongs to this object from now on.", "None.";
+        Overwritten: "A parameter had a value that somebody else had set, and it was replaced, as `adoptionPolicy: Overwrite` says.", "None, if it is meant so; the value that was there is nowhere kept.";
         DriftCorrected: "Somebody else changed a parameter of this object, and it was set back.", "If it happens again, find who changes it (the tenant's log names the client).";
         ParametersRemoved: "Parameters of this object were removed from the connection.", "None.";
-        ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes.", "Remove them at Auth0 if they are not wanted.";
+        ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: its `deletionPolicy` is `Retain`, the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes.", "Remove them at Auth0 if they are not wanted.";
     }
 }
 
@@ -155,6 +156,9 @@ mod tests {
     #[test]
     fn an_unknown_reason_is_refused_with_the_known_ones() {
         let refusal = "Removed".parse::<EventReason>().unwrap_err();
-        assert_eq!(refusal.to_string(), "unsupported value, use one of: Adopted, DriftCorrected, ParametersRemoved, ParametersLeft");
+        assert_eq!(
+            refusal.to_string(),
+            "unsupported value, use one of: Adopted, Overwritten, DriftCorrected, ParametersRemoved, ParametersLeft"
+        );
     }
 }

@@ -29,9 +29,11 @@ use super::{rules, schema};
     doc = "UpstreamParams manages parameters that Auth0 adds to the authorization request of one connection, and nothing else of that connection.",
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.target"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Synced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Synced")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", priority = 1),
+    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.managementPolicy", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
@@ -252,7 +254,7 @@ pub struct ConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
 
-    /// The parameters, sorted by name.
+    /// The parameters, sorted by name, as they were when the connection was last seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub params: Vec<ParamStatus>,

@@ -166,8 +166,10 @@ impl Client {
     }
 
     async fn exchange(&self, question: Question<'_>) -> Result<Answer, Failure> {
-        let (route, started) = (question.route, Instant::now());
+        let (route, method, started) = (question.route, question.method.clone(), Instant::now());
         let result = self.transport.send(&self.domain, question).await;
+        let (status, milliseconds) = (result.as_ref().ok().map(|answer| answer.status), started.elapsed().as_millis());
+        tracing::debug!(%method, %route, status, milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX), "call");
         let call = Call { route, status: None, limit: None, retry_after: None, global: false, took: started.elapsed() };
         match &result {
             Ok(answer) => (self.observer)(&Call {

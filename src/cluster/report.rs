@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::json;
 
+use super::events::Events;
 use crate::api::FINALIZER;
 use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
 use crate::core::conclude::Notice;
-use crate::core::world::{Declared, DeclaredTenant};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
 use crate::hub::Hub;
 
 /// How long one write to the API server may take.
@@ -60,15 +60,14 @@ enum Change<'a> {
 #[derive(Clone)]
 pub struct Report {
     client: Client,
-    reporter: Reporter,
+    events: Arc<Events>,
     hub: Arc<Hub>,
 }
 
 impl Report {
     /// Writes through this client, and folds what it wrote into the hub's world.
     pub fn new(client: Client, hub: Arc<Hub>) -> Self {
-        let reporter = Reporter { controller: "upstream-params-operator".into(), instance: std::env::var("HOSTNAME").ok() };
-        Self { client, reporter, hub }
+        Self { client, events: Arc::new(Events::new(std::env::var("HOSTNAME").ok())), hub }
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {
@@ -152,27 +151,21 @@ impl Report {
         });
     }
 
-    /// Emits an event about an object. An event that can't be stored is logged: nothing depends on events.
-    pub async fn notice(&self, object: &Declared, notice: &Notice) {
-        let regarding = ObjectReference {
-            api_version: Some(UpstreamParams::api_version(&()).into_owned()),
-            kind: Some(UpstreamParams::kind(&()).into_owned()),
-            namespace: Some(object.key.namespace.clone()),
-            name: Some(object.key.name.clone()),
-            uid: Some(object.uid.clone()),
-            ..ObjectReference::default()
-        };
-        let event = Event {
-            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
-            reason: notice.reason.to_owned(),
-            note: Some(notice.note.clone()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        // A recorder that lives on counts a second event of a reason under the note of the first, whatever the second says.
-        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        if bounded(recorder.publish(&event, &regarding)).await.is_err() {
-            tracing::debug!(object = %object.key, reason = notice.reason, "an event could not be stored");
+    /// Emits an event about an object, which may be gone.
+    pub async fn notice(&self, object: &ObjectKey, uid: &str, notice: &Notice) {
+        self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await;
+    }
+
+    /// Emits an event about a tenant.
+    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) {
+        self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await;
+    }
+
+    /// An event that can't be stored is logged: nothing depends on events.
+    async fn emit(&self, regarding: ObjectReference, notice: &Notice) {
+        let about = regarding.name.clone().unwrap_or_default();
+        if let Err(error) = bounded(self.events.publish(self.client.clone(), regarding, notice)).await {
+            tracing::debug!(object = about, reason = notice.reason, %error, "an event could not be stored");
         }
     }
 
@@ -186,6 +179,17 @@ impl Report {
             Vec::new()
         });
         Ok(())
+    }
+}
+
+fn regarding<K: Resource<DynamicType = ()>>(name: &str, namespace: Option<&str>, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(K::kind(&()).into_owned()),
+        namespace: namespace.map(str::to_owned),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: the four conditions `Accepted`, `ResolvedRefs`, `Synced` and `Ready` are always present, each with
 //! `observedGeneration`; `Reconciling` and `Stalled` are there only while true, never both; `lastTransitionTime` moves
-//! only with a condition's status; the same ending twice yields the same status; no value of any parameter appears.
+//! only with a condition's status; the same ending twice yields the same status; no value of any parameter appears; what
+//! a look showed is said as of that look when the latest pass had none.
 //!
 //! Assumes: the caller writes the status only when it differs, with the version the plan was made from.
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::claims;
-use super::plan::{ParamPlan, Plan, Verdict};
+use super::plan::{Dispute, ParamPlan, Plan, Verdict};
 use super::validate::{Refusal, Target};
 use super::world::{Declared, Uid};
 use crate::api::reason::{ConditionType, EventReason, Reason};
@@ -20,6 +21,9 @@ use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, Ups
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
 pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
+
+/// After so many corrections within an hour it is said that another tool keeps changing a parameter.
+const DISPUTED: usize = 3;
 
 /// An event's note is cut here: the API server refuses notes over 1 kB.
 const MAX_NOTE: usize = 900;
@@ -81,6 +85,8 @@ pub struct Planned {
     pub touched: BTreeSet<String>,
     /// The names whose change is left to a later pass.
     pub deferred: BTreeSet<String>,
+    /// Of those whose change is made, the ones that had a value which nothing proves to be ours.
+    pub overwritten: BTreeSet<String>,
     /// What is unusual.
     pub warnings: Vec<String>,
     /// What became of the changes.
@@ -103,6 +109,7 @@ impl Planned {
             connection,
             touched: BTreeSet::new(),
             deferred: BTreeSet::new(),
+            overwritten: BTreeSet::new(),
             warnings: Vec::new(),
             ending: Ending::Nothing,
         }
@@ -115,7 +122,8 @@ impl Planned {
             plan.changes.keys().chain(plan.deferred.keys()).filter(|name| test(plan, name, &object.uid)).cloned().collect()
         };
         let (touched, deferred) = (names(Plan::touches), names(Plan::defers));
-        Self { connection, params, touched, deferred, warnings, ending }
+        let overwritten = plan.overwritten.intersection(&touched).cloned().collect();
+        Self { connection, params, touched, deferred, overwritten, warnings, ending }
     }
 }
 
@@ -174,7 +182,8 @@ pub struct Notice {
 }
 
 impl Notice {
-    fn new(warning: bool, reason: &'static str, mut note: String) -> Self {
+    /// A notice, cut to what an event may hold.
+    pub fn new(warning: bool, reason: &'static str, mut note: String) -> Self {
         let end = (0..=MAX_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end)).unwrap_or(0);
         note.truncate(end);
         Self { warning, reason, note }
@@ -206,6 +215,9 @@ const UNKNOWN: &str = "Unknown";
 
 /// What is said of a condition that only a look at the connection can tell.
 const UNSEEN: &str = "the connection has not been looked at yet";
+
+/// Before what an earlier look showed and this pass could not see again.
+const AS_SEEN: &str = "when last seen: ";
 
 impl Finding {
     fn new(status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
@@ -353,6 +365,9 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
                 // An entry without a record on a connection that is no longer named says nothing. One on the connection
                 // that is named says that the object was accepted there, and stays while it leaves another.
                 new.retain(|entry| entry.id == planned.connection.id || entry.params.iter().any(|param| !param.owned.is_empty()));
+                for param in new.iter_mut().filter(|entry| entry.id != planned.connection.id).flat_map(|entry| &mut entry.params) {
+                    leaving(param, context.observing);
+                }
             }
             new
         }
@@ -375,6 +390,16 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
     }
 }
 
+/// What is recorded where the object was: it goes, or would go if anything were written.
+fn leaving(param: &mut ParamStatus, observing: bool) {
+    if observing {
+        param.applied = (param.applied == Some(true) || claims::says_applied(param.state)).then_some(true);
+        param.state = ParamState::WouldRemove;
+    } else if param.state == ParamState::WouldRemove {
+        param.state = ParamState::Removing;
+    }
+}
+
 /// One parameter's line; none when nothing is left to say of it.
 fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: bool) -> Option<ParamStatus> {
     let touched = planned.touched.contains(name);
@@ -382,8 +407,8 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
     let claimed = touched && !matches!(planned.ending, Ending::Postponed(_));
     let (state, owned) = match &param.verdict {
         Verdict::InSync => (ParamState::InSync, &param.after),
-        Verdict::Write { absent: true, .. } if observing => (ParamState::WouldAdd, &param.before),
-        Verdict::Write { .. } if observing => (ParamState::WouldChange, &param.before),
+        Verdict::Write { absent: true, .. } | Verdict::Paced { absent: true } if observing => (ParamState::WouldAdd, &param.before),
+        Verdict::Write { .. } | Verdict::Paced { .. } if observing => (ParamState::WouldChange, &param.before),
         Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
         Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
         Verdict::Write { .. } => (ParamState::Pending, &param.before),
@@ -397,7 +422,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
         Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
         Verdict::Contended => (ParamState::Contended, &param.before),
-        Verdict::Paced => (ParamState::Pending, &param.before),
+        Verdict::Paced { .. } => (ParamState::Pending, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
     Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
@@ -409,7 +434,7 @@ fn conditions(object: &Declared, outcome: &Outcome, context: &Context, connectio
     let accepted = accepted(object, outcome);
     let resolved = resolved(object, outcome);
     let synced = synced(object, outcome, context, connections);
-    let ready = ready(object, outcome, context, [&accepted, &resolved, &synced]);
+    let ready = ready(object, outcome, context, [&accepted, &resolved, &synced], connections);
     let extra = extra(object, context, &ready, outcome);
     let mut all = vec![
         (ConditionType::Ready, ready),
@@ -433,12 +458,20 @@ fn dated(object: &Declared, kind: ConditionType, verdict: Finding, context: &Con
     }
 }
 
-/// What this generation's status says already, or that nothing is known yet.
+/// A sentence that begins with some names, with the verb that goes with their number.
+fn about(names: &[&str], one: &str, many: &str) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { one } else { many })
+}
+
+/// What this generation's status says already, as of the look that showed it; or that nothing is known yet.
 fn carried(object: &Declared, kind: ConditionType, pending: &str) -> Finding {
     let old = condition(&object.status, kind).filter(|old| old.observed_generation == Some(object.generation));
     let known = old.and_then(|old| {
         let status = [TRUE, FALSE, UNKNOWN].into_iter().find(|status| *status == old.status)?;
-        Some(Finding::new(status, old.reason.parse().ok()?, old.message.clone()))
+        let reason: Reason = old.reason.parse().ok()?;
+        let said_already = reason == Reason::Pending || old.message.starts_with(AS_SEEN);
+        let message = if said_already { old.message.clone() } else { format!("{AS_SEEN}{}", old.message) };
+        Some(Finding::new(status, reason, message))
     });
     known.unwrap_or_else(|| Finding::pending(pending))
 }
@@ -484,7 +517,7 @@ fn conflict(object: &Declared, name: &str, param: &ParamPlan) -> Option<String> 
         | Verdict::Left
         | Verdict::ExistingValue
         | Verdict::Contended
-        | Verdict::Paced => None,
+        | Verdict::Paced { .. } => None,
     }
 }
 
@@ -550,7 +583,43 @@ fn troubled(object: &Declared, trouble: &Trouble, context: &Context) -> Finding 
     Finding::new(FALSE, trouble.reason, &trouble.message)
 }
 
+/// What came of a plan, and after the third correction of a parameter that another tool keeps changing it.
 fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connections: &[ConnectionStatus]) -> Finding {
+    let finding = synced_params(object, planned, context, connections);
+    let disputed: Vec<String> = disputes(planned).filter(|(_, dispute)| dispute.times >= DISPUTED).map(set_back).collect();
+    if !finding.is_true() || disputed.is_empty() {
+        return finding;
+    }
+    let message = format!("{}; but another tool keeps changing it: {}", finding.message, disputed.join(", "));
+    Finding { message, ..finding }
+}
+
+fn disputes(planned: &Planned) -> impl Iterator<Item = (&str, &Dispute)> {
+    planned.params.iter().filter_map(|(name, param)| Some((name.as_str(), param.dispute.as_ref()?)))
+}
+
+fn set_back((name, dispute): (&str, &Dispute)) -> String {
+    let since = dispute.since.map(|since| format!(" since {since}")).unwrap_or_default();
+    format!("{name} was set back {} times{since}", dispute.times)
+}
+
+/// What is said of parameters that wait because somebody sets another value again and again.
+fn contended(planned: &Planned) -> Option<Finding> {
+    let waits = planned.params.iter().filter(|(_, param)| param.verdict == Verdict::Contended);
+    let said: Vec<String> = waits
+        .map(|(name, param)| {
+            let dispute = param.dispute.as_ref();
+            let times = dispute.map_or(0, |dispute| dispute.times) + 1;
+            let since = dispute.and_then(|dispute| dispute.since).map(|since| format!(" since {since}")).unwrap_or_default();
+            let until = dispute.and_then(|dispute| dispute.until).map_or_else(|| "later".to_owned(), |until| format!("at {until}"));
+            format!("{name} was set to another value {times} times{since} and is set back {until}, or when this object is edited")
+        })
+        .collect();
+    let remedy = "another tool keeps changing it; find it in the tenant's log, and take the parameter out of it or out of this object";
+    (!said.is_empty()).then(|| Finding::new(FALSE, Reason::Contended, format!("{}; {remedy}", said.join(", "))))
+}
+
+fn synced_params(object: &Declared, planned: &Planned, context: &Context, connections: &[ConnectionStatus]) -> Finding {
     match &planned.ending {
         Ending::Rejected(message) => return Finding::new(FALSE, Reason::Rejected, message),
         Ending::Failed(trouble) | Ending::Postponed(trouble) => return troubled(object, trouble, context),
@@ -558,27 +627,33 @@ fn synced_plan(object: &Declared, planned: &Planned, context: &Context, connecti
     }
     let here: Vec<&ParamStatus> =
         connections.iter().filter(|entry| entry.id == planned.connection.id).flat_map(|entry| &entry.params).collect();
-    let named = |states: &[ParamState]| {
-        here.iter().filter(|param| states.contains(&param.state)).map(|param| param.name.as_str()).collect::<Vec<_>>().join(", ")
+    let in_states = |states: &[ParamState]| {
+        here.iter().filter(|param| states.contains(&param.state)).map(|param| param.name.as_str()).collect::<Vec<_>>()
     };
+    let named = |states: &[ParamState]| in_states(states).join(", ");
     let would = [ParamState::WouldAdd, ParamState::WouldChange, ParamState::WouldRemove];
-    for (states, reason, remedy) in [
-        (&would[..], Reason::DriftDetected, "differ from what is declared; Enforce would change them"),
+    for (states, reason, verbs, rest) in [
+        (&would[..], Reason::DriftDetected, ["differs", "differ"], "from what is declared; Enforce would change that"),
         (
             &[ParamState::ExistingValue],
             Reason::ExistingValue,
-            "have another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite",
-        ),
-        (
-            &[ParamState::Contended],
-            Reason::Contended,
-            "were changed back again and again and are left alone for a while; find the other tool in the tenant's log",
+            ["has", "have"],
+            "another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite",
         ),
     ] {
-        let some = named(states);
+        let some = in_states(states);
         if !some.is_empty() {
-            return Finding::new(FALSE, reason, format!("{some} {remedy}"));
+            return Finding::new(FALSE, reason, format!("{} {rest}", about(&some, verbs[0], verbs[1])));
         }
+    }
+    if let Some(contended) = contended(planned) {
+        return contended;
+    }
+    let paced = planned.params.iter().filter(|(_, param)| matches!(param.verdict, Verdict::Paced { .. })).map(|(name, _)| name.as_str());
+    let paced: Vec<&str> = paced.collect();
+    if !paced.is_empty() {
+        let said = about(&paced, "was", "were");
+        return Finding::pending(format!("{said} changed by somebody else again, and set back at most once a minute"));
     }
     let waiting = named(&[ParamState::Pending, ParamState::Removing]);
     if !waiting.is_empty() {
@@ -612,7 +687,7 @@ fn label(planned: &Planned) -> &str {
     planned.connection.name.as_deref().unwrap_or(&planned.connection.id)
 }
 
-fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Finding; 3]) -> Finding {
+fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Finding; 3], connections: &[ConnectionStatus]) -> Finding {
     let trouble = match outcome {
         Outcome::TenantNotReady(_) => true,
         Outcome::Unread(trouble) => trouble.tenant,
@@ -626,9 +701,9 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
         | Outcome::StillRejected
         | Outcome::Displaced => false,
     };
-    let [accepted, resolved, _] = parts;
+    let [accepted, resolved, synced] = parts;
     if trouble && was_in_sync(object, context.observing) && accepted.is_true() && resolved.is_true() {
-        return ready_in_trouble(object, context);
+        return ready_in_trouble(object, context, synced, connections);
     }
     // What only observes is not at fault for what Enforce would do or be kept from: a deliberate rest must not be red.
     let shown =
@@ -643,13 +718,43 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
     }
 }
 
-fn ready_in_trouble(object: &Declared, context: &Context) -> Finding {
-    let stale = context.since_good_look >= context.stale_after;
-    let was_stale = condition(&object.status, ConditionType::Ready).is_some_and(|ready| ready.status == UNKNOWN);
-    if stale || was_stale {
-        return Finding::new(UNKNOWN, Reason::StaleObservation, "the connection was not seen for too long to say how it is; see Synced");
+/// Trouble with the tenant turns nobody red who was in sync; but what was so is said as of when it was seen. The time is
+/// that at which `Synced` became Unknown, so it does not move while the trouble lasts.
+fn ready_in_trouble(object: &Declared, context: &Context, synced: &Finding, connections: &[ConnectionStatus]) -> Finding {
+    let since = condition(&object.status, ConditionType::Synced).filter(|old| old.status == synced.status);
+    let since = since.map_or(context.now, |old| old.last_transition_time.0);
+    let now = &synced.message;
+    let ready = condition(&object.status, ConditionType::Ready);
+    if context.since_good_look >= context.stale_after || ready.is_some_and(|ready| ready.status == UNKNOWN) {
+        let message = format!("the connection was last seen before {since}, too long ago to say how it is; now: {now}");
+        return Finding::new(UNKNOWN, Reason::StaleObservation, message);
     }
-    carried(object, ConditionType::Ready, UNSEEN)
+    let differing = || connections.iter().flat_map(|entry| &entry.params).filter(|param| is_to_be_written(param.state));
+    let differing: Vec<&str> = differing().map(|param| param.name.as_str()).collect();
+    if !context.observing && !differing.is_empty() {
+        let seen = about(&differing, "was", "were");
+        return Finding::new(TRUE, Reason::Ready, format!("{seen} not as declared when last seen, and can't be written; now: {now}"));
+    }
+    // What was ready before the tenant began to observe was looked at, too.
+    let (reason, seen) = match ready {
+        Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was looked at"),
+        Some(_) | None => (Reason::Ready, "the connection had the parameters as declared"),
+    };
+    Finding::new(TRUE, reason, format!("{seen}, last before {since}; now: {now}"))
+}
+
+fn is_to_be_written(state: ParamState) -> bool {
+    match state {
+        ParamState::Pending | ParamState::Removing => true,
+        ParamState::InSync
+        | ParamState::Applied
+        | ParamState::ExistingValue
+        | ParamState::Conflicted
+        | ParamState::Contended
+        | ParamState::WouldAdd
+        | ParamState::WouldChange
+        | ParamState::WouldRemove => false,
+    }
 }
 
 /// `Reconciling` or `Stalled`, or neither.
@@ -708,7 +813,7 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
     if let Outcome::Released(why) = outcome
         && claims::any(&object.status)
     {
-        notices.push(Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left the parameters at Auth0: {why}")));
+        notices.push(left_behind(object, why));
     }
     if let Outcome::Planned(planned) = outcome {
         let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
@@ -716,66 +821,106 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
         notices.extend(plan_notices(planned).into_iter().filter(|notice| !context.observing || left(notice)));
     }
     if !object.deleting {
-        notices.extend(transitions(&object.status, status));
+        notices.extend(transitions(&object.status.conditions, &status.conditions));
     }
     notices
+}
+
+/// What an object that goes leaves at Auth0, by name.
+pub fn left_behind(object: &Declared, why: &str) -> Notice {
+    let on = |entry: &ConnectionStatus| {
+        let names: Vec<&str> = entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} on the connection {}", names.join(", "), entry.name.as_deref().unwrap_or(&entry.id)))
+    };
+    let places: Vec<String> = object.status.connections.iter().filter_map(on).collect();
+    Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
 }
 
 fn plan_notices(planned: &Planned) -> Vec<Notice> {
     let written = planned.ending == Ending::Written;
     let names = |test: &dyn Fn(&str, &ParamPlan) -> bool| {
-        planned.params.iter().filter(|(name, param)| test(name, param)).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        planned.params.iter().filter(|(name, param)| test(name, param)).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
     };
     let done = |name: &str| written && planned.touched.contains(name);
+    let replaced = |name: &str| done(name) && planned.overwritten.contains(name);
     let connection = label(planned);
     [
         (
             false,
             Reason::Applied.as_str(),
-            "wrote",
-            names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
+            ["wrote"; 2],
+            names(&|name, param| done(name) && !replaced(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
+        ),
+        (
+            true,
+            EventReason::Overwritten.as_str(),
+            ["replaced, as adoptionPolicy is Overwrite, somebody else's value of"; 2],
+            names(&|name, param| replaced(name) && matches!(param.verdict, Verdict::Write { .. })),
         ),
         (
             true,
             EventReason::DriftCorrected.as_str(),
-            "set back",
+            ["set back"; 2],
             names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. })),
         ),
-        (false, EventReason::ParametersRemoved.as_str(), "removed", names(&|name, param| done(name) && param.verdict == Verdict::Remove)),
+        (
+            false,
+            EventReason::ParametersRemoved.as_str(),
+            ["removed"; 2],
+            names(&|name, param| done(name) && param.verdict == Verdict::Remove),
+        ),
         (
             false,
             EventReason::Adopted.as_str(),
-            "took over, as they were equal,",
+            ["took over, as it was equal,", "took over, as they were equal,"],
             names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty()),
         ),
         (
             true,
             EventReason::ParametersLeft.as_str(),
-            "left, as they hold another value or may not be managed any more,",
+            [
+                "left, as it holds another value or may not be managed any more,",
+                "left, as they hold another value or may not be managed any more,",
+            ],
             names(&|_, param| param.verdict == Verdict::Left),
         ),
     ]
     .into_iter()
     .filter(|(_, _, _, names)| !names.is_empty())
-    .map(|(warning, reason, verb, names)| Notice::new(warning, reason, format!("{verb} {names} on the connection {connection}")))
+    .map(|(warning, reason, [one, many], names)| {
+        let verb = if names.len() == 1 { one } else { many };
+        Notice::new(warning, reason, format!("{verb} {} on the connection {connection}", names.join(", ")))
+    })
     .collect()
 }
 
-/// One event for each condition that came to another result, unless it only waits or only repeats another condition.
-fn transitions(old: &UpstreamParamsStatus, new: &UpstreamParamsStatus) -> Vec<Notice> {
-    let kinds = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced, ConditionType::Ready];
-    let changed = kinds.into_iter().filter_map(|kind| {
-        let now = condition(new, kind)?;
-        let was = condition(old, kind);
-        let same = was.is_some_and(|was| was.status == now.status && was.reason == now.reason);
-        (!same && is_news(kind, now)).then(|| (now.status != TRUE || now.reason == Reason::AcceptedWithWarnings.as_str(), now))
+/// One event for each condition, of an object or a tenant, that came to another result, unless it only waits or only
+/// repeats another condition.
+pub fn transitions(old: &[Condition], new: &[Condition]) -> Vec<Notice> {
+    let changed = new.iter().filter_map(|now| {
+        let kind: ConditionType = now.type_.parse().ok()?;
+        let same = old.iter().any(|was| (&was.type_, &was.status, &was.reason) == (&now.type_, &now.status, &now.reason));
+        (!same && is_news(kind, now)).then_some((rank(kind), now))
     });
-    changed
-        .filter_map(|(warning, now)| {
-            let reason: Reason = now.reason.parse().ok()?;
-            Some(Notice::new(warning, reason.as_str(), now.message.clone()))
-        })
-        .collect()
+    let mut changed: Vec<(u8, &Condition)> = changed.collect();
+    changed.sort_by_key(|(rank, _)| *rank);
+    let notice = |now: &Condition| {
+        let reason: Reason = now.reason.parse().ok()?;
+        let warning = now.status != TRUE || reason == Reason::AcceptedWithWarnings;
+        Some(Notice::new(warning, reason.as_str(), now.message.clone()))
+    };
+    changed.into_iter().filter_map(|(_, now)| notice(now)).collect()
+}
+
+/// The cause before the summary.
+fn rank(kind: ConditionType) -> u8 {
+    match kind {
+        ConditionType::Accepted => 0,
+        ConditionType::ResolvedRefs => 1,
+        ConditionType::Synced | ConditionType::Authenticated => 2,
+        ConditionType::Ready => 3,
+        ConditionType::Reconciling | ConditionType::Stalled => 4,
+    }
 }
 
 fn is_news(kind: ConditionType, now: &Condition) -> bool {
@@ -785,8 +930,8 @@ fn is_news(kind: ConditionType, now: &Condition) -> bool {
     match kind {
         ConditionType::Ready => now.status == TRUE || now.reason == Reason::StaleObservation.as_str(),
         ConditionType::Accepted => now.status != TRUE || now.reason == Reason::AcceptedWithWarnings.as_str(),
-        ConditionType::ResolvedRefs | ConditionType::Synced => now.status != TRUE,
-        ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Authenticated => false,
+        ConditionType::ResolvedRefs | ConditionType::Synced | ConditionType::Authenticated => now.status != TRUE,
+        ConditionType::Reconciling | ConditionType::Stalled => false,
     }
 }
 

@@ -113,7 +113,10 @@ pub enum Verdict {
     /// Somebody sets another value again and again: left alone for a while.
     Contended,
     /// Was changed by somebody else, and is set back a minute after the last time.
-    Paced,
+    Paced {
+        /// Whether the name is not there at all.
+        absent: bool,
+    },
 }
 
 /// One parameter of one object.
@@ -152,6 +155,17 @@ impl Change {
     }
 }
 
+/// What a change does to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It was not there.
+    Adds,
+    /// It had another value.
+    Changes,
+    /// It goes.
+    Removes,
+}
+
 /// A plan for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -170,12 +184,25 @@ pub struct Plan {
     pub written: bool,
     /// Who has each name from now on, while it is being planned.
     keepers: BTreeMap<String, Uid>,
+    /// The names whose new value replaces one that no record proves to be ours, and that is no drift: what `Overwrite` does.
+    pub overwritten: BTreeSet<String>,
 }
 
 impl Plan {
     /// The entries to hand to [`super::document::Document::patch_body`].
     pub fn entries(&self) -> BTreeMap<String, Option<Entry>> {
         self.changes.iter().map(|(name, change)| (name.clone(), change.entry.clone())).collect()
+    }
+
+    /// What the change of this name does, if there is one.
+    pub fn effect(&self, name: &str) -> Option<Effect> {
+        let change = self.changes.get(name)?;
+        let verdict = self.objects.get(&change.actor).and_then(|params| params.get(name)).map(|param| &param.verdict);
+        Some(match (&change.entry, verdict) {
+            (None, _) => Effect::Removes,
+            (Some(_), Some(Verdict::Write { absent: true, .. })) => Effect::Adds,
+            (Some(_), _) => Effect::Changes,
+        })
     }
 
     /// The objects whose changes these are, the first to act first.
@@ -385,7 +412,14 @@ fn decide(site: Site<'_>, mut sides: Vec<Side<'_>>) -> Plan {
     for name in &names {
         settle(site, &sides, name, &mut plan);
     }
+    plan.overwritten = overwritten(site, &sides, &plan);
     plan
+}
+
+fn overwritten(site: Site<'_>, sides: &[Side<'_>], plan: &Plan) -> BTreeSet<String> {
+    let sets = plan.changes.iter().filter(|(_, change)| change.entry.is_some() && !change.drift);
+    let foreign = sets.filter(|(name, _)| site.live.contains_key(*name) && !sides.iter().any(|side| side.proves(site, name)));
+    foreign.map(|(name, _)| name.clone()).collect()
 }
 
 /// Decides about one name.
@@ -457,7 +491,7 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
         | Verdict::ExistingValue
         | Verdict::Conflicted(_)
         | Verdict::Contended
-        | Verdict::Paced => (claim.owned.clone(), claim.owned),
+        | Verdict::Paced { .. } => (claim.owned.clone(), claim.owned),
     };
     if let Verdict::Write { drift, .. } = verdict {
         let others = releasing.iter().map(|side| side.part.object.uid.clone()).collect();
@@ -496,7 +530,7 @@ fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     if claim.applied {
         return match dispute(site, winner, name) {
             Some(dispute) if dispute.holds && !absent => Verdict::Contended,
-            Some(dispute) if dispute.paces => Verdict::Paced,
+            Some(dispute) if dispute.paces => Verdict::Paced { absent },
             Some(_) | None => Verdict::Write { drift: true, absent },
         };
     }

@@ -274,11 +274,35 @@ pub fn against_connection(spec: &Spec, document: &Document, allowed_reserved: &B
     if spec.params.contains_key("scope") {
         warnings.push("the parameter scope replaces the scopes that the connection asks for".to_owned());
     }
+    warnings.extend(spec.params.iter().filter(|(_, entry)| matches!(entry, Entry::Value(text) if is_placeholder(text))).map(
+        |(name, _)| format!("the value of the parameter {name} looks like a placeholder that nothing filled in, and is sent as it stands"),
+    ));
     let auth_params = document.option_names("authParams");
     for name in spec.params.keys().filter(|name| auth_params.contains(name)) {
         warnings.push(format!("the parameter {name} is also in the connection's authParams, and which of the two wins is not documented"));
     }
     Ok(warnings)
+}
+
+/// Whether a text holds what templates leave behind when they are not filled in: `${...}`, `$(...)`, `{{...}}`, `{name}`
+/// or `<name>`. JSON, as in the parameter `claims`, is none.
+fn is_placeholder(text: &str) -> bool {
+    let holds = |open: &str, close: &str, is_name: fn(&str) -> bool| {
+        text.match_indices(open).any(|(at, _)| {
+            let rest = text.get(at + open.len()..).unwrap_or_default();
+            rest.split_once(close).is_some_and(|(name, _)| is_name(name))
+        })
+    };
+    let anything = |name: &str| !name.trim().is_empty();
+    let name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
+    };
+    holds("${", "}", anything)
+        || holds("$(", ")", anything)
+        || holds("{{", "}}", anything)
+        || holds("{", "}", name)
+        || holds("<", ">", name)
 }
 
 fn unsupported_strategy(document: &Document, protocol: &str) -> String {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::claims;
 use super::validate::{Policies, Refusal, Spec, Target};
+use super::{claims, conclude};
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
 
@@ -77,6 +77,14 @@ impl Declared {
         self.policies.deletion == DeletionPolicy::Delete && self.policies.management == ManagementPolicy::Enforce
     }
 
+    /// Why an object that does not clean up leaves what it owns.
+    pub fn why_it_leaves(&self) -> &'static str {
+        match self.policies.deletion {
+            DeletionPolicy::Retain => "its deletionPolicy is Retain",
+            DeletionPolicy::Delete => "it only observes, or its ClusterAuth0Tenant does",
+        }
+    }
+
     /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
     pub fn differs(&self, other: &Self) -> bool {
         self.uid != other.uid
@@ -136,6 +144,17 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+    },
+    /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
+    Left {
+        /// The tenant it belonged to.
+        tenant: String,
+        /// Namespace and name.
+        object: ObjectKey,
+        /// Its uid.
+        uid: Uid,
+        /// What it left, and why.
+        note: String,
     },
     /// A tenant's credentials.
     Tenant(String),
@@ -221,13 +240,17 @@ impl World {
             return Vec::new();
         }
         self.expected.remove(uid);
-        let gone = self.objects.remove(key);
-        let wake = gone.map(|gone| Wake::Gone {
-            tenant: gone.policies.tenant.clone(),
-            target: gone.spec.as_ref().ok().map(|spec| spec.target.clone()),
-            connections: claims::connections(&gone.status).map(str::to_owned).collect(),
+        let Some(gone) = self.objects.remove(key) else { return Vec::new() };
+        let tenant = gone.policies.tenant.clone();
+        let left = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+            tenant: tenant.clone(),
+            object: key.clone(),
+            uid: gone.uid.clone(),
+            note: conclude::left_behind(&gone, gone.why_it_leaves()).note,
         });
-        wake.into_iter().collect()
+        let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
+        let connections = claims::connections(&gone.status).map(str::to_owned).collect();
+        std::iter::once(Wake::Gone { tenant, target, connections }).chain(left).collect()
     }
 
     /// Forgets the objects that a complete list, of one namespace or of all, does not hold.

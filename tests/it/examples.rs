@@ -67,13 +67,13 @@ async fn a_manifest_is_applied_waited_for_listed_and_deleted_with_kubectl() {
 
     let table = kubectl.run(["get", "uparams", "-n", namespace]).await.unwrap();
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(columns(lines[0]), ["NAME", "CONNECTION", "READY", "REASON", "AGE"]);
-    assert_eq!(columns(lines[1])[..4], ["wordpress-blog", "wordpress", "True", "Ready"]);
+    assert_eq!(columns(lines[0]), ["NAME", "CONNECTION", "READY", "SYNCED", "REASON", "AGE"]);
+    assert_eq!(columns(lines[1])[..5], ["wordpress-blog", "wordpress", "True", "True", "Ready"]);
 
     let wide = kubectl.run(["get", "uparams", "-n", namespace, "-o", "wide"]).await.unwrap();
     let lines: Vec<&str> = wide.lines().collect();
-    assert_eq!(columns(lines[0]), ["NAME", "CONNECTION", "READY", "REASON", "AGE", "TENANT", "MESSAGE"]);
-    assert_eq!(columns(lines[1])[5], namespace);
+    assert_eq!(columns(lines[0]), ["NAME", "CONNECTION", "READY", "SYNCED", "REASON", "AGE", "TENANT", "POLICY", "MESSAGE"]);
+    assert_eq!(columns(lines[1])[6..8], [namespace, "Enforce"]);
     assert!(lines[1].ends_with("the connection has the parameters as declared"), "{wide}");
 
     let category = kubectl.run(["get", "auth0", "-n", namespace, "-o", "name"]).await.unwrap();

@@ -23,6 +23,7 @@ mod poison;
 mod refusals;
 mod restarts;
 mod rights;
+mod says;
 mod steps;
 mod support;
 mod tenants;

@@ -203,6 +203,16 @@ async fn started_before_its_kinds_it_says_what_is_missing_and_its_json_log_can_b
     let pass =
         lines.iter().find(|line| line["message"] == "pass" && line["object"] == format!("{}/blog", scope.name) && line["ready"] == true);
     let pass = pass.unwrap();
+    assert_eq!(pass["level"], "DEBUG", "at rest there is nothing to read");
+    let call = |method: &str, route: &str| {
+        let of_route = |line: &&Value| line["message"] == "call" && line["method"] == method && line["route"] == route;
+        lines.iter().find(of_route).unwrap_or_else(|| panic!("no call {method} {route}"))
+    };
+    for (method, route) in [("POST", "token"), ("GET", "find_connection"), ("GET", "read_connection"), ("PATCH", "write_connection")] {
+        let call = call(method, route);
+        assert!(call["status"].is_u64() && call["milliseconds"].is_u64() && call["level"] == "DEBUG", "{call}");
+        assert_eq!(call["span"]["tenant"], scope.name, "{call}");
+    }
     assert_eq!((&pass["connection"], &pass["reason"], &pass["tenant"]), (&json!("blog"), &json!("Ready"), &json!(scope.name)));
     bench.stop_operator().await;
 }

@@ -33,6 +33,9 @@ async fn the_operator_does_its_work_with_the_rights_of_the_example_and_uses_each
     assert!(has_finalizer(&scope.until_ready("blog").await));
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.until_state("blog", "blog", ParamState::InSync).await;
+    // An event that comes again is counted, which is a right of its own.
+    scope.edit("blog", json!({"params": {"blog": {"value": "other"}}})).await;
+    scope.until_ready("blog").await;
     scope.delete("blog").await;
     scope.until_gone("blog").await;
     bench.stop_operator().await;

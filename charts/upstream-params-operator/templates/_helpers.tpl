@@ -106,7 +106,7 @@ annotations:
   verbs: [update]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [create, patch] # patch: one that comes again is counted
 {{- end -}}
 
 {{- define "upo.subjects" -}}

@@ -196,8 +196,38 @@ fn a_fight_is_reported_and_keeps_the_record() {
     let fought = after(&a, &outcome, &context());
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
     assert_eq!(states(&fought), [("blog", Contended, 1)]);
+    let said = &condition(&fought.status, ConditionType::Synced).unwrap().message;
+    assert!(said.contains("blog was set to another value 3 times since 2026-11-24T10:00:00Z"), "{said}");
+    assert!(said.contains("is set back at 2026-11-24T10:15:00Z, or when this object is edited; another tool keeps changing it"), "{said}");
     assert_eq!(reasons(&conclude(&a, &outcome, &context()).notices), [(true, "Contended")]);
     assert_eq!(conclude(&fought, &outcome, &context()).notices, []);
+}
+
+#[test]
+fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
+    let a = in_sync();
+    let found = live(&[]);
+    let dispute = |times| Dispute {
+        owner: a.uid.clone(),
+        generation: a.generation,
+        times,
+        since: Some("2026-11-24T10:00:00Z".parse().unwrap()),
+        until: None,
+        holds: false,
+        paces: false,
+    };
+    for (times, said) in
+        [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
+    {
+        let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
+        let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes };
+        let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
+        let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Written));
+        let restored = after(&a, &outcome, &context());
+        assert_eq!(row(&restored), "True/Accepted True/ResolvedRefs True/Applied True/Ready");
+        let message = &condition(&restored.status, ConditionType::Synced).unwrap().message;
+        assert!(message.ends_with(said), "{message}");
+    }
 }
 
 #[test]
@@ -243,6 +273,90 @@ fn a_tenant_that_appears_is_no_longer_reported_missing() {
 }
 
 // ---- trouble after it was in sync ----
+
+fn message(object: &Declared, kind: ConditionType) -> &str {
+    &condition(&object.status, kind).unwrap().message
+}
+
+#[test]
+fn what_was_seen_is_said_as_of_when_it_was_seen_and_the_text_stays_while_the_trouble_does() {
+    let a = in_sync();
+    let outage = Outcome::TenantNotReady("the Secret is gone".into());
+    let troubled = after(&a, &outage, &Context { now: at(2000), ..context() });
+    assert_eq!(
+        message(&troubled, ConditionType::Ready),
+        "the connection had the parameters as declared, last before 1970-01-01T00:33:20Z; now: the Secret is gone"
+    );
+    assert_eq!(message(&troubled, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
+    assert_eq!(message(&troubled, ConditionType::ResolvedRefs), "when last seen: the tenant and the connection exist");
+    let later = after(&troubled, &outage, &Context { now: at(3000), ..context() });
+    assert_eq!(later.status, troubled.status, "no heartbeat");
+    let stale = after(&later, &outage, &Context { now: at(9000), since_good_look: 31 * MINUTE, ..context() });
+    assert_eq!(
+        message(&stale, ConditionType::Ready),
+        "the connection was last seen before 1970-01-01T00:33:20Z, too long ago to say how it is; now: the Secret is gone"
+    );
+    let healed = after(&stale, &part(&stale, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing), &context());
+    for kind in [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced] {
+        assert_eq!(message(&healed, kind), message(&a, kind));
+    }
+}
+
+#[test]
+fn drift_that_was_seen_and_cannot_be_corrected_is_never_called_as_declared() {
+    let a = in_sync();
+    let failed = part(&a, Role::Owner, &live(&[("blog", "theirs")]), Ending::Failed(trouble(Reason::RemoteUnavailable, true)));
+    let failed = after(&a, &failed, &context());
+    let expected = "blog was not as declared when last seen, and can't be written; now: ";
+    assert!(message(&failed, ConditionType::Ready).starts_with(expected), "{}", message(&failed, ConditionType::Ready));
+    let outage = after(&failed, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
+    assert_eq!(message(&outage, ConditionType::Ready), format!("{expected}the Secret is gone"));
+    assert_eq!(says(&outage, ConditionType::Ready), ("True".into(), "Ready".into()));
+}
+
+#[test]
+fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
+    let a = object("a").observing().wants("blog", "x");
+    let watched = after(&a, &part(&a, Role::Observer, &live(&[]), Ending::Nothing), &observing());
+    let blind = after(&watched, &Outcome::TenantNotReady("the Secret is gone".into()), &Context { now: at(2000), ..observing() });
+    assert_eq!(says(&blind, ConditionType::Ready), ("True".into(), "Observing".into()));
+    assert_eq!(
+        message(&blind, ConditionType::Ready),
+        "the connection was looked at, last before 1970-01-01T00:33:20Z; now: the Secret is gone"
+    );
+}
+
+#[test]
+fn a_connection_that_is_gone_and_an_object_that_goes_are_not_said_to_be_as_they_were() {
+    let a = in_sync();
+    let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()) }, &context());
+    assert_eq!(message(&gone, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
+    let dying = a.dying();
+    let waiting = after(&dying, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
+    assert_eq!(message(&waiting, ConditionType::Synced), "when last seen: the connection wordpress has blog as declared");
+}
+
+#[test]
+fn one_parameter_has_and_two_have() {
+    let one = object("a").wants("blog", "x");
+    let two = object("a").wants("blog", "x").wants("lang", "de");
+    let synced = |object: &Declared, role: Role, found: &[(&str, &str)], context: &Context| {
+        let after = after(object, &part(object, role, &live(found), Ending::Nothing), context);
+        message(&after, ConditionType::Synced).to_owned()
+    };
+    assert!(synced(&one, Role::Owner, &[("blog", "theirs")], &context()).starts_with("blog has another value"));
+    assert!(synced(&two, Role::Owner, &[("blog", "theirs"), ("lang", "theirs")], &context()).starts_with("blog, lang have another value"));
+    assert!(synced(&one.observing(), Role::Observer, &[], &observing()).starts_with("blog differs from what is declared"));
+    assert!(synced(&two.observing(), Role::Observer, &[], &observing()).starts_with("blog, lang differ from what is declared"));
+    let adopted = |object: &Declared, found: &[(&str, &str)]| {
+        let notices = conclude(object, &part(object, Role::Owner, &live(found), Ending::Nothing), &context()).notices;
+        notices.into_iter().find(|notice| notice.reason == "Adopted").unwrap().note
+    };
+    let one = object("a").wants("blog", "x");
+    assert_eq!(adopted(&one, &[("blog", "x")]), "took over, as it was equal, blog on the connection wordpress");
+    let two = one.wants("lang", "de");
+    assert_eq!(adopted(&two, &[("blog", "x"), ("lang", "de")]), "took over, as they were equal, blog, lang on the connection wordpress");
+}
 
 #[test]
 fn trouble_with_the_tenant_leaves_an_object_that_was_in_sync_ready() {
@@ -536,7 +650,16 @@ fn a_move_that_is_only_observed_is_ready_and_carries_its_record() {
     let a = object("a").observing().wants("blog", "x").lists_at(ELSEWHERE, "blog", InSync, &["x"]);
     let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing), &observing());
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/DriftDetected True/Observing");
-    assert_eq!(states(&watched), [("blog", InSync, 1), ("blog", InSync, 0)]);
+    assert_eq!(states(&watched), [("blog", WouldRemove, 1), ("blog", InSync, 0)]);
+    // That it was in sync there is not forgotten by that: back there, another value is drift.
+    assert!(claims::on(&watched.status, ELSEWHERE)["blog"].applied);
+    let again = after(&watched, &part(&watched, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing), &observing());
+    assert_eq!(again.status, watched.status);
+    // And with Enforce nothing "would" be done any more: it is about to be.
+    let mut enforced = watched;
+    enforced.policies.management = crate::api::upstream_params::ManagementPolicy::Enforce;
+    let enforced = after(&enforced, &part(&enforced, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing), &context());
+    assert_eq!(states(&enforced), [("blog", Removing, 1), ("blog", InSync, 1)]);
 }
 
 // ---- deletion and the finalizer ----
@@ -671,6 +794,30 @@ fn what_was_done_is_told_once() {
     assert_eq!(notices[0].note, "wrote blog on the connection wordpress");
     let failed = conclude(&a, &part(&a, Role::Owner, &found, Ending::Failed(trouble(Reason::RateLimited, true))), &context()).notices;
     assert_eq!(reasons(&failed), [(false, "Adopted"), (true, "RateLimited")], "what failed was not done");
+}
+
+#[test]
+fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
+    let a = object("a").overwriting().wants("blog", "x").wants("lang", "de").lists("lang", InSync, &["fr"]).wants("new", "n");
+    let found = live(&[("blog", "theirs"), ("lang", "fr")]);
+    let notices = conclude(&a, &part(&a, Role::Owner, &found, Ending::Written), &context()).notices;
+    assert_eq!(reasons(&notices), [(false, "Applied"), (true, "Overwritten"), (false, "Ready")]);
+    assert_eq!(notices[0].note, "wrote lang, new on the connection wordpress");
+    assert_eq!(notices[1].note, "replaced, as adoptionPolicy is Overwrite, somebody else's value of blog on the connection wordpress");
+    let b = object("b").overwriting().wants("blog", "y");
+    let gives = object("a").wants("other", "o").lists("blog", InSync, &["x"]);
+    let handed = among(&b, &[(&gives, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), Ending::Written);
+    assert_eq!(reasons(&conclude(&b, &handed, &context()).notices), [(false, "Applied"), (false, "Ready")], "what another object gives up");
+}
+
+#[test]
+fn what_a_release_leaves_is_named() {
+    let a = in_sync().lists_at(ELSEWHERE, "lang", InSync, &["de"]).dying();
+    let notices = conclude(&a, &Outcome::Released("its deletionPolicy is Retain".into()), &context()).notices;
+    let notes: Vec<&str> = notices.iter().map(|notice| notice.note.as_str()).collect();
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("blog on the connection wordpress") && notes[0].contains("lang on the connection"), "{notes:?}");
+    assert!(notes[0].ends_with("; its deletionPolicy is Retain"), "{notes:?}");
 }
 
 #[test]

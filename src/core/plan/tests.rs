@@ -183,7 +183,7 @@ fn a_contended_parameter_is_left_alone_with_its_record_and_only_that_one() {
 fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
     let a = object("a").wants("blog", "x").lists("blog", InSync, &["x"]);
     let plan = planned_with(&live(&[]), &["blog"], &[owner(&a)], false);
-    assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced));
+    assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced { absent: true }));
     assert!(plan.changes.is_empty());
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
     let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into() };

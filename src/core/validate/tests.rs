@@ -243,3 +243,28 @@ fn what_is_unusual_is_accepted_with_a_warning() {
     assert_eq!(warned(&["scope"], "evernote", r#"{"authParams":{"scope":"y"}}"#), 3);
     assert_eq!(warned(&["blog"], "oauth2", r#"{"authParams":"blog"}"#), 0);
 }
+
+#[test]
+fn a_placeholder_that_nothing_filled_in_is_warned_of_without_its_text() {
+    let warnings = |value: &str| {
+        let spec = spec(&json!({"connection": {"name": "x"}, "params": {"organization": {"value": value}}})).unwrap();
+        let document = Document::parse(r#"{"id":"con_1","name":"x","strategy":"oidc","options":{}}"#).unwrap();
+        against_connection(&spec, &document, &BTreeSet::new()).unwrap()
+    };
+    for value in [
+        "${ORGANIZATION}",
+        "https://${HOST:-x}/",
+        "$(ORG_ID)",
+        "{{ .Values.org }}",
+        "{idp_org_id}",
+        "https://example.com/{tenant}/x",
+        "<your organization>",
+    ] {
+        let warnings = warnings(value);
+        assert_eq!(warnings.len(), 1, "{value}");
+        assert!(warnings[0].contains("parameter organization looks like a placeholder") && !warnings[0].contains(value), "{warnings:?}");
+    }
+    for value in ["org_1", "$100", "a{}b", "${}", "{\"userinfo\":{\"email\":null}}", "{\"a\": {}}", "1 < 2 > 1?", "a <b", "#{}", "x}{y"] {
+        assert_eq!(warnings(value), Vec::<String>::new(), "{value}");
+    }
+}

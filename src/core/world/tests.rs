@@ -216,3 +216,22 @@ fn the_labels_of_a_namespace_wake_its_objects_when_they_change() {
     assert_eq!(world.apply_namespace("team".into(), labels("y")), woken("a"));
     assert_eq!(world.apply_namespace("empty".into(), labels("y")), []);
 }
+
+#[test]
+fn an_object_that_goes_without_a_finalizer_and_leaves_its_parameters_says_so() {
+    let gone = |object: Declared| {
+        let mut world = World::default();
+        let (key, uid) = (object.key.clone(), object.uid.clone());
+        world.apply_object(object);
+        world.delete_object(&key, &uid)
+    };
+    let record = || object("a").wants("blog", "x").lists("blog", InSync, &["x"]);
+    for (left, why) in [(record().retaining(), "its deletionPolicy is Retain"), (record().observing(), "it only observes")] {
+        let wakes = gone(left);
+        assert!(
+            matches!(&wakes[..], [Wake::Gone { .. }, Wake::Left { note, .. }] if note.contains("blog") && note.contains(why)),
+            "{wakes:?}"
+        );
+    }
+    assert!(matches!(&gone(object("a").retaining().wants("blog", "x"))[..], [Wake::Gone { .. }]), "it had nothing");
+}

@@ -87,7 +87,15 @@ fn planned_with(verdict: Verdict, ending: Ending, warnings: Vec<String>) -> Outc
     let writes = matches!(verdict, Verdict::Write { .. } | Verdict::Remove);
     let touched = if writes { BTreeSet::from(["blog".to_owned()]) } else { BTreeSet::new() };
     let params = BTreeMap::from([("blog".to_owned(), plan(verdict)), ("lang".to_owned(), plan(Verdict::InSync))]);
-    Outcome::Planned(Planned { connection: connection(), params, touched, deferred: BTreeSet::new(), warnings, ending })
+    Outcome::Planned(Planned {
+        connection: connection(),
+        params,
+        touched,
+        deferred: BTreeSet::new(),
+        overwritten: BTreeSet::new(),
+        warnings,
+        ending,
+    })
 }
 
 fn trouble(reason: Reason, tenant: bool) -> Trouble {

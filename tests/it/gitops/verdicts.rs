@@ -84,7 +84,7 @@ fn argo_cd_shows_what_does_not_make_an_object_unready() {
     let observing = Context { observing: true, ..states::context() };
     let (health, message) = argo.health(&states::after(&states::pass("to be written, not yet"), &observing, false));
     assert_eq!(health, "Healthy");
-    assert!(message.starts_with("DriftDetected: blog differ from what is declared"), "{message}");
+    assert!(message.starts_with("DriftDetected: blog differs from what is declared"), "{message}");
     let limited = argo.health(&states::after_sync(&states::pass("reading is over the rate limit"), &states::context()));
     assert_eq!(limited, ("Healthy".to_owned(), "RateLimited: what happened (RateLimited)".to_owned()));
     let good = argo.health(&states::after(&states::pass("everything is as declared"), &states::context(), false));

@@ -110,6 +110,8 @@ fn with_named_namespaces_no_right_on_a_kind_with_namespaces_is_given_anywhere_el
         there.map(|right| format!("{} {}", right.verb, right.resource)).collect::<BTreeSet<_>>()
     };
     assert_eq!(within("shop"), within("blog"));
+    let of_events = ["create events", "patch events"].map(str::to_owned);
+    assert_eq!(within("default"), BTreeSet::from(of_events), "where events about tenants are, which have no namespace");
     let all = granted(&rendered(&json!({})));
     assert_eq!(within("shop").len() + within(OPERATOR_NAMESPACE).len() + 5, all.len(), "the same rights, elsewhere");
 }
@@ -159,6 +161,12 @@ async fn exercise(scope: &Scope<'_>) {
         scope.until_ready("params").await;
     }
     scope.until_event("params", "Applied").await;
+    // The same for the tenant, whose events are in another namespace.
+    scope.until_tenant("Ready", "True", "Ready").await;
+    scope.delete_secret().await;
+    scope.until_tenant("Ready", "False", "SecretNotFound").await;
+    scope.create_secret().await;
+    scope.until_tenant("Ready", "True", "Ready").await;
     scope.delete("params").await;
     scope.until_gone("params").await;
 }
