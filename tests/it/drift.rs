@@ -178,18 +178,21 @@ async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_
     let tenant = [("tenant", scope.name.as_str())];
     scope.bench.until_metric("upstream_params_contended_parameters", &tenant, 1.0).await;
 
-    // The other parameter: an edit of the spec, then somebody's change.
-    scope.edit("blog", json!({"params": {"calm": {"value": "2"}}})).await;
-    scope.until_auth0("the edit", |auth0| auth0.upstream_params("wordpress")["calm"] == json!({"value": "2"})).await;
-    scope.until_state("blog", "calm", ParamState::Applied).await;
+    // The other parameter is set back meanwhile.
     remove(&scope, "wordpress", "calm");
     scope.prod().await;
-    scope.until_auth0("the correction", |auth0| auth0.upstream_params("wordpress")["calm"] == json!({"value": "2"})).await;
+    scope.until_auth0("the correction", |auth0| auth0.upstream_params("wordpress")["calm"] == json!({"value": "1"})).await;
     assert_eq!(scope.auth0.upstream_params("wordpress")["fought"], theirs);
     assert_eq!(scope.event_counts("blog").await["Contended"], 1, "the fight is news once");
 
-    // The other side gives in.
-    set(&scope, "wordpress", "fought", json!({"value": "ours"}));
+    // An edit of the object ends it at once.
+    scope.edit("blog", json!({"params": {"calm": {"value": "2"}}})).await;
+    scope
+        .until_auth0("both", |auth0| {
+            let params = auth0.upstream_params("wordpress");
+            (&params["calm"], &params["fought"]) == (&json!({"value": "2"}), &json!({"value": "ours"}))
+        })
+        .await;
     scope.settle("blog").await;
 }
 
