@@ -67,15 +67,15 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
 /// The objects that name the connection or hold a record on it.
 fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
     let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    objects.into_iter().filter(|object| names(tenant, object, subject) || records(object, subject)).collect()
+    objects.into_iter().filter(|object| names(tenant, object, subject) || records(tenant, object, subject)).collect()
 }
 
 fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
     object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
 }
 
-fn records(object: &Declared, subject: &Subject) -> bool {
-    claims::connections(&object.status).any(|id| matches!(subject, Subject::Id(known) if known == id))
+fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
+    tenant.recorded(object).iter().any(|id| matches!(subject, Subject::Id(known) if known == id))
 }
 
 // ---- read ----
@@ -267,7 +267,7 @@ fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
             Target::Name(name) => *name == document.name,
             Target::Id(id) => *id == document.id,
         });
-        let recorded = claims::connections(&object.status).any(|id| id == document.id);
+        let recorded = tenant.recorded(&object).contains(&document.id);
         (placed || recorded).then_some((object, placed, recorded))
     });
     concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
@@ -296,11 +296,13 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
             (true, _) if !object.finalizer => none,
             // What it holds elsewhere may be permitted: that record has to outlive this one.
             (true, _) if claims::connections(&object.status).any(|id| id != document.id) => {
-                settled(Outcome::Planned(Planned::left(object, described(document))))
+                settled(Outcome::Planned(Planned::left(object, described(settings.audience.identity(), document))))
             }
             (true, _) => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (false, true) => standing_by(not_permitted(&tenant.name, object, Some(&document.name))),
-            (false, false) if object.spec.as_ref().is_ok_and(left) => settled(Outcome::Planned(Planned::left(object, described(document)))),
+            (false, false) if object.spec.as_ref().is_ok_and(left) => {
+                settled(Outcome::Planned(Planned::left(object, described(settings.audience.identity(), document))))
+            }
             // It may be admitted again: until it is known to have left, its record stays.
             (false, false) => Part { role: bystander, ..none },
         };
@@ -343,9 +345,10 @@ fn accepted_elsewhere(tenant: &Tenant, object: &Declared, target: &Target) -> bo
     tenant.directory.id_of(target).is_some_and(|id| conclude::is_accepted_on(object, id))
 }
 
-fn described(document: &Document) -> ConnectionStatus {
+fn described(tenant: &str, document: &Document) -> ConnectionStatus {
     ConnectionStatus {
         id: document.id.clone(),
+        tenant: Some(tenant.to_owned()),
         name: Some(document.name.clone()),
         strategy: Some(document.strategy.clone()),
         params: Vec::new(),
@@ -452,7 +455,7 @@ fn log_write(
 
 /// Stores the claim of each of these objects, also where it does not change: the write is the fence.
 async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: &BTreeSet<Uid>) -> Result<(), WriteError> {
-    let connection = described(&reading.document);
+    let connection = described(&tenant.identity(), &reading.document);
     for part in parts.iter_mut().filter(|part| claimants.contains(&part.object.uid)) {
         if !part.stored.finalizer && part.stored.cleans_up() && !part.stored.deleting {
             part.stored = keeping_status(tenant.shared.report.finalizer(&part.stored, true).await?, &part.stored);
@@ -534,7 +537,13 @@ async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading,
             (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) => Outcome::Displaced,
             (None, Some(Role::Owner | Role::Observer | Role::Leaver)) => {
                 let ending = ending(plan, uid, done);
-                Outcome::Planned(Planned::part(plan, &part.object, described(&reading.document), part.warnings.clone(), ending))
+                Outcome::Planned(Planned::part(
+                    plan,
+                    &part.object,
+                    described(&tenant.identity(), &reading.document),
+                    part.warnings.clone(),
+                    ending,
+                ))
             }
         };
         let stored = stored_version(&part);

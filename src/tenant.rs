@@ -360,6 +360,11 @@ impl Tenant {
 
     /// Concludes an object at once, or puts its connections on the agenda.
     async fn place(&mut self, object: &Declared) {
+        if !self.leave_elsewhere(object).await {
+            return;
+        }
+        let current = self.shared.hub.look(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
+        let Some(object) = current.as_deref() else { return };
         match self.placement(object) {
             Placement::Nothing => {}
             Placement::Conclude(outcome) => {
@@ -439,9 +444,48 @@ impl Tenant {
         }
     }
 
+    /// The identity of the Auth0 tenant; empty while the tenant does not serve.
+    pub(crate) fn identity(&self) -> String {
+        self.settings().map(|settings| settings.audience.identity().to_owned()).unwrap_or_default()
+    }
+
+    /// The connections of this tenant that an object holds a record on.
+    pub(crate) fn recorded(&self, object: &Declared) -> Vec<String> {
+        let identity = self.identity();
+        let known = |id: &&str| {
+            identity.is_empty() || object.status.connections.iter().any(|entry| entry.id == **id && claims::is_of(entry, &identity))
+        };
+        claims::connections(&object.status).filter(known).map(str::to_owned).collect()
+    }
+
+    /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
+    async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
+        let identity = self.identity();
+        let Some(left) = conclude::left_elsewhere(object, &identity).filter(|_| !identity.is_empty()) else { return true };
+        let report = self.shared.report.clone();
+        let written = async {
+            // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
+            let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
+            match report.status(&stored, &left.status).await {
+                Err(WriteError::Gone) if object.deleting => Ok(()),
+                written => written.map(drop),
+            }
+        };
+        if let Err(error) = written.await {
+            tracing::info!(tenant = %self.name, object = %object.key, %error, "what is left at another tenant could not be noted; tried again");
+            self.retry_object(object);
+            return false;
+        }
+        for notice in &left.notices {
+            tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
+            self.shared.report.notice(&object.key, &object.uid, notice).await;
+        }
+        true
+    }
+
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
     fn subjects(&self, object: &Declared) -> Vec<Subject> {
-        let mut subjects: BTreeSet<Subject> = claims::connections(&object.status).map(|id| Subject::Id(id.to_owned())).collect();
+        let mut subjects: BTreeSet<Subject> = self.recorded(object).into_iter().map(Subject::Id).collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }

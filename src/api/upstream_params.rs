@@ -246,6 +246,11 @@ pub struct ConnectionStatus {
     /// The connection's id.
     pub id: String,
 
+    /// The Auth0 tenant that the connection is of: the host of the tenant's audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_DNS_NAME))]
+    pub tenant: Option<String>,
+
     /// The connection's name, as last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

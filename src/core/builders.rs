@@ -153,5 +153,5 @@ impl Declared {
 /// A connection as it stands in a status, without parameters.
 pub(super) fn described(id: &str) -> ConnectionStatus {
     let name = if id == ELSEWHERE { ELSEWHERE_NAME } else { HERE_NAME };
-    ConnectionStatus { id: id.to_owned(), name: Some(name.to_owned()), strategy: Some("oauth2".into()), params: Vec::new() }
+    ConnectionStatus { id: id.to_owned(), tenant: None, name: Some(name.to_owned()), strategy: Some("oauth2".into()), params: Vec::new() }
 }

@@ -74,6 +74,12 @@ pub fn says_applied(state: ParamState) -> bool {
     }
 }
 
+/// Whether an entry is about a connection of the tenant of this identity. One that does not say is older than the field, and is
+/// of the tenant that the object names.
+pub fn is_of(entry: &ConnectionStatus, tenant: &str) -> bool {
+    entry.tenant.as_deref().is_none_or(|named| named == tenant)
+}
+
 /// The ids of the connections on which a status holds a record of anything.
 pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = &str> {
     status.connections.iter().filter(|entry| holds_record(entry)).map(|entry| entry.id.as_str())

@@ -282,6 +282,26 @@ pub fn claimed(
     status
 }
 
+/// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
+/// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
+pub fn left_elsewhere(object: &Declared, tenant: &str) -> Option<Conclusion> {
+    let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
+    if left.is_empty() {
+        return None;
+    }
+    let status = UpstreamParamsStatus { connections: kept, ..object.status.clone() };
+    let recorded = |entry: &ConnectionStatus| {
+        let owned: Vec<&str> = entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.as_str()).collect();
+        let place = entry.name.as_deref().unwrap_or(&entry.id);
+        let elsewhere = entry.tenant.as_deref().unwrap_or_default();
+        let what = format!("left {} on the connection {place} of {elsewhere}", owned.join(", "));
+        let note = format!("{what}, which its ClusterAuth0Tenant does not stand for any more; remove them there if they are not wanted");
+        (!owned.is_empty()).then(|| Notice::new(true, EventReason::ParametersLeft.as_str(), note))
+    };
+    let finalizer = if object.finalizer && !claims::any(&status) { Finalizer::Remove } else { Finalizer::Keep };
+    Some(Conclusion { notices: left.iter().filter_map(recorded).collect(), finalizer, status })
+}
+
 /// Concludes a pass for one object.
 pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conclusion {
     let mut status = UpstreamParamsStatus {
