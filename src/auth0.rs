@@ -36,7 +36,7 @@ mod tests;
 pub use call::{Call, Observer, RateHeaders, Route};
 pub use client::Client;
 pub use domain::{AllowedDomains, Audience, Domain, DomainError};
-pub use failure::{Failure, Retry, Unreached};
+pub use failure::{About, Failure, Retry, Unreached};
 pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};
 pub use token::{Credentials, Granted, SharedSecret};
 pub use transport::{Transport, TransportError, TransportOptions, install_crypto_provider};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
-use crate::auth0::{Client, Failure, Retry, Route};
+use crate::auth0::{About, Client, Failure, Retry, Route};
 use crate::cluster::report::WriteError;
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
@@ -372,9 +372,37 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
         Ok(answer) => written(tenant, plan, &answer),
-        Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
-        Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
+        Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
+    }
+}
+
+/// What follows from a 400: only what this PATCH changes can be the objects' own fault.
+fn refused(reading: &Reading, plan: &Plan, message: String, about: About) -> Done {
+    let about = match about {
+        About::Entry(path) => foreign_entry(reading, plan, &path).map_or(About::Entry(path), About::Foreign),
+        about @ (About::Options | About::Params | About::Foreign(_)) => about,
+    };
+    let ours = matches!(about, About::Params | About::Entry(_));
+    let failure = Failure::Rejected { message, about };
+    match (ours, plan.actors().len()) {
+        (true, 2..) => Done::Split,
+        (true, _) => Done::Rejected(failure.message()),
+        (false, _) => Done::Failed(failure),
+    }
+}
+
+/// The name of the entry that a path is of, when the PATCH left it as it was. Names may hold dots, so the longest fits.
+fn foreign_entry(reading: &Reading, plan: &Plan, path: &str) -> Option<String> {
+    let sent = plan.changes.iter().filter(|(_, change)| change.entry.is_some()).map(|(name, _)| name.as_str());
+    let live = reading.document.live().unwrap_or_default();
+    let is_of = |name: &&str| path.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let named = |names: &mut dyn Iterator<Item = &str>| names.filter(is_of).max_by_key(|name| name.len()).map(str::to_owned);
+    match (named(&mut sent.into_iter()), named(&mut live.keys().map(String::as_str))) {
+        (Some(ours), Some(other)) if other.len() > ours.len() => Some(other),
+        (Some(_), _) => None,
+        // A name that is on neither side is not ours either; what the server calls it is in its message.
+        (None, other) => Some(other.unwrap_or_default()),
     }
 }
 

@@ -197,11 +197,11 @@ impl Tenant {
     fn new_client(&self, settings: &Settings) -> Client {
         let (budget, metrics, tenant) = (self.budget.clone(), self.shared.metrics.clone(), self.name.clone());
         let observer = move |call: &Call| {
-            let (now, epoch) = (Instant::now(), jiff::Timestamp::now().as_second().unsigned_abs());
+            let now = Instant::now();
             let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
             // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
             let _ = budget.take(call.route, now);
-            budget.observe(call, now, epoch);
+            budget.observe(call, now);
             drop(budget);
             metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
         };

@@ -37,6 +37,21 @@ pub enum Unreached {
     Tls,
 }
 
+/// What a refused write (400) is about, as far as Auth0's message says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Something else than the upstream parameters: the other options, which were sent back as they were.
+    Options,
+    /// The upstream parameters as a whole.
+    Params,
+    /// One of them, by its path below `options.upstream_params`, such as `blog.value`. For decisions only: what is shown is
+    /// a name that is known from elsewhere.
+    Entry(String),
+    /// An entry of this name that the write did not change: it was there, and was sent back as it was. Empty where the name
+    /// is not known.
+    Foreign(String),
+}
+
 /// How a call ended that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -102,8 +117,8 @@ pub enum Failure {
     Rejected {
         /// Auth0's message. May be empty.
         message: String,
-        /// The message is about `upstream_params`, so it is the changes that are wrong and not the rest of the connection.
-        names_upstream_params: bool,
+        /// What the message is about: only of `upstream_params` can it be the changes that are wrong.
+        about: About,
     },
     /// 404 `inexistent_connection` for a write.
     Gone,
@@ -169,11 +184,11 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Reason::RemoteUnavailable,
             Self::BadDocument { error: DocumentError::OptionsHidden, .. } => Reason::OptionsHidden,
-            Self::Rejected { names_upstream_params: true, .. } => Reason::Rejected,
+            Self::Rejected { about: About::Params | About::Entry(_), .. } => Reason::Rejected,
             Self::Gone => Reason::ConnectionNotFound,
             Self::InvalidId
             | Self::Forbidden { .. }
-            | Self::Rejected { names_upstream_params: false, .. }
+            | Self::Rejected { about: About::Options | About::Foreign(_), .. }
             | Self::ClientError { .. }
             | Self::BadDocument { .. } => Reason::ApplyFailed,
         }
@@ -184,7 +199,7 @@ impl Failure {
         match self {
             Self::RateLimited { retry_after: Some(after), .. } => Retry::After(*after),
             Self::RateLimited { retry_after: None, .. } => Retry::After(Duration::from_secs(1)),
-            Self::DomainNotAllowed { .. } | Self::InvalidId | Self::Rejected { names_upstream_params: true, .. } => Retry::Never,
+            Self::DomainNotAllowed { .. } | Self::InvalidId | Self::Rejected { about: About::Params | About::Entry(_), .. } => Retry::Never,
             Self::AddressNotAllowed { .. }
             | Self::CredentialsRejected { .. }
             | Self::Unauthorized { .. }
@@ -198,7 +213,7 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Interrupted { .. }
             | Self::Forbidden { .. }
-            | Self::Rejected { names_upstream_params: false, .. }
+            | Self::Rejected { about: About::Options | About::Foreign(_), .. }
             | Self::ClientError { .. }
             | Self::ServerError { .. }
             | Self::TooLarge { .. }
@@ -319,12 +334,22 @@ impl fmt::Display for Failure {
                 f.write_str("Auth0 does not permit this (403)")?;
                 said(f, &[message])
             }
-            Self::Rejected { message, names_upstream_params } => {
+            Self::Rejected { message, about: About::Foreign(name) } => {
+                let name = shown_name(name);
+                write!(f, "Auth0 refuses every change of the connection (400) because of {name}, which is not this object's")?;
+                said(f, &[message])?;
+                f.write_str(
+                    "; have it corrected or removed at Auth0 by whoever set it, it was sent back as it was; the change is tried again",
+                )
+            }
+            Self::Rejected { message, about } => {
                 f.write_str("Auth0 refused the change (400)")?;
                 said(f, &[message])?;
-                f.write_str(match names_upstream_params {
-                    true => "; change the parameters accordingly",
-                    false => "; the other options of the connection have to be put right first, they were sent back as they were",
+                f.write_str(match about {
+                    About::Params | About::Entry(_) => "; change the parameters accordingly",
+                    About::Options | About::Foreign(_) => {
+                        "; the other options of the connection have to be put right first, they were sent back as they were"
+                    }
                 })
             }
             Self::Gone => f.write_str("the tenant has no such connection any more; create it, or correct spec.connection"),
@@ -357,6 +382,12 @@ fn rate_limited(f: &mut fmt::Formatter<'_>, global: bool, retry_after: Option<Du
         Some(after) => write!(f, "{whose}; it is tried again after {} s", after.as_secs().max(1)),
         None => write!(f, "{whose}; it is tried again when the limit allows"),
     }
+}
+
+/// The name of a foreign entry, which may be of any characters and any length.
+fn shown_name(name: &str) -> String {
+    let plain: String = name.chars().filter(char::is_ascii_graphic).take(128).collect();
+    if plain.is_empty() { "one of its upstream parameters".to_owned() } else { format!("its upstream parameter {plain}") }
 }
 
 /// The first text that says anything.
