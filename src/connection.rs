@@ -30,6 +30,7 @@ pub const FRESH: Duration = Duration::from_secs(2);
 /// A connection that was read, and when.
 struct Reading {
     document: Document,
+    /// When it was asked for: what it shows may be as old as the request.
     at: Instant,
     /// The id under which the connection was known before, when that one is gone.
     gone: Option<String>,
@@ -56,8 +57,12 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
         tenant.agenda.forget(&subject);
         return;
     }
-    match read(tenant, client, &subject, &involved).await {
-        Err(failure) => unread(tenant, &subject, &involved, &failure).await,
+    let read = read(tenant, client, &subject, &involved).await;
+    if read.is_ok() {
+        tenant.answered(client).await;
+    }
+    match read {
+        Err(failure) => unread(tenant, &subject, &involved, failure).await,
         Ok(None) => not_found(tenant, settings, &subject, &involved).await,
         Ok(Some(reading)) => with_reading(tenant, client, settings, subject, reading).await,
     }
@@ -81,37 +86,39 @@ fn records(object: &Declared, subject: &Subject) -> bool {
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew.
 async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
-    let fresh = |document: Option<Document>, gone: Option<String>| document.map(|document| Reading { document, at: Instant::now(), gone });
+    let mut at = Instant::now();
+    let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
     match subject {
         Subject::Access => Ok(None),
-        Subject::Name(name) => Ok(fresh(client.find(name).await?, None)),
+        Subject::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
         Subject::Id(id) => {
             if let Some(document) = client.read(id).await? {
-                return Ok(fresh(Some(document), None));
+                return Ok(fresh(Some(document), at, None));
             }
+            at = Instant::now();
             let by_name = involved.iter().find_map(|object| match object.spec.as_ref().map(|spec| &spec.target) {
                 Ok(Target::Name(name)) if tenant.directory.name_of(id) == Some(name) => Some(name),
                 _ => None,
             });
             match by_name {
-                Some(name) => Ok(fresh(client.find(name).await?, Some(id.clone()))),
+                Some(name) => Ok(fresh(client.find(name).await?, at, Some(id.clone()))),
                 None => Ok(None),
             }
         }
     }
 }
 
-async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: &Failure) {
+async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection could not be read");
-    tenant.learn(failure).await;
-    let outcome = Outcome::Unread(trouble(failure));
+    let failure = tenant.learn(subject, failure).await;
+    let outcome = Outcome::Unread(trouble(&failure));
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
             say_or_retry(tenant, object, object, &outcome, placed, subject).await;
         }
     }
-    try_again(tenant, subject, failure);
+    try_again(tenant, subject, &failure);
 }
 
 /// When to look again after a failed call.
@@ -188,6 +195,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
         Ok(live) => live,
         Err(error) => return unusable(tenant, &subject, parts, error).await,
     };
+    tenant.proved(client, Route::ReadConnection).await;
     tenant.shared.metrics.good_look(&tenant.name);
     for part in &parts {
         tenant.memory.saw(&part.object.uid, part.object.generation, now);
@@ -217,9 +225,8 @@ fn notice_drift(tenant: &Tenant, plan: &Plan) {
 
 /// The connection was read, but its options can't be used.
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
-    let failure = Failure::BadDocument { route: Route::ReadConnection, error };
+    let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection can't be managed");
-    tenant.learn(&failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
@@ -229,7 +236,7 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
     }
     let at = match error {
         // A scope that is granted meanwhile is found out about by the look at the tenant's access.
-        DocumentError::OptionsHidden => Instant::now() + tenant.pause(subject),
+        DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Instant::now() + tenant.pause(subject),
         DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
     tenant.agenda.again(subject.clone(), at);
@@ -341,8 +348,8 @@ enum Done {
     Rejected(String),
     /// Several objects' changes were refused together: they go one by one.
     Split,
-    /// Nothing was claimed.
-    Postponed(Trouble),
+    /// Nothing was claimed; it is worth another try after this time, if that is known.
+    Postponed(Trouble, Option<Duration>),
     /// The claims could not all be stored, or took too long: read and plan again.
     Superseded,
 }
@@ -355,7 +362,18 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
         return Done::Nothing;
     }
     if let Some(lacking) = &tenant.lacking {
-        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
+        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true }, None);
+    }
+    let unavailable = |message: String| Trouble { reason: Reason::RemoteUnavailable, message, tenant: true };
+    if let Some(left) = tenant.unsettled_for(&reading.document.id) {
+        let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
+        return Done::Postponed(unavailable(message.to_owned()), Some(left));
+    }
+    if reading.at.elapsed() > FRESH {
+        let message =
+            format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
+        let pause = tenant.pause(&Subject::Id(reading.document.id.clone()));
+        return Done::Postponed(unavailable(message), Some(pause));
     }
     let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
     if let Err(error) = claim(tenant, reading, plan, parts).await {
@@ -371,7 +389,10 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     let finish_by = reading.at + FRESH + tenant.shared.transport.request_timeout();
     match client.write(&reading.document.id, &body, &correlation(plan, parts), Some(finish_by.into())).await {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
-        Ok(answer) => written(tenant, plan, &answer),
+        Ok(answer) => {
+            tenant.proved(client, Route::WriteConnection).await;
+            written(tenant, plan, &answer)
+        }
         Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
     }
@@ -436,7 +457,8 @@ fn keeping_status(new: Declared, old: &Declared) -> Declared {
 /// Checks that the answer shows what was sent.
 fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
     let Ok(live) = answer.live() else {
-        return Done::Failed(Failure::BadDocument { route: Route::WriteConnection, error: DocumentError::OptionsHidden });
+        // The read before it showed them, so this says nothing of the token; the next read shows what came of the write.
+        return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without its options" });
     };
     let shown = plan.changes.iter().all(|(name, change)| live.get(name) == change.entry.clone().map(Live::Entry).as_ref());
     if !shown {
@@ -455,6 +477,15 @@ fn written(tenant: &mut Tenant, plan: &Plan, answer: &Document) -> Done {
 // ---- conclude ----
 
 async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>, done: Done) {
+    let done = match done {
+        Done::Failed(failure) => {
+            if failure.may_still_land() {
+                tenant.may_still_land(&reading.document.id);
+            }
+            Done::Failed(tenant.learn(subject, failure).await)
+        }
+        other @ (Done::Nothing | Done::Written | Done::Rejected(_) | Done::Split | Done::Postponed(..) | Done::Superseded) => other,
+    };
     match &done {
         Done::Superseded | Done::Split => {
             if matches!(done, Done::Split) {
@@ -466,10 +497,9 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan:
             }
             return;
         }
-        Done::Failed(failure) => tenant.learn(failure).await,
         Done::Rejected(_) => reject(tenant, reading, &plan, &parts),
         Done::Nothing | Done::Written => tenant.memory.succeeded(subject),
-        Done::Postponed(_) => {}
+        Done::Failed(_) | Done::Postponed(..) => {}
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
     tenant.agenda.again(subject.clone(), at);
@@ -540,14 +570,14 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
     let acted_for = plan.acted_for().contains(object);
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     match done {
-        Done::Postponed(trouble) if acted_for || deferred => Ending::Postponed(trouble.clone()),
+        Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
         _ if !acted_for && deferred => Ending::Postponed(Trouble {
             reason: Reason::Pending,
             message: "the parameters are written one object at a time, because Auth0 refused them together".to_owned(),
             tenant: false,
         }),
         _ if !acted_for => Ending::Nothing,
-        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(_) => Ending::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => Ending::Nothing,
         Done::Written => Ending::Written,
         Done::Failed(failure) => Ending::Failed(trouble(failure)),
         Done::Rejected(message) => Ending::Rejected(message.clone()),
@@ -566,6 +596,10 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
             Retry::After(after) => now + after.min(MAX_BACKOFF),
             Retry::Backoff | Retry::ResyncPace | Retry::Never => now + tenant.pause(subject),
         };
+        at = at.max(now + tenant.unsettled_for(&reading.document.id).unwrap_or_default());
+    }
+    if let Done::Postponed(_, Some(after)) = done {
+        at = now + *after;
     }
     let contended = plan.objects.values().flatten().filter(|(_, param)| param.verdict == Verdict::Contended).map(|(name, _)| name.clone());
     for name in contended.collect::<BTreeSet<_>>() {

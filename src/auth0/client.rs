@@ -22,7 +22,7 @@ use super::domain::{Audience, Domain};
 use super::failure::Failure;
 use super::limits::asked_pause;
 use super::message::{Complaint, Redactor};
-use super::token::{Credentials, Granted, Token, TokenCache};
+use super::token::{Credentials, Granted, Token, TokenCache, TokenTrouble};
 use super::transport::{Answer, Question, Transport};
 use crate::core::document::{Document, PatchBody};
 
@@ -70,8 +70,8 @@ impl Client {
         self.tokens.renew().await;
     }
 
-    /// Why no new token could be had the last time, and until when none is asked for. A token that holds is used meanwhile.
-    pub async fn token_trouble(&self) -> Option<(Failure, Instant)> {
+    /// Why no new token could be had the last time; none when one could.
+    pub async fn token_trouble(&self) -> Option<TokenTrouble> {
         self.tokens.trouble().await
     }
 
@@ -115,7 +115,11 @@ impl Client {
         let query = &[];
         let ask =
             Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
-        document(&self.ask(ask).await?, id, route)
+        // It says nothing about what is there: the write was accepted, and the next read shows what came of it.
+        document(&self.ask(ask).await?, id, route).map_err(|failure| {
+            let unreadable = matches!(failure, Failure::BadDocument { .. });
+            if unreadable { Failure::Malformed { route, what: "a connection that can't be read" } } else { failure }
+        })
     }
 
     /// Asks, and once more with a new token when the token was refused. Returns the body of a successful answer.

@@ -13,6 +13,9 @@ use super::message::NEEDED_SCOPES;
 use crate::api::reason::Reason;
 use crate::core::document::DocumentError;
 
+/// How the token endpoint begins to say that it knows no API of the audience that was asked for.
+const AUDIENCE_UNKNOWN: [&str; 2] = ["Service not enabled within domain", "Service not found"];
+
 /// When a failed call is worth trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -35,6 +38,17 @@ pub enum Unreached {
     Connect,
     /// The certificate is not trusted, or the other side doesn't speak TLS.
     Tls,
+}
+
+/// How far it reaches that a call got no answer of Auth0's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Not at all: Auth0 answered, or was not asked.
+    None,
+    /// This call: others may fare better.
+    Here,
+    /// Every call: the host can't be reached.
+    OfTheHost,
 }
 
 /// What a refused write (400) is about, as far as Auth0's message says it.
@@ -174,7 +188,12 @@ impl Failure {
             | Self::CredentialsRejected { .. }
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
-            | Self::ClientError { route: Route::Token, .. } => Reason::TenantNotReady,
+            | Self::TimedOut { route: Route::Token }
+            | Self::Interrupted { route: Route::Token }
+            | Self::ClientError { route: Route::Token, .. }
+            | Self::ServerError { route: Route::Token, .. }
+            | Self::TooLarge { route: Route::Token }
+            | Self::Malformed { route: Route::Token, .. } => Reason::TenantNotReady,
             Self::OutOfTime
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -183,7 +202,7 @@ impl Failure {
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Reason::RemoteUnavailable,
-            Self::BadDocument { error: DocumentError::OptionsHidden, .. } => Reason::OptionsHidden,
+            Self::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => Reason::OptionsHidden,
             Self::Rejected { about: About::Params | About::Entry(_), .. } => Reason::Rejected,
             Self::Gone => Reason::ConnectionNotFound,
             Self::InvalidId
@@ -246,6 +265,56 @@ impl Failure {
             | Self::Gone
             | Self::ClientError { .. }
             | Self::Redirected { .. } => false,
+        }
+    }
+
+    /// Whether a write may take effect even later: it may be under way still, at a gateway that gave up on it or on a
+    /// connection that broke. Nothing may be written in its place before it must have ended.
+    pub const fn may_still_land(&self) -> bool {
+        match self {
+            Self::TimedOut { route } | Self::Interrupted { route } | Self::ServerError { route, status: 502 | 504 } => route.is_write(),
+            Self::DomainNotAllowed { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::InvalidId
+            | Self::OutOfTime
+            | Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::CredentialsRejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Forbidden { .. }
+            | Self::Rejected { .. }
+            | Self::Gone
+            | Self::ClientError { .. }
+            | Self::ServerError { .. }
+            | Self::Redirected { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::BadDocument { .. } => false,
+        }
+    }
+
+    /// Whether the tenant gave no answer of its own, so that it can be asked about nothing.
+    pub const fn is_silence(&self) -> Silence {
+        match self {
+            Self::AddressNotAllowed { .. } | Self::Unreachable { .. } | Self::Redirected { .. } => Silence::OfTheHost,
+            Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::ServerError { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. } => Silence::Here,
+            Self::DomainNotAllowed { .. }
+            | Self::InvalidId
+            | Self::OutOfTime
+            | Self::RateLimited { .. }
+            | Self::CredentialsRejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Forbidden { .. }
+            | Self::Rejected { .. }
+            | Self::Gone
+            | Self::ClientError { .. }
+            | Self::BadDocument { .. } => Silence::None,
         }
     }
 
@@ -317,7 +386,11 @@ impl fmt::Display for Failure {
             Self::CredentialsRejected { error, description } => {
                 f.write_str("Auth0 refused the operator's credentials")?;
                 said(f, &[description, error])?;
-                f.write_str("; correct the Secret, or authorize the application for the Management API")
+                f.write_str(if AUDIENCE_UNKNOWN.iter().any(|known| description.starts_with(known)) {
+                    "; for a custom domain, create a ClusterAuth0Tenant with spec.audience set to https://<tenant>.<region>.auth0.com/api/v2/, that of the tenant's own domain"
+                } else {
+                    "; correct the Secret, or authorize the application for the Management API"
+                })
             }
             Self::Unauthorized { message } => {
                 f.write_str("Auth0 refused a new token (401)")?;

@@ -113,8 +113,7 @@ impl Complaint {
 }
 
 /// The scopes without which this operator can't do its work ("Auth0 Management API v2, Connections").
-pub(super) const NEEDED_SCOPES: [&str; 4] =
-    ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
+pub const NEEDED_SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
 
 /// `^[a-z]+:[a-z_]+$`
 pub(super) fn is_scope(word: &str) -> bool {
@@ -573,7 +572,7 @@ mod tests {
             // A marker that the limit cut in two is no text of the message.
             let safe = safe.strip_suffix("...").map_or(safe.as_str(), |cut| cut.rsplit_once('[').map_or(cut, |(front, _)| front));
             for value in values.iter().filter(|value| value.len() >= SHORTEST_VALUE).chain([&secret]) {
-                let shown = if is_wordlike(value) { stands_alone_in(&safe, value) } else { safe.contains(value.as_str()) };
+                let shown = if is_wordlike(value) { stands_alone_in(safe, value) } else { safe.contains(value.as_str()) };
                 prop_assert!(!shown, "{} in {}", value, safe);
             }
             prop_assert!(!safe.contains("M4RK"), "{}", safe);

@@ -176,7 +176,7 @@ async fn a_token_is_renewed_when_its_time_is_up_and_when_it_is_told_to() {
     let bench = Bench::new(&server.url);
     for (wait, fetches) in [(0, 1), (0, 1), (600, 2)] {
         tokio::time::sleep(Duration::from_millis(wait)).await;
-        assert_eq!(bench.client.authenticate().await, Ok(Granted { scopes: None }));
+        assert_eq!(bench.client.authenticate().await, Ok(Granted { scopes: None, token: fetches as u64 }));
         assert_eq!(server.received().len(), fetches);
     }
     bench.client.renew().await;

@@ -89,6 +89,19 @@ impl Credentials {
 pub struct Granted {
     /// The scopes of the token; `None` when the answer doesn't name them.
     pub scopes: Option<Vec<String>>,
+    /// Which token it is, of those that were fetched with these credentials.
+    pub token: u64,
+}
+
+/// Why no new token could be had the last time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTrouble {
+    /// How the request ended.
+    pub failure: Failure,
+    /// No other is sent before this.
+    pub until: std::time::Instant,
+    /// Whether an older token still holds, so that nobody is harmed yet.
+    pub held: bool,
 }
 
 /// The answer to a token request (RFC 6749, section 5.1).
@@ -121,7 +134,7 @@ impl Token {
         let scopes = answer.scope.map(|text| text.split(' ').filter(|word| is_scope(word)).map(str::to_owned).collect());
         Ok(Self {
             text: Arc::new(answer.access_token.into()),
-            granted: Granted { scopes },
+            granted: Granted { scopes, token: 0 },
             serial: 0,
             renew_at: asked_at + used_for(life),
             expires_at: asked_at + life,
@@ -202,9 +215,12 @@ impl TokenCache {
         }
     }
 
-    /// Why the last fetch failed, and until when there is no other.
-    pub(super) async fn trouble(&self) -> Option<(Failure, Instant)> {
-        self.state.lock().await.failure.as_ref().map(|failed| (failed.failure.clone(), failed.until))
+    /// What became of the last fetch, if it failed.
+    pub(super) async fn trouble(&self) -> Option<TokenTrouble> {
+        let state = self.state.lock().await;
+        let failed = state.failure.as_ref()?;
+        let held = state.token.as_ref().is_some_and(|token| Instant::now() < token.expires_at);
+        Some(TokenTrouble { failure: failed.failure.clone(), until: failed.until.into(), held })
     }
 }
 
@@ -223,7 +239,7 @@ impl State {
     fn conclude(&mut self, fetched: Result<Token, Failure>, serial: u64, now: Instant) -> Result<Token, Failure> {
         match fetched {
             Ok(token) => {
-                let token = Token { serial, ..token };
+                let token = Token { serial, granted: Granted { token: serial, ..token.granted }, ..token };
                 *self = Self { token: Some(token.clone()), failure: None };
                 Ok(token)
             }
@@ -258,7 +274,7 @@ mod tests {
     fn token(life: Duration) -> Token {
         let now = Instant::now();
         let text = Arc::new(SecretString::from("t0k3n"));
-        Token { text, granted: Granted { scopes: None }, serial: 0, renew_at: now + used_for(life), expires_at: now + life }
+        Token { text, granted: Granted { scopes: None, token: 0 }, serial: 0, renew_at: now + used_for(life), expires_at: now + life }
     }
 
     fn down() -> Failure {

@@ -607,7 +607,7 @@ mod tests {
                 headers.insert(header::DATE, date(now).parse().expect("a header"));
             }
             headers.insert("x-ratelimit-reset", reset.to_string().parse().expect("a header"));
-            let after = after.parse::<i64>().map_or_else(|_| after.to_owned(), |seconds| date(seconds));
+            let after = after.parse::<i64>().map_or_else(|_| after.to_owned(), date);
             headers.insert(header::RETRY_AFTER, after.parse().expect("a header"));
             let clock = Clock::of(&headers);
             (rate_headers(&headers, clock).and_then(|limit| limit.reset), retry_after(&headers, clock))
