@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
-use crate::auth0::{Client, Failure, Retry, Route};
+use crate::auth0::{About, Client, Failure, Retry, Route};
 use crate::cluster::report::WriteError;
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
@@ -31,6 +31,7 @@ pub const FRESH: Duration = Duration::from_secs(2);
 /// A connection that was read, and when.
 struct Reading {
     document: Document,
+    /// When it was asked for: what it shows may be as old as the request.
     at: Instant,
     /// The id under which the connection was known before, when that one is gone.
     gone: Option<String>,
@@ -57,8 +58,12 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
         tenant.agenda.forget(&subject);
         return;
     }
-    match read(tenant, client, &subject, &involved).await {
-        Err(failure) => unread(tenant, &subject, &involved, &failure).await,
+    let read = read(tenant, client, &subject, &involved).await;
+    if read.is_ok() {
+        tenant.answered(client).await;
+    }
+    match read {
+        Err(failure) => unread(tenant, &subject, &involved, failure).await,
         Ok(None) => not_found(tenant, settings, &subject, &involved).await,
         Ok(Some(reading)) => with_reading(tenant, client, settings, subject, reading).await,
     }
@@ -82,37 +87,39 @@ fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew.
 async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
-    let fresh = |document: Option<Document>, gone: Option<String>| document.map(|document| Reading { document, at: Instant::now(), gone });
+    let mut at = Instant::now();
+    let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
     match subject {
         Subject::Access => Ok(None),
-        Subject::Name(name) => Ok(fresh(client.find(name).await?, None)),
+        Subject::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
         Subject::Id(id) => {
             if let Some(document) = client.read(id).await? {
-                return Ok(fresh(Some(document), None));
+                return Ok(fresh(Some(document), at, None));
             }
+            at = Instant::now();
             let by_name = involved.iter().find_map(|object| match object.spec.as_ref().map(|spec| &spec.target) {
                 Ok(Target::Name(name)) if tenant.directory.name_of(id) == Some(name) => Some(name),
                 _ => None,
             });
             match by_name {
-                Some(name) => Ok(fresh(client.find(name).await?, Some(id.clone()))),
+                Some(name) => Ok(fresh(client.find(name).await?, at, Some(id.clone()))),
                 None => Ok(None),
             }
         }
     }
 }
 
-async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: &Failure) {
+async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection could not be read");
-    tenant.learn(failure).await;
-    let outcome = Outcome::Unread(trouble(failure));
+    let failure = tenant.learn(subject, failure).await;
+    let outcome = Outcome::Unread(trouble(&failure));
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
             say_or_retry(tenant, object, object, &outcome, placed, subject).await;
         }
     }
-    try_again(tenant, subject, failure);
+    try_again(tenant, subject, &failure);
 }
 
 /// When to look again after a failed call.
@@ -189,6 +196,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
         Ok(live) => live,
         Err(error) => return unusable(tenant, &subject, parts, error).await,
     };
+    tenant.proved(client, Route::ReadConnection).await;
     tenant.shared.metrics.good_look(&tenant.name);
     for part in &parts {
         tenant.memory.saw(&part.object.uid, part.object.generation, now);
@@ -240,9 +248,8 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 
 /// The connection was read, but its options can't be used.
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
-    let failure = Failure::BadDocument { route: Route::ReadConnection, error };
+    let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection can't be managed");
-    tenant.learn(&failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
@@ -252,7 +259,7 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
     }
     let at = match error {
         // A scope that is granted meanwhile is found out about by the look at the tenant's access.
-        DocumentError::OptionsHidden => Instant::now() + tenant.pause(subject),
+        DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Instant::now() + tenant.pause(subject),
         DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
     tenant.agenda.again(subject.clone(), at);
@@ -369,8 +376,8 @@ enum Done {
     Rejected(String),
     /// Several objects' changes were refused together: they go one by one.
     Split,
-    /// Nothing was claimed.
-    Postponed(Trouble),
+    /// Nothing was claimed; it is worth another try after this time, if that is known.
+    Postponed(Trouble, Option<Duration>),
     /// The claims could not all be stored, or took too long: read and plan again.
     Superseded,
 }
@@ -379,19 +386,16 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     if plan.is_empty() || settings.observes {
         return Done::Nothing;
     }
-    // What only changes hands is claimed also where nothing can be written.
-    let writes = !plan.changes.is_empty() && tenant.lacking.is_none();
-    let claimants = if writes { plan.acted_for() } else { plan.adopted.values().cloned().collect() };
     let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
+    let obstacle = if plan.changes.is_empty() { Some(Done::Nothing) } else { obstacle(tenant, reading) };
+    // What only changes hands is claimed also where nothing can be written.
+    let claimants = if obstacle.is_none() { plan.acted_for() } else { plan.adopted.values().cloned().collect() };
     if let Err(error) = claim(tenant, reading, plan, parts, &claimants).await {
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
         return Done::Superseded;
     }
-    if plan.changes.is_empty() {
-        return Done::Nothing;
-    }
-    if let Some(lacking) = &tenant.lacking {
-        return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
+    if let Some(done) = obstacle {
+        return done;
     }
     let age = reading.at.elapsed();
     if age > FRESH {
@@ -407,9 +411,11 @@ async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, re
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
     match answer {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
-        Ok(answer) => written(tenant, plan, parts, &answer),
-        Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
-        Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
+        Ok(answer) => {
+            tenant.proved(client, Route::WriteConnection).await;
+            written(tenant, plan, parts, &answer)
+        }
+        Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
     }
 }
@@ -453,6 +459,54 @@ fn log_write(
     }
 }
 
+/// Why nothing can be written to the connection now.
+fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
+    if let Some(lacking) = &tenant.lacking {
+        return Some(Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true }, None));
+    }
+    let unavailable = |message: String| Trouble { reason: Reason::RemoteUnavailable, message, tenant: true };
+    if let Some(left) = tenant.unsettled_for(&reading.document.id) {
+        let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
+        return Some(Done::Postponed(unavailable(message.to_owned()), Some(left)));
+    }
+    if reading.at.elapsed() > FRESH {
+        let message =
+            format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
+        let pause = tenant.pause(&Subject::Id(reading.document.id.clone()));
+        return Some(Done::Postponed(unavailable(message), Some(pause)));
+    }
+    None
+}
+
+/// What follows from a 400: only what this PATCH changes can be the objects' own fault.
+fn refused(reading: &Reading, plan: &Plan, message: String, about: About) -> Done {
+    let about = match about {
+        About::Entry(path) => foreign_entry(reading, plan, &path).map_or(About::Entry(path), About::Foreign),
+        about @ (About::Options | About::Params | About::Foreign(_)) => about,
+    };
+    let ours = matches!(about, About::Params | About::Entry(_));
+    let failure = Failure::Rejected { message, about };
+    match (ours, plan.actors().len()) {
+        (true, 2..) => Done::Split,
+        (true, _) => Done::Rejected(failure.message()),
+        (false, _) => Done::Failed(failure),
+    }
+}
+
+/// The name of the entry that a path is of, when the PATCH left it as it was. Names may hold dots, so the longest fits.
+fn foreign_entry(reading: &Reading, plan: &Plan, path: &str) -> Option<String> {
+    let sent = plan.changes.iter().filter(|(_, change)| change.entry.is_some()).map(|(name, _)| name.as_str());
+    let live = reading.document.live().unwrap_or_default();
+    let is_of = |name: &&str| path.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let named = |names: &mut dyn Iterator<Item = &str>| names.filter(is_of).max_by_key(|name| name.len()).map(str::to_owned);
+    match (named(&mut sent.into_iter()), named(&mut live.keys().map(String::as_str))) {
+        (Some(ours), Some(other)) if other.len() > ours.len() => Some(other),
+        (Some(_), _) => None,
+        // A name that is on neither side is not ours either; what the server calls it is in its message.
+        (None, other) => Some(other.unwrap_or_default()),
+    }
+}
+
 /// Stores the claim of each of these objects, also where it does not change: the write is the fence.
 async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: &BTreeSet<Uid>) -> Result<(), WriteError> {
     let connection = described(&tenant.identity(), &reading.document);
@@ -475,7 +529,8 @@ fn keeping_status(new: Declared, old: &Declared) -> Declared {
 /// Checks that the answer shows what was sent.
 fn written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) -> Done {
     let Ok(live) = answer.live() else {
-        return Done::Failed(Failure::BadDocument { route: Route::WriteConnection, error: DocumentError::OptionsHidden });
+        // The read before it showed them, so this says nothing of the token; the next read shows what came of the write.
+        return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without its options" });
     };
     let shown = plan.changes.iter().all(|(name, change)| live.get(name) == change.entry.clone().map(Live::Entry).as_ref());
     if !shown {
@@ -499,6 +554,15 @@ fn written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) 
 
 async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
     plan.written = matches!(done, Done::Written);
+    let done = match done {
+        Done::Failed(failure) => {
+            if failure.may_still_land() {
+                tenant.may_still_land(&reading.document.id);
+            }
+            Done::Failed(tenant.learn(subject, failure).await)
+        }
+        other @ (Done::Nothing | Done::Written | Done::Rejected(_) | Done::Split | Done::Postponed(..) | Done::Superseded) => other,
+    };
     match &done {
         Done::Superseded | Done::Split => {
             if matches!(done, Done::Split) {
@@ -510,10 +574,9 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
             }
             return;
         }
-        Done::Failed(failure) => tenant.learn(failure).await,
         Done::Rejected(_) => reject(tenant, reading, &plan, &parts),
         Done::Nothing | Done::Written => tenant.memory.succeeded(subject),
-        Done::Postponed(_) => {}
+        Done::Failed(_) | Done::Postponed(..) => {}
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
     tenant.agenda.again(subject.clone(), at);
@@ -593,14 +656,14 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
     let acted_for = plan.acted_for().contains(object);
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     match done {
-        Done::Postponed(trouble) if acted_for || deferred => Ending::Postponed(trouble.clone()),
+        Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
         _ if !acted_for && deferred => Ending::Postponed(Trouble {
             reason: Reason::Pending,
             message: "the parameters are written one object at a time, because Auth0 refused them together".to_owned(),
             tenant: false,
         }),
         _ if !acted_for => Ending::Nothing,
-        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(_) => Ending::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => Ending::Nothing,
         Done::Written => Ending::Written,
         Done::Failed(failure) => Ending::Failed(trouble(failure)),
         Done::Rejected(message) => Ending::Rejected(message.clone()),
@@ -619,6 +682,10 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
             Retry::After(after) => now + after.min(MAX_BACKOFF),
             Retry::Backoff | Retry::ResyncPace | Retry::Never => now + tenant.pause(subject),
         };
+        at = at.max(now + tenant.unsettled_for(&reading.document.id).unwrap_or_default());
+    }
+    if let Done::Postponed(_, Some(after)) = done {
+        at = now + *after;
     }
     for (name, param) in plan.objects.values().flatten() {
         let until = match param.verdict {

@@ -5,14 +5,17 @@
 //! [`world`] (what Kubernetes declares), [`validate`] (a spec becomes a type that only validation can make),
 //! [`document`] (a connection as the Management API returned it), [`strategy`] (which connections have an
 //! authorization request at all), [`claims`] (who owns what, and how that is proved), [`plan`] (what to write),
-//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`schedule`] (when to look again), [`census`] (what to count).
+//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`credentials`] (what its Secret holds), [`evidence`] (what its calls
+//! show of it), [`schedule`] (when to look again), [`census`] (what to count).
 
 pub mod census;
 pub mod claims;
 pub mod conclude;
 pub mod correlation;
+pub mod credentials;
 pub mod directory;
 pub mod document;
+pub mod evidence;
 pub mod memory;
 pub mod plan;
 pub mod schedule;

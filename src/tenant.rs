@@ -16,11 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::ManagementPolicy;
-use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
+use crate::auth0::{
+    AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, NEEDED_SCOPES, Rate, Route, SharedSecret, Silence, Transport,
+};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
 use crate::core::conclude::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::directory::Directory;
+use crate::core::document::DocumentError;
+use crate::core::evidence::{Evidence, READ_OPTIONS};
 use crate::core::memory::Memory;
 use crate::core::schedule::{self, Agenda, Next, Subject};
 use crate::core::tenancy::{self, Access, Settings, Standing};
@@ -29,11 +33,15 @@ use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
 
-/// The scope without which connections come without their options.
-const READ_OPTIONS: &str = "read:connections_options";
-
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_mins(1);
+
+/// How long a tenant may give no answer before that is said of it.
+const SILENCE_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a Secret may be away before that is said and its credentials are used no more: tools that sync Secrets delete them and
+/// make them anew.
+const SECRET_GRACE: Duration = Duration::from_secs(15);
 
 /// What all drivers share.
 #[derive(Clone)]
@@ -79,6 +87,23 @@ pub struct Tenant {
     pub(crate) access: Access,
     /// Scopes that a write or a read showed to be missing: writes pause until a new token has them, or does not say.
     pub(crate) lacking: Option<Lacking>,
+    /// Whether it is the API that refuses the credentials: then no token proves anything, but a call that succeeds does.
+    refused_by_api: bool,
+    /// What the calls showed of the tenant as a whole.
+    evidence: Evidence,
+    /// Why no new token can be had, while the one at hand still holds.
+    renewal: Option<String>,
+    /// The settings that were served with last, for when their Secret is away for a moment.
+    kept: Option<Kept>,
+    /// The connections to which a write may still be under way, and until when.
+    unsettled: BTreeMap<String, Instant>,
+}
+
+/// Settings whose Secret may be away.
+struct Kept {
+    settings: Box<Settings>,
+    /// Since it is: until when they serve.
+    until: Option<Instant>,
 }
 
 /// Scopes that are missing.
@@ -90,6 +115,10 @@ pub(crate) struct Lacking {
 }
 
 impl Lacking {
+    fn new(scopes: Vec<String>) -> Self {
+        Self { message: Failure::MissingScope { scopes: scopes.clone() }.message(), scopes }
+    }
+
     /// Whether a token that grants this still lacks them. One that does not say what it grants is worth a try.
     fn remains(&self, granted: &Granted) -> bool {
         granted.scopes.as_ref().is_some_and(|granted| self.scopes.iter().any(|scope| !granted.contains(scope)))
@@ -118,6 +147,11 @@ impl Tenant {
             memory: Memory::default(),
             access: Access::Untried,
             lacking: None,
+            refused_by_api: false,
+            evidence: Evidence::default(),
+            renewal: None,
+            kept: None,
+            unsettled: BTreeMap::new(),
         }
     }
 
@@ -125,7 +159,16 @@ impl Tenant {
     pub(crate) fn next(&mut self) -> Next {
         let now = Instant::now();
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
-        self.agenda.next(now, opens_at)
+        let grace_ends = self.kept.as_ref().and_then(|kept| kept.until);
+        match grace_ends {
+            None => self.agenda.next(now, opens_at),
+            Some(end) if end <= now => Next::Look(Subject::Access),
+            Some(end) => match self.agenda.next(now, opens_at) {
+                Next::Wait(until) => Next::Wait(until.min(end)),
+                Next::Idle => Next::Wait(end),
+                look @ Next::Look(_) => look,
+            },
+        }
     }
 
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
@@ -152,8 +195,15 @@ impl Tenant {
 
     /// Judges the tenant anew. When that changes anything, every object is looked at anew.
     pub(crate) async fn refresh(&mut self) {
-        let shared = self.shared.clone();
-        let standing = shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace));
+        let now = Instant::now();
+        match (self.judge_with(None), &mut self.kept) {
+            (Some(Standing::Serving(settings)), _) => self.kept = Some(Kept { settings, until: None }),
+            (Some(Standing::Unresolved(..)), Some(kept)) if kept.until.is_none_or(|until| now < until) => {
+                kept.until.get_or_insert(now + SECRET_GRACE);
+            }
+            (Some(Standing::Unresolved(..) | Standing::Refused(..)) | None, _) => self.kept = None,
+        }
+        let standing = self.judge();
         if standing == self.standing {
             return self.report_tenant().await;
         }
@@ -164,8 +214,17 @@ impl Tenant {
 
     /// Whether the tenant is to be judged anew before anything is planned.
     pub(crate) fn is_outdated(&self) -> bool {
+        self.judge() != self.standing
+    }
+
+    /// What the tenant object amounts to, with the credentials that are kept while their Secret is away.
+    fn judge(&self) -> Option<Standing> {
+        self.judge_with(self.kept.as_ref().map(|kept| &*kept.settings))
+    }
+
+    fn judge_with(&self, kept: Option<&Settings>) -> Option<Standing> {
         let shared = &self.shared;
-        shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace)) != self.standing
+        shared.hub.look(|world| tenancy::standing_with(world, &self.name, &shared.allowed, &shared.namespace, kept))
     }
 
     fn take_on(&mut self, standing: Option<Standing>) {
@@ -196,6 +255,9 @@ impl Tenant {
             self.client = Some(Arc::new(self.new_client(settings)));
             self.access = Access::Untried;
             self.lacking = None;
+            self.refused_by_api = false;
+            self.evidence = Evidence::default();
+            self.renewal = None;
             self.memory.succeeded(&Subject::Access);
             self.agenda.edit(Subject::Access, now);
         }
@@ -204,11 +266,11 @@ impl Tenant {
     fn new_client(&self, settings: &Settings) -> Client {
         let (budget, metrics, tenant) = (self.budget.clone(), self.shared.metrics.clone(), self.name.clone());
         let observer = move |call: &Call| {
-            let (now, epoch) = (Instant::now(), jiff::Timestamp::now().as_second().unsigned_abs());
+            let now = Instant::now();
             let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
             // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
             let _ = budget.take(call.route, now);
-            budget.observe(call, now, epoch);
+            budget.observe(call, now);
             drop(budget);
             metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
         };
@@ -233,9 +295,10 @@ impl Tenant {
             self.shared.metrics.forget(&self.name);
             return;
         };
-        let access = match (&self.lacking, &self.access) {
-            (Some(lacking), Access::Granted) => Access::Lacking(lacking.message.clone()),
-            (_, access) => access.clone(),
+        let access = match (&self.access, &self.lacking, self.evidence.silence().or(self.renewal.as_deref())) {
+            (Access::Granted, Some(lacking), _) => Access::Lacking(lacking.message.clone()),
+            (Access::Granted, None, Some(trouble)) => Access::Troubled(trouble.to_owned()),
+            (access, _, _) => access.clone(),
         };
         let status = tenancy::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
@@ -258,58 +321,206 @@ impl Tenant {
         }
     }
 
-    /// Tries the credentials.
-    pub(crate) async fn look_at_access(&mut self) {
-        let Some(client) = self.client.clone() else { return };
+    /// Tries the credentials. Yields what to look at for it where only a call of the API can tell.
+    pub(crate) async fn look_at_access(&mut self) -> Option<Subject> {
+        let client = self.client.clone()?;
         if self.lacking.is_some() {
             // Scopes that were granted meanwhile are in new tokens only.
             client.renew().await;
         }
         let before = (self.access.clone(), self.lacking.clone());
         match client.authenticate().await {
+            Ok(_) if self.refused_by_api => {
+                if let Some(subject) = self.any_subject() {
+                    return Some(subject);
+                }
+                self.accepted();
+            }
             Ok(granted) => {
                 self.access = Access::Granted;
+                let was_lacking = self.lacking.is_some();
                 self.lacking = self.lacking.take().filter(|lacking| lacking.remains(&granted));
-                if self.lacking.is_some() {
+                if self.lacking.is_some() || self.evidence.silence().is_some() {
                     let pause = self.pause(&Subject::Access);
                     self.agenda.again(Subject::Access, Instant::now() + pause);
-                } else {
+                } else if granted.scopes.is_some() || !was_lacking {
+                    // A token that does not say is only worth a try, which may fail as the last one did.
                     self.memory.succeeded(&Subject::Access);
                 }
             }
             Err(failure) => {
                 tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
-                self.access = refused(&failure);
-                let mut pause = self.pause(&Subject::Access);
-                if let Retry::After(after) = failure.retry() {
-                    pause = pause.max(after.min(schedule::MAX_BACKOFF));
-                }
-                self.agenda.again(Subject::Access, Instant::now() + pause);
+                self.no_token(&client, &failure).await;
             }
         }
         self.report_tenant().await;
         if before != (self.access.clone(), self.lacking.clone()) {
             self.place_all().await;
         }
+        None
     }
 
-    /// Learns from a failed call what it says about the tenant as a whole.
-    pub(crate) async fn learn(&mut self, failure: &Failure) {
-        if let Failure::MissingScope { scopes } = failure {
-            self.lacking = Some(Lacking { scopes: scopes.clone(), message: failure.message() });
-        } else if failure.reason() == Reason::OptionsHidden {
-            self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
-        } else if refuses_credentials(failure) {
-            self.access = refused(failure);
-        } else {
+    /// After a look that should show whether the API still refuses the credentials: if it didn't, there is another.
+    pub(crate) fn after_trial(&mut self) {
+        if self.refused_by_api && !self.agenda.has(&Subject::Access) {
+            let pause = self.pause(&Subject::Access);
+            self.agenda.again(Subject::Access, Instant::now() + pause);
+        }
+    }
+
+    /// Some place where one of the tenant's objects is to be looked at.
+    fn any_subject(&self) -> Option<Subject> {
+        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        let mut looked_at = objects.iter().filter(|object| matches!(self.admitted_placement(object), Placement::Look(_)));
+        looked_at.find_map(|object| self.subjects(object).into_iter().next())
+    }
+
+    /// There is no token to work with: nobody asks for one before the pause is over that the token endpoint is due.
+    async fn no_token(&mut self, client: &Client, failure: &Failure) {
+        self.access = self.refused(failure);
+        self.refused_by_api = false;
+        let pause = self.pause(&Subject::Access);
+        let due = client.token_trouble().await.map_or_else(|| Instant::now() + pause, |trouble| trouble.until);
+        self.agenda.again(Subject::Access, due);
+    }
+
+    fn accepted(&mut self) {
+        self.access = Access::Granted;
+        self.refused_by_api = false;
+        self.memory.succeeded(&Subject::Access);
+    }
+
+    /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over.
+    pub(crate) async fn answered(&mut self, client: &Client) {
+        let renewal = client.token_trouble().await.map(|trouble| self.said_of(&trouble.failure));
+        let news = self.evidence.answered() || self.refused_by_api || renewal != self.renewal;
+        self.renewal = renewal;
+        if !news {
             return;
         }
-        // A try that is planned already is not put off by every connection that shows the same trouble again.
+        let was_refused = self.refused_by_api;
+        if was_refused {
+            self.accepted();
+        }
+        if self.lacking.is_none() && self.evidence.silence().is_none() && !was_refused {
+            self.memory.succeeded(&Subject::Access);
+            self.agenda.forget(&Subject::Access);
+        }
+        self.report_tenant().await;
+        if was_refused {
+            self.place_all().await;
+        }
+    }
+
+    /// A connection showed its options, or a write went through: the token has the scope for it.
+    pub(crate) async fn proved(&mut self, client: &Client, route: Route) {
+        let Ok(granted) = client.authenticate().await else { return };
+        if route.is_write() {
+            self.evidence.wrote(granted.token);
+            return;
+        }
+        self.evidence.showed_options(granted.token);
+        // A token that names its scopes has said whether it lacks this one.
+        if granted.scopes.is_none() && self.lacking.as_ref().is_some_and(|lacking| lacking.scopes == [READ_OPTIONS]) {
+            self.lacking = None;
+            self.memory.succeeded(&Subject::Access);
+            self.report_tenant().await;
+            self.place_all().await;
+        }
+    }
+
+    /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
+    /// trouble of one connection is not held against the tenant.
+    pub(crate) async fn learn(&mut self, subject: &Subject, failure: Failure) -> Failure {
+        let Some(client) = self.client.clone() else { return failure };
+        if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
+            self.no_token(&client, &failure).await;
+            self.report_tenant().await;
+            return failure;
+        }
+        let place = subject.to_string();
+        let told = match (&failure, client.authenticate().await) {
+            (Failure::Unauthorized { .. }, _) => {
+                self.access = self.refused(&failure);
+                self.refused_by_api = true;
+                failure
+            }
+            (Failure::MissingScope { scopes }, Ok(granted)) => {
+                let asked = if scopes.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { scopes.clone() };
+                let known = self.known();
+                let missing = self.evidence.lacks(&place, &asked, granted.scopes.as_deref(), granted.token, known);
+                let Some(missing) = missing else {
+                    let message = format!("it asks for {}, which the operator's application has", asked.join(", "));
+                    return Failure::Forbidden { message };
+                };
+                self.lacking = Some(Lacking::new(missing));
+                failure
+            }
+            (Failure::BadDocument { route, error: DocumentError::OptionsHidden }, Ok(granted)) => {
+                let known = self.known();
+                if !self.evidence.hid_options(&place, granted.scopes.as_deref(), granted.token, known) {
+                    return Failure::BadDocument { route: *route, error: DocumentError::OptionsUnusable };
+                }
+                self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
+                failure
+            }
+            _ => {
+                let silence = failure.is_silence();
+                let known = self.known();
+                if silence == Silence::None || !self.evidence.unanswered(subject, &failure.message(), silence == Silence::OfTheHost, known)
+                {
+                    return failure;
+                }
+                // Said when it lasts, by the look at the tenant's access.
+                if !self.agenda.has(&Subject::Access) {
+                    self.agenda.again(Subject::Access, Instant::now() + SILENCE_GRACE);
+                }
+                return failure;
+            }
+        };
+        self.plan_access();
+        self.report_tenant().await;
+        told
+    }
+
+    /// A try that is planned already is not put off by every connection that shows the same trouble again.
+    fn plan_access(&mut self) {
         if !self.agenda.has(&Subject::Access) {
             let pause = self.pause(&Subject::Access);
             self.agenda.again(Subject::Access, Instant::now() + pause);
         }
-        self.report_tenant().await;
+    }
+
+    /// How many places the tenant's objects name.
+    fn known(&self) -> usize {
+        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        objects.iter().flat_map(|object| self.subjects(object)).collect::<BTreeSet<_>>().len()
+    }
+
+    fn refused(&self, failure: &Failure) -> Access {
+        if refuses_credentials(failure) {
+            return Access::Refused(self.said_of(failure));
+        }
+        Access::Unknown(failure.reason(), failure.message())
+    }
+
+    /// What is said of a failure, with what looks wrong about the credentials where it is about them.
+    fn said_of(&self, failure: &Failure) -> String {
+        let oddity =
+            self.settings().and_then(|settings| settings.oddity).filter(|_| matches!(failure, Failure::CredentialsRejected { .. }));
+        oddity.map_or_else(|| failure.message(), |oddity| format!("{}; {oddity}", failure.message()))
+    }
+
+    /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.
+    pub(crate) fn may_still_land(&mut self, connection: &str) {
+        let now = Instant::now();
+        self.unsettled.retain(|_, until| now < *until);
+        self.unsettled.insert(connection.to_owned(), now + self.shared.transport.request_timeout());
+    }
+
+    /// How long a write to this connection may still be under way.
+    pub(crate) fn unsettled_for(&self, connection: &str) -> Option<Duration> {
+        self.unsettled.get(connection).map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
     /// The settings, when the tenant serves.
@@ -327,9 +538,12 @@ impl Tenant {
             None => Some(Outcome::TenantNotFound),
             Some(Standing::Refused(_, message) | Standing::Unresolved(_, message)) => named(message),
             Some(Standing::Serving(_)) => match &self.access {
-                Access::Granted => None,
+                Access::Granted | Access::Troubled(_) => None,
                 Access::Untried => named(tenancy::UNTRIED),
-                Access::Unknown(message) | Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(Reason::TenantNotReady, message) | Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(reason, message) => {
+                    Some(Outcome::Unread(Trouble { reason: *reason, message: message.clone(), tenant: true }))
+                }
             },
         }
     }
@@ -370,7 +584,7 @@ impl Tenant {
             Placement::Conclude(outcome) => {
                 if self.say(object, object, &outcome, true).await.is_err() {
                     self.retry_object(object);
-                } else if matches!(*outcome, Outcome::TenantNotReady(_)) {
+                } else if matches!(*outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
                     // Nothing wakes an object when its last look becomes too old to count.
                     for subject in self.subjects(object) {
                         self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -395,10 +609,15 @@ impl Tenant {
         if let Some(outcome) = self.not_ready() {
             return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
         }
-        if let Some(outcome) = self.not_admitted(object) {
-            return Placement::Conclude(Box::new(outcome));
+        self.admitted_placement(object)
+    }
+
+    /// Where an object belongs while the tenant can be used.
+    fn admitted_placement(&self, object: &Declared) -> Placement {
+        match self.not_admitted(object) {
+            Some(outcome) => Placement::Conclude(Box::new(outcome)),
+            None => Placement::Look(self.subjects(object)),
         }
-        Placement::Look(self.subjects(object))
     }
 
     fn placement_of_deleted(&self, object: &Declared) -> Placement {
@@ -588,10 +807,6 @@ impl Tenant {
 
 fn refuses_credentials(failure: &Failure) -> bool {
     matches!(failure, Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. })
-}
-
-fn refused(failure: &Failure) -> Access {
-    if refuses_credentials(failure) { Access::Refused(failure.message()) } else { Access::Unknown(failure.message()) }
 }
 
 /// What the status says where access does not admit an object.

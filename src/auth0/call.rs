@@ -65,8 +65,8 @@ pub struct RateHeaders {
     pub limit: Option<u32>,
     /// How many of them are left.
     pub remaining: Option<u32>,
-    /// When the next one is added, in seconds since 1970 of the server's clock.
-    pub reset_epoch_seconds: Option<u64>,
+    /// How long after the answer the next one is added.
+    pub reset: Option<Duration>,
 }
 
 /// One exchange with a tenant, as its observer sees it. Holds nothing secret.

@@ -11,7 +11,6 @@
 //! "Auth0 Authentication API": `POST /oauth/token`.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -21,8 +20,9 @@ use tokio::time::Instant;
 use super::call::{Call, Observer, Route};
 use super::domain::{Audience, Domain};
 use super::failure::Failure;
+use super::limits::asked_pause;
 use super::message::{Complaint, Redactor};
-use super::token::{Credentials, Granted, Token, TokenCache};
+use super::token::{Credentials, Granted, Token, TokenCache, TokenTrouble};
 use super::transport::{Answer, Question, Transport};
 use crate::core::document::{Document, PatchBody};
 
@@ -64,9 +64,15 @@ impl Client {
         Ok(self.token().await?.granted().clone())
     }
 
-    /// Forgets the token, so that the next call fetches one: newly granted scopes are in new tokens only.
+    /// Has the next call fetch a new token: newly granted scopes are in new tokens only. The old one is kept for the case
+    /// that there is none to be had.
     pub async fn renew(&self) {
-        self.tokens.forget().await;
+        self.tokens.renew().await;
+    }
+
+    /// Why no new token could be had the last time; none when one could.
+    pub async fn token_trouble(&self) -> Option<TokenTrouble> {
+        self.tokens.trouble().await
     }
 
     /// The connection of this name; `None` when the tenant has none.
@@ -109,7 +115,11 @@ impl Client {
         let query = &[];
         let ask =
             Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
-        document(&self.ask(ask).await?, id, route)
+        // It says nothing about what is there: the write was accepted, and the next read shows what came of it.
+        document(&self.ask(ask).await?, id, route).map_err(|failure| {
+            let unreadable = matches!(failure, Failure::BadDocument { .. });
+            if unreadable { Failure::Malformed { route, what: "a connection that can't be read" } } else { failure }
+        })
     }
 
     /// Asks, and once more with a new token when the token was refused. Returns the body of a successful answer.
@@ -252,7 +262,7 @@ fn conclude(answer: Answer, route: Route, redactor: &Redactor<'_>) -> Result<Vec
         (403, "insufficient_scope") => missing_scope(&complaint, redactor),
         (403, _) if route.is_write() && complaint.names_options_scope() => missing_scope(&complaint, redactor),
         (403, _) => Failure::Forbidden { message: message() },
-        (400, _) if route.is_write() => Failure::Rejected { message: message(), names_upstream_params: complaint.names_upstream_params() },
+        (400, _) if route.is_write() => Failure::Rejected { message: message(), about: complaint.about() },
         (404, "inexistent_connection") => Failure::Gone,
         _ => other(status, route, message()),
     })
@@ -282,10 +292,7 @@ fn conclude_token(answer: Answer, redactor: &Redactor<'_>) -> Result<Vec<u8>, Fa
 }
 
 fn rate_limited(answer: &Answer, complaint: &Complaint) -> Failure {
-    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let until_reset =
-        || Some(Duration::from_secs(answer.limit?.reset_epoch_seconds?.saturating_sub(epoch)).min(super::limits::LONGEST_PAUSE));
-    Failure::RateLimited { global: complaint.is_global_limit(), retry_after: answer.retry_after.or_else(until_reset) }
+    Failure::RateLimited { global: complaint.is_global_limit(), retry_after: asked_pause(answer.retry_after, answer.limit) }
 }
 
 fn other(status: u16, route: Route, message: String) -> Failure {

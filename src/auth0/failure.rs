@@ -13,6 +13,9 @@ use super::message::NEEDED_SCOPES;
 use crate::api::reason::Reason;
 use crate::core::document::DocumentError;
 
+/// How the token endpoint begins to say that it knows no API of the audience that was asked for.
+const AUDIENCE_UNKNOWN: [&str; 2] = ["Service not enabled within domain", "Service not found"];
+
 /// When a failed call is worth trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -35,6 +38,32 @@ pub enum Unreached {
     Connect,
     /// The certificate is not trusted, or the other side doesn't speak TLS.
     Tls,
+}
+
+/// How far it reaches that a call got no answer of Auth0's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Not at all: Auth0 answered, or was not asked.
+    None,
+    /// This call: others may fare better.
+    Here,
+    /// Every call: the host can't be reached.
+    OfTheHost,
+}
+
+/// What a refused write (400) is about, as far as Auth0's message says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Something else than the upstream parameters: the other options, which were sent back as they were.
+    Options,
+    /// The upstream parameters as a whole.
+    Params,
+    /// One of them, by its path below `options.upstream_params`, such as `blog.value`. For decisions only: what is shown is
+    /// a name that is known from elsewhere.
+    Entry(String),
+    /// An entry of this name that the write did not change: it was there, and was sent back as it was. Empty where the name
+    /// is not known.
+    Foreign(String),
 }
 
 /// How a call ended that did not succeed.
@@ -102,8 +131,8 @@ pub enum Failure {
     Rejected {
         /// Auth0's message. May be empty.
         message: String,
-        /// The message is about `upstream_params`, so it is the changes that are wrong and not the rest of the connection.
-        names_upstream_params: bool,
+        /// What the message is about: only of `upstream_params` can it be the changes that are wrong.
+        about: About,
     },
     /// 404 `inexistent_connection` for a write.
     Gone,
@@ -159,7 +188,12 @@ impl Failure {
             | Self::CredentialsRejected { .. }
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
-            | Self::ClientError { route: Route::Token, .. } => Reason::TenantNotReady,
+            | Self::TimedOut { route: Route::Token }
+            | Self::Interrupted { route: Route::Token }
+            | Self::ClientError { route: Route::Token, .. }
+            | Self::ServerError { route: Route::Token, .. }
+            | Self::TooLarge { route: Route::Token }
+            | Self::Malformed { route: Route::Token, .. } => Reason::TenantNotReady,
             Self::OutOfTime
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -168,12 +202,12 @@ impl Failure {
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Reason::RemoteUnavailable,
-            Self::BadDocument { error: DocumentError::OptionsHidden, .. } => Reason::OptionsHidden,
-            Self::Rejected { names_upstream_params: true, .. } => Reason::Rejected,
+            Self::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => Reason::OptionsHidden,
+            Self::Rejected { about: About::Params | About::Entry(_), .. } => Reason::Rejected,
             Self::Gone => Reason::ConnectionNotFound,
             Self::InvalidId
             | Self::Forbidden { .. }
-            | Self::Rejected { names_upstream_params: false, .. }
+            | Self::Rejected { about: About::Options | About::Foreign(_), .. }
             | Self::ClientError { .. }
             | Self::BadDocument { .. } => Reason::ApplyFailed,
         }
@@ -184,7 +218,7 @@ impl Failure {
         match self {
             Self::RateLimited { retry_after: Some(after), .. } => Retry::After(*after),
             Self::RateLimited { retry_after: None, .. } => Retry::After(Duration::from_secs(1)),
-            Self::DomainNotAllowed { .. } | Self::InvalidId | Self::Rejected { names_upstream_params: true, .. } => Retry::Never,
+            Self::DomainNotAllowed { .. } | Self::InvalidId | Self::Rejected { about: About::Params | About::Entry(_), .. } => Retry::Never,
             Self::AddressNotAllowed { .. }
             | Self::CredentialsRejected { .. }
             | Self::Unauthorized { .. }
@@ -198,7 +232,7 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Interrupted { .. }
             | Self::Forbidden { .. }
-            | Self::Rejected { names_upstream_params: false, .. }
+            | Self::Rejected { about: About::Options | About::Foreign(_), .. }
             | Self::ClientError { .. }
             | Self::ServerError { .. }
             | Self::TooLarge { .. }
@@ -231,6 +265,56 @@ impl Failure {
             | Self::Gone
             | Self::ClientError { .. }
             | Self::Redirected { .. } => false,
+        }
+    }
+
+    /// Whether a write may take effect even later: it may be under way still, at a gateway that gave up on it or on a
+    /// connection that broke. Nothing may be written in its place before it must have ended.
+    pub const fn may_still_land(&self) -> bool {
+        match self {
+            Self::TimedOut { route } | Self::Interrupted { route } | Self::ServerError { route, status: 502 | 504 } => route.is_write(),
+            Self::DomainNotAllowed { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::InvalidId
+            | Self::OutOfTime
+            | Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::CredentialsRejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Forbidden { .. }
+            | Self::Rejected { .. }
+            | Self::Gone
+            | Self::ClientError { .. }
+            | Self::ServerError { .. }
+            | Self::Redirected { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::BadDocument { .. } => false,
+        }
+    }
+
+    /// Whether the tenant gave no answer of its own, so that it can be asked about nothing.
+    pub const fn is_silence(&self) -> Silence {
+        match self {
+            Self::AddressNotAllowed { .. } | Self::Unreachable { .. } | Self::Redirected { .. } => Silence::OfTheHost,
+            Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::ServerError { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. } => Silence::Here,
+            Self::DomainNotAllowed { .. }
+            | Self::InvalidId
+            | Self::OutOfTime
+            | Self::RateLimited { .. }
+            | Self::CredentialsRejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Forbidden { .. }
+            | Self::Rejected { .. }
+            | Self::Gone
+            | Self::ClientError { .. }
+            | Self::BadDocument { .. } => Silence::None,
         }
     }
 
@@ -302,7 +386,11 @@ impl fmt::Display for Failure {
             Self::CredentialsRejected { error, description } => {
                 f.write_str("Auth0 refused the operator's credentials")?;
                 said(f, &[description, error])?;
-                f.write_str("; correct the Secret, or authorize the application for the Management API")
+                f.write_str(if AUDIENCE_UNKNOWN.iter().any(|known| description.starts_with(known)) {
+                    "; for a custom domain, create a ClusterAuth0Tenant with spec.audience set to https://<tenant>.<region>.auth0.com/api/v2/, that of the tenant's own domain"
+                } else {
+                    "; correct the Secret, or authorize the application for the Management API"
+                })
             }
             Self::Unauthorized { message } => {
                 f.write_str("Auth0 refused a new token (401)")?;
@@ -319,12 +407,22 @@ impl fmt::Display for Failure {
                 f.write_str("Auth0 does not permit this (403)")?;
                 said(f, &[message])
             }
-            Self::Rejected { message, names_upstream_params } => {
+            Self::Rejected { message, about: About::Foreign(name) } => {
+                let name = shown_name(name);
+                write!(f, "Auth0 refuses every change of the connection (400) because of {name}, which is not this object's")?;
+                said(f, &[message])?;
+                f.write_str(
+                    "; have it corrected or removed at Auth0 by whoever set it, it was sent back as it was; the change is tried again",
+                )
+            }
+            Self::Rejected { message, about } => {
                 f.write_str("Auth0 refused the change (400)")?;
                 said(f, &[message])?;
-                f.write_str(match names_upstream_params {
-                    true => "; change the parameters accordingly",
-                    false => "; the other options of the connection have to be put right first, they were sent back as they were",
+                f.write_str(match about {
+                    About::Params | About::Entry(_) => "; change the parameters accordingly",
+                    About::Options | About::Foreign(_) => {
+                        "; the other options of the connection have to be put right first, they were sent back as they were"
+                    }
                 })
             }
             Self::Gone => f.write_str("the tenant has no such connection any more; create it, or correct spec.connection"),
@@ -357,6 +455,12 @@ fn rate_limited(f: &mut fmt::Formatter<'_>, global: bool, retry_after: Option<Du
         Some(after) => write!(f, "{whose}; it is tried again after {} s", after.as_secs().max(1)),
         None => write!(f, "{whose}; it is tried again when the limit allows"),
     }
+}
+
+/// The name of a foreign entry, which may be of any characters and any length.
+fn shown_name(name: &str) -> String {
+    let plain: String = name.chars().filter(char::is_ascii_graphic).take(128).collect();
+    if plain.is_empty() { "one of its upstream parameters".to_owned() } else { format!("its upstream parameter {plain}") }
 }
 
 /// The first text that says anything.

@@ -1,8 +1,9 @@
 //! How often a tenant may be asked, as far as this process can know: pure arithmetic on times that are handed in.
 //!
 //! Guarantees: a bucket never gives more than its burst at once nor more than its rate over time; what the server says
-//! of its own limit can make it stricter, never laxer; a refusal (429) closes it until the time the server gives and
-//! lets exactly one request through then; it never stays closed longer than [`LONGEST_PAUSE`], whatever a clock says.
+//! of its own limit can make it stricter, never laxer; a refusal (429) closes it for the time the server gives (for longer
+//! and longer, when it gives none) and lets exactly one request through then; it never stays closed longer than
+//! [`LONGEST_PAUSE`], whatever a server says.
 //!
 //! Assumes: the caller takes before it sends, and reports each answer. The token endpoint has limits of its own
 //! that neither bucket stands for. Fails: never; times that run backwards count as no time.
@@ -13,14 +14,24 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, Route};
+use super::call::{Call, RateHeaders, Route};
 
-/// The longest time that a bucket stays closed. After a wrong `x-ratelimit-reset` or a jump of the clock one request
-/// every five minutes asks again, which no limit minds.
+/// The longest time that a bucket stays closed. After a wrong `x-ratelimit-reset` one request every five minutes asks
+/// again, which no limit minds.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// The shortest time that a 429 closes a bucket for.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time that a 429 which doesn't say when to come back closes a bucket for.
+const LONGEST_UNASKED: Duration = Duration::from_mins(1);
+
+/// When to come back, as the answer has it: `Retry-After` before `x-ratelimit-reset`, because it is a span by itself. A time
+/// that has passed already says nothing.
+pub(super) fn asked_pause(retry_after: Option<Duration>, limit: Option<RateHeaders>) -> Option<Duration> {
+    let reset = limit.and_then(|limit| limit.reset);
+    retry_after.or(reset).filter(|pause| !pause.is_zero()).map(|pause| pause.min(LONGEST_PAUSE))
+}
 
 /// How often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +62,8 @@ pub struct Bucket {
     full: Duration,
     at: Instant,
     closed_until: Option<Instant>,
+    /// How many answers in a row were a 429 that did not say when to come back.
+    unasked: u32,
 }
 
 impl Bucket {
@@ -58,16 +71,17 @@ impl Bucket {
     pub fn new(rate: Rate, now: Instant) -> Self {
         let interval = Duration::from_mins(1) / rate.per_minute.get();
         let full = interval * rate.burst.get();
-        Self { interval, credit: full, full, at: now, closed_until: None }
+        Self { interval, credit: full, full, at: now, closed_until: None, unasked: 0 }
     }
 
     /// Brings the rate up to date without giving anything away: what is used up stays used up.
     pub fn set_rate(&mut self, rate: Rate, now: Instant) {
         let left = self.left(now);
-        let closed_until = self.closed_until;
+        let (closed_until, unasked) = (self.closed_until, self.unasked);
         *self = Self::new(rate, now);
         self.credit = self.full.min(self.interval * left);
         self.closed_until = closed_until;
+        self.unasked = unasked;
     }
 
     fn closed(&self, now: Instant) -> Option<Instant> {
@@ -123,15 +137,20 @@ impl Bucket {
         self.at = until;
     }
 
-    /// Learns from an answer of the endpoint that this bucket stands for. `epoch` is the wall clock, in seconds.
-    fn observe(&mut self, call: &Call, now: Instant, epoch: u64) {
+    /// Learns from an answer of the endpoint that this bucket stands for.
+    fn observe(&mut self, call: &Call, now: Instant) {
         let limit = call.limit.unwrap_or_default();
-        let until_reset = limit.reset_epoch_seconds.map(|reset| Duration::from_secs(reset.saturating_sub(epoch)));
-        if call.status == Some(429) {
-            let asked = call.retry_after.unwrap_or_default().max(until_reset.unwrap_or_default());
-            return self.close(asked.max(SHORTEST_PAUSE), now);
+        match call.status {
+            Some(429) => {
+                let asked = asked_pause(call.retry_after, call.limit);
+                self.unasked = if asked.is_none() { self.unasked.saturating_add(1) } else { 0 };
+                let unasked = SHORTEST_PAUSE.saturating_mul(2_u32.saturating_pow(self.unasked.saturating_sub(1)));
+                return self.close(asked.unwrap_or(unasked.min(LONGEST_UNASKED)).max(SHORTEST_PAUSE), now);
+            }
+            Some(_) => self.unasked = 0,
+            None => {}
         }
-        match (limit.remaining, until_reset) {
+        match (limit.remaining, limit.reset) {
             (Some(0), Some(pause)) if !pause.is_zero() => self.close(pause, now),
             (Some(remaining), _) => self.lower(remaining, now),
             (None, _) => {}
@@ -178,14 +197,14 @@ impl Budget {
         self.bucket(route).is_none_or(|bucket| bucket.take(now))
     }
 
-    /// Learns from a call. `epoch` is the wall clock, in seconds since 1970.
-    pub fn observe(&mut self, call: &Call, now: Instant, epoch: u64) {
+    /// Learns from a call.
+    pub fn observe(&mut self, call: &Call, now: Instant) {
         let global = call.global && call.status == Some(429);
         if global {
-            self.reads.observe(call, now, epoch);
-            self.requests.observe(call, now, epoch);
+            self.reads.observe(call, now);
+            self.requests.observe(call, now);
         } else if let Some(bucket) = self.bucket(call.route) {
-            bucket.observe(call, now, epoch);
+            bucket.observe(call, now);
         }
     }
 }
@@ -194,10 +213,7 @@ impl Budget {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::call::RateHeaders;
     use super::*;
-
-    const EPOCH: u64 = 1_800_000_000;
 
     fn second() -> Duration {
         Duration::from_secs(1)
@@ -208,7 +224,7 @@ mod tests {
     }
 
     fn headers(remaining: u32, reset: u64) -> RateHeaders {
-        RateHeaders { limit: Some(50), remaining: Some(remaining), reset_epoch_seconds: Some(reset) }
+        RateHeaders { limit: Some(50), remaining: Some(remaining), reset: Some(Duration::from_secs(reset)) }
     }
 
     fn budget(now: Instant) -> Budget {
@@ -228,9 +244,9 @@ mod tests {
     fn the_server_lowers_a_bucket_and_never_raises_it() {
         let now = Instant::now();
         let mut budget = budget(now);
-        budget.observe(&Call { limit: Some(headers(2, EPOCH + 2)), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(2, 2)), ..answer(Route::ReadConnection, 200) }, now);
         assert_eq!((budget.reads.left(now), budget.requests.left(now)), (2, 5));
-        budget.observe(&Call { limit: Some(headers(40, EPOCH + 2)), ..answer(Route::FindConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(40, 2)), ..answer(Route::FindConnection, 200) }, now);
         assert_eq!(budget.reads.left(now), 2);
     }
 
@@ -238,25 +254,25 @@ mod tests {
     fn nothing_remaining_closes_until_the_reset() {
         let now = Instant::now();
         let mut budget = budget(now);
-        budget.observe(&Call { limit: Some(headers(0, EPOCH + 7)), ..answer(Route::WriteConnection, 200) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(0, 7)), ..answer(Route::WriteConnection, 200) }, now);
         assert_eq!(budget.requests.opens_at(now), now + 7 * second());
         assert!(!budget.permits_pass(now) && budget.permits_pass(now + 7 * second()));
         assert_eq!(budget.requests.left(now + 7 * second()), 1);
     }
 
     #[test]
-    fn a_refusal_closes_for_the_longest_of_what_is_asked_and_reopens_with_one() {
+    fn a_refusal_closes_for_what_is_asked_and_reopens_with_one() {
         for (retry_after, reset, pause) in
-            [(None, None, 1), (Some(9), None, 9), (Some(3), Some(8), 8), (None, Some(4), 4), (Some(0), None, 1)]
+            [(None, None, 1), (Some(9), None, 9), (Some(3), Some(8), 3), (None, Some(4), 4), (Some(0), None, 1), (Some(1), Some(600), 1)]
         {
             let now = Instant::now();
             let mut budget = budget(now);
             let call = Call {
                 retry_after: retry_after.map(Duration::from_secs),
-                limit: reset.map(|seconds| headers(3, EPOCH + seconds)),
+                limit: reset.map(|seconds| headers(3, seconds)),
                 ..answer(Route::ReadConnection, 429)
             };
-            budget.observe(&call, now, EPOCH);
+            budget.observe(&call, now);
             let opens = now + Duration::from_secs(pause);
             assert_eq!(budget.reads.opens_at(now), opens);
             assert_eq!((budget.reads.left(now), budget.reads.left(opens)), (0, 1));
@@ -266,11 +282,32 @@ mod tests {
     }
 
     #[test]
+    fn refusals_that_do_not_say_when_to_come_back_close_for_longer_and_longer() {
+        let mut now = Instant::now();
+        let mut bucket = Bucket::new(Rate::new(60_000, 1000), now);
+        let mut refused = |bucket: &mut Bucket, limit: Option<RateHeaders>| {
+            bucket.observe(&Call { limit, ..answer(Route::ReadConnection, 429) }, now);
+            let opens = bucket.opens_at(now);
+            let pause = opens - now;
+            now = opens;
+            pause.as_secs()
+        };
+        // A reset that has passed, as on a clock that is fast, says no more than none.
+        let passed = Some(headers(0, 0));
+        let pauses = [None, passed, None, passed, None, None, None, None].map(|limit| refused(&mut bucket, limit));
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(refused(&mut bucket, Some(headers(0, 5))), 5);
+        assert_eq!(refused(&mut bucket, None), 1);
+        bucket.observe(&answer(Route::ReadConnection, 200), Instant::now());
+        assert_eq!(refused(&mut bucket, None), 1);
+    }
+
+    #[test]
     fn a_global_refusal_closes_both_whichever_endpoint_it_came_from() {
         for route in [Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection] {
             let now = Instant::now();
             let mut budget = budget(now);
-            budget.observe(&Call { global: true, ..answer(route, 429) }, now, EPOCH);
+            budget.observe(&Call { global: true, ..answer(route, 429) }, now);
             assert_eq!((budget.reads.left(now), budget.requests.left(now)), (0, 0));
             assert_eq!(budget.opens_at(now), now + second());
         }
@@ -280,9 +317,9 @@ mod tests {
     fn an_answer_that_was_under_way_does_not_reopen_a_closed_bucket() {
         let now = Instant::now();
         let mut budget = budget(now);
-        budget.observe(&Call { retry_after: Some(10 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
-        budget.observe(&Call { limit: Some(headers(4, EPOCH)), ..answer(Route::ReadConnection, 200) }, now, EPOCH);
-        budget.observe(&Call { retry_after: Some(2 * second()), ..answer(Route::ReadConnection, 429) }, now, EPOCH);
+        budget.observe(&Call { retry_after: Some(10 * second()), ..answer(Route::ReadConnection, 429) }, now);
+        budget.observe(&Call { limit: Some(headers(4, 0)), ..answer(Route::ReadConnection, 200) }, now);
+        budget.observe(&Call { retry_after: Some(2 * second()), ..answer(Route::ReadConnection, 429) }, now);
         assert_eq!(budget.reads.opens_at(now), now + 10 * second());
     }
 
@@ -291,7 +328,7 @@ mod tests {
         let now = Instant::now();
         let mut budget = budget(now);
         assert!((0..100).all(|_| budget.take(Route::Token, now)));
-        budget.observe(&Call { limit: Some(headers(0, EPOCH + 60)), ..answer(Route::Token, 429) }, now, EPOCH);
+        budget.observe(&Call { limit: Some(headers(0, 60)), ..answer(Route::Token, 429) }, now);
         assert_eq!((budget.reads.left(now), budget.requests.left(now)), (5, 5));
     }
 
@@ -309,8 +346,10 @@ mod tests {
     fn calls() -> impl Strategy<Value = Call> {
         let route = prop::sample::select(vec![Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection]);
         let status = prop::sample::select(vec![None, Some(200), Some(429), Some(503)]);
-        let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset_epoch_seconds)| {
-            RateHeaders { limit: None, remaining: remaining.map(|count| count % 9), reset_epoch_seconds }
+        let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset)| RateHeaders {
+            limit: None,
+            remaining: remaining.map(|count| count % 9),
+            reset: reset.map(Duration::from_secs),
         }));
         (route, status, limit, any::<Option<u32>>(), any::<bool>()).prop_map(|(route, status, limit, retry_after, global)| Call {
             route,
@@ -327,15 +366,15 @@ mod tests {
 
         #[test]
         fn whatever_is_answered_a_bucket_opens_when_it_says_and_within_five_minutes(
-            steps in prop::collection::vec((0u64..200_000, calls(), any::<u64>()), 1..40),
+            steps in prop::collection::vec((0u64..200_000, calls()), 1..40),
             per_minute in 1u32..5000, burst in 1u32..100,
         ) {
             let mut now = Instant::now();
             let mut budget = Budget::new(Rate::new(per_minute, burst), Rate::new(per_minute, burst), now);
-            for (millis, call, epoch) in steps {
+            for (millis, call) in steps {
                 now += Duration::from_millis(millis);
                 let before = (budget.reads.left(now), budget.requests.left(now));
-                budget.observe(&call, now, epoch);
+                budget.observe(&call, now);
                 prop_assert!(budget.reads.left(now) <= before.0 && budget.requests.left(now) <= before.1);
                 let opens = budget.opens_at(now);
                 prop_assert!(opens >= now && opens <= now + LONGEST_PAUSE);

@@ -3,7 +3,8 @@
 //! Guarantees: the text holds at most [`SHOWN`] characters of the server's own `message` (or `error_description`),
 //! on one line, and no value that was in the request: not whole, not in another JSON spelling, and no piece of it of
 //! [`PIECE`] bytes or more. Names stay readable: a value that is spelled like a member name of the same request,
-//! such as `email`, tells nothing that the name would not.
+//! such as `email`, tells nothing that the name would not. Words stay readable too: a value that could be a piece of
+//! one ([`is_wordlike`]) is replaced where it stands by itself, and not inside a longer word, which quotes nobody.
 //!
 //! Assumes: a value may be quoted anywhere in the message, cut or escaped. Fails: never; what can't be read is empty.
 
@@ -11,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
+
+use super::failure::About;
+use crate::core::document::UPSTREAM_PARAMS;
 
 /// How many characters of a message are shown.
 const SHOWN: usize = 200;
@@ -72,9 +76,14 @@ impl Complaint {
         self.raw.starts_with("Global limit")
     }
 
-    /// Whether the message is about upstream parameters, such as `... on property options.upstream_params.x`.
-    pub(super) fn names_upstream_params(&self) -> bool {
-        self.raw.contains(crate::core::document::UPSTREAM_PARAMS)
+    /// What a refused write is about: the property that the message names, such as
+    /// `... on property options.upstream_params.x.value (...)`.
+    pub(super) fn about(&self) -> About {
+        let Some((_, after)) = self.raw.split_once(UPSTREAM_PARAMS) else { return About::Options };
+        match entry_path(after) {
+            "" => About::Params,
+            path => About::Entry(path.to_owned()),
+        }
     }
 
     /// Whether the message is about `options` as a whole, which takes scopes of its own to write.
@@ -104,8 +113,7 @@ impl Complaint {
 }
 
 /// The scopes without which this operator can't do its work ("Auth0 Management API v2, Connections").
-pub(super) const NEEDED_SCOPES: [&str; 4] =
-    ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
+pub const NEEDED_SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
 
 /// `^[a-z]+:[a-z_]+$`
 pub(super) fn is_scope(word: &str) -> bool {
@@ -115,8 +123,31 @@ pub(super) fn is_scope(word: &str) -> bool {
     })
 }
 
+/// The path behind `options.upstream_params`, in either notation (`.name.value`, `['name']`), without what follows in the
+/// sentence. Empty when the parameters as a whole are meant.
+fn entry_path(after: &str) -> &str {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '`');
+    if let Some(path) = after.strip_prefix('.') {
+        let path = path.split(|c: char| ends(c) || matches!(c, '\'' | '"')).next().unwrap_or_default();
+        return path.trim_end_matches(['.', ':']);
+    }
+    let quoted = after.strip_prefix('[').map(|path| path.trim_start_matches(['\'', '"']));
+    quoted.and_then(|path| path.split(['\'', '"', ']']).next()).unwrap_or_default()
+}
+
 fn is_code(code: &str) -> bool {
     (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// Whether a value could be a piece of an ordinary word: a few letters, or hardly anything. Replaced inside of words, such
+/// values made `pr[redacted]erty` of a message and told, by what was missing, what they were.
+fn is_wordlike(value: &str) -> bool {
+    value.len() < SHORTEST_VALUE || (value.len() < PIECE && value.bytes().all(|byte| byte.is_ascii_alphabetic()))
+}
+
+/// Whether a character continues a word.
+fn in_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// What must not be repeated of one request.
@@ -186,6 +217,8 @@ struct Found<'a> {
     /// Where each piece of the message starts.
     starts: BTreeMap<&'a [u8], Vec<usize>>,
     ranges: Vec<Range<usize>>,
+    /// The places of wordlike values, which count where they stand by themselves.
+    words: Vec<Range<usize>>,
 }
 
 impl<'a> Found<'a> {
@@ -194,7 +227,7 @@ impl<'a> Found<'a> {
         for (start, piece) in message.as_bytes().windows(PIECE).enumerate() {
             starts.entry(piece).or_default().push(start);
         }
-        Self { message, cut, starts, ranges: Vec::new() }
+        Self { message, cut, starts, ranges: Vec::new(), words: Vec::new() }
     }
 
     fn all_of(&mut self, value: &str) {
@@ -207,11 +240,39 @@ impl<'a> Found<'a> {
 
     fn whole(&mut self, value: &str) {
         // Overlapping places too: "aaa" holds "aa" twice, and both must go.
-        let mut from = 0;
+        let (mut from, wordlike) = (0, is_wordlike(value));
         while let Some(at) = self.message.get(from..).and_then(|rest| rest.find(value)) {
-            self.ranges.push(from + at..from + at + value.len());
-            from = self.message.ceil_char_boundary(from + at + 1);
+            let place = from + at..from + at + value.len();
+            from = self.message.ceil_char_boundary(place.start + 1);
+            if wordlike { self.words.push(place) } else { self.ranges.push(place) }
         }
+    }
+
+    /// Takes up the wordlike values that stand by themselves, also where what they stood beside goes.
+    fn take_up_words(&mut self) {
+        let mut gone = vec![false; self.message.len()];
+        let mut words = std::mem::take(&mut self.words);
+        loop {
+            for range in &self.ranges {
+                gone.get_mut(range.clone()).into_iter().flatten().for_each(|byte| *byte = true);
+            }
+            let (alone, rest): (Vec<_>, Vec<_>) = words.into_iter().partition(|place| self.stands_alone(place, &gone));
+            if alone.is_empty() {
+                return;
+            }
+            self.ranges.extend(alone);
+            words = rest;
+        }
+    }
+
+    /// Whether no word goes on over the edges of this place.
+    fn stands_alone(&self, place: &Range<usize>, gone: &[bool]) -> bool {
+        let is_edge = |at: usize| {
+            let (before, after) = self.message.split_at(at);
+            let beside_gone = [at.checked_sub(1), Some(at)].into_iter().flatten().any(|at| gone.get(at) == Some(&true));
+            beside_gone || !(before.ends_with(in_word) && after.starts_with(in_word))
+        };
+        is_edge(place.start) && is_edge(place.end)
     }
 
     /// Where the message was cut, it may end in the middle of a value.
@@ -237,6 +298,7 @@ impl<'a> Found<'a> {
     }
 
     fn replaced(mut self) -> String {
+        self.take_up_words();
         self.ranges.sort_by_key(|range| range.start);
         let mut out = String::new();
         let mut done = 0;
@@ -361,8 +423,47 @@ mod tests {
 
     #[test]
     fn secrets_are_replaced_at_any_length() {
-        let redactor = Redactor::new(vec!["ab", ""], "");
-        assert_eq!(redactor.safe("xabx"), "x[redacted]x");
+        let redactor = Redactor::new(vec!["ab", "a-1b", ""], "");
+        assert_eq!(redactor.safe("x ab, 'ab' xa-1bx"), "x [redacted], '[redacted]' x[redacted]x");
+    }
+
+    #[test]
+    fn a_short_value_does_not_eat_words() {
+        let message =
+            "Payload validation error: 'Expected type object but found type string' on property options.upstream_params.android_client_id";
+        let body = json!({"options": {"kind": "prop", "mode": "load", "form": "type", "n": 1234}});
+        let shown = message.replace(" type ", " [redacted] ");
+        for secret in ["op", "o", "tions", "xpecte", "params", "android"] {
+            assert_eq!(Redactor::new(vec![secret], &body.to_string()).safe(message), shown, "{secret}");
+        }
+        assert_eq!(
+            Redactor::new(vec!["op"], "").safe("the client op, \"op\" and op: no"),
+            "the client [redacted], \"[redacted]\" and [redacted]: no"
+        );
+        // What no word is made of goes wherever it stands.
+        assert_eq!(Redactor::new(vec!["s3cr"], "").safe("xs3crx"), "x[redacted]x");
+        assert_eq!(Redactor::new(vec!["ABCDEFGHIJKL"], "").safe("xABCDEFGHIJKLx"), "x[redacted]x");
+    }
+
+    #[test]
+    fn the_property_of_a_refusal_is_read_from_the_message() {
+        let entry = |path: &str| About::Entry(path.to_owned());
+        for (message, about) in [
+            ("Payload validation error: 'x' on property options.client_secret (The secret).", About::Options),
+            ("", About::Options),
+            ("Payload validation error: 'x' on property options.upstream_params (Options for adding parameters).", About::Params),
+            ("'Too many properties defined (11), maximum 10' on property options.upstream_params.", About::Params),
+            ("options.upstream_params must be an object", About::Params),
+            ("Payload validation error: 'x' on property options.upstream_params.android_client_id.", entry("android_client_id")),
+            ("... on property options.upstream_params.blog.value (the value).", entry("blog.value")),
+            ("'options.upstream_params.a-b.c_d' is wrong", entry("a-b.c_d")),
+            ("\"options.upstream_params.blog\": must be object", entry("blog")),
+            ("options.upstream_params['a b'].value is wrong", entry("a b")),
+            ("options.upstream_params[\"a.b\"] is wrong", entry("a.b")),
+        ] {
+            let complaint = Complaint { raw: message.to_owned(), code: String::new() };
+            assert_eq!(complaint.about(), about, "{message}");
+        }
     }
 
     #[test]
@@ -416,7 +517,7 @@ mod tests {
 
     /// A JSON document whose names and values never look alike, with all of its values.
     fn documents() -> impl Strategy<Value = (Value, Vec<String>)> {
-        let text = prop_oneof!["MARK[A-Z0-9]{4,40}", "MARK[\"\\\\\n\t/é😀A-Z]{1,30}", "\\PC{4,30}"];
+        let text = prop_oneof!["M4RK[A-Z0-9]{4,40}", "M4RK[\"\\\\\n\t/é😀A-Z]{1,30}", "\\PC{4,30}", "[a-zA-Z]{4,11}"];
         let leaf = prop_oneof![text.prop_map(Value::from), (1000u64..u64::MAX).prop_map(Value::from), any::<bool>().prop_map(Value::from)];
         let tree = leaf.prop_recursive(4, 40, 6, |inner| {
             prop_oneof![
@@ -441,6 +542,11 @@ mod tests {
         }
     }
 
+    /// Whether the value is a word of the text, by a way of looking of its own.
+    fn stands_alone_in(text: &str, value: &str) -> bool {
+        text.split(|c: char| !in_word(c)).any(|word| word == value)
+    }
+
     proptest! {
         #![proptest_config(crate::seeds::cases(256))]
 
@@ -448,7 +554,7 @@ mod tests {
         fn no_value_of_a_request_is_repeated(
             (document, values) in documents(),
             picks in prop::collection::vec((any::<prop::sample::Index>(), 0..3u8, "[a-z .:']{0,12}"), 1..6),
-            secret in "[A-Za-z0-9]{1,3}|[A-Za-z0-9_.-]{20,60}",
+            secret in "[A-Za-z0-9]{1,3}|[A-Za-z]{4,11}|[A-Za-z0-9_.-]{20,60}",
         ) {
             let body = document.to_string();
             let mut message = String::new();
@@ -467,11 +573,11 @@ mod tests {
             let safe = Redactor::new(vec![&secret], &body).safe(&message).replace(REDACTED, "\u{0}");
             // A marker that the limit cut in two is no text of the message.
             let safe = safe.strip_suffix("...").map_or(safe.as_str(), |cut| cut.rsplit_once('[').map_or(cut, |(front, _)| front));
-            prop_assert!(!safe.contains(&secret));
-            for value in values.iter().filter(|value| value.len() >= SHORTEST_VALUE) {
-                prop_assert!(!safe.contains(value.as_str()), "{} in {}", value, safe);
+            for value in values.iter().filter(|value| value.len() >= SHORTEST_VALUE).chain([&secret]) {
+                let shown = if is_wordlike(value) { stands_alone_in(safe, value) } else { safe.contains(value.as_str()) };
+                prop_assert!(!shown, "{} in {}", value, safe);
             }
-            prop_assert!(!safe.contains("MARK"), "{}", safe);
+            prop_assert!(!safe.contains("M4RK"), "{}", safe);
             prop_assert!(safe.chars().count() <= SHOWN + 3);
         }
 

@@ -176,7 +176,7 @@ async fn a_token_is_renewed_when_its_time_is_up_and_when_it_is_told_to() {
     let bench = Bench::new(&server.url);
     for (wait, fetches) in [(0, 1), (0, 1), (600, 2)] {
         tokio::time::sleep(Duration::from_millis(wait)).await;
-        assert_eq!(bench.client.authenticate().await, Ok(Granted { scopes: None }));
+        assert_eq!(bench.client.authenticate().await, Ok(Granted { scopes: None, token: fetches as u64 }));
         assert_eq!(server.received().len(), fetches);
     }
     bench.client.renew().await;
@@ -221,14 +221,14 @@ async fn a_token_that_is_refused_again_is_a_failure_after_two_attempts() {
 async fn every_refusal_has_its_own_ending() {
     let options = "Updating the \"options\" property requires the \"update:connections_options\" scope.";
     let missing = |scope: &str| Failure::MissingScope { scopes: vec![scope.to_owned()] };
-    let rejected = |message: &str, names_upstream_params| Failure::Rejected { message: message.to_owned(), names_upstream_params };
+    let rejected = |message: &str, about| Failure::Rejected { message: message.to_owned(), about };
     let wrong = "Payload validation error: 'Expected type string' on property options.upstream_params.blog.value.";
     let client_error = |route, status, message: &str| Failure::ClientError { route, status, message: message.to_owned() };
     let unique = "cannot add non-unique email attribute";
     let upgrade = "Please upgrade your subscription to enable Akamai Signals.";
     for (status, message, code, expected) in [
-        (400, wrong, "invalid_body", rejected(wrong, true)),
-        (400, unique, "invalid_body", rejected(unique, false)),
+        (400, wrong, "invalid_body", rejected(wrong, About::Entry("blog.value".to_owned()))),
+        (400, unique, "invalid_body", rejected(unique, About::Options)),
         (403, options, "", missing("update:connections_options")),
         (403, "Insufficient scope", "insufficient_scope", Failure::MissingScope { scopes: vec![] }),
         (403, upgrade, "insufficient_scope", Failure::Forbidden { message: upgrade.to_owned() }),
@@ -267,7 +267,7 @@ async fn the_token_endpoint_has_its_own_endings() {
         (401, denied, rejected("access_denied", "Unauthorized")),
         (403, grant, rejected("unauthorized_client", "Grant type 'client_credentials' not allowed for the client.")),
         (403, audience, rejected("access_denied", "Client is not authorized to access \"https://example.eu.auth0.com/api/v2/\".")),
-        (401, echo.as_str(), rejected("access_denied", "bad secret [redacted] of [redacted]")),
+        (401, echo.as_str(), rejected("access_denied", "bad secret [redacted] of the-client-id")),
         (401, "<html>", rejected("", "")),
         (404, "Not Found", Failure::ClientError { route: Route::Token, status: 404, message: String::new() }),
         (429, r#"{"error":"too_many_requests"}"#, Failure::RateLimited { global: false, retry_after: None }),
@@ -427,19 +427,21 @@ async fn a_domain_that_is_not_allowed_gets_no_request() {
 
 #[tokio::test]
 async fn the_observer_sees_what_an_answer_says_of_the_limits() {
-    let limits = "x-ratelimit-limit: 50\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1800000000\r\nretry-after: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+    // A server whose clock is years ahead of ours.
+    let limits = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\nx-ratelimit-limit: 50\r\nx-ratelimit-remaining: 0\r\n\
+                  x-ratelimit-reset: 4102444809\r\nretry-after: Fri, 01 Jan 2100 00:00:04 GMT\r\n";
     let body = json!({"statusCode": 429, "message": "Global limit has been reached"}).to_string();
     let server = tenant(move |_| Reply::Whole(429, limits.to_owned(), body.clone())).await;
     let bench = Bench::new(&server.url);
-    let day = Duration::from_hours(24);
-    assert_eq!(bench.client.read(ID).await.map(|_| ()), Err(Failure::RateLimited { global: true, retry_after: Some(day) }));
+    let (after, reset) = (Duration::from_secs(4), Duration::from_secs(9));
+    assert_eq!(bench.client.read(ID).await.map(|_| ()), Err(Failure::RateLimited { global: true, retry_after: Some(after) }));
     let calls = bench.calls();
-    let limit = Some(RateHeaders { limit: Some(50), remaining: Some(0), reset_epoch_seconds: Some(1_800_000_000) });
+    let limit = Some(RateHeaders { limit: Some(50), remaining: Some(0), reset: Some(reset) });
     assert_eq!(
         calls.iter().map(|call| (call.route, call.status, call.global)).collect::<Vec<_>>(),
         [(Route::Token, Some(200), false), (Route::ReadConnection, Some(429), true)]
     );
-    assert_eq!(calls.last().map(|call| (call.limit, call.retry_after)), Some((limit, Some(day))));
+    assert_eq!(calls.last().map(|call| (call.limit, call.retry_after)), Some((limit, Some(after))));
 
     let server =
         tenant(|_| Reply::Whole(200, "x-ratelimit-limit: many\r\nretry-after: soon\r\n".to_owned(), connection().to_string())).await;
@@ -451,11 +453,13 @@ async fn the_observer_sees_what_an_answer_says_of_the_limits() {
 #[test]
 fn consequences_follow_from_the_ending() {
     let hidden = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsHidden };
-    let rejected = |names_upstream_params| Failure::Rejected { message: "m".to_owned(), names_upstream_params };
+    let rejected = |about| Failure::Rejected { message: "m".to_owned(), about };
     let domain = Domain::parse("example.auth0.com").expect("domain");
     for (failure, reason, retry, tenant_trouble) in [
-        (rejected(true), Reason::Rejected, Retry::Never, false),
-        (rejected(false), Reason::ApplyFailed, Retry::Backoff, false),
+        (rejected(About::Params), Reason::Rejected, Retry::Never, false),
+        (rejected(About::Entry("blog".to_owned())), Reason::Rejected, Retry::Never, false),
+        (rejected(About::Foreign("blog".to_owned())), Reason::ApplyFailed, Retry::Backoff, false),
+        (rejected(About::Options), Reason::ApplyFailed, Retry::Backoff, false),
         (hidden, Reason::OptionsHidden, Retry::ResyncPace, true),
         (Failure::MissingScope { scopes: vec![] }, Reason::TenantNotReady, Retry::ResyncPace, true),
         (Failure::Forbidden { message: String::new() }, Reason::ApplyFailed, Retry::Backoff, false),

@@ -1,8 +1,11 @@
 //! The access token of one tenant: fetched when needed, once for many, and ahead of its expiry.
 //!
 //! Guarantees: of all callers that need a token at one time one fetches it, and the others share its result, also
-//! when it is a failure; a token that still holds is used on when a new one can't be had; a token that was refused is
-//! forgotten once, however many calls it was refused to. No `Debug` shows a secret or a token.
+//! when it is a failure; a token that still holds is used on when a new one can't be had, for whatever reason: issued
+//! tokens can't be revoked, and a secret that is rotated at Auth0 first must not turn anything red before it has to; a
+//! token that was refused is forgotten once, however many calls it was refused to. A fetch that failed is not followed by
+//! another before its pause is over, however many ask: the pauses grow, and last at least as long as the endpoint asks
+//! for. No `Debug` shows a secret or a token.
 //!
 //! Assumes: the fetch is cancelled only together with its caller; the next caller then fetches. Fails: with the
 //! [`Failure`] of the fetch.
@@ -20,15 +23,19 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::domain::Audience;
-use super::failure::Failure;
+use super::failure::{Failure, Retry};
 use super::message::is_scope;
 
 /// What a token without `expires_in` is believed to live for.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);
 /// The longest life that is believed.
 const LONGEST_LIFE: Duration = Duration::from_hours(24 * 30);
-/// How long a token is used on after a new one couldn't be had.
+/// How long a token is used on at first after a new one couldn't be had; then for longer and longer.
 const USED_ON: Duration = Duration::from_secs(30);
+/// The first pause after a failed fetch when there is no token to use; then longer and longer.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two fetches that fail.
+const LAST_PAUSE: Duration = Duration::from_mins(5);
 
 /// What the operator proves its identity to a tenant with.
 #[derive(Clone, Debug)]
@@ -68,10 +75,11 @@ impl Credentials {
         }
     }
 
-    /// What must not be repeated of a token request. The audience and the grant type may: they say what to put right.
+    /// What must not be repeated of a token request. The client id, the audience and the grant type may: they are no
+    /// secrets and say what to put right.
     pub(super) fn secrets(&self) -> Vec<&str> {
         match self {
-            Self::Secret(SharedSecret { client_id, client_secret }) => vec![client_id, client_secret.expose_secret()],
+            Self::Secret(SharedSecret { client_id: _, client_secret }) => vec![client_secret.expose_secret()],
         }
     }
 }
@@ -81,6 +89,19 @@ impl Credentials {
 pub struct Granted {
     /// The scopes of the token; `None` when the answer doesn't name them.
     pub scopes: Option<Vec<String>>,
+    /// Which token it is, of those that were fetched with these credentials.
+    pub token: u64,
+}
+
+/// Why no new token could be had the last time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTrouble {
+    /// How the request ended.
+    pub failure: Failure,
+    /// No other is sent before this.
+    pub until: std::time::Instant,
+    /// Whether an older token still holds, so that nobody is harmed yet.
+    pub held: bool,
 }
 
 /// The answer to a token request (RFC 6749, section 5.1).
@@ -113,7 +134,7 @@ impl Token {
         let scopes = answer.scope.map(|text| text.split(' ').filter(|word| is_scope(word)).map(str::to_owned).collect());
         Ok(Self {
             text: Arc::new(answer.access_token.into()),
-            granted: Granted { scopes },
+            granted: Granted { scopes, token: 0 },
             serial: 0,
             renew_at: asked_at + used_for(life),
             expires_at: asked_at + life,
@@ -143,40 +164,47 @@ fn used_for(life: Duration) -> Duration {
 #[derive(Default)]
 struct State {
     token: Option<Token>,
-    failure: Option<Failure>,
+    failure: Option<Failed>,
+}
+
+/// A fetch that failed, after others perhaps.
+#[derive(Clone)]
+struct Failed {
+    failure: Failure,
+    /// How many in a row.
+    times: u32,
+    /// No fetch before this.
+    until: Instant,
 }
 
 /// Holds the token of one tenant.
 #[derive(Default)]
 pub(super) struct TokenCache {
     state: Mutex<State>,
-    /// How many fetches have ended. Who waited while it grew takes what was found.
+    /// How many fetches have ended.
     fetches: AtomicU64,
 }
 
 impl TokenCache {
-    /// The token, fetched if there is none or its time is up.
+    /// The token, fetched if there is none or its time is up, and if it may be asked for now.
     pub(super) async fn get<F>(&self, fetch: impl FnOnce() -> F) -> Result<Token, Failure>
     where
         F: Future<Output = Result<Token, Failure>>,
     {
-        let seen = self.fetches.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
-        if let Some(token) = state.token.as_ref().filter(|token| Instant::now() < token.renew_at) {
-            return Ok(token.clone());
-        }
-        let waited = self.fetches.load(Ordering::Acquire) != seen;
-        if let Some(failure) = state.failure.as_ref().filter(|_| waited) {
-            return Err(failure.clone());
+        if let Some(known) = state.known(Instant::now()) {
+            return known;
         }
         let fetched = fetch().await;
         let serial = self.fetches.fetch_add(1, Ordering::AcqRel) + 1;
-        state.conclude(fetched, serial)
+        state.conclude(fetched, serial, Instant::now())
     }
 
-    /// Forgets the token, whichever it is.
-    pub(super) async fn forget(&self) {
-        self.state.lock().await.token = None;
+    /// Has a new token fetched by the next caller. The old one is kept for the case that there is none to be had.
+    pub(super) async fn renew(&self) {
+        if let Some(token) = &mut self.state.lock().await.token {
+            token.renew_at = Instant::now();
+        }
     }
 
     /// Forgets the token of this fetch; a newer one is kept.
@@ -186,29 +214,54 @@ impl TokenCache {
             state.token = None;
         }
     }
+
+    /// What became of the last fetch, if it failed.
+    pub(super) async fn trouble(&self) -> Option<TokenTrouble> {
+        let state = self.state.lock().await;
+        let failed = state.failure.as_ref()?;
+        let held = state.token.as_ref().is_some_and(|token| Instant::now() < token.expires_at);
+        Some(TokenTrouble { failure: failed.failure.clone(), until: failed.until.into(), held })
+    }
 }
 
 impl State {
-    fn conclude(&mut self, fetched: Result<Token, Failure>, serial: u64) -> Result<Token, Failure> {
-        let now = Instant::now();
+    /// What there is without asking; `None` when it is time to ask.
+    fn known(&self, now: Instant) -> Option<Result<Token, Failure>> {
+        if let Some(token) = self.token.as_ref().filter(|token| now < token.renew_at) {
+            return Some(Ok(token.clone()));
+        }
+        let failed = self.failure.as_ref().filter(|failed| now < failed.until)?;
+        // It holds, so the trouble with the token endpoint is nobody's yet.
+        let held = self.token.as_ref().filter(|token| now < token.expires_at);
+        Some(held.cloned().ok_or_else(|| failed.failure.clone()))
+    }
+
+    fn conclude(&mut self, fetched: Result<Token, Failure>, serial: u64, now: Instant) -> Result<Token, Failure> {
         match fetched {
             Ok(token) => {
-                let token = Token { serial, ..token };
+                let token = Token { serial, granted: Granted { token: serial, ..token.granted }, ..token };
                 *self = Self { token: Some(token.clone()), failure: None };
                 Ok(token)
             }
             Err(failure) => {
-                let refused = matches!(failure, Failure::CredentialsRejected { .. });
-                self.token = self.token.take().filter(|token| !refused && now < token.expires_at);
-                if let Some(token) = &mut self.token {
-                    // It holds, so the trouble with the token endpoint is nobody's yet.
-                    token.renew_at = (now + USED_ON).min(token.expires_at);
-                    return Ok(token.clone());
-                }
-                self.failure = Some(failure.clone());
-                Err(failure)
+                self.token = self.token.take().filter(|token| now < token.expires_at);
+                let times = self.failure.as_ref().map_or(0, |failed| failed.times).saturating_add(1);
+                let first = if self.token.is_some() { USED_ON } else { FIRST_PAUSE };
+                let pause = first.saturating_mul(2_u32.saturating_pow(times - 1)).max(asked_for(&failure)).min(LAST_PAUSE);
+                let expires_at = self.token.as_ref().map(|token| token.expires_at);
+                let until = expires_at.map_or(now + pause, |expires_at| expires_at.max(now + asked_for(&failure)).min(now + pause));
+                self.failure = Some(Failed { failure: failure.clone(), times, until });
+                self.token.clone().ok_or(failure)
             }
         }
+    }
+}
+
+/// The pause that the endpoint asks for.
+fn asked_for(failure: &Failure) -> Duration {
+    match failure.retry() {
+        Retry::After(pause) => pause,
+        Retry::Backoff | Retry::ResyncPace | Retry::Never => Duration::ZERO,
     }
 }
 
@@ -221,7 +274,7 @@ mod tests {
     fn token(life: Duration) -> Token {
         let now = Instant::now();
         let text = Arc::new(SecretString::from("t0k3n"));
-        Token { text, granted: Granted { scopes: None }, serial: 0, renew_at: now + used_for(life), expires_at: now + life }
+        Token { text, granted: Granted { scopes: None, token: 0 }, serial: 0, renew_at: now + used_for(life), expires_at: now + life }
     }
 
     fn down() -> Failure {
@@ -276,10 +329,47 @@ mod tests {
             let got = futures::future::join_all((0..20).map(|_| get())).await;
             assert_eq!(fetches.load(Ordering::Relaxed), 1);
             assert!(got.iter().all(|result| result.is_err() == fails));
-            // A later caller is not served an old failure.
             assert_eq!(get().await.is_err(), fails);
-            assert_eq!(fetches.load(Ordering::Relaxed), if fails { 2 } else { 1 });
+            assert_eq!(fetches.load(Ordering::Relaxed), 1, "a later caller asks when the pause is over");
         }
+    }
+
+    #[test]
+    fn fetches_that_fail_follow_each_other_more_and_more_slowly_and_as_the_endpoint_asks() {
+        let limited = |seconds| Failure::RateLimited { global: false, retry_after: Some(Duration::from_secs(seconds)) };
+        for (failure, pauses) in
+            [(down(), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]), (limited(20), [20, 20, 20, 20, 20, 32, 64, 128, 256, 300, 300])]
+        {
+            let (mut state, mut now) = (State::default(), Instant::now());
+            for pause in pauses.map(Duration::from_secs) {
+                assert!(state.known(now).is_none(), "it is time to ask");
+                assert!(state.conclude(Err(failure.clone()), 1, now).is_err());
+                now += pause;
+                let before = now - Duration::from_millis(1);
+                assert_eq!(state.known(before).map(|known| known.map(|token| token.serial)), Some(Err(failure.clone())), "{pause:?}");
+            }
+            assert!(state.conclude(Ok(token(Duration::from_mins(10))), 2, now).is_ok() && state.failure.is_none());
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_rotated_elsewhere_ends_nothing_before_the_token_does() {
+        let refused = Failure::CredentialsRejected { error: String::new(), description: String::new() };
+        let (mut state, start, life) = (State::default(), Instant::now(), Duration::from_mins(10));
+        assert!(state.conclude(Ok(token(life)), 1, start).is_ok());
+        let expires_at = state.token.as_ref().expect("a token").expires_at;
+        let (mut now, mut asked) = (start, 0);
+        while now < expires_at {
+            let got = state.known(now).unwrap_or_else(|| {
+                asked += 1;
+                state.conclude(Err(refused.clone()), 2, now)
+            });
+            assert_eq!(got.map(|token| token.serial), Ok(1), "after {:?}", now - start);
+            now += Duration::from_secs(1);
+        }
+        assert!((2..=4).contains(&asked), "{asked}");
+        assert!(state.known(expires_at).is_none(), "who has nothing left asks at once");
+        assert!(state.conclude(Err(refused), 3, expires_at).is_err());
     }
 
     #[tokio::test]
@@ -289,17 +379,10 @@ mod tests {
         let first = cache.get(|| async { Ok(short) }).await.expect("token");
         let again = cache.get(|| async { Err(down()) }).await.expect("the old token");
         assert_eq!(again.serial, first.serial);
-        cache.forget().await;
-        assert!(cache.get(|| async { Err(down()) }).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn refused_credentials_end_the_use_of_the_old_token() {
-        let cache = TokenCache::default();
-        let short = Token { renew_at: Instant::now(), ..token(Duration::from_mins(1)) };
-        cache.get(|| async { Ok(short) }).await.expect("token");
-        let refused = Failure::CredentialsRejected { error: String::new(), description: String::new() };
-        assert_eq!(cache.get(|| async { Err(refused.clone()) }).await.map(|token| token.serial), Err(refused.clone()));
+        cache.renew().await;
+        assert!(cache.get(|| async { Err(down()) }).await.is_ok(), "a renewal that fails costs nothing");
+        cache.forget_refused(first.serial).await;
+        assert!(cache.get(|| async { Ok(token(Duration::from_mins(1))) }).await.is_err(), "the endpoint is not asked before its time");
     }
 
     #[tokio::test]

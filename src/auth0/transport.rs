@@ -30,6 +30,9 @@ use super::failure::{Failure, Unreached};
 const MAX_ERROR_BODY: usize = 64 * 1024;
 /// The longest time that `Retry-After` is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// The longest time to `x-ratelimit-reset` that is believed where only our own clock can tell it: it is when *one* request
+/// is added, and no limit adds fewer than one a minute.
+const LONGEST_GUESS: Duration = Duration::from_mins(1);
 
 /// Makes ring the cryptography of every TLS client of this process. May be called again: only the first call counts.
 pub fn install_crypto_provider() {
@@ -172,7 +175,8 @@ impl Transport {
         let response = self.client.execute(request).await.map_err(|error| lost(&error, domain, route))?;
         let status = response.status();
         let headers = response.headers();
-        let (limit, retry_after) = (rate_headers(headers), retry_after(headers));
+        let clock = Clock::of(headers);
+        let (limit, retry_after) = (rate_headers(headers, clock), retry_after(headers, clock));
         let body = if status.is_success() {
             read_body(response, self.max_body, domain, route).await?
         } else {
@@ -310,28 +314,51 @@ fn is_tls(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
-fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
+/// The clock that the times in an answer are read by. What counts is the span from the answer to a time in it, so it is the
+/// server's own where the answer says what time it is there (`Date`, RFC 9110, section 6.6.1): ours may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    Theirs(i64),
+    Ours(i64),
+}
+
+impl Clock {
+    fn of(headers: &HeaderMap) -> Self {
+        let theirs = headers.get(header::DATE).and_then(http_date);
+        theirs.map_or_else(|| Self::Ours(jiff::Timestamp::now().as_second()), Self::Theirs)
+    }
+
+    /// How long it is to a time in seconds since 1970; nothing when it has passed.
+    fn until(self, seconds: i64) -> Duration {
+        let span = |now: i64| Duration::from_secs(u64::try_from(seconds.saturating_sub(now)).unwrap_or(0));
+        match self {
+            Self::Theirs(now) => span(now),
+            Self::Ours(now) => span(now).min(LONGEST_GUESS),
+        }
+    }
+}
+
+fn http_date(value: &HeaderValue) -> Option<i64> {
+    Some(jiff::fmt::rfc2822::parse(value.to_str().ok()?.trim()).ok()?.timestamp().as_second())
+}
+
+fn rate_headers(headers: &HeaderMap, clock: Clock) -> Option<RateHeaders> {
     fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Option<T> {
         headers.get(name)?.to_str().ok()?.trim().parse().ok()
     }
-    let read = RateHeaders {
-        limit: number(headers, "x-ratelimit-limit"),
-        remaining: number(headers, "x-ratelimit-remaining"),
-        reset_epoch_seconds: number(headers, "x-ratelimit-reset"),
-    };
+    let reset = number::<u64>(headers, "x-ratelimit-reset").map(|reset| clock.until(i64::try_from(reset).unwrap_or(i64::MAX)));
+    let read = RateHeaders { limit: number(headers, "x-ratelimit-limit"), remaining: number(headers, "x-ratelimit-remaining"), reset };
     (read != RateHeaders::default()).then_some(read)
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = if let Ok(seconds) = text.parse::<u64>() {
-        seconds
-    } else {
-        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        u64::try_from(date.as_second().saturating_sub(jiff::Timestamp::now().as_second())).unwrap_or(0)
+fn retry_after(headers: &HeaderMap, clock: Clock) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?;
+    let after = match value.to_str().ok()?.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => clock.until(http_date(value)?),
     };
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    Some(after.min(LONGEST_RETRY_AFTER))
 }
 
 /// Looks names up and drops every address that is not a public one.
@@ -565,6 +592,38 @@ mod tests {
         assert!(error(|options| options.extra_ca = Some("/nowhere.pem".into())).contains("can't be read"));
         assert!(error(|options| options.extra_ca = Some(file!().into())).contains("holds no PEM certificate"));
         assert!(error(|options| options.user_agent = "a\nb".to_owned()).starts_with("the HTTP client can't be built"));
+    }
+
+    #[test]
+    fn a_time_in_an_answer_is_read_by_the_clock_of_the_answer() {
+        let ours = jiff::Timestamp::now().as_second();
+        let read = |now: Option<i64>, reset: i64, after: &str| {
+            let mut headers = HeaderMap::new();
+            let date = |seconds: i64| {
+                let time = jiff::Timestamp::from_second(seconds).expect("a time");
+                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("a date")
+            };
+            if let Some(now) = now {
+                headers.insert(header::DATE, date(now).parse().expect("a header"));
+            }
+            headers.insert("x-ratelimit-reset", reset.to_string().parse().expect("a header"));
+            let after = after.parse::<i64>().map_or_else(|_| after.to_owned(), date);
+            headers.insert(header::RETRY_AFTER, after.parse().expect("a header"));
+            let clock = Clock::of(&headers);
+            (rate_headers(&headers, clock).and_then(|limit| limit.reset), retry_after(&headers, clock))
+        };
+        let seconds = |count: u64| Some(Duration::from_secs(count));
+        // Ten minutes slow, ten minutes fast: the same spans.
+        for wrong in [-600, 0, 600] {
+            let theirs = ours + wrong;
+            assert_eq!(read(Some(theirs), theirs + 7, &(theirs + 3).to_string()), (seconds(7), seconds(3)), "{wrong}");
+            assert_eq!(read(Some(theirs), theirs - 7, "soon"), (seconds(0), None), "{wrong}");
+        }
+        // Without a date there is only our clock, which is believed for a minute.
+        assert_eq!(read(None, ours + 600, "soon").0, seconds(60));
+        assert_eq!(read(None, ours - 600, "soon").0, seconds(0));
+        assert!(read(None, ours + 30, "soon").0 <= seconds(30));
+        assert_eq!(read(Some(ours), i64::MAX, "soon").0.map(|span| span > Duration::from_hours(24)), Some(true));
     }
 
     #[test]

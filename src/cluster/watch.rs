@@ -17,7 +17,6 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
-use crate::core::validate;
 use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World};
+use crate::core::{self, validate};
 use crate::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and with 500 that took more memory than 2,000
@@ -248,10 +247,6 @@ fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
 }
 
 fn credentials(secret: &Secret) -> Credentials {
-    let text = |member: &str| {
-        let bytes = &secret.data.as_ref()?.get(member)?.0;
-        // `kubectl create secret --from-file` keeps the line break at a file's end, which is in no credential.
-        std::str::from_utf8(bytes).ok().map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty())
-    };
-    Credentials { client_id: text("clientId"), client_secret: text("clientSecret").map(SecretString::from) }
+    let members = secret.data.iter().flatten();
+    core::credentials::read(members.map(|(name, value)| (name.as_str(), value.0.as_slice())))
 }

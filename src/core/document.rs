@@ -11,7 +11,6 @@ use std::fmt::{self, Write as _};
 
 use ring::digest;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use crate::api::upstream_params::Alias;
@@ -60,14 +59,37 @@ pub enum DocumentError {
     /// `options.upstream_params` is neither absent, `null` nor an object.
     #[error("options.upstream_params of the connection is not an object; correct it in the Auth0 dashboard or with its API")]
     ParamsNotAnObject,
-    /// `options` is absent or not an object, as it is when the token lacks `read:connections_options`.
+    /// `options` is absent, as it is when the token lacks `read:connections_options`.
     #[error("the connection came without its options; grant read:connections_options to the operator's application")]
     OptionsHidden,
+    /// `options` is there and not an object, or absent although the token may read them.
+    #[error(
+        "the connection has no options that can be read, although the operator's application may read those of others; nothing is written, as that would lose them; save the connection once in the Auth0 dashboard"
+    )]
+    OptionsUnusable,
 }
 
-/// A JSON object whose members keep their order, their repetitions and the text of their values.
+/// The name of a member: as it is written, and what it means. JSON allows names that mean no text at all (half of a
+/// surrogate pair), and one of those must not make the members beside it unreadable.
+#[derive(Clone)]
+struct Name {
+    written: Box<RawValue>,
+    text: Option<String>,
+}
+
+impl Name {
+    fn new(text: &str) -> Result<Self, DocumentError> {
+        Ok(Self { written: raw(&serde_json::Value::from(text).to_string())?, text: Some(text.to_owned()) })
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.text.as_deref() == Some(text)
+    }
+}
+
+/// A JSON object whose members keep their order, their repetitions and the text of their names and values.
 #[derive(Clone, Default)]
-pub struct Members(Vec<(String, Box<RawValue>)>);
+pub struct Members(Vec<(Name, Box<RawValue>)>);
 
 // Options hold client secrets: what may be shown of them is how many there are.
 impl fmt::Debug for Members {
@@ -83,7 +105,7 @@ impl Members {
 
     /// The last member of this name, which is the one that JSON readers take.
     fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
+        self.0.iter().rev().find(|(key, _)| key.is(name)).map(|(_, value)| value.as_ref())
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -91,24 +113,20 @@ impl Members {
     }
 
     /// Replaces the member in its place, or appends it. Of a repeated member one stays.
-    fn set(&mut self, name: &str, value: Box<RawValue>) {
-        let place = self.0.iter().position(|(key, _)| key == name).unwrap_or(self.0.len());
+    fn set(&mut self, name: &str, value: Box<RawValue>) -> Result<(), DocumentError> {
+        let place = self.0.iter().position(|(key, _)| key.is(name)).unwrap_or(self.0.len());
         self.remove(name);
-        self.0.insert(place, (name.to_owned(), value));
+        self.0.insert(place, (Name::new(name)?, value));
+        Ok(())
     }
 
     fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name);
+        self.0.retain(|(key, _)| !key.is(name));
     }
-}
 
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+    fn to_text(&self) -> String {
+        let members = self.0.iter().map(|(name, value)| format!("{}:{}", name.written.get(), value.get()));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -124,8 +142,8 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = access.next_entry()? {
-                    members.push(member);
+                while let Some((written, value)) = access.next_entry::<Box<RawValue>, _>()? {
+                    members.push((Name { text: serde_json::from_str(written.get()).ok(), written }, value));
                 }
                 Ok(Members(members))
             }
@@ -145,8 +163,8 @@ pub struct Document {
     pub strategy: String,
     /// Sent back beside `options`, because the API resets it to the name otherwise.
     display_name: Option<Box<RawValue>>,
-    /// `None` when absent or not an object.
-    options: Option<Members>,
+    /// Or why there are none.
+    options: Result<Members, DocumentError>,
 }
 
 impl Document {
@@ -161,7 +179,10 @@ impl Document {
             strategy: required("strategy", "its strategy is missing")?,
             // The API takes a text only: a `null` sent back would get every write refused.
             display_name: members.get("display_name").filter(|raw| raw.get() != "null").map(ToOwned::to_owned),
-            options: members.get("options").and_then(Members::parse),
+            options: members
+                .get("options")
+                .ok_or(DocumentError::OptionsHidden)
+                .and_then(|raw| Members::parse(raw).ok_or(DocumentError::OptionsUnusable)),
         })
     }
 
@@ -179,13 +200,13 @@ impl Document {
     }
 
     fn options(&self) -> Result<&Members, DocumentError> {
-        self.options.as_ref().ok_or(DocumentError::OptionsHidden)
+        self.options.as_ref().map_err(|error| *error)
     }
 
     fn params(&self) -> Result<Members, DocumentError> {
         let options = self.options()?;
         // Two members of this name would let us write one and the API keep the other.
-        if options.0.iter().filter(|(key, _)| key == UPSTREAM_PARAMS).count() > 1 {
+        if options.0.iter().filter(|(key, _)| key.is(UPSTREAM_PARAMS)).count() > 1 {
             return Err(DocumentError::ParamsNotAnObject);
         }
         match options.get(UPSTREAM_PARAMS) {
@@ -197,23 +218,24 @@ impl Document {
 
     /// The live upstream parameters.
     pub fn live(&self) -> Result<BTreeMap<String, Live>, DocumentError> {
-        Ok(self.params()?.0.iter().map(|(name, raw)| (name.clone(), live(raw))).collect())
+        // A name that is no text can't be declared by anybody; it is carried like every foreign entry.
+        Ok(self.params()?.0.iter().filter_map(|(name, raw)| Some((name.text.clone()?, live(raw)))).collect())
     }
 
     /// The text of a member of `options` that is a string, such as `waad_protocol`.
     pub fn option_text(&self, name: &str) -> Option<String> {
-        self.options.as_ref()?.text(name)
+        self.options.as_ref().ok()?.text(name)
     }
 
     /// Whether a member of `options` is `true`.
     pub fn option_is_true(&self, name: &str) -> bool {
-        self.options.as_ref().and_then(|options| options.get(name)).is_some_and(|raw| raw.get().trim() == "true")
+        self.options.as_ref().ok().and_then(|options| options.get(name)).is_some_and(|raw| raw.get().trim() == "true")
     }
 
     /// The names inside a member of `options` that is an object, such as `authParams`.
     pub fn option_names(&self, name: &str) -> Vec<String> {
-        let inner = self.options.as_ref().and_then(|options| options.get(name)).and_then(Members::parse);
-        inner.unwrap_or_default().0.into_iter().map(|(key, _)| key).collect()
+        let inner = self.options.as_ref().ok().and_then(|options| options.get(name)).and_then(Members::parse);
+        inner.unwrap_or_default().0.into_iter().filter_map(|(key, _)| key.text).collect()
     }
 
     /// The body of the PATCH that makes `changes` (`None` removes) and nothing else: `options`, and `display_name`
@@ -224,7 +246,7 @@ impl Document {
         let mut params = self.params()?;
         for (name, entry) in changes {
             match entry {
-                Some(entry) => params.set(name, raw(&entry.canonical())?),
+                Some(entry) => params.set(name, raw(&entry.canonical())?)?,
                 None => params.remove(name),
             }
         }
@@ -232,19 +254,19 @@ impl Document {
         if params.0.is_empty() {
             options.remove(UPSTREAM_PARAMS);
         } else {
-            options.set(UPSTREAM_PARAMS, raw(&to_text(&params)?)?);
+            options.set(UPSTREAM_PARAMS, raw(&params.to_text())?)?;
         }
-        let mut body = Members(vec![("options".to_owned(), raw(&to_text(&options)?)?)]);
+        let mut body = Members(vec![(Name::new("options")?, raw(&options.to_text())?)]);
         if let Some(display_name) = &self.display_name {
-            body.set("display_name", display_name.clone());
+            body.set("display_name", display_name.clone())?;
         }
-        Ok(PatchBody(to_text(&body)?))
+        Ok(PatchBody(body.to_text()))
     }
 
     /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
     /// else changed something, without keeping what.
     pub fn foreign_hash(&self) -> Option<[u8; 32]> {
-        let mut members = self.options.clone()?;
+        let mut members = self.options.clone().ok()?;
         members.remove(UPSTREAM_PARAMS);
         let mut text = String::new();
         canonical_members(&members, COMPARED_DEPTH, &mut text);
@@ -254,7 +276,7 @@ impl Document {
     /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does.
     pub fn options_hash(&self) -> Option<[u8; 32]> {
         let mut text = String::new();
-        canonical_members(self.options.as_ref()?, COMPARED_DEPTH, &mut text);
+        canonical_members(self.options.as_ref().ok()?, COMPARED_DEPTH, &mut text);
         Some(sha256(&[text.as_bytes()]))
     }
 }
@@ -301,7 +323,7 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 fn live(raw: &RawValue) -> Live {
     let Some(members) = Members::parse(raw) else { return Live::Foreign };
-    let [(member, _)] = members.0.as_slice() else { return Live::Foreign };
+    let [(Name { text: Some(member), .. }, _)] = members.0.as_slice() else { return Live::Foreign };
     let Some(text) = members.text(member) else { return Live::Foreign };
     match member.as_str() {
         "value" => Live::Entry(Entry::Value(text)),
@@ -310,20 +332,20 @@ fn live(raw: &RawValue) -> Live {
     }
 }
 
-fn to_text(members: &Members) -> Result<String, DocumentError> {
-    serde_json::to_string(members).map_err(|_| DocumentError::NotAConnection("it can't be written back"))
-}
-
 fn raw(text: &str) -> Result<Box<RawValue>, DocumentError> {
     RawValue::from_string(text.to_owned()).map_err(|_| DocumentError::NotAConnection("it can't be written back"))
 }
 
 /// Appends a spelling of the members in which order and white space no longer matter.
 fn canonical_members(members: &Members, depth: usize, out: &mut String) {
-    let sorted: BTreeMap<&str, &RawValue> = members.0.iter().map(|(key, value)| (key.as_str(), value.as_ref())).collect();
+    let spelled = |name: &Name| match &name.text {
+        Some(text) => serde_json::Value::from(text.as_str()).to_string(),
+        None => name.written.get().to_owned(),
+    };
+    let sorted: BTreeMap<String, &RawValue> = members.0.iter().map(|(name, value)| (spelled(name), value.as_ref())).collect();
     out.push('{');
     for (key, value) in sorted {
-        out.push_str(&serde_json::Value::from(key).to_string());
+        out.push_str(&key);
         out.push(':');
         canonical(value, depth, out);
         out.push(',');

@@ -27,6 +27,15 @@ pub enum Subject {
     Name(String),
 }
 
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Access => "the tenant's access",
+            Self::Id(text) | Self::Name(text) => text,
+        })
+    }
+}
+
 /// Why a look is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lane {

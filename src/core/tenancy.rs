@@ -27,6 +27,10 @@ pub struct Settings {
     pub client_id: String,
     /// The application's secret.
     pub client_secret: SecretString,
+    /// What makes the credentials look wrong: said when Auth0 refuses them.
+    pub oddity: Option<String>,
+    /// The Secret they are from.
+    pub secret: String,
     /// Whether nothing at all may be written.
     pub observes: bool,
     /// How fast it may be asked.
@@ -98,6 +102,12 @@ pub enum Standing {
 
 /// Judges the tenant of this name; `None` when there is no such object. `namespace` is the operator's own.
 pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str) -> Option<Standing> {
+    standing_with(world, name, allowed, namespace, None)
+}
+
+/// As [`standing`], where the Secret may be away for a moment: then the credentials of the `kept` settings go on, for the same
+/// host.
+pub fn standing_with(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str, kept: Option<&Settings>) -> Option<Standing> {
     let tenant = world.tenant(name)?;
     Some(match parts(&tenant, allowed) {
         Err((reason, message)) => Standing::Refused(reason, message),
@@ -106,7 +116,7 @@ pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: 
                 Reason::DuplicateTenant,
                 format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
             ),
-            None => resolve(world, spec, domain, audience, namespace),
+            None => resolve(world, spec, domain, audience, namespace, kept),
         },
     })
 }
@@ -145,22 +155,53 @@ fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, 
     twin.map(|twin| twin.name.clone())
 }
 
-fn resolve(world: &World, spec: &ClusterAuth0TenantSpec, domain: Domain, audience: Audience, namespace: &str) -> Standing {
-    let secret = &spec.credentials.secret_ref.name;
+/// What is used of a Secret.
+struct Found {
+    client_id: String,
+    client_secret: SecretString,
+    oddity: Option<String>,
+}
+
+/// The credentials in a Secret, or what is wrong with it.
+fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing> {
     let Some(credentials) = world.credentials(secret) else {
-        return Standing::Unresolved(
-            Reason::SecretNotFound,
-            format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret"),
-        );
+        let message =
+            format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret");
+        return Err(Standing::Unresolved(Reason::SecretNotFound, message));
     };
-    let missing = |member: &str| {
-        Standing::Unresolved(
-            Reason::SecretKeyMissing,
-            format!("the Secret {secret} in the namespace {namespace} has no usable {member}; add it as non-empty text"),
-        )
+    let flaws: Vec<String> = credentials.flaws.iter().map(|(member, flaw)| format!("{member} {}", flaw.message())).collect();
+    if let (Some(client_id), Some(client_secret)) = (credentials.client_id, credentials.client_secret) {
+        let oddity = (!flaws.is_empty()).then(|| format!("in the Secret {secret}, {}", flaws.join(", and ")));
+        return Ok(Found { client_id, client_secret, oddity });
+    }
+    let others = match credentials.others.as_slice() {
+        [] => String::new(),
+        others => format!(" (it has {})", others.join(", ")),
     };
-    let Some(client_id) = credentials.client_id else { return missing("clientId") };
-    let Some(client_secret) = credentials.client_secret else { return missing("clientSecret") };
+    let message = format!(
+        "the Secret {secret} in the namespace {namespace} can't be used{others}: {}; it needs clientId and clientSecret as non-empty text",
+        flaws.join(", and ")
+    );
+    Err(Standing::Unresolved(Reason::SecretKeyMissing, message))
+}
+
+fn resolve(
+    world: &World,
+    spec: &ClusterAuth0TenantSpec,
+    domain: Domain,
+    audience: Audience,
+    namespace: &str,
+    kept: Option<&Settings>,
+) -> Standing {
+    let secret = &spec.credentials.secret_ref.name;
+    let kept = kept.filter(|kept| kept.secret == *secret && kept.domain == domain && kept.audience == audience);
+    let Found { client_id, client_secret, oddity } = match (found(world, secret, namespace), kept) {
+        (Ok(found), _) => found,
+        (Err(_), Some(kept)) => {
+            Found { client_id: kept.client_id.clone(), client_secret: kept.client_secret.clone(), oddity: kept.oddity.clone() }
+        }
+        (Err(unresolved), None) => return unresolved,
+    };
     let admissions = spec.access.iter().filter_map(|entry| {
         // A selector that can't be read admits nobody.
         let namespaces = Selector::try_from(entry.namespace_selector.clone()).ok()?;
@@ -172,6 +213,8 @@ fn resolve(world: &World, spec: &ClusterAuth0TenantSpec, domain: Domain, audienc
         audience,
         client_id,
         client_secret,
+        oddity,
+        secret: secret.clone(),
         observes: spec.management_policy == ManagementPolicy::Observe,
         rate_limit: spec.rate_limit.clone(),
         resync: Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5)),
@@ -184,10 +227,13 @@ fn resolve(world: &World, spec: &ClusterAuth0TenantSpec, domain: Domain, audienc
 pub enum Access {
     /// Not tried yet by this process.
     Untried,
-    /// The tenant could not be asked, or gave no answer to go by; the text says why.
-    Unknown(String),
+    /// The tenant could not be asked, or gave no answer to go by: what that is to its objects (`RateLimited`,
+    /// `RemoteUnavailable`, else `TenantNotReady`), and why.
+    Unknown(Reason, String),
     /// Accepted.
     Granted,
+    /// Accepted, and there is trouble now that may pass before anybody is harmed by it; the text says which.
+    Troubled(String),
     /// Refused; the text says what the tenant says.
     Refused(String),
     /// Accepted, but scopes are missing; the text names them.
@@ -255,10 +301,10 @@ fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
         (Access::Lacking(message), _) => ("False", Reason::MissingScope, message.clone()),
         (Access::Untried, Some(old)) => ("True", Reason::Authenticated, old.message.clone()),
         (Access::Untried, None) => ("Unknown", Reason::Pending, UNTRIED.to_owned()),
-        (Access::Unknown(message), Some(_)) => {
+        (Access::Troubled(message), _) | (Access::Unknown(_, message), Some(_)) => {
             ("True", Reason::Authenticated, format!("the credentials were accepted before; now: {message}"))
         }
-        (Access::Unknown(message), None) => ("Unknown", Reason::Pending, message.clone()),
+        (Access::Unknown(_, message), None) => ("Unknown", Reason::Pending, message.clone()),
     }
 }
 

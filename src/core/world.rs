@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credentials::Flaw;
 use super::validate::{Policies, Refusal, Spec, Target};
 use super::{claims, conclude};
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
@@ -115,19 +116,23 @@ pub struct DeclaredTenant {
     pub status: ClusterAuth0TenantStatus,
 }
 
-/// The two members of a Secret that may hold credentials.
+/// The two members of a Secret that may hold credentials ([`super::credentials`] reads them).
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// The member `clientId`.
     pub client_id: Option<String>,
     /// The member `clientSecret`.
     pub client_secret: Option<SecretString>,
+    /// What is wrong with a member, by its name: at most one flaw for each.
+    pub flaws: Vec<(&'static str, Flaw)>,
+    /// The names of some other members, where one of the two is missing.
+    pub others: Vec<String>,
 }
 
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        self.client_id == other.client_id && secret(self) == secret(other)
+        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
     }
 }
 

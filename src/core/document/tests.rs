@@ -71,19 +71,32 @@ fn the_display_name_goes_back_when_there_was_one_and_nothing_else_of_the_connect
 
 #[test]
 fn options_that_are_hidden_or_not_an_object_can_never_be_written() {
-    for text in [
-        r#"{"id":"con_1","name":"n","strategy":"oauth2"}"#,
-        r#"{"id":"con_1","name":"n","strategy":"oauth2","options":null}"#,
-        r#"{"id":"con_1","name":"n","strategy":"oauth2","options":[]}"#,
-        r#"{"id":"con_1","name":"n","strategy":"oauth2","options":"{}"}"#,
+    let read = |options: &str| Document::parse(&format!(r#"{{"id":"con_1","name":"n","strategy":"oauth2"{options}}}"#)).unwrap();
+    for (options, error) in [
+        ("", DocumentError::OptionsHidden),
+        (r#","options":null"#, DocumentError::OptionsUnusable),
+        (r#","options":[]"#, DocumentError::OptionsUnusable),
+        (r#","options":"{}""#, DocumentError::OptionsUnusable),
     ] {
-        let document = Document::parse(text).unwrap();
-        assert_eq!(document.live(), Err(DocumentError::OptionsHidden));
-        assert_eq!(document.patch_body(&set("x", "1")), Err(DocumentError::OptionsHidden));
-        assert_eq!(document.patch_body(&BTreeMap::new()), Err(DocumentError::OptionsHidden));
+        let document = read(options);
+        assert_eq!(document.live(), Err(error));
+        assert_eq!(document.patch_body(&set("x", "1")), Err(error));
+        assert_eq!(document.patch_body(&BTreeMap::new()), Err(error));
         assert_eq!((document.foreign_hash(), document.options_hash()), (None, None));
     }
     assert!(DocumentError::OptionsHidden.to_string().contains("read:connections_options"));
+}
+
+#[test]
+fn a_name_that_is_no_text_is_carried_as_it_came() {
+    let options = r#"{"a\ud800":1,"\u0062\/":{"\udfff":[]},"upstream_params":{"x\ud83d":{"value":"y"},"blog":{"value\ud800":1}}}"#;
+    let document = document(options);
+    assert_eq!(document.live().unwrap(), BTreeMap::from([("blog".to_owned(), Live::Foreign)]));
+    let expected = options.replace(r#","blog""#, r#","blog":{"value\ud800":1},"x":{"value":"1"}}}"#);
+    let expected = expected.split_once(r#"1"}}}"#).map(|(front, _)| format!("{{\"options\":{front}1\"}}}}}}}}")).unwrap();
+    assert_eq!(body(options, &set("x", "1")), expected);
+    assert_eq!(document.foreign_hash(), self::document(options).foreign_hash());
+    assert_ne!(document.foreign_hash(), self::document(&options.replace("a\\ud800", "a\\ud801")).foreign_hash());
 }
 
 #[test]

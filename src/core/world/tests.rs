@@ -196,7 +196,7 @@ fn a_tenant_wakes_itself_for_its_status_and_all_for_its_spec() {
 fn a_secret_wakes_the_tenants_that_use_it_when_its_content_changes() {
     let mut world = World::default();
     world.apply_tenant(tenant("a", "1"));
-    let content = |secret: &str| Credentials { client_id: Some("id".into()), client_secret: Some(secret.into()) };
+    let content = |secret: &str| Credentials { client_id: Some("id".into()), client_secret: Some(secret.into()), ..Credentials::default() };
     assert_eq!(world.apply_secret("unrelated".into(), content("x")), []);
     assert_eq!(world.apply_secret("credentials".into(), content("x")), [Wake::Tenant("a".into())]);
     assert_eq!(world.apply_secret("credentials".into(), content("x")), []);

@@ -253,8 +253,9 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
 pub(super) fn of_tenants() -> Vec<State> {
     let accesses = [
         ("not tried", Access::Untried),
-        ("not reached", Access::Unknown("why not".to_owned())),
+        ("not reached", Access::Unknown(Reason::TenantNotReady, "why not".to_owned())),
         ("accepted", Access::Granted),
+        ("troubled", Access::Troubled("what is in the way".to_owned())),
         ("refused", Access::Refused("what the tenant says".to_owned())),
         ("without scopes", Access::Lacking("which scopes".to_owned())),
     ];
@@ -280,6 +281,7 @@ fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {
     let secret = |id: Option<&str>, secret: Option<&str>| Credentials {
         client_id: id.map(str::to_owned),
         client_secret: secret.map(|text| SecretString::from(text.to_owned())),
+        ..Credentials::default()
     };
     let full = || Some(secret(Some("id"), Some("secret")));
     let good = || tenant("default", "example.eu.auth0.com", 1);

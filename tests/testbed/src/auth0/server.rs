@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -97,7 +98,18 @@ async fn serve(tenants: &Tenants, line: &Line, request: Request<Body>) -> Answer
         user_agent: header(&parts.headers, "user-agent"),
         body,
     };
-    act(&tenant, line, &arrived).await
+    let answer = act(&tenant, line, &arrived).await;
+    let date = date(tenant.lock().clock());
+    match date {
+        Some(date) => answer.with("date", date),
+        None => answer,
+    }
+}
+
+/// A time as the `Date` header has it (RFC 9110, section 5.6.7). Every server with a clock sends one (section 6.6.1).
+fn date(clock: Duration) -> Option<String> {
+    let time = jiff::Timestamp::from_second(i64::try_from(clock.as_secs()).ok()?).ok()?;
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()
 }
 
 /// The host a request is for: the authority of an absolute-form target, else the `Host` header, without the port.

@@ -41,6 +41,8 @@ pub struct Settings {
     pub legacy_enabled_clients: bool,
     /// The toggle "Allow Connections Management without Options Scopes" of older tenants: `options` needs no scope of its own.
     pub options_without_scopes: bool,
+    /// Whether the answer of the token endpoint names the scopes of the token (`scope` is optional: RFC 6749, section 5.1).
+    pub token_names_scopes: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             facebook_limits_on_patch: false,
             legacy_enabled_clients: false,
             options_without_scopes: false,
+            token_names_scopes: true,
         }
     }
 }
@@ -127,7 +130,8 @@ pub(crate) struct State {
     pub(crate) journal: Vec<Call>,
     next_connection: u64,
     next_call: u64,
-    offset: Duration,
+    ahead: Duration,
+    behind: Duration,
 }
 
 impl State {
@@ -145,13 +149,14 @@ impl State {
             journal: Vec::new(),
             next_connection: 1,
             next_call: 1,
-            offset: Duration::ZERO,
+            ahead: Duration::ZERO,
+            behind: Duration::ZERO,
         }
     }
 
     /// The tenant's clock as a duration since the UNIX epoch.
     pub(crate) fn clock(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.offset
+        (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead).saturating_sub(self.behind)
     }
 
     /// The tenant's clock in UNIX seconds.
@@ -323,7 +328,12 @@ impl TenantHandle {
 
     /// Moves the tenant's clock forward: tokens age and rate limits refill.
     pub fn advance(&self, by: Duration) {
-        self.lock().offset += by;
+        self.lock().ahead += by;
+    }
+
+    /// Sets the tenant's clock back, as seen from a machine whose own clock is fast: what it says of times lies in our past.
+    pub fn set_back(&self, by: Duration) {
+        self.lock().behind += by;
     }
 
     /// What the outside world serves at a URL: a discovery document (JSON) or SAML metadata (XML). The tenant reads it when a write makes

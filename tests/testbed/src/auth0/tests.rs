@@ -752,3 +752,29 @@ fn play_answers_any_host() {
     assert!(play.recipe.contains(&play.emulator.url()) && play.recipe.contains("emulator-secret"));
     assert_eq!(super::play(0, 3).unwrap().tenant.connection_names(), ["wordpress", "twitter", "corporate-oidc"]);
 }
+
+#[test]
+fn the_date_of_an_answer_is_by_the_clock_of_the_tenant() {
+    let lab = Lab::with(ALL_SCOPES);
+    let seconds = |reply: &Reply| {
+        let date = reply.header("date").unwrap();
+        assert_eq!(reply.headers.to_ascii_lowercase().matches("\ndate:").count(), 1, "{}", reply.headers);
+        jiff::fmt::rfc2822::parse(date).unwrap().timestamp().as_second()
+    };
+    let far = |clock: i64, by: i64| (clock - jiff::Timestamp::now().as_second() - by).abs() > 60;
+    lab.tenant.advance(Duration::from_mins(20));
+    assert!(!far(seconds(&lab.get("/api/v2/connections")), 1200));
+    lab.tenant.set_back(Duration::from_mins(30));
+    assert!(!far(seconds(&lab.get("/api/v2/connections")), -600));
+}
+
+#[test]
+fn a_token_may_come_without_the_names_of_its_scopes() {
+    let lab = Lab::with(ALL_SCOPES);
+    lab.tenant.configure(|settings| settings.token_names_scopes = false);
+    let audience = lab.tenant.audience();
+    let body = json!({"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret", "audience": audience});
+    let head = format!("POST /oauth/token HTTP/1.1\r\nhost: {DOMAIN}\r\ncontent-type: application/json");
+    let answer = send(lab.emulator.addr(), &head, &body.to_string()).unwrap().json();
+    assert!(answer["access_token"].is_string() && answer["scope"].is_null(), "{answer}");
+}

@@ -85,7 +85,7 @@ fn grant(state: &mut State, client_id: String, scopes: Vec<String>, audience: &s
 
     let mut body = Object::new();
     body.insert("access_token", Json::string(token));
-    if !scope.is_empty() {
+    if !scope.is_empty() && state.settings.token_names_scopes {
         body.insert("scope", Json::string(scope));
     }
     body.insert("expires_in", seconds(lifetime));
