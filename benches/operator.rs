@@ -60,7 +60,7 @@ async fn measure() {
 
 /// The dearest pattern that admission lets pass, against the longest name: 64 of 64 access entries may be like it.
 fn patterns() {
-    let (pattern, name) = (format!("{}x", "*aaaaaaaaaaaaaaa".repeat(8)), "a".repeat(128));
+    let (pattern, name) = (format!("{}b*", "*aaaaaaaaaaaaaaa".repeat(7)), "a".repeat(128));
     let (start, rounds) = (Instant::now(), 100_000_u32);
     let matched = (0..rounds).filter(|_| glob_matches(std::hint::black_box(&pattern), std::hint::black_box(&name))).count();
     println!("| the dearest connection pattern against the longest name | {} ns |", (start.elapsed() / rounds).as_nanos());

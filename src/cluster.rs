@@ -1,4 +1,5 @@
 //! The Kubernetes edge: what is watched, and what is written.
 
+pub mod reach;
 pub mod report;
 pub mod watch;
