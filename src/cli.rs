@@ -36,7 +36,7 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Controller(arguments) => controller::run(*arguments).map(|()| ExitCode::SUCCESS),
+        Command::Controller(arguments) => controller::run(*arguments),
         Command::Crds => crds().map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),

@@ -25,7 +25,7 @@ pub mod validate;
 pub mod world;
 
 #[cfg(test)]
-mod builders;
+pub(crate) mod builders;
 #[cfg(test)]
 mod consumers;
 #[cfg(test)]

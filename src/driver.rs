@@ -1,12 +1,12 @@
 //! The driver of one tenant: takes in news, picks what is due, and runs one pass after the other.
 //!
-//! One driver runs for each name of a `ClusterAuth0Tenant` that exists or is referred to. Passes of one tenant follow
-//! each other, so no two of them ever plan from the same connection or write to the same object; tenants do not wait
-//! for each other.
+//! One driver runs for each `ClusterAuth0Tenant` that exists, and one for all objects whose tenant does not. Passes of one
+//! tenant follow each other, so no two of them ever plan from the same connection or write to the same object; tenants do
+//! not wait for each other.
 //!
 //! Guarantees: news is taken in before a pass begins; a pass that has begun is finished when the process is asked to
-//! stop; two objects that stand for one Auth0 tenant never have passes at the same time, not even while one takes over
-//! from the other.
+//! stop, and when the driver is let go; two objects that stand for one Auth0 tenant never have passes at the same time,
+//! not even while one takes over from the other; what was noted of objects that are gone does not stay for ever.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -14,9 +14,10 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
+use crate::auth0::Client;
 use crate::connection;
 use crate::core::schedule::{Next, Subject};
-use crate::core::tenancy::Access;
+use crate::core::tenancy::{Access, Settings};
 use crate::core::validate::Target;
 use crate::core::world::{ObjectKey, Uid};
 use crate::tenant::{Shared, Tenant};
@@ -46,10 +47,14 @@ pub enum Note {
     Tenant,
 }
 
+/// After how many notes of objects those that are gone are forgotten.
+const TIDIED_AFTER: usize = 1000;
+
 /// Drives one tenant.
 pub struct Driver {
     tenant: Tenant,
     notes: mpsc::UnboundedReceiver<Note>,
+    heard: usize,
 }
 
 enum Heard {
@@ -61,10 +66,15 @@ enum Heard {
 impl Driver {
     /// A driver of the tenant of this name, which knows nothing of it yet.
     pub fn new(name: String, shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
-        Self { tenant: Tenant::new(name, shared), notes }
+        Self { tenant: Tenant::new(name, shared), notes, heard: 0 }
     }
 
-    /// Runs until the process is asked to stop.
+    /// The driver of all objects whose tenant does not exist.
+    pub fn of_strays(shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
+        Self { tenant: Tenant::of_strays(shared), notes, heard: 0 }
+    }
+
+    /// Runs until the process is asked to stop, or until nobody can tell it anything any more.
     pub async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
@@ -74,7 +84,7 @@ impl Driver {
                     while let Ok(note) = self.notes.try_recv() {
                         self.absorb(note).await;
                     }
-                    if self.tenant.shared.stop.is_cancelled() {
+                    if self.tenant.shared.stop.is_cancelled() || self.notes.is_closed() {
                         return;
                     }
                     self.look(subject).await;
@@ -125,7 +135,15 @@ impl Driver {
         if tenant {
             self.tenant.refresh().await;
         }
+        self.heard += objects.len();
+        if self.heard >= TIDIED_AFTER {
+            self.heard = 0;
+            self.tenant.forget_gone();
+        }
         for key in objects {
+            if self.tenant.shared.stop.is_cancelled() {
+                return;
+            }
             self.tenant.place_by_key(&key).await;
         }
     }
@@ -144,7 +162,7 @@ impl Driver {
             let span = tracing::error_span!("access", tenant = tenant.name);
             let trial = tenant.look_at_access().instrument(span).await;
             if let (Some(subject), Some(client), Some(settings)) = (trial, tenant.client(), tenant.settings()) {
-                connection::pass(tenant, &client, &settings, subject).await;
+                pass(tenant, &client, &settings, subject).await;
                 tenant.after_trial();
             }
             return;
@@ -153,8 +171,13 @@ impl Driver {
         if tenant.access != Access::Granted {
             return tenant.place_subject(&subject).await;
         }
-        // At the level of errors, so that a warning says where it belongs whatever else is filtered out.
-        let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
-        connection::pass(tenant, &client, &settings, subject).instrument(span).await;
+        pass(tenant, &client, &settings, subject).await;
     }
+}
+
+/// Runs a pass, in a span that says of every line where it belongs: at the level of errors, so that it is there also for a
+/// warning, whatever else is filtered out.
+async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Subject) {
+    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
+    connection::pass(tenant, client, settings, subject).instrument(span).await;
 }

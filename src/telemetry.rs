@@ -13,8 +13,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt};
 
 use crate::auth0::Budget;
 use crate::core::census::{Counts, census};
@@ -294,23 +297,56 @@ pub fn filter(text: &str) -> Result<String, String> {
 
 /// Sends logs to standard error. `filter` is one that [`filter()`] let pass.
 pub fn init(format: LogFormat, filter: &str) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+    let layer = fmt::layer()
         .with_writer(std::io::stderr)
         // That a line can't be written would be said on standard error, where it can't be written either: a panic.
         .log_internal_errors(false)
         .with_target(false);
-    // A second subscriber in one process, as in tests, is not an error worth stopping for.
-    let set = match format {
-        LogFormat::Human => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let layer: Box<dyn Layer<Subscriber> + Send + Sync> = match format {
+        LogFormat::Human => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    drop(set);
+    let discreet = FilterFn::new(|metadata| !quotes_answers(metadata)).with_max_level_hint(LevelFilter::TRACE);
+    let layer = layer.with_filter(EnvFilter::new(filter).and(discreet));
+    // A second subscriber in one process, as in tests, is not an error worth stopping for.
+    drop(Subscriber::default().with(layer).try_init());
+}
+
+/// Whether an event of the Kubernetes client quotes what the API server, or a program that gives credentials, answered: the
+/// whole of a list that can't be decoded, at WARN, and so the content of Secrets. No filter lets one pass.
+fn quotes_answers(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    metadata.is_event()
+        && (target == "kube_client::client"
+            || target.starts_with("kube_runtime::watcher")
+            // What a failed request is logged with; there is one for each try, too.
+            || (target == "kube_client::client::builder" && *metadata.level() == Level::ERROR))
+}
+
+/// Makes a panic a line of the log. Its text is repeated only where it is a fixed one: any other may quote the data that
+/// was at hand.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, text = fixed_text(panic.payload()), "a panic: a fault of the operator");
+    }));
+}
+
+fn fixed_text(payload: &(dyn std::any::Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(left out, as it may quote data)")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::filter;
+    use super::{filter, fixed_text};
+
+    #[test]
+    fn the_text_of_a_panic_is_repeated_only_where_it_is_fixed() {
+        let text_of = |panic: fn()| fixed_text(&*std::panic::catch_unwind(panic).unwrap_err());
+        assert_eq!(text_of(|| panic!("never")), "never");
+        assert_eq!(text_of(|| panic!("{}", "marker".to_owned())), "(left out, as it may quote data)");
+        assert_eq!(text_of(|| assert_eq!("marker", "other")), "(left out, as it may quote data)");
+    }
 
     #[test]
     fn a_word_that_is_no_level_is_refused_and_everything_else_that_can_be_read_is_taken() {

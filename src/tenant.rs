@@ -29,7 +29,7 @@ use crate::core::memory::Memory;
 use crate::core::schedule::{self, Agenda, Next, Subject};
 use crate::core::tenancy::{self, Access, Settings, Standing};
 use crate::core::validate::Target;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid, World};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
 
@@ -70,13 +70,18 @@ pub struct Turns(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
     pub(crate) fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(identity.to_owned()).or_default().clone()
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of tenants that are gone nobody holds one any more.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(identity.to_owned()).or_default().clone()
     }
 }
 
 /// One tenant, as this process knows it.
 pub struct Tenant {
     pub(crate) name: String,
+    /// Whether this stands for no tenant, but for all objects whose tenant does not exist. Its name is empty.
+    strays: bool,
     pub(crate) shared: Shared,
     standing: Option<Standing>,
     client: Option<Arc<Client>>,
@@ -138,6 +143,7 @@ impl Tenant {
         let rate = Rate::new(1, 1);
         Self {
             name,
+            strays: false,
             shared,
             standing: None,
             client: None,
@@ -153,6 +159,28 @@ impl Tenant {
             kept: None,
             unsettled: BTreeMap::new(),
         }
+    }
+
+    /// What stands for the tenants that do not exist.
+    pub fn of_strays(shared: Shared) -> Self {
+        Self { strays: true, ..Self::new(String::new(), shared) }
+    }
+
+    /// Whether an object is to be concluded here.
+    fn serves(&self, world: &World, object: &Declared) -> bool {
+        let tenant = &object.policies.tenant;
+        if self.strays { world.tenant(tenant).is_none() } else { *tenant == self.name }
+    }
+
+    /// The objects that are to be concluded here.
+    fn objects(&self) -> Vec<Arc<Declared>> {
+        self.shared.hub.look(|world| world.objects().filter(|object| self.serves(world, object)).cloned().collect())
+    }
+
+    /// Forgets what was noted of objects that are gone.
+    pub(crate) fn forget_gone(&mut self) {
+        let uids: BTreeSet<Uid> = self.objects().iter().map(|object| object.uid.clone()).collect();
+        self.memory.retain(&uids);
     }
 
     /// What is to be done now, as far as the budget allows it.
@@ -557,16 +585,17 @@ impl Tenant {
     // ---- the objects ----
 
     async fn place_all(&mut self) {
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
-        self.memory.retain(&uids);
-        for object in objects {
+        self.forget_gone();
+        for object in self.objects() {
+            if self.shared.stop.is_cancelled() {
+                return;
+            }
             self.place(&object).await;
         }
     }
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
-        let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
+        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
             self.place(&object).await;
         }
@@ -737,7 +766,7 @@ impl Tenant {
 
     /// Says of the objects at a place that the tenant is not ready.
     pub(crate) async fn place_subject(&mut self, subject: &Subject) {
-        for object in self.shared.hub.look(|world| world.objects_of(&self.name)) {
+        for object in self.objects() {
             if self.subjects(&object).contains(subject) {
                 self.place(&object).await;
             }
@@ -779,11 +808,12 @@ impl Tenant {
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
+            let tenant = &as_planned.policies.tenant;
             let was = conclude::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
             if was != Some((is_ready, &reason)) {
-                tracing::info!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "object");
+                tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
-            tracing::debug!(tenant = %self.name, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ pub const MAX_AUDIENCE: usize = MAX_DNS_NAME + 16;
 pub const MAX_ACCESS: usize = 64;
 /// Most connection patterns, and most reserved parameters, of one access entry.
 pub const MAX_ACCESS_NAMES: usize = 64;
+/// Most `*` in one connection pattern.
+pub const MAX_GLOB_STARS: usize = 8;
 /// Most labels of a selector's `matchLabels`.
 pub const MAX_MATCH_LABELS: usize = 32;
 /// Most expressions of a selector's `matchExpressions`.
@@ -94,9 +96,27 @@ pub const ACCESS_CONNECTIONS_EMPTY: &str = "name the connections this entry admi
 /// An entry of `spec.access[].connections` is not a pattern of connection names.
 pub const CONNECTION_GLOB: &str =
     "a connection pattern consists of letters, digits, '-' and '*', which stands for any characters, for example shop-*";
+/// An entry of `spec.access[].connections` has more than [`MAX_GLOB_STARS`].
+pub const CONNECTION_GLOB_STARS: &str =
+    "a connection pattern has at most 8 '*': write the common beginning of the names, for example shop-*, or one pattern for each";
+/// An entry of `spec.access[].connections` is longer than a connection name can be.
+pub const CONNECTION_GLOB_TOO_LONG: &str = "a connection pattern has at most 128 characters, as connection names do: shorten it with '*'";
 /// A match expression has values where its operator takes none, or none where it needs some.
 pub const MATCH_EXPRESSION_VALUES: &str =
     "the operators In and NotIn need at least one entry in values; Exists and DoesNotExist take no values";
+
+/// Whether a text may be an entry of `spec.access[].connections`; else the rule that it breaks.
+pub fn connection_glob(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*')) {
+        Err(CONNECTION_GLOB)
+    } else if text.len() > MAX_CONNECTION_NAME {
+        Err(CONNECTION_GLOB_TOO_LONG)
+    } else if text.matches('*').count() > MAX_GLOB_STARS {
+        Err(CONNECTION_GLOB_STARS)
+    } else {
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -105,5 +125,7 @@ mod tests {
     #[test]
     fn messages_that_name_a_limit_name_the_one_in_force() {
         assert!(NAME_TOO_LONG.contains(&format!("at most {MAX_NAME} ")));
+        assert!(CONNECTION_GLOB_TOO_LONG.contains(&format!("at most {MAX_CONNECTION_NAME} ")));
+        assert!(CONNECTION_GLOB_STARS.contains(&format!("at most {MAX_GLOB_STARS} ")));
     }
 }

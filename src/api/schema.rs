@@ -140,6 +140,9 @@ pub(super) fn connection_globs(_: &mut SchemaGenerator) -> Schema {
             "x-kubernetes-validations": [{
                 "rule": "self.matches('^[A-Za-z0-9*-]+$')",
                 "message": rules::CONNECTION_GLOB,
+            }, {
+                "rule": format!("self.matches('^([^*]*[*]){{0,{}}}[^*]*$')", rules::MAX_GLOB_STARS),
+                "message": rules::CONNECTION_GLOB_STARS,
             }],
         },
         "x-kubernetes-validations": [{ "rule": "size(self) > 0", "message": rules::ACCESS_CONNECTIONS_EMPTY }],

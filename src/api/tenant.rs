@@ -104,7 +104,7 @@ pub struct AccessEntry {
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: LabelSelector,
 
-    /// Patterns of connection names, 1 to 64; '*' stands for any characters. Objects that name a connection by id are
+    /// Patterns of connection names, 1 to 64; '*' stands for any characters, at most 8 times. Objects that name a connection by id are
     /// held against its name.
     #[schemars(schema_with = "schema::connection_globs")]
     pub connections: Vec<String>,

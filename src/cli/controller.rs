@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::config::Kubeconfig;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::{self, AllowedDomains, Transport, TransportOptions};
+use crate::cluster::reach;
 use crate::operator;
 use crate::telemetry::{self, LogFormat};
 
@@ -39,16 +41,17 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_PERMIT_PRIVATE_ADDRESSES")]
     permit_private_addresses: bool,
 
-    /// The HTTP proxy to reach tenants through, such as `http://proxy.example.com:3128`.
+    /// The HTTP proxy to reach tenants through, such as `http://proxy.example.com:3128`; also read from `https_proxy`. Never
+    /// used for the API server, whose proxy is `proxy-url` of the kubeconfig's cluster.
     #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
     proxy: Option<String>,
 
-    /// Hosts to reach without the proxy, separated by commas.
+    /// Tenants to reach without the proxy, separated by commas; also read from `no_proxy`.
     #[arg(long, env = "NO_PROXY")]
     no_proxy: Option<String>,
 
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Where /healthz, /readyz and /metrics are served. `[::]` takes IPv4 as well, and IPv4 alone where there is no IPv6.
+    #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "[::]:8080")]
     http_address: SocketAddr,
 
     /// How log lines look.
@@ -64,18 +67,29 @@ pub(super) struct Arguments {
     insecure_tenant_endpoint: Option<String>,
 }
 
-/// Runs the operator until SIGTERM or Ctrl-C.
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// Runs the operator until SIGTERM or Ctrl-C. An error is a line of the log, in its format, unless that shows none.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::init(arguments.log_format, &arguments.log);
+    telemetry::log_panics();
     auth0::install_crypto_provider();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("can't start the async runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
         let settings = settings(arguments).await?;
         operator::run(settings, stop).await.map_err(anyhow::Error::from)
-    })
+    });
+    // A name that is looked up, which nothing can end, must not hold the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if tracing::enabled!(tracing::Level::ERROR) => {
+            tracing::error!("{error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
@@ -87,8 +101,8 @@ async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
         allowed_domains: allowed.clone(),
         extra_ca: arguments.extra_ca,
         permit_private_addresses: arguments.permit_private_addresses,
-        proxy: arguments.proxy.filter(|proxy| !proxy.is_empty()),
-        no_proxy: arguments.no_proxy,
+        proxy: proxy(arguments.proxy)?,
+        no_proxy: given(arguments.no_proxy, "no_proxy"),
         endpoint_override: arguments.insecure_tenant_endpoint,
         ..TransportOptions::default()
     })?;
@@ -102,20 +116,68 @@ async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
     })
 }
 
-async fn kubernetes() -> anyhow::Result<kube::Client> {
-    let mut config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run inside a cluster with a service account")?;
-    if !kubeconfig_names_a_proxy() {
-        // From HTTPS_PROXY of the shell, which is for tenants; a pod reaches its API server directly as well.
-        config.proxy_url = None;
-    }
-    // Watches have an idle time-out of their own; everything else ends within the report's.
-    config.connect_timeout = Some(Duration::from_secs(10));
-    kube::Client::try_from(config).context("the kubeconfig can't be used")
+/// What was given, by flag or in upper case, or else stands in the variable of this name; an empty text says nothing.
+fn given(text: Option<String>, variable: &str) -> Option<String> {
+    let said = |text: &String| !text.trim().is_empty();
+    text.filter(said).or_else(|| std::env::var(variable).ok().filter(said)).map(|text| text.trim().to_owned())
 }
 
-fn kubeconfig_names_a_proxy() -> bool {
-    Kubeconfig::read()
-        .is_ok_and(|config| config.clusters.iter().any(|one| one.cluster.as_ref().is_some_and(|cluster| cluster.proxy_url.is_some())))
+/// The proxy for tenants. Without a scheme it is one that is spoken to in plain HTTP, as other programs take it.
+fn proxy(text: Option<String>) -> anyhow::Result<Option<String>> {
+    let Some(text) = given(text, "https_proxy") else { return Ok(None) };
+    let url = if text.contains("://") { text } else { format!("http://{text}") };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        anyhow::bail!("--proxy (or HTTPS_PROXY): only HTTP proxies can be used; write http://host:port");
+    }
+    Ok(Some(url))
+}
+
+async fn kubernetes() -> anyhow::Result<kube::Client> {
+    let mut config = match Kubeconfig::read() {
+        Ok(kubeconfig) => from_kubeconfig(kubeconfig).await?,
+        Err(error) => kube::Config::incluster()
+            .map_err(|_| error)
+            .context("no cluster: set KUBECONFIG, or run inside a cluster with a service account")?,
+    };
+    // Watches have an idle time-out of their own; everything else ends within the report's.
+    config.connect_timeout = Some(Duration::from_secs(10));
+    reach::client(config).context("the kubeconfig can't be used")
+}
+
+/// The cluster of the current context, through the proxy that the kubeconfig names for it, if any. A proxy in the
+/// environment is for tenants; the library would take it for the API server too, and fail on one that it can't use, so it is
+/// given another, which is taken out again.
+async fn from_kubeconfig(mut kubeconfig: Kubeconfig) -> anyhow::Result<kube::Config> {
+    let current = kubeconfig.current_context.as_ref();
+    let context = kubeconfig.contexts.iter().find(|one| Some(&one.name) == current).and_then(|one| one.context.as_ref());
+    let name = context.map(|context| context.cluster.clone()).unwrap_or_default();
+    let proxy = match kubeconfig.clusters.iter_mut().find(|one| one.name == name).and_then(|one| one.cluster.as_mut()) {
+        Some(cluster) => {
+            let environment = given(None, "HTTPS_PROXY").or_else(|| given(None, "https_proxy"));
+            let unused = environment.map(|_| "http://unused.invalid".to_owned());
+            std::mem::replace(&mut cluster.proxy_url, unused).filter(|url| !url.is_empty())
+        }
+        None => None,
+    };
+    let loaded = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = loaded.map_err(|error| {
+        let why = if matches!(error, KubeconfigError::ParseNoProxy(_)) {
+            "NO_PROXY: write hosts, addresses and networks, separated by single commas"
+        } else {
+            "the kubeconfig can't be used"
+        };
+        anyhow::Error::from(error).context(why)
+    })?;
+    config.proxy_url = proxy.map(|url| cluster_proxy(&url, &name)).transpose()?;
+    Ok(config)
+}
+
+/// A proxy as `proxy-url` names it. It may hold a password, so it is not repeated.
+fn cluster_proxy(url: &str, cluster: &str) -> anyhow::Result<axum::http::Uri> {
+    let usable = |uri: &axum::http::Uri| matches!(uri.scheme_str(), Some("http" | "https" | "socks5")) && uri.host().is_some();
+    url.parse().ok().filter(usable).with_context(|| {
+        format!("proxy-url of the cluster {cluster} in the kubeconfig is no proxy's address; write http://host:port, https://host:port or socks5://host:port")
+    })
 }
 
 fn pod_namespace() -> Option<String> {

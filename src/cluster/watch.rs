@@ -2,11 +2,15 @@
 //! each of some: then no right is needed in any other.
 //!
 //! Guarantees: one object that can't be decoded stops nothing: specs and statuses are read from plain JSON by the
-//! core's own parser. A watch that fails is tried again with growing pauses; the world keeps what was last seen.
-//! Of Secrets only two members are kept, of namespaces only the labels.
+//! core's own parser. A watch that fails is tried again with growing pauses; the world keeps what was last seen. That it
+//! fails, and that it works again, is said once for each cause, and not at all where no answer came: that is
+//! [`super::reach`]'s to say, once for all of them.
+//! Of Secrets only two members are kept, of namespaces only the labels. A page of a list fits into the memory that the
+//! chart gives, whatever somebody keeps in the objects.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,7 +24,6 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
@@ -29,9 +32,24 @@ use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey,
 use crate::core::{self, validate};
 use crate::hub::Hub;
 
-/// How many objects one answer to a list holds. A page is decoded as a whole, and with 500 that took more memory than 2,000
-/// objects as they are kept.
-const PAGE: u32 = 100;
+/// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it
+/// as large as the API server takes, which is some 1.5 MB: in an annotation, a label or a value.
+const PAGE: u32 = 10;
+
+/// The same of Secrets, of which large ones are nothing unusual: keystores, and the state of other tools.
+const PAGE_OF_SECRETS: u32 = 4;
+
+/// The reason in the status that kube makes up for an error without one.
+const NOT_A_STATUS: &str = "Failed to parse error data";
+
+/// What is said of an answer that is no such object or list: an error of decoding quotes it.
+const UNDECODABLE: &str = "an answer could not be decoded";
+
+/// How much of an API server's message is said, in characters.
+const LONGEST_MESSAGE: usize = 400;
+
+/// A watch that runs for as long as it is polled.
+pub type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An `UpstreamParams` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
@@ -55,21 +73,20 @@ struct AnyTenant {
     status: Value,
 }
 
-/// Runs all watches until the token is cancelled. `namespace` is the operator's own, where its Secrets are; objects are
-/// watched in the namespaces of `watched`, or in all when that is empty.
-pub async fn run(client: Client, namespace: String, watched: BTreeSet<String>, hub: Arc<Hub>, stop: CancellationToken) {
-    let objects = objects(&client, &watched, &hub);
-    let tenants = fold(
-        watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default()),
-        Part::whole(Kind::Tenant, &hub),
+/// All watches, each with what it watches. `namespace` is the operator's own, where its Secrets are; objects are watched in
+/// the namespaces of `watched`, or in all when that is empty.
+pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
+    let tenants: Watch = Box::pin(fold(
+        watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default().page_size(PAGE)),
+        Part::whole(Kind::Tenant, "ClusterAuth0Tenants", hub),
         |world, tenant| world.apply_tenant(declared_tenant(tenant)),
         |world, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
         ResourceExt::name_any,
         |world, present| world.retain_tenants(&present),
-    );
-    let namespaces = fold(
-        watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default()),
-        Part::whole(Kind::Namespace, &hub),
+    ));
+    let namespaces: Watch = Box::pin(fold(
+        watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default().page_size(PAGE)),
+        Part::whole(Kind::Namespace, "namespaces", hub),
         |world, namespace| world.apply_namespace(namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
         |world, namespace| {
             world.delete_namespace(&namespace.name_any());
@@ -80,55 +97,56 @@ pub async fn run(client: Client, namespace: String, watched: BTreeSet<String>, h
             world.retain_namespaces(&present);
             Vec::new()
         },
-    );
-    let secrets = fold(
-        // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
-        watch(Api::<Secret>::namespaced(client.clone(), &namespace), watcher::Config::default().fields("type!=helm.sh/release.v1")),
-        Part::whole(Kind::Secret, &hub),
+    ));
+    // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
+    let secrets = watcher::Config::default().fields("type!=helm.sh/release.v1").page_size(PAGE_OF_SECRETS);
+    let secrets: Watch = Box::pin(fold(
+        watch(Api::<Secret>::namespaced(client.clone(), namespace), secrets),
+        Part::whole(Kind::Secret, "Secrets", hub),
         |world, secret: Secret| world.apply_secret(secret.name_any(), credentials(&secret)),
         |world, secret: Secret| world.delete_secret(&secret.name_any()),
         ResourceExt::name_any,
         |world, present| world.retain_secrets(&present),
-    );
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ((), (), (), ()) = async { tokio::join!(objects, tenants, namespaces, secrets) } => {}
-    }
+    ));
+    let named = |part: &str, watch: Watch| (part.to_owned(), watch);
+    let mut all = vec![named("ClusterAuth0Tenants", tenants), named("namespaces", namespaces), named("Secrets", secrets)];
+    all.extend(objects(client, watched, hub));
+    all
 }
 
 /// Watches objects in each of the namespaces, or in all at once.
-async fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Hub) {
-    let places: Vec<Option<&str>> = if watched.is_empty() { vec![None] } else { watched.iter().map(|one| Some(one.as_str())).collect() };
+fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
+    let places: Vec<Option<String>> = if watched.is_empty() { vec![None] } else { watched.iter().cloned().map(Some).collect() };
     let unlisted = Arc::new(AtomicUsize::new(places.len()));
     let parts = places.into_iter().map(|place| {
-        let api = place.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-        let part = Part { kind: Kind::Object, hub, unlisted: unlisted.clone() };
-        async move {
-            fold(
-                watch(api, watcher::Config::default().page_size(PAGE)),
-                part,
-                |world, object| world.apply_object(declared(object)),
-                |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
-                |object: &AnyUpstreamParams| key(&object.metadata),
-                |world, present| world.retain_objects(place, &present),
-            )
-            .await;
-        }
+        let api = place.as_ref().map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+        let what = place.as_ref().map_or_else(|| "UpstreamParams".to_owned(), |namespace| format!("UpstreamParams in {namespace}"));
+        let part = Part { kind: Kind::Object, what: what.clone(), hub: hub.clone(), unlisted: unlisted.clone() };
+        let watch: Watch = Box::pin(fold(
+            watch(api, watcher::Config::default().page_size(PAGE)),
+            part,
+            |world, object| world.apply_object(declared(object)),
+            |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
+            |object: &AnyUpstreamParams| key(&object.metadata),
+            move |world, present| world.retain_objects(place.as_deref(), &present),
+        ));
+        (what, watch)
     });
-    futures::future::join_all(parts).await;
+    parts.collect()
 }
 
 /// What one watch sees of a kind: all of it, or the part in one namespace.
-struct Part<'a> {
+struct Part {
     kind: Kind,
-    hub: &'a Hub,
+    what: String,
+    hub: Arc<Hub>,
     /// The parts of this kind that have not listed yet.
     unlisted: Arc<AtomicUsize>,
 }
 
-impl<'a> Part<'a> {
-    fn whole(kind: Kind, hub: &'a Hub) -> Self {
-        Self { kind, hub, unlisted: Arc::new(AtomicUsize::new(1)) }
+impl Part {
+    fn whole(kind: Kind, what: &str, hub: &Arc<Hub>) -> Self {
+        Self { kind, what: what.to_owned(), hub: hub.clone(), unlisted: Arc::new(AtomicUsize::new(1)) }
     }
 
     /// Notes the first list of this part. The kind has listed when no part is left.
@@ -142,7 +160,7 @@ impl<'a> Part<'a> {
 /// Folds one watch. On a new list, what it does not hold is forgotten when it is complete.
 async fn fold<K, N: Ord + Clone>(
     stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    part: Part<'_>,
+    part: Part,
     apply: impl Fn(&mut World, K) -> Vec<Wake>,
     delete: impl Fn(&mut World, K) -> Vec<Wake>,
     name: impl Fn(&K) -> N,
@@ -150,11 +168,16 @@ async fn fold<K, N: Ord + Clone>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let Part { kind, hub, .. } = &part;
+    let Part { what, hub, .. } = &part;
     let mut present = BTreeSet::new();
     let mut listed_before = false;
+    let mut troubles = BTreeSet::new();
     let mut stream = std::pin::pin!(stream.default_backoff());
     while let Some(event) = stream.next().await {
+        // That a list begins is said before the API server is asked for it.
+        if !matches!(event, Ok(Event::Init) | Err(_)) && !std::mem::take(&mut troubles).is_empty() {
+            tracing::info!(watch = what, "the watch works again");
+        }
         match event {
             Ok(Event::Init) => present.clear(),
             Ok(Event::InitApply(object)) => {
@@ -170,27 +193,42 @@ async fn fold<K, N: Ord + Clone>(
             }
             Ok(Event::Apply(object)) => hub.fold(|world| apply(world, object)),
             Ok(Event::Delete(object)) => hub.fold(|world| delete(world, object)),
-            Err(error) => tracing::warn!(watch = ?kind, error = %watch_error(&error), "a watch failed and is tried again"),
+            Err(error) => match watch_error(&error) {
+                Some(error) if troubles.insert(error.clone()) => tracing::warn!(watch = what, error, "a watch failed and is tried again"),
+                Some(_) | None => tracing::debug!(watch = what, "a watch failed and is tried again"),
+            },
         }
     }
 }
 
-/// What a watch error may say: decoding errors quote the objects, so they are named only.
+/// What a watch error may say: decoding errors quote the objects, so they are named only. `None` where there is nothing to
+/// say here: no answer came, which [`super::reach`] says, or the watch only has to begin anew.
 #[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
-fn watch_error(error: &watcher::Error) -> String {
+fn watch_error(error: &watcher::Error) -> Option<String> {
     use kube::Error;
     let cause = match error {
         watcher::Error::InitialListFailed(cause) | watcher::Error::WatchStartFailed(cause) | watcher::Error::WatchFailed(cause) => cause,
-        watcher::Error::WatchError(status) => return format!("the API server ended it with {} ({})", status.code, status.reason),
-        watcher::Error::NoResourceVersion => return "the API server gave no resourceVersion".to_owned(),
+        watcher::Error::WatchError(status) if status.code == 410 => return None,
+        watcher::Error::WatchError(status) => return Some(format!("the API server ended it with {} ({})", status.code, status.reason)),
+        watcher::Error::NoResourceVersion => return Some("the API server gave no resourceVersion".to_owned()),
     };
     match cause {
-        Error::Api(status) if status.code == 404 => {
-            "the API server does not know this kind; install the CRDs with: upstream-params-operator crds | kubectl apply --server-side -f -".to_owned()
+        Error::Service(_) | Error::HyperError(_) | Error::ReadEvents(_) => None,
+        Error::Api(status) if status.code == 404 => Some(
+            "the API server does not know this kind; install the CRDs with: upstream-params-operator crds | kubectl apply --server-side -f -"
+                .to_owned(),
+        ),
+        Error::Api(status) if status.code == 410 => None,
+        // What kube makes of an answer that is not the API server's, such as the page of a proxy: all of it is in there.
+        Error::Api(status) if status.reason == NOT_A_STATUS => Some(format!("an answer {} that is not the API server's own", status.code)),
+        // What kube makes of an event that it can't decode: a status of which nothing is there.
+        Error::Api(status) if status.code == 0 => Some(UNDECODABLE.to_owned()),
+        Error::Api(status) => {
+            let message: String = status.message.chars().take(LONGEST_MESSAGE).collect();
+            Some(format!("the API server answered {} ({}): {message}", status.code, status.reason))
         }
-        Error::Api(status) => format!("the API server answered {} ({}): {}", status.code, status.reason, status.message),
-        Error::SerdeError(_) => "an object could not be decoded".to_owned(),
-        other => format!("{}", ErrorKind(other)),
+        Error::SerdeError(_) | Error::FromUtf8(_) => Some(UNDECODABLE.to_owned()),
+        other => Some(format!("the API server can't be understood ({})", ErrorKind(other))),
     }
 }
 
@@ -201,7 +239,7 @@ impl std::fmt::Display for ErrorKind<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let debug = format!("{:?}", self.0);
         let end = debug.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(debug.len());
-        write!(f, "the API server can't be reached or understood ({})", debug.get(..end).unwrap_or_default())
+        f.write_str(debug.get(..end).unwrap_or_default())
     }
 }
 

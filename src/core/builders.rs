@@ -42,7 +42,7 @@ pub(super) fn live(params: &[(&str, &str)]) -> BTreeMap<String, Live> {
 }
 
 /// A valid, enforcing object of the namespace `team` that names the connection [`HERE_NAME`] and declares nothing yet.
-pub(super) fn object(name: &str) -> Declared {
+pub(crate) fn object(name: &str) -> Declared {
     Declared {
         key: ObjectKey { namespace: "team".into(), name: name.into() },
         uid: format!("uid-{name}"),

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{DeclaredTenant, World};
 use crate::api::reason::{ConditionType, Reason};
+use crate::api::rules;
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{AllowedDomains, Audience, Domain};
@@ -83,10 +84,27 @@ impl Settings {
 }
 
 /// Whether a pattern, in which `*` stands for any characters, matches the whole text.
-fn glob_matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(text) = text.strip_prefix(head) else { return false };
-    (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| text.get(at..).is_some_and(|tail| glob_matches(rest, tail)))
+///
+/// Takes a time that grows with the length of both and no faster, whatever the pattern: the first place of a part leaves
+/// most of the text to the next, so no other place needs a try, and searching for one part is linear.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let (Some(first), Some(last)) = (parts.next(), parts.next_back()) else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    parts.all(|part| rest.split_once(part).map(|(_, after)| rest = after).is_some())
+}
+
+/// The first pattern of connections that admission refuses today, with the rule that it breaks: such an object is older
+/// than the rule.
+fn bad_pattern(spec: &ClusterAuth0TenantSpec) -> Option<String> {
+    let patterns = spec.access.iter().enumerate().flat_map(|(entry, access)| {
+        access
+            .connections
+            .iter()
+            .enumerate()
+            .map(move |(position, pattern)| (format!("spec.access[{entry}].connections[{position}]"), pattern))
+    });
+    patterns.into_iter().find_map(|(place, pattern)| rules::connection_glob(pattern).err().map(|rule| format!("{place}: {rule}")))
 }
 
 /// What a tenant object amounts to.
@@ -94,7 +112,7 @@ fn glob_matches(pattern: &str, text: &str) -> bool {
 pub enum Standing {
     /// It serves.
     Serving(Box<Settings>),
-    /// Its content can't be used: `InvalidDomain`, `DomainNotAllowed` or `DuplicateTenant`, and what to do.
+    /// Its content can't be used: `InvalidDomain`, `InvalidSpec`, `DomainNotAllowed` or `DuplicateTenant`, and what to do.
     Refused(Reason, String),
     /// Its Secret can't be used: `SecretNotFound` or `SecretKeyMissing`, and what to do.
     Unresolved(Reason, String),
@@ -133,6 +151,9 @@ fn parts<'a>(
         Some(audience) => Audience::parse(audience).map_err(|error| invalid(format!("spec.audience: {error}")))?,
         None => Audience::of(&domain),
     };
+    if let Some(problem) = bad_pattern(spec) {
+        return Err((Reason::InvalidSpec, problem));
+    }
     if allowed.permits(&domain) {
         Ok((spec, domain, audience))
     } else {
@@ -278,8 +299,8 @@ pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, n
         (ConditionType::ResolvedRefs, resolved),
         (ConditionType::Authenticated, authenticated),
     ];
-    if ready.1 == Reason::InvalidDomain {
-        // The domain can't be changed: only another object helps.
+    if matches!(ready.1, Reason::InvalidDomain | Reason::InvalidSpec) {
+        // Only a change of this object, or of a domain another object, helps.
         all.push((ConditionType::Stalled, ("True", ready.1, ready.2)));
     } else if ready.0 != "True" {
         let reason = if ready.0 == "Unknown" { Reason::Progressing } else { Reason::ProgressingWithRetry };
@@ -331,8 +352,71 @@ mod tests {
         {
             assert!(glob_matches(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x")] {
+        for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x"), ("ab*ba", "aba")] {
             assert!(!glob_matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    /// What it means, tried out: every end of what the first star stands for.
+    fn matches_by_trying(pattern: &str, text: &str) -> bool {
+        let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+        let Some(text) = text.strip_prefix(head) else { return false };
+        (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| matches_by_trying(rest, &text[at..]))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_as_trying_everything_does(pattern in "[ab\u{e9}*]{0,8}", text in "[ab\u{e9}]{0,10}") {
+            assert_eq!(glob_matches(&pattern, &text), matches_by_trying(&pattern, &text), "{pattern:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn no_pattern_takes_long_however_it_is_made() {
+        let start = std::time::Instant::now();
+        let text = "a".repeat(100_000);
+        // Both took longer than anybody waits, the first with 128 letters already.
+        assert!(!glob_matches("*a*a*a*a*a*a*a*a*a*a*ax", &text));
+        assert!(!glob_matches(&format!("*{}b*", "a".repeat(50_000)), &text));
+        assert!(glob_matches(&"*a".repeat(50_000), &text));
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    fn tenant_with(pattern: &str) -> World {
+        let spec = serde_json::json!({
+            "domain": "example.eu.auth0.com",
+            "credentials": {"secretRef": {"name": "credentials"}},
+            "access": [{"namespaceSelector": {}, "connections": ["fine-*", pattern]}],
+        });
+        let tenant = DeclaredTenant {
+            name: "t".into(),
+            uid: "uid".into(),
+            resource_version: "1".into(),
+            generation: 1,
+            created: 0,
+            spec: Some(serde_json::from_value(spec).unwrap()),
+            status: ClusterAuth0TenantStatus::default(),
+        };
+        let mut world = World::default();
+        world.apply_tenant(tenant);
+        world
+    }
+
+    #[test]
+    fn a_tenant_that_is_older_than_the_bound_on_patterns_is_told_which_one_and_serves_nobody() {
+        let judged = |pattern: &str| standing(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
+        assert!(matches!(judged("a*b*c*d*e*f*g*h*i"), Standing::Unresolved(Reason::SecretNotFound, _)));
+        for (pattern, rule) in [
+            ("a*b*c*d*e*f*g*h*i*j", rules::CONNECTION_GLOB_STARS),
+            (&*"c".repeat(129), rules::CONNECTION_GLOB_TOO_LONG),
+            ("shop-?", rules::CONNECTION_GLOB),
+            ("", rules::CONNECTION_GLOB),
+        ] {
+            let Standing::Refused(Reason::InvalidSpec, message) = judged(pattern) else { panic!("{pattern}") };
+            assert_eq!(message, format!("spec.access[0].connections[1]: {rule}"));
+            let world = tenant_with(pattern);
+            let status = conclude(&world.tenant("t").unwrap(), &judged(pattern), &Access::Untried, jiff::Timestamp::UNIX_EPOCH);
+            assert!(status.conditions.iter().any(|one| one.type_ == "Stalled" && one.status == "True" && one.message == message));
         }
     }
 }

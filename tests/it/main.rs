@@ -20,6 +20,7 @@ mod moves;
 mod observe;
 mod ownership;
 mod poison;
+mod process;
 mod refusals;
 mod restarts;
 mod rights;

@@ -93,7 +93,7 @@ fn effects() -> Vec<Effect> {
             json!({"name": "HTTPS_PROXY", "value": "http://proxy:3128"}),
         ),
         effect("config.proxy.noProxy", json!("a,b"), all, container("env/7"), json!({"name": "NO_PROXY", "value": "a,b"})),
-        effect("http.address", json!("[::]"), all, container("env/8/value"), json!("[::]:9090")),
+        effect("http.address", json!("127.0.0.1"), all, container("env/8/value"), json!("127.0.0.1:9090")),
         effect("http.port", json!(9090), "Service", "/spec/ports/0/port", json!(9090)),
         effect("config.log.level", json!("debug"), all, container("env/9"), json!({"name": "UPO_LOG", "value": "debug"})),
         effect("config.log.format", json!("human"), all, container("env/10"), json!({"name": "UPO_LOG_FORMAT", "value": "human"})),
