@@ -1,8 +1,8 @@
 //! A connection as the Management API returned it, with its `options` carried as opaque JSON text.
 //!
 //! Guarantees: every member of `options` other than `upstream_params`, and every entry of `upstream_params` that
-//! no change names, goes back to the API as the text it came as: unknown members, order, nulls and numbers of any
-//! size. `options` that are absent or not an object can't be written at all: the type has no way to do it.
+//! no change names, goes back to the API as the text it came as: unknown members, order, the spelling of names, nulls and
+//! numbers of any size. `options` that are absent or not an object can't be written at all: the type has no way to do it.
 //!
 //! Assumes: the text is one JSON object. Fails: [`DocumentError`], which never holds a value of the document.
 
@@ -11,7 +11,6 @@ use std::fmt::{self, Write as _};
 
 use ring::digest;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use crate::api::upstream_params::Alias;
@@ -65,9 +64,27 @@ pub enum DocumentError {
     OptionsHidden,
 }
 
-/// A JSON object whose members keep their order, their repetitions and the text of their values.
+/// The name of a member: the text it came as, which goes back, and what it means, by which it is found.
+#[derive(Clone)]
+struct Name {
+    raw: Box<RawValue>,
+    /// `None` for half of a surrogate pair, which is no text: such a member is carried, and nobody can mean it.
+    text: Option<String>,
+}
+
+impl Name {
+    fn new(text: &str) -> Result<Self, DocumentError> {
+        Ok(Self { raw: raw(&serde_json::Value::from(text).to_string())?, text: Some(text.to_owned()) })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.text.as_deref() == Some(name)
+    }
+}
+
+/// A JSON object whose members keep their order, their repetitions and the text of their names and values.
 #[derive(Clone, Default)]
-pub struct Members(Vec<(String, Box<RawValue>)>);
+pub struct Members(Vec<(Name, Box<RawValue>)>);
 
 // Options hold client secrets: what may be shown of them is how many there are.
 impl fmt::Debug for Members {
@@ -83,7 +100,7 @@ impl Members {
 
     /// The last member of this name, which is the one that JSON readers take.
     fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
+        self.0.iter().rev().find(|(key, _)| key.is(name)).map(|(_, value)| value.as_ref())
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -91,24 +108,26 @@ impl Members {
     }
 
     /// Replaces the member in its place, or appends it. Of a repeated member one stays.
-    fn set(&mut self, name: &str, value: Box<RawValue>) {
-        let place = self.0.iter().position(|(key, _)| key == name).unwrap_or(self.0.len());
+    fn set(&mut self, name: &str, value: Box<RawValue>) -> Result<(), DocumentError> {
+        let old = self.0.iter().position(|(key, _)| key.is(name));
+        let key = match old.and_then(|place| self.0.get(place)) {
+            Some((key, _)) => key.clone(),
+            None => Name::new(name)?,
+        };
+        let place = old.unwrap_or(self.0.len());
         self.remove(name);
-        self.0.insert(place, (name.to_owned(), value));
+        self.0.insert(place, (key, value));
+        Ok(())
     }
 
     fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name);
+        self.0.retain(|(key, _)| !key.is(name));
     }
-}
 
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+    /// The object as text, without white space between its members.
+    fn to_text(&self) -> String {
+        let members: Vec<String> = self.0.iter().map(|(key, value)| format!("{}:{}", key.raw.get(), value.get())).collect();
+        format!("{{{}}}", members.join(","))
     }
 }
 
@@ -124,8 +143,8 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = access.next_entry()? {
-                    members.push(member);
+                while let Some((raw, value)) = access.next_entry::<Box<RawValue>, _>()? {
+                    members.push((Name { text: serde_json::from_str(raw.get()).ok(), raw }, value));
                 }
                 Ok(Members(members))
             }
@@ -185,7 +204,7 @@ impl Document {
     fn params(&self) -> Result<Members, DocumentError> {
         let options = self.options()?;
         // Two members of this name would let us write one and the API keep the other.
-        if options.0.iter().filter(|(key, _)| key == UPSTREAM_PARAMS).count() > 1 {
+        if options.0.iter().filter(|(key, _)| key.is(UPSTREAM_PARAMS)).count() > 1 {
             return Err(DocumentError::ParamsNotAnObject);
         }
         match options.get(UPSTREAM_PARAMS) {
@@ -197,7 +216,7 @@ impl Document {
 
     /// The live upstream parameters.
     pub fn live(&self) -> Result<BTreeMap<String, Live>, DocumentError> {
-        Ok(self.params()?.0.iter().map(|(name, raw)| (name.clone(), live(raw))).collect())
+        Ok(self.params()?.0.iter().filter_map(|(name, raw)| Some((name.text.clone()?, live(raw)))).collect())
     }
 
     /// The text of a member of `options` that is a string, such as `waad_protocol`.
@@ -213,7 +232,7 @@ impl Document {
     /// The names inside a member of `options` that is an object, such as `authParams`.
     pub fn option_names(&self, name: &str) -> Vec<String> {
         let inner = self.options.as_ref().and_then(|options| options.get(name)).and_then(Members::parse);
-        inner.unwrap_or_default().0.into_iter().map(|(key, _)| key).collect()
+        inner.unwrap_or_default().0.into_iter().filter_map(|(key, _)| key.text).collect()
     }
 
     /// The body of the PATCH that makes `changes` (`None` removes) and nothing else: `options`, and `display_name`
@@ -224,7 +243,7 @@ impl Document {
         let mut params = self.params()?;
         for (name, entry) in changes {
             match entry {
-                Some(entry) => params.set(name, raw(&entry.canonical())?),
+                Some(entry) => params.set(name, raw(&entry.canonical())?)?,
                 None => params.remove(name),
             }
         }
@@ -232,13 +251,14 @@ impl Document {
         if params.0.is_empty() {
             options.remove(UPSTREAM_PARAMS);
         } else {
-            options.set(UPSTREAM_PARAMS, raw(&to_text(&params)?)?);
+            options.set(UPSTREAM_PARAMS, raw(&params.to_text())?)?;
         }
-        let mut body = Members(vec![("options".to_owned(), raw(&to_text(&options)?)?)]);
+        let mut body = Members::default();
+        body.set("options", raw(&options.to_text())?)?;
         if let Some(display_name) = &self.display_name {
-            body.set("display_name", display_name.clone());
+            body.set("display_name", display_name.clone())?;
         }
-        Ok(PatchBody(to_text(&body)?))
+        Ok(PatchBody(body.to_text()))
     }
 
     /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
@@ -302,16 +322,12 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 fn live(raw: &RawValue) -> Live {
     let Some(members) = Members::parse(raw) else { return Live::Foreign };
     let [(member, _)] = members.0.as_slice() else { return Live::Foreign };
-    let Some(text) = members.text(member) else { return Live::Foreign };
-    match member.as_str() {
+    let Some(text) = member.text.as_deref().and_then(|name| members.text(name)) else { return Live::Foreign };
+    match member.text.as_deref().unwrap_or_default() {
         "value" => Live::Entry(Entry::Value(text)),
         "alias" => text.parse().map_or(Live::Foreign, |alias| Live::Entry(Entry::Alias(alias))),
         _ => Live::Foreign,
     }
-}
-
-fn to_text(members: &Members) -> Result<String, DocumentError> {
-    serde_json::to_string(members).map_err(|_| DocumentError::NotAConnection("it can't be written back"))
 }
 
 fn raw(text: &str) -> Result<Box<RawValue>, DocumentError> {
@@ -320,10 +336,12 @@ fn raw(text: &str) -> Result<Box<RawValue>, DocumentError> {
 
 /// Appends a spelling of the members in which order and white space no longer matter.
 fn canonical_members(members: &Members, depth: usize, out: &mut String) {
-    let sorted: BTreeMap<&str, &RawValue> = members.0.iter().map(|(key, value)| (key.as_str(), value.as_ref())).collect();
+    let spelled =
+        |key: &Name| key.text.as_deref().map_or_else(|| key.raw.get().to_owned(), |text| serde_json::Value::from(text).to_string());
+    let sorted: BTreeMap<String, &RawValue> = members.0.iter().map(|(key, value)| (spelled(key), value.as_ref())).collect();
     out.push('{');
     for (key, value) in sorted {
-        out.push_str(&serde_json::Value::from(key).to_string());
+        out.push_str(&key);
         out.push(':');
         canonical(value, depth, out);
         out.push(',');
