@@ -114,9 +114,14 @@ impl Members {
 
     /// Replaces the member in its place, or appends it. Of a repeated member one stays.
     fn set(&mut self, name: &str, value: Box<RawValue>) -> Result<(), DocumentError> {
-        let place = self.0.iter().position(|(key, _)| key.is(name)).unwrap_or(self.0.len());
+        let old = self.0.iter().position(|(key, _)| key.is(name));
+        let key = match old.and_then(|place| self.0.get(place)) {
+            Some((key, _)) => key.clone(),
+            None => Name::new(name)?,
+        };
+        let place = old.unwrap_or(self.0.len());
         self.remove(name);
-        self.0.insert(place, (Name::new(name)?, value));
+        self.0.insert(place, (key, value));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::steps::{calls, one, patches};
 use crate::support::{self, Bench, SOON, Scope, from, has_finalizer};
 
 /// A scope on a bench that will be changed: everything of it that does not borrow the bench.
-struct Detached {
+pub(crate) struct Detached {
     name: String,
     domain: String,
     client: kube::Client,
@@ -24,11 +24,11 @@ struct Detached {
 }
 
 impl Detached {
-    fn of(scope: Scope<'_>) -> Self {
+    pub(crate) fn of(scope: Scope<'_>) -> Self {
         Self { name: scope.name, domain: scope.domain, client: scope.client, auth0: scope.auth0 }
     }
 
-    fn on<'a>(&self, bench: &'a Bench) -> Scope<'a> {
+    pub(crate) fn on<'a>(&self, bench: &'a Bench) -> Scope<'a> {
         Scope { bench, name: self.name.clone(), domain: self.domain.clone(), client: self.client.clone(), auth0: self.auth0.clone() }
     }
 }

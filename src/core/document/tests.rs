@@ -49,6 +49,29 @@ fn values_are_escaped_and_names_are_compared_decoded() {
 }
 
 #[test]
+fn names_of_others_go_back_as_they_are_spelled() {
+    let options = r#"{"caf\u00e9\/":1,"\u2028":2,"upstream\u005fparams":{"th\u0065irs":{"value":"1"},"\u0078":{"value":"2"}},"z":3}"#;
+    let expected =
+        r#"{"options":{"caf\u00e9\/":1,"\u2028":2,"upstream\u005fparams":{"th\u0065irs":{"value":"1"},"\u0078":{"value":"3"}},"z":3}}"#;
+    assert_eq!(body(options, &set("x", "3")), expected);
+    assert_eq!(document(options).live().unwrap().into_keys().collect::<Vec<_>>(), ["theirs", "x"]);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_carried_and_hides_nothing() {
+    let options =
+        r#"{"\ud800":{"\udc00":1},"upstream_params":{"\ud83d":{"value":"theirs"},"x":{"value":"1"}},"authParams":{"\ud800":"a","b":"c"}}"#;
+    let document = document(options);
+    assert_eq!(document.live().unwrap().into_keys().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(document.option_names("authParams"), ["b"]);
+    assert!(document.foreign_hash().is_some());
+    assert_eq!(body(options, &removal("x")), format!(r#"{{"options":{}}}"#, options.replace(r#","x":{"value":"1"}"#, "")));
+    let only = r#"{"upstream_params":{"x":{"\ud800":"1"}}}"#;
+    let parsed = Document::parse(&format!(r#"{{"id":"con_1","name":"n","strategy":"s","options":{only}}}"#)).unwrap();
+    assert_eq!(parsed.live().unwrap()["x"], Live::Foreign);
+}
+
+#[test]
 fn depth_is_no_limit() {
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let options = format!(r#"{{"deep":{deep}}}"#);

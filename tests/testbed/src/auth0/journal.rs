@@ -30,7 +30,7 @@ pub struct Call {
     pub status: Option<u16>,
     /// The request's body, when it was JSON or a form; secrets of token requests are masked.
     pub body: Option<serde_json::Value>,
-    /// The same body as its exact JSON text, in the order sent and with the numbers as sent.
+    /// The same body as the text that was sent, byte by byte; of a token request as it is masked.
     pub body_text: Option<String>,
     /// The client whose token made the call, or that asked for one.
     pub client_id: Option<String>,

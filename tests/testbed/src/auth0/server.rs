@@ -222,6 +222,9 @@ fn enter(tenant: &TenantHandle, arrived: &Arrived) -> (u64, Fate) {
         arrived.body.as_deref().filter(|body| body.len() <= MAX_BODY).and_then(|body| any_body(body, arrived.content_type.as_deref()));
     let token_request = arrived.path == "/oauth/token";
     let body = if token_request { body.map(mask) } else { body };
+    // Only what is masked is not the text that arrived.
+    let arrived_text = arrived.body.as_deref().filter(|_| !token_request).and_then(|body| std::str::from_utf8(body).ok());
+    let body_text = body.as_ref().map(|body| arrived_text.map_or_else(|| body.to_string(), str::to_owned));
     let client_id = body.as_ref().filter(|_| token_request).and_then(|body| body.get("client_id")).and_then(Json::as_str);
     let client_id = client_id.map(str::to_owned);
     let fate = Fate::of(effects(&mut state, arrived));
@@ -234,7 +237,7 @@ fn enter(tenant: &TenantHandle, arrived: &Arrived) -> (u64, Fate) {
         query: arrived.query.clone(),
         status: None,
         body: body.as_ref().map(Json::to_value),
-        body_text: body.as_ref().map(ToString::to_string),
+        body_text,
         client_id,
         correlation_id: arrived.correlation_id.clone(),
         user_agent: arrived.user_agent.clone(),

@@ -672,7 +672,7 @@ fn the_journal_has_every_call_and_no_secret() {
         lab.path("c"),
         lab.token
     );
-    send(lab.emulator.addr(), &head, r#"{"options":{"n":1.0}}"#).unwrap();
+    send(lab.emulator.addr(), &head, r#"{"options": {"n":1.0E0, "s\/":"\u0026"}}"#).unwrap();
     lab.get("/api/v2/connections?take=3");
     let journal = lab.tenant.journal();
     assert_eq!(journal.iter().map(|call| call.method.as_str()).collect::<Vec<_>>(), ["POST", "PATCH", "GET"]);
@@ -680,7 +680,8 @@ fn the_journal_has_every_call_and_no_secret() {
     assert_eq!(journal[0].body.as_ref().unwrap()["client_secret"], "********");
     assert_eq!(journal[0].client_id.as_deref(), Some("id"));
     assert_eq!((journal[1].correlation_id.as_deref(), journal[1].user_agent.as_deref()), (Some("abc"), Some("me")));
-    assert_eq!((journal[1].body_text.as_deref(), journal[1].client_id.as_deref()), (Some(r#"{"options":{"n":1.0}}"#), Some("id")));
+    let sent = r#"{"options": {"n":1.0E0, "s\/":"\u0026"}}"#;
+    assert_eq!((journal[1].body_text.as_deref(), journal[1].client_id.as_deref()), (Some(sent), Some("id")));
     assert_eq!((journal[2].query.as_str(), journal[2].status), ("take=3", Some(200)));
     assert_eq!(lab.tenant.writes().len(), 1);
 }
