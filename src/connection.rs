@@ -321,6 +321,10 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
             // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
             (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
                 Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
+                // Without a record only what it might have set can have been its own.
+                None if !claims::any(&object.status) && !could_set(object, document, &reserved) => {
+                    settled(Outcome::Released("nothing is recorded as its own".to_owned()))
+                }
                 None => role(Role::Leaver),
             },
         };
@@ -336,11 +340,15 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     match validate::against_connection(spec, document, &reserved) {
         Err((reason, message)) => holding(Outcome::Refused { reason, message }),
         Ok(warnings) if observes => Part { warnings, ..role(Role::Observer) },
-        Ok(_) if tenant.memory.is_rejected(&object.uid, object.generation, &document.id, document.options_hash()) => {
-            holding(Outcome::StillRejected)
-        }
-        Ok(warnings) => Part { warnings, ..role(Role::Owner) },
+        Ok(warnings) => match tenant.memory.rejection(&object.uid, object.generation, &document.id, document.options_hash()) {
+            Some(message) => holding(Outcome::StillRejected { message: message.to_owned(), warnings }),
+            None => Part { warnings, ..role(Role::Owner) },
+        },
     }
+}
+
+fn could_set(object: &Declared, document: &Document, reserved: &BTreeSet<String>) -> bool {
+    object.spec.as_ref().is_ok_and(|spec| validate::against_connection(spec, document, reserved).is_ok())
 }
 
 fn none_like(part: &Part) -> Part {
@@ -574,7 +582,7 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
             }
             return;
         }
-        Done::Rejected(_) => reject(tenant, reading, &plan, &parts),
+        Done::Rejected(message) => reject(tenant, reading, &plan, &parts, message),
         Done::Nothing | Done::Written => tenant.memory.succeeded(subject),
         Done::Failed(_) | Done::Postponed(..) => {}
     }
@@ -645,10 +653,16 @@ fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part) {
     }
 }
 
-fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part]) {
+fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], message: &str) {
     let actors = plan.actors();
     for part in parts.iter().filter(|part| actors.contains(&part.object.uid)) {
-        tenant.memory.reject(&part.object.uid, part.object.generation, &reading.document.id, reading.document.options_hash());
+        tenant.memory.reject(
+            &part.object.uid,
+            part.object.generation,
+            &reading.document.id,
+            reading.document.options_hash(),
+            message.to_owned(),
+        );
     }
 }
 

@@ -67,7 +67,12 @@ pub enum Outcome {
     /// Planned, and perhaps written.
     Planned(Planned),
     /// The API refused this object's changes before, and nothing has changed since.
-    StillRejected,
+    StillRejected {
+        /// What it said then. Safe to show.
+        message: String,
+        /// What is unusual.
+        warnings: Vec<String>,
+    },
     /// The object, which is being deleted, lets go of everything; the text says why nothing was removed.
     Released(String),
     /// Another object took over what this one has a record of and no say about. Nothing else is said of it here.
@@ -248,13 +253,26 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
     })
 }
 
-/// Whether the object was accepted on this connection, for this generation, and nothing of it waits to be written there:
-/// then it may leave another.
+/// Whether the object was accepted on this connection, for this generation, and has all that it declares there: then it may
+/// leave another.
 pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted)
         .is_some_and(|accepted| accepted.observed_generation == Some(object.generation) && accepted.status == TRUE);
-    let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| param.state != ParamState::Pending);
+    let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| has_arrived(param.state));
     accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
+}
+
+/// Whether nothing is missing of a parameter at the connection that an object moves to: no login loses it meanwhile.
+fn has_arrived(state: ParamState) -> bool {
+    match state {
+        ParamState::InSync | ParamState::Applied | ParamState::Contended | ParamState::Removing => true,
+        ParamState::Pending
+        | ParamState::ExistingValue
+        | ParamState::Conflicted
+        | ParamState::WouldAdd
+        | ParamState::WouldChange
+        | ParamState::WouldRemove => false,
+    }
 }
 
 /// The status to store before a write: the old one with the records of this connection, what is about to be `removed`
@@ -314,7 +332,7 @@ pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conc
     if object.deleting {
         status.observed_generation = Some(object.generation);
         status.conditions = deleting(object, outcome, context);
-    } else if context.placed && *outcome != Outcome::StillRejected {
+    } else if context.placed {
         status.observed_generation = Some(object.generation);
         status.target = target(object);
         status.conditions = conditions(object, outcome, context, &status.connections);
@@ -356,7 +374,7 @@ fn finalizer(object: &Declared, outcome: &Outcome, status: &UpstreamParamsStatus
 /// Whether a deletion can't be decided yet, whatever the record says: it may have been lost.
 fn waits_for_the_tenant(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::TenantNotReady(_) | Outcome::Unread(_) | Outcome::StillRejected => true,
+        Outcome::TenantNotReady(_) | Outcome::Unread(_) | Outcome::StillRejected { .. } => true,
         Outcome::Planned(planned) => !matches!(planned.ending, Ending::Nothing | Ending::Written),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
@@ -405,7 +423,7 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
         | Outcome::TenantNotReady(_)
         | Outcome::ConnectionNotFound { id: None }
         | Outcome::Unread(_)
-        | Outcome::StillRejected
+        | Outcome::StillRejected { .. }
         | Outcome::Displaced => old,
     }
 }
@@ -507,8 +525,8 @@ fn accepted(object: &Declared, outcome: &Outcome) -> Finding {
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Unread(_)
         | Outcome::Released(_)
-        | Outcome::StillRejected
         | Outcome::Displaced => carried(object, ConditionType::Accepted, UNSEEN),
+        Outcome::StillRejected { warnings, .. } => accepted_with(warnings),
     }
 }
 
@@ -517,10 +535,14 @@ fn accepted_plan(object: &Declared, planned: &Planned) -> Finding {
     if !conflicts.is_empty() {
         return Finding::new(FALSE, Reason::Conflicted, format!("{}; name each parameter in one object only", conflicts.join(", ")));
     }
-    if planned.warnings.is_empty() {
+    accepted_with(&planned.warnings)
+}
+
+fn accepted_with(warnings: &[String]) -> Finding {
+    if warnings.is_empty() {
         Finding::new(TRUE, Reason::Accepted, "the parameters can be managed on this connection")
     } else {
-        Finding::new(TRUE, Reason::AcceptedWithWarnings, planned.warnings.join("; "))
+        Finding::new(TRUE, Reason::AcceptedWithWarnings, warnings.join("; "))
     }
 }
 
@@ -562,15 +584,15 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
                 format!("the tenant {tenant} has {what}; create it, or correct spec.connection"),
             )
         }
-        Outcome::Planned(_) | Outcome::Refused { .. } => Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist"),
+        Outcome::Planned(_) | Outcome::Refused { .. } | Outcome::StillRejected { .. } => {
+            Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist")
+        }
         Outcome::TenantNotReady(_) | Outcome::NotPermitted(_) | Outcome::Unread(_) => {
             let known = carried(object, ConditionType::ResolvedRefs, UNSEEN);
             // There is a tenant now, or none of these could have been the ending.
             if known.reason == Reason::TenantNotFound { Finding::pending(UNSEEN) } else { known }
         }
-        Outcome::Invalid(_) | Outcome::Released(_) | Outcome::StillRejected | Outcome::Displaced => {
-            carried(object, ConditionType::ResolvedRefs, UNSEEN)
-        }
+        Outcome::Invalid(_) | Outcome::Released(_) | Outcome::Displaced => carried(object, ConditionType::ResolvedRefs, UNSEEN),
     }
 }
 
@@ -579,13 +601,13 @@ fn synced(object: &Declared, outcome: &Outcome, context: &Context, connections: 
         Outcome::Planned(planned) => synced_plan(object, planned, context, connections),
         Outcome::Unread(trouble) => troubled(object, trouble, context),
         Outcome::TenantNotReady(message) => Finding::new(UNKNOWN, Reason::TenantNotReady, message),
+        Outcome::StillRejected { message, .. } => Finding::new(FALSE, Reason::Rejected, message),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
         | Outcome::Released(_)
-        | Outcome::StillRejected
         | Outcome::Displaced => Finding::pending("nothing is written while the object is not accepted or its references are missing"),
     }
 }
@@ -718,7 +740,7 @@ fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Findi
         | Outcome::ConnectionNotFound { .. }
         | Outcome::Refused { .. }
         | Outcome::Released(_)
-        | Outcome::StillRejected
+        | Outcome::StillRejected { .. }
         | Outcome::Displaced => false,
     };
     let [accepted, resolved, synced] = parts;
@@ -804,7 +826,7 @@ fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Cond
             Ending::Rejected(message) => message.as_str(),
             Ending::Nothing | Ending::Written => "",
         },
-        Outcome::StillRejected => "Auth0 refused the change",
+        Outcome::StillRejected { message, .. } => message.as_str(),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)

@@ -49,6 +49,8 @@ struct Rejection {
     generation: i64,
     connection: String,
     options: Option<[u8; 32]>,
+    /// What Auth0 said. Safe to show.
+    message: String,
 }
 
 /// Corrections of one parameter, for one generation of the object that owns it: a new one starts anew.
@@ -99,16 +101,15 @@ impl Memory {
         (now.duration_since(clock.good_look), unready.map_or(Duration::ZERO, |since| now.duration_since(since)))
     }
 
-    /// Notes that the API refused this object's changes to a connection with these options.
-    pub fn reject(&mut self, object: &str, generation: i64, connection: &str, options: Option<[u8; 32]>) {
-        let rejection = Rejection { generation, connection: connection.to_owned(), options };
-        self.rejected.insert(object.to_owned(), rejection);
+    /// Notes that the API refused this object's changes to a connection with these options, and what it said.
+    pub fn reject(&mut self, object: &str, generation: i64, connection: &str, options: Option<[u8; 32]>, message: String) {
+        self.rejected.insert(object.to_owned(), Rejection { generation, connection: connection.to_owned(), options, message });
     }
 
-    /// Whether the same changes were refused before, and neither the object nor the connection has changed since.
-    pub fn is_rejected(&self, object: &str, generation: i64, connection: &str, options: Option<[u8; 32]>) -> bool {
-        let rejection = Rejection { generation, connection: connection.to_owned(), options };
-        self.rejected.get(object) == Some(&rejection)
+    /// What the API said when it refused the same changes before, if neither the object nor the connection has changed since.
+    pub fn rejection(&self, object: &str, generation: i64, connection: &str, options: Option<[u8; 32]>) -> Option<&str> {
+        let same = |old: &&Rejection| (old.generation, old.connection.as_str(), old.options) == (generation, connection, options);
+        self.rejected.get(object).filter(same).map(|rejection| rejection.message.as_str())
     }
 
     /// Notes that somebody's change of a parameter was corrected for this generation of its owner. `removed`: it was gone,
@@ -327,9 +328,9 @@ mod tests {
     #[test]
     fn a_rejection_holds_until_the_object_or_the_connection_changes() {
         let mut memory = Memory::default();
-        memory.reject("uid", 1, "con_1", Some([1; 32]));
-        assert!(memory.is_rejected("uid", 1, "con_1", Some([1; 32])));
-        assert!(!memory.is_rejected("uid", 2, "con_1", Some([1; 32])));
-        assert!(!memory.is_rejected("uid", 1, "con_1", Some([2; 32])));
+        memory.reject("uid", 1, "con_1", Some([1; 32]), "because".into());
+        assert_eq!(memory.rejection("uid", 1, "con_1", Some([1; 32])), Some("because"));
+        assert_eq!(memory.rejection("uid", 2, "con_1", Some([1; 32])), None);
+        assert_eq!(memory.rejection("uid", 1, "con_1", Some([2; 32])), None);
     }
 }

@@ -192,6 +192,13 @@ impl Simulator {
         }
         if object.deleting {
             let removes = object.cleans_up() && !self.tenant_observes;
+            let lost = !claims::any(&object.status);
+            if removes
+                && lost
+                && !object.spec.as_ref().is_ok_and(|spec| validate::against_connection(spec, document, &BTreeSet::new()).is_ok())
+            {
+                return Some(released("nothing is recorded as its own"));
+            }
             return Some(if removes { part(Some(Role::Leaver), None) } else { released("it only observes, or retains") });
         }
         // An object that only observes holds nothing.
@@ -411,7 +418,11 @@ impl Simulator {
         let print = Place { tenant: TENANT, connection: id }.fingerprint(name, &entry);
         let restored = object.deleting && object.finalizer && !claims::any(&object.status) && self.names(object, id);
         recorded.filter(|param| param.name == name).any(|param| param.owned.contains(&print))
-            || (restored && object.spec.as_ref().is_ok_and(|spec| spec.params.get(name) == Some(&entry)))
+            || (restored && object.spec.as_ref().is_ok_and(|spec| spec.params.get(name) == Some(&entry) && self.could_set(spec, id)))
+    }
+
+    fn could_set(&self, spec: &validate::Spec, id: &str) -> bool {
+        validate::against_connection(spec, &self.connections[id].document(id), &BTreeSet::new()).is_ok()
     }
 
     fn wants<'a>(&self, object: &'a Declared, id: &str, name: &str) -> Option<&'a Entry> {

@@ -504,8 +504,12 @@ fn a_rejected_object_is_left_as_it_was_until_something_changes() {
     let a = object("a").wants("blog", "x");
     let rejected = after(&a, &part(&a, Role::Owner, &live(&[]), Ending::Rejected("no".into())), &context());
     assert_eq!(states(&rejected), [("blog", Pending, 1)], "the claim stays: nobody knows what was refused");
-    let again = conclude(&rejected, &Outcome::StillRejected, &Context { now: at(9000), unready_for: 60 * MINUTE, ..context() });
-    assert_eq!((again.status, again.notices), (rejected.status, Vec::new()));
+    let still = Outcome::StillRejected { message: "no".into(), warnings: Vec::new() };
+    let again = conclude(&rejected, &still, &Context { now: at(9000), unready_for: 60 * MINUTE, ..context() });
+    assert_eq!((&again.status, again.notices), (&rejected.status, Vec::new()));
+    let mut forged = rejected.clone();
+    forged.status.conditions.iter_mut().for_each(|condition| "True".clone_into(&mut condition.status));
+    assert_eq!(row(&after(&forged, &still, &context())), row(&rejected));
 }
 
 // ---- what the record becomes ----

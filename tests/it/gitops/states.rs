@@ -136,7 +136,7 @@ pub(super) fn passes() -> Vec<Pass> {
         ("another value is there", planned(Verdict::ExistingValue, Ending::Nothing)),
         ("another object has a parameter", planned(Verdict::Conflicted(other), Ending::Nothing)),
         ("somebody keeps changing a parameter", planned(Verdict::Contended, Ending::Nothing)),
-        ("nothing has changed since Auth0 refused", Outcome::StillRejected),
+        ("nothing has changed since Auth0 refused", Outcome::StillRejected { message: text(), warnings: Vec::new() }),
         ("it lets go of everything", Outcome::Released(text())),
     ];
     all.map(|(name, outcome)| Pass { name, outcome }).into_iter().collect()
