@@ -6,6 +6,7 @@
 
 mod admission;
 mod adoption;
+mod amended;
 mod cases;
 mod deletion;
 mod drift;
