@@ -14,6 +14,7 @@ mod examples;
 mod facts;
 mod gitops;
 mod helm;
+mod holes;
 mod image;
 mod leaks;
 mod lifecycle;
