@@ -6,6 +6,7 @@
 
 mod admission;
 mod adoption;
+mod amended;
 mod cases;
 mod deletion;
 mod drift;
@@ -13,6 +14,7 @@ mod examples;
 mod facts;
 mod gitops;
 mod helm;
+mod holes;
 mod image;
 mod leaks;
 mod lifecycle;
