@@ -211,7 +211,7 @@ impl Tenant {
     pub(crate) async fn left(&self, object: &ObjectKey, uid: &str, note: String) {
         tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
         let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
-        self.shared.report.notice(object, uid, &notice).await;
+        self.shared.report.notice_of(object, uid, &notice).await;
     }
 
     /// The client, while the tenant serves.
@@ -799,7 +799,7 @@ impl Tenant {
             self.shared.report.finalizer(&stored, false).await?;
         }
         for notice in &conclusion.notices {
-            self.shared.report.notice(&as_planned.key, &as_planned.uid, notice).await;
+            self.shared.report.notice(as_planned, notice).await;
         }
         if placed {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);

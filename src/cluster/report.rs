@@ -35,6 +35,9 @@ const REBASES: u32 = 20;
 const WATCH_TRIES: u32 = 20;
 const WATCH_PAUSE: Duration = Duration::from_millis(5);
 
+/// The pauses before an event that got no answer is sent again.
+const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+
 /// Why a write did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
@@ -151,22 +154,41 @@ impl Report {
         });
     }
 
-    /// Emits an event about an object, which may be gone.
-    pub async fn notice(&self, object: &ObjectKey, uid: &str, notice: &Notice) {
-        self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await;
+    /// Emits an event about an object. Yields whether the API server takes it: a namespace that is being deleted takes
+    /// none.
+    pub async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
+        self.notice_of(&object.key, &object.uid, notice).await
     }
 
-    /// Emits an event about a tenant.
-    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) {
-        self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await;
+    /// Emits an event about an object of which only this is known, as of one that is gone.
+    pub async fn notice_of(&self, object: &ObjectKey, uid: &str, notice: &Notice) -> bool {
+        self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await
     }
 
-    /// An event that can't be stored is logged: nothing depends on events.
-    async fn emit(&self, regarding: ObjectReference, notice: &Notice) {
-        let about = regarding.name.clone().unwrap_or_default();
-        if let Err(error) = bounded(self.events.publish(self.client.clone(), regarding, notice)).await {
-            tracing::debug!(object = about, reason = notice.reason, %error, "an event could not be stored");
+    /// Emits an event about a tenant. Such events are in the namespace `default`, as those about everything that has no
+    /// namespace. Yields whether the API server takes it.
+    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
+        self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await
+    }
+
+    /// Stores or counts an event. One that gets no answer is tried again beside everything else: nothing depends on events.
+    async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> bool {
+        let (events, client) = (self.events.clone(), self.client.clone());
+        if let Some(taken) = stored(&events, &client, &regarding, notice).await {
+            return taken;
         }
+        let notice = notice.clone();
+        tokio::spawn(async move {
+            for pause in EVENT_PAUSES {
+                tokio::time::sleep(pause).await;
+                if stored(&events, &client, &regarding, &notice).await.is_some() {
+                    return;
+                }
+            }
+            let (about, note) = (regarding.name.unwrap_or_default(), notice.note);
+            tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
+        });
+        true
     }
 
     /// Replaces the whole status of a tenant.
@@ -179,6 +201,18 @@ impl Report {
             Vec::new()
         });
         Ok(())
+    }
+}
+
+/// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
+async fn stored(events: &Events, client: &Client, regarding: &ObjectReference, notice: &Notice) -> Option<bool> {
+    match tokio::time::timeout(TIMEOUT, events.publish(client.clone(), regarding.clone(), notice)).await {
+        Ok(Ok(())) => Some(true),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
+            tracing::debug!(about = regarding.name, reason = notice.reason, code = status.code, "an event was refused");
+            Some(false)
+        }
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 

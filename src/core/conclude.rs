@@ -40,6 +40,7 @@ pub struct Trouble {
 }
 
 /// How a pass ended for one object.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is used up at once")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The spec can't be carried out.

@@ -282,7 +282,8 @@ fn everything_has_the_labels_and_the_namespace_of_the_release() {
         assert_eq!((&labels["l"], &object["metadata"]["annotations"]["a"]), (&json!("1"), &json!("1")), "{}", name(object));
         let cluster = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"].contains(&kind(object));
         let namespace = &object["metadata"]["namespace"];
-        let scoped = ["Role", "RoleBinding"].contains(&kind(object)) && *namespace == "one";
+        // Of the namespace that is served, and of the one that events about tenants are in.
+        let scoped = ["Role", "RoleBinding"].contains(&kind(object)) && (*namespace == "one" || *namespace == "default");
         assert!(if cluster { namespace.is_null() } else { scoped || *namespace == OPERATOR_NAMESPACE }, "{}: {namespace}", name(object));
     }
 }
