@@ -25,6 +25,7 @@ mod refusals;
 mod restarts;
 mod rights;
 mod steps;
+mod supply;
 mod support;
 mod tenants;
 mod tidy;
