@@ -29,6 +29,7 @@ mod restarts;
 mod rights;
 mod says;
 mod steps;
+mod supply;
 mod support;
 mod tenants;
 mod tidy;
