@@ -6,6 +6,7 @@
 
 mod admission;
 mod adoption;
+mod blame;
 mod deletion;
 mod drift;
 mod examples;
@@ -19,10 +20,12 @@ mod metrics;
 mod moves;
 mod observe;
 mod ownership;
+mod pacing;
 mod poison;
 mod refusals;
 mod restarts;
 mod rights;
+mod secrets;
 mod steps;
 mod support;
 mod tenants;
