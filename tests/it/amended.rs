@@ -332,7 +332,8 @@ async fn an_edit_of_the_object_is_written_at_once_whatever_another_tool_did_befo
         look(&scope, &id).await;
         if name == "replaced" {
             let object = scope.until_condition(name, "Synced", "False", "Contended").await;
-            assert!(message(&object, "Synced").contains("until"), "{}", message(&object, "Synced"));
+            let said = message(&object, "Synced");
+            assert!(said.contains("3 times since 20"), "how often and since when: {said}");
             assert_eq!(scope.auth0.upstream_params(name)["blog"], entry);
         }
         scope.edit(name, json!({"params": {"blog": {"value": "edited"}}})).await;
