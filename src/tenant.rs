@@ -726,7 +726,7 @@ impl Tenant {
         }
         for notice in &left.notices {
             tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
-            self.shared.report.notice(&object.key, &object.uid, notice).await;
+            self.shared.report.notice(object, notice).await;
         }
         true
     }

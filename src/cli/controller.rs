@@ -85,7 +85,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match result {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if tracing::enabled!(tracing::Level::ERROR) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", super::whole(&error));
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error),

@@ -266,9 +266,10 @@ pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
 /// Whether nothing is missing of a parameter at the connection that an object moves to: no login loses it meanwhile.
 fn has_arrived(state: ParamState) -> bool {
     match state {
-        ParamState::InSync | ParamState::Applied | ParamState::Contended | ParamState::Removing => true,
+        ParamState::InSync | ParamState::Applied | ParamState::Removing => true,
         ParamState::Pending
         | ParamState::ExistingValue
+        | ParamState::Contended
         | ParamState::Conflicted
         | ParamState::WouldAdd
         | ParamState::WouldChange

@@ -7,8 +7,8 @@
 mod admission;
 mod adoption;
 mod amended;
-mod cases;
 mod blame;
+mod cases;
 mod deletion;
 mod drift;
 mod examples;
