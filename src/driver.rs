@@ -17,7 +17,7 @@ use crate::connection;
 use crate::core::schedule::{Next, Subject};
 use crate::core::tenancy::Access;
 use crate::core::validate::Target;
-use crate::core::world::ObjectKey;
+use crate::core::world::{Left, ObjectKey};
 use crate::tenant::{Shared, Tenant};
 
 /// What a driver is told.
@@ -31,6 +31,8 @@ pub enum Note {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+        /// What it left behind, where that was not meant.
+        left: Option<Left>,
     },
     /// The tenant object, its Secret or its standing may have changed.
     Tenant,
@@ -106,7 +108,12 @@ impl Driver {
                 Note::Object(key) => {
                     objects.insert(key);
                 }
-                Note::Gone { target, connections } => self.tenant.vacated(target.as_ref(), connections),
+                Note::Gone { target, connections, left } => {
+                    self.tenant.vacated(target.as_ref(), connections);
+                    if let Some(left) = left {
+                        self.tenant.went_without_cleaning(&left).await;
+                    }
+                }
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();

@@ -140,7 +140,7 @@ impl Dispatcher {
                     self.tell(&tenant, Note::Object(key));
                 }
             }
-            Wake::Gone { tenant, target, connections } => self.tell(&tenant, Note::Gone { target, connections }),
+            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
         }

@@ -14,18 +14,19 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::api::reason::{ConditionType, Reason};
+use crate::api::FINALIZER;
+use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{AllowedDomains, Budget, Call, Client, Credentials, Failure, Granted, Rate, Retry, Route, SharedSecret, Transport};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims;
-use crate::core::conclude::{self, Context, Finalizer, Outcome, Trouble};
+use crate::core::conclude::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::directory::Directory;
 use crate::core::memory::Memory;
 use crate::core::schedule::{self, Agenda, Next, Subject};
 use crate::core::tenancy::{self, Access, Settings, Standing};
 use crate::core::validate::Target;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
+use crate::core::world::{Declared, DeclaredTenant, Left, ObjectKey, Uid};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
 
@@ -133,6 +134,22 @@ impl Tenant {
         let named = target.map(|target| self.subject_of(target));
         for subject in named.into_iter().chain(connections.into_iter().map(Subject::Id)) {
             self.agenda.edit(subject, Instant::now());
+        }
+    }
+
+    /// An object is gone whose parameters should have been removed first.
+    pub(crate) async fn went_without_cleaning(&self, left: &Left) {
+        let note = format!("it was deleted after somebody had taken its finalizer {FINALIZER}; left {left}");
+        self.tell_of_left(&left.object, &note).await;
+    }
+
+    /// Tells of parameters that an object left behind where the object itself can't be told about: in the log, and on
+    /// the tenant.
+    async fn tell_of_left(&self, object: &ObjectKey, note: &str) {
+        tracing::warn!(tenant = %self.name, %object, note, "parameters were left at Auth0");
+        if let Some(tenant) = self.declared_tenant() {
+            let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), format!("UpstreamParams {object}: {note}"));
+            self.shared.report.tenant_notice(&tenant, &notice).await;
         }
     }
 
@@ -482,11 +499,14 @@ impl Tenant {
         if conclusion.status != stored.status {
             stored = self.shared.report.status(&stored, &conclusion.status).await?;
         }
+        // Told before the object can go: what is left to do when this fails is only to let it go.
+        for notice in &conclusion.notices {
+            if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
+                self.tell_of_left(&as_planned.key, &format!("its namespace takes no events any more; {}", notice.note)).await;
+            }
+        }
         if conclusion.finalizer == Finalizer::Remove {
             self.shared.report.finalizer(&stored, false).await?;
-        }
-        for notice in &conclusion.notices {
-            self.shared.report.notice(as_planned, notice).await;
         }
         if placed {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);

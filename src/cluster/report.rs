@@ -35,6 +35,9 @@ const REBASES: u32 = 20;
 const WATCH_TRIES: u32 = 20;
 const WATCH_PAUSE: Duration = Duration::from_millis(5);
 
+/// The pauses before an event that got no answer is sent again.
+const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+
 /// Why a write did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
@@ -152,8 +155,9 @@ impl Report {
         });
     }
 
-    /// Emits an event about an object. An event that can't be stored is logged: nothing depends on events.
-    pub async fn notice(&self, object: &Declared, notice: &Notice) {
+    /// Emits an event about an object. Yields whether the API server takes it: a namespace that is being deleted takes
+    /// none, and then somebody else has to be told.
+    pub async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
         let regarding = ObjectReference {
             api_version: Some(UpstreamParams::api_version(&()).into_owned()),
             kind: Some(UpstreamParams::kind(&()).into_owned()),
@@ -162,6 +166,25 @@ impl Report {
             uid: Some(object.uid.clone()),
             ..ObjectReference::default()
         };
+        self.publish(regarding, notice).await
+    }
+
+    /// Emits an event about a tenant. Such events are in the namespace `default`, as those about everything that has no
+    /// namespace. Yields whether the API server takes it.
+    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
+        let regarding = ObjectReference {
+            api_version: Some(ClusterAuth0Tenant::api_version(&()).into_owned()),
+            kind: Some(ClusterAuth0Tenant::kind(&()).into_owned()),
+            name: Some(tenant.name.clone()),
+            uid: Some(tenant.uid.clone()),
+            ..ObjectReference::default()
+        };
+        self.publish(regarding, notice).await
+    }
+
+    /// Stores an event. One that the API server does not answer is tried again beside everything else: nothing depends
+    /// on events.
+    async fn publish(&self, regarding: ObjectReference, notice: &Notice) -> bool {
         let event = Event {
             type_: if notice.warning { EventType::Warning } else { EventType::Normal },
             reason: notice.reason.to_owned(),
@@ -171,9 +194,20 @@ impl Report {
         };
         // A recorder that lives on counts a second event of a reason under the note of the first, whatever the second says.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        if bounded(recorder.publish(&event, &regarding)).await.is_err() {
-            tracing::debug!(object = %object.key, reason = notice.reason, "an event could not be stored");
+        if let Some(taken) = stored(&recorder, &event, &regarding).await {
+            return taken;
         }
+        tokio::spawn(async move {
+            for pause in EVENT_PAUSES {
+                tokio::time::sleep(pause).await;
+                if stored(&recorder, &event, &regarding).await.is_some() {
+                    return;
+                }
+            }
+            let (name, note) = (regarding.name.unwrap_or_default(), event.note.unwrap_or_default());
+            tracing::warn!(about = name, reason = event.reason, note, "an event could not be stored");
+        });
+        true
     }
 
     /// Replaces the whole status of a tenant.
@@ -186,6 +220,18 @@ impl Report {
             Vec::new()
         });
         Ok(())
+    }
+}
+
+/// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
+async fn stored(recorder: &Recorder, event: &Event, regarding: &ObjectReference) -> Option<bool> {
+    match tokio::time::timeout(TIMEOUT, recorder.publish(event, regarding)).await {
+        Ok(Ok(())) => Some(true),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
+            tracing::debug!(about = regarding.name, reason = event.reason, code = status.code, "an event was refused");
+            Some(false)
+        }
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 

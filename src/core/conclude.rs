@@ -171,7 +171,8 @@ pub struct Notice {
 }
 
 impl Notice {
-    fn new(warning: bool, reason: &'static str, mut note: String) -> Self {
+    /// An event; a note that is too long is cut.
+    pub fn new(warning: bool, reason: &'static str, mut note: String) -> Self {
         let end = (0..=MAX_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end)).unwrap_or(0);
         note.truncate(end);
         Self { warning, reason, note }

@@ -123,6 +123,32 @@ impl PartialEq for Credentials {
     }
 }
 
+/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The object.
+    pub object: ObjectKey,
+    /// The names of its parameters, by connection.
+    pub parameters: Vec<(String, Vec<String>)>,
+}
+
+impl Left {
+    fn of(gone: &Declared) -> Option<Self> {
+        let parameters = claims::recorded(&gone.status);
+        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+    }
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (nth, (connection, names)) in self.parameters.iter().enumerate() {
+            let comma = if nth == 0 { "" } else { "; " };
+            write!(f, "{comma}{} on the connection {connection}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 /// Something that changed, and so whose pass is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
@@ -136,6 +162,8 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+        /// What it left behind, where that was not meant.
+        left: Option<Left>,
     },
     /// A tenant's credentials.
     Tenant(String),
@@ -226,6 +254,7 @@ impl World {
             tenant: gone.policies.tenant.clone(),
             target: gone.spec.as_ref().ok().map(|spec| spec.target.clone()),
             connections: claims::connections(&gone.status).map(str::to_owned).collect(),
+            left: Left::of(&gone),
         });
         wake.into_iter().collect()
     }

@@ -13,6 +13,7 @@ mod facts;
 mod gitops;
 mod helm;
 mod image;
+mod kubernetes;
 mod leaks;
 mod lifecycle;
 mod metrics;

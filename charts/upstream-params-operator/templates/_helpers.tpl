@@ -104,6 +104,10 @@ annotations:
 - apiGroups: [upstreamparams.dev]
   resources: [upstreamparams/status]
   verbs: [update]
+{{ include "upo.eventRules" . }}
+{{- end -}}
+
+{{- define "upo.eventRules" -}}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::tenant::{Credentials as CredentialsSpec, SecretRef};
 use crate::api::upstream_params::ParamState::InSync;
-use crate::core::builders::{HERE, HERE_NAME, object};
+use crate::core::builders::{ELSEWHERE, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }
@@ -117,12 +117,30 @@ fn versions_compare_as_numbers_and_what_is_none_counts_as_news() {
 #[test]
 fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
     let mut world = World::default();
-    world.apply_object(object("a").wants("blog", "x").lists("blog", InSync, &["x"]));
+    world.apply_object(object("a").wants("blog", "x").retaining().lists("blog", InSync, &["x"]));
     assert_eq!(world.delete_object(&object("a").key, "another-uid"), [], "that was its predecessor");
-    let gone = vec![Wake::Gone { tenant: "default".into(), target: Some(Target::Name(HERE_NAME.into())), connections: vec![HERE.into()] }];
+    let target = Some(Target::Name(HERE_NAME.into()));
+    let gone = vec![Wake::Gone { tenant: "default".into(), target, connections: vec![HERE.into()], left: None }];
     assert_eq!(world.delete_object(&object("a").key, "uid-a"), gone);
     assert_eq!(world.delete_object(&object("a").key, "uid-a"), []);
     assert!(world.object(&object("a").key).is_none());
+}
+
+#[test]
+fn an_object_that_is_gone_with_a_record_of_what_it_should_have_removed_left_that_behind() {
+    let left = |object: Declared| {
+        let mut world = World::default();
+        world.apply_object(object.clone());
+        match world.delete_object(&object.key, &object.uid).as_slice() {
+            [Wake::Gone { left, .. }] => left.as_ref().map(ToString::to_string),
+            none => panic!("{none:?}"),
+        }
+    };
+    let owner = object("a").lists("blog", InSync, &["x"]).lists("hint", InSync, &[]).lists_at(ELSEWHERE, "old", InSync, &["x"]);
+    assert_eq!(left(owner.clone()).as_deref(), Some("old on the connection shop; blog on the connection wordpress"));
+    assert_eq!(left(owner.clone().retaining()), None, "that is what it was told to");
+    assert_eq!(left(owner.observing()), None);
+    assert_eq!(left(object("a")), None, "nothing was its own");
 }
 
 #[test]
