@@ -25,6 +25,8 @@ use crate::tenant::{Shared, Tenant};
 pub enum Note {
     /// An object of the tenant changed.
     Object(ObjectKey),
+    /// Somebody took our finalizer from an object.
+    Finalizer(ObjectKey),
     /// An object of the tenant is gone; these places may have become free.
     Gone {
         /// The connection it named.
@@ -72,6 +74,16 @@ impl Driver {
                     self.look(subject).await;
                     continue;
                 }
+                Next::Chore(chore) => {
+                    while let Ok(note) = self.notes.try_recv() {
+                        self.absorb(note).await;
+                    }
+                    if self.tenant.shared.stop.is_cancelled() {
+                        return;
+                    }
+                    self.tenant.do_chore(chore).await;
+                    continue;
+                }
                 Next::Wait(until) => self.listen(Some(until)).await,
                 Next::Idle => self.listen(None).await,
             };
@@ -101,12 +113,16 @@ impl Driver {
     /// Takes in a note and all that wait behind it: a burst of changes costs one look.
     async fn absorb(&mut self, first: Note) {
         let mut objects = BTreeSet::new();
+        let mut stripped = BTreeSet::new();
         let mut tenant = false;
         let mut next = Some(first);
         while let Some(note) = next {
             match note {
                 Note::Object(key) => {
                     objects.insert(key);
+                }
+                Note::Finalizer(key) => {
+                    stripped.insert(key);
                 }
                 Note::Gone { target, connections, left } => {
                     self.tenant.vacated(target.as_ref(), connections);
@@ -117,6 +133,10 @@ impl Driver {
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();
+        }
+        // First, as a deletion that comes before it is one that removes nothing.
+        for key in stripped {
+            self.tenant.keep(&key).await;
         }
         if tenant {
             self.tenant.refresh().await;

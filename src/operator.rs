@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth0::{AllowedDomains, Transport};
 use crate::cluster::report::Report;
 use crate::cluster::watch;
-use crate::core::world::Wake;
+use crate::core::world::{ObjectKey, Wake};
 use crate::driver::{Driver, Note};
 use crate::hub::Hub;
 use crate::telemetry::{self, Metrics};
@@ -134,15 +134,18 @@ impl Dispatcher {
 
     fn deliver(&mut self, wake: Wake) {
         match wake {
-            Wake::Object(key) => {
-                let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
-                if let Some(tenant) = tenant {
-                    self.tell(&tenant, Note::Object(key));
-                }
-            }
+            Wake::Object(key) => self.tell_of(key, Note::Object),
+            Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
             Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
+        }
+    }
+
+    fn tell_of(&mut self, key: ObjectKey, note: impl FnOnce(ObjectKey) -> Note) {
+        let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
+        if let Some(tenant) = tenant {
+            self.tell(&tenant, note(key));
         }
     }
 

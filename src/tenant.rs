@@ -23,15 +23,22 @@ use crate::core::claims;
 use crate::core::conclude::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::directory::Directory;
 use crate::core::memory::Memory;
-use crate::core::schedule::{self, Agenda, Next, Subject};
+use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
 use crate::core::tenancy::{self, Access, Settings, Standing};
-use crate::core::validate::Target;
-use crate::core::world::{Declared, DeclaredTenant, Left, ObjectKey, Uid};
+use crate::core::validate::{Spec, Target};
+use crate::core::world::{Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
 
 /// The scope without which connections come without their options.
 const READ_OPTIONS: &str = "read:connections_options";
+
+/// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
+/// tried again.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is asked again whether it is known now, at most.
+const UNKNOWN_PACE: Duration = Duration::from_secs(5);
 
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_mins(1);
@@ -75,6 +82,11 @@ pub struct Tenant {
     client: Option<Arc<Client>>,
     budget: Arc<Mutex<Budget>>,
     pub(crate) agenda: Agenda,
+    pub(crate) chores: Chores,
+    /// Since when a deletion waits for what is not known yet.
+    waits: BTreeMap<Uid, Instant>,
+    /// What was told of a deletion that is not through yet.
+    told: BTreeSet<(Uid, String)>,
     pub(crate) directory: Directory,
     pub(crate) memory: Memory,
     pub(crate) access: Access,
@@ -97,11 +109,26 @@ impl Lacking {
     }
 }
 
-/// What is to be done about an object that changed.
-enum Placement {
-    Nothing,
-    Conclude(Box<Outcome>),
-    Look(Vec<Subject>),
+/// What is to be done about an object that changed: what to say of it at once, and where to look.
+#[derive(Default)]
+struct Placement {
+    outcome: Option<Outcome>,
+    look: Vec<Subject>,
+}
+
+impl Placement {
+    fn conclude(outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), look: Vec::new() }
+    }
+
+    fn look(look: Vec<Subject>) -> Self {
+        Self { outcome: None, look }
+    }
+}
+
+/// The connections that an object holds a record on.
+fn recorded_subjects(object: &Declared) -> Vec<Subject> {
+    claims::connections(&object.status).map(|id| Subject::Id(id.to_owned())).collect()
 }
 
 impl Tenant {
@@ -115,6 +142,9 @@ impl Tenant {
             client: None,
             budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
             agenda: Agenda::default(),
+            chores: Chores::default(),
+            waits: BTreeMap::new(),
+            told: BTreeSet::new(),
             directory: Directory::default(),
             memory: Memory::default(),
             access: Access::Untried,
@@ -125,8 +155,24 @@ impl Tenant {
     /// What is to be done now, as far as the budget allows it.
     pub(crate) fn next(&mut self) -> Next {
         let now = Instant::now();
+        if let Some(chore) = self.chores.take(now) {
+            return Next::Chore(chore);
+        }
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
-        self.agenda.next(now, opens_at)
+        let next = self.agenda.next(now, opens_at);
+        match (next, self.chores.first()) {
+            (Next::Wait(until), Some(chore)) => Next::Wait(until.min(chore)),
+            (Next::Idle, Some(chore)) => Next::Wait(chore),
+            (next, _) => next,
+        }
+    }
+
+    /// Does what needs no call to Auth0.
+    pub(crate) async fn do_chore(&mut self, chore: Chore) {
+        match chore {
+            Chore::Tenant => self.report_tenant().await,
+            Chore::Object(key) => self.place_by_key(&key).await,
+        }
     }
 
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
@@ -165,7 +211,11 @@ impl Tenant {
         let shared = self.shared.clone();
         let standing = shared.hub.look(|world| tenancy::standing(world, &self.name, &shared.allowed, &shared.namespace));
         if standing == self.standing {
-            return self.report_tenant().await;
+            self.report_tenant().await;
+            if !self.waits.is_empty() {
+                self.place_all().await;
+            }
+            return;
         }
         self.take_on(standing);
         self.report_tenant().await;
@@ -241,7 +291,7 @@ impl Tenant {
         self.shared.metrics.authenticated(&self.name, self.access == Access::Granted && self.lacking.is_none());
         let (Some(tenant), Some(standing)) = (self.declared_tenant(), &self.standing) else {
             self.shared.metrics.forget(&self.name);
-            return;
+            return self.chores.done(&Chore::Tenant);
         };
         let access = match (&self.lacking, &self.access) {
             (Some(lacking), Access::Granted) => Access::Lacking(lacking.message.clone()),
@@ -249,16 +299,15 @@ impl Tenant {
         };
         let status = tenancy::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
-            return;
+            return self.chores.done(&Chore::Tenant);
         }
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
-            // A conflict means that a newer version is on its way to us, which refreshes.
-            Ok(()) | Err(WriteError::Gone | WriteError::Conflict) => {}
-            Err(error @ WriteError::Failed(_)) => {
-                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written");
-                self.agenda.again(Subject::Access, Instant::now() + Duration::from_secs(5));
+            Ok(()) => self.chores.done(&Chore::Tenant),
+            Err(error) => {
+                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
+                self.chores.failed(Chore::Tenant, Instant::now(), fastrand::f64());
             }
         }
     }
@@ -351,6 +400,9 @@ impl Tenant {
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
         self.memory.retain(&uids);
+        self.waits.retain(|uid, _| uids.contains(uid));
+        self.told.retain(|(uid, _)| uids.contains(uid));
+        self.chores.retain(|key| objects.iter().any(|object| object.key == *key));
         for object in objects {
             self.place(&object).await;
         }
@@ -358,31 +410,102 @@ impl Tenant {
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
         let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
-        if let Some(object) = object {
-            self.place(&object).await;
+        match object {
+            Some(object) => self.place(&object).await,
+            None => self.chores.done(&Chore::Object(key.clone())),
         }
     }
 
     /// Concludes an object at once, or puts its connections on the agenda.
     async fn place(&mut self, object: &Declared) {
-        match self.placement(object) {
-            Placement::Nothing => {}
-            Placement::Conclude(outcome) => {
-                if self.say(object, object, &outcome, true).await.is_err() {
-                    self.retry_object(object);
-                } else if matches!(*outcome, Outcome::TenantNotReady(_)) {
-                    // Nothing wakes an object when its last look becomes too old to count.
-                    for subject in self.subjects(object) {
-                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
-                    }
-                }
-            }
-            Placement::Look(subjects) => {
-                for subject in subjects {
-                    self.agenda.edit(subject, Instant::now());
-                }
+        let kept = self.with_finalizer(object).await;
+        let object = kept.as_ref().unwrap_or(object);
+        if let Some(unknown) = self.unknown(object) {
+            return self.wait_to_know(object, unknown).await;
+        }
+        self.waits.remove(&object.uid);
+        if !conclude::is_rejected(object) {
+            // Its status was taken from it, or never got there: only another try can tell why.
+            self.memory.forgive(&object.uid);
+        }
+        let Placement { outcome, look } = self.placement(object);
+        for subject in look {
+            self.agenda.edit(subject, Instant::now());
+        }
+        let Some(outcome) = outcome else { return };
+        if let Err(error) = self.say(object, object, &outcome, true).await {
+            self.unsaid(object, &error);
+        } else if matches!(outcome, Outcome::TenantNotReady(_)) {
+            // Nothing wakes an object when its last look becomes too old to count.
+            for subject in self.subjects(object) {
+                self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
+    }
+
+    /// Puts our finalizer back where somebody took it from an object that has something to clean up.
+    pub(crate) async fn keep(&mut self, key: &ObjectKey) {
+        let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
+        if let Some(object) = object {
+            self.with_finalizer(&object).await;
+        }
+    }
+
+    /// Sees to it that an object with a record has our finalizer. Yields the object as it is then, if it had not.
+    async fn with_finalizer(&mut self, object: &Declared) -> Option<Declared> {
+        if object.finalizer || object.deleting || !object.cleans_up() || !claims::any(&object.status) {
+            return None;
+        }
+        match self.shared.report.finalizer(object, true).await {
+            Ok(kept) => {
+                tracing::warn!(tenant = %self.name, object = %object.key, "somebody took the finalizer from an object that has parameters to remove; it is put back");
+                Some(kept)
+            }
+            Err(error) => {
+                self.unsaid(object, &error);
+                None
+            }
+        }
+    }
+
+    /// What has to be known before anything can be said of an object, and is not.
+    fn unknown(&self, object: &Declared) -> Option<&'static str> {
+        let (namespace, tenants) =
+            self.shared.hub.look(|world| (world.labels(&object.key.namespace).is_some(), world.is_served(Kind::Tenant)));
+        if !namespace {
+            return Some("its namespace is not known");
+        }
+        // A tenant that is not there may be one that can't be seen, or one that is about to be made anew with its kind: that
+        // matters where the object would be let go for good.
+        let unsure = !tenants || self.waits.contains_key(&object.uid);
+        (self.standing.is_none() && object.deleting && object.finalizer && unsure)
+            .then_some("its ClusterAuth0Tenant does not exist, nor did its kind for a while")
+    }
+
+    /// Waits, with a date; what is being deleted not for ever.
+    async fn wait_to_know(&mut self, object: &Declared, unknown: &str) {
+        let now = Instant::now();
+        let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
+        if object.deleting && object.finalizer && waited >= PATIENCE {
+            let outcome = Outcome::Released(unknown.to_owned());
+            if let Err(error) = self.say(object, object, &outcome, true).await {
+                self.unsaid(object, &error);
+            }
+            return;
+        }
+        tracing::debug!(tenant = %self.name, object = %object.key, unknown, "an object waits");
+        self.chores.at(Chore::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
+    }
+
+    /// What was to be written to an object was not: a date is set to try again.
+    pub(crate) fn unsaid(&mut self, object: &Declared, error: &WriteError) {
+        match error {
+            WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object is gone"),
+            WriteError::Conflict | WriteError::Failed(_) => {
+                tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
+            }
+        }
+        self.chores.failed(Chore::Object(object.key.clone()), Instant::now(), fastrand::f64());
     }
 
     fn placement(&self, object: &Declared) -> Placement {
@@ -390,21 +513,25 @@ impl Tenant {
             return self.placement_of_deleted(object);
         }
         if let Err(refusal) = &object.spec {
-            return Placement::Conclude(Box::new(Outcome::Invalid(refusal.clone())));
+            return Placement::conclude(Outcome::Invalid(refusal.clone()));
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
+            return if self.is_untried() { Placement::default() } else { Placement::conclude(outcome) };
         }
-        if let Some(outcome) = self.not_admitted(object) {
-            return Placement::Conclude(Box::new(outcome));
+        if let Some(outcome) = self.namespace_not_admitted(object) {
+            return Placement::conclude(outcome);
         }
-        Placement::Look(self.subjects(object))
+        if let Some(outcome) = self.name_not_admitted(object) {
+            // Where it holds a record it still has to be looked at.
+            return Placement { outcome: Some(outcome), look: recorded_subjects(object) };
+        }
+        Placement::look(self.subjects(object))
     }
 
     fn placement_of_deleted(&self, object: &Declared) -> Placement {
-        let released = |why: &str| Placement::Conclude(Box::new(Outcome::Released(why.to_owned())));
+        let released = |why: &str| Placement::conclude(Outcome::Released(why.to_owned()));
         if !object.finalizer {
-            return Placement::Nothing;
+            return Placement::default();
         }
         if self.standing.is_none() {
             return released("its ClusterAuth0Tenant does not exist");
@@ -416,37 +543,39 @@ impl Tenant {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
+            return if self.is_untried() { Placement::default() } else { Placement::conclude(outcome) };
         }
-        if self.not_admitted(object).is_some() {
+        // What it holds elsewhere may be permitted where what it names is not.
+        let name = || if claims::any(&object.status) { None } else { self.name_not_admitted(object) };
+        if self.namespace_not_admitted(object).or_else(name).is_some() {
             return released("the tenant does not admit it any more");
         }
         match self.subjects(object) {
             subjects if subjects.is_empty() => released("nothing is recorded as its own"),
-            subjects => Placement::Look(subjects),
+            subjects => Placement::look(subjects),
         }
     }
 
-    /// Why an object may do nothing here, as far as that can be told without looking at the connection.
-    fn not_admitted(&self, object: &Declared) -> Option<Outcome> {
+    /// Why an object may do nothing at this tenant, whatever it names.
+    fn namespace_not_admitted(&self, object: &Declared) -> Option<Outcome> {
         let settings = self.settings()?;
-        let labels = self.shared.hub.look(|world| world.labels(&object.key.namespace));
-        if !settings.admits_namespace(&labels) {
-            return Some(not_permitted(&self.name, object, None));
-        }
-        match &object.spec {
-            // An object with a record elsewhere still has to leave it.
-            Ok(spec) if !claims::any(&object.status) => match &spec.target {
-                Target::Name(name) if settings.admission(&labels, name).is_none() => Some(not_permitted(&self.name, object, Some(name))),
-                Target::Name(_) | Target::Id(_) => None,
-            },
-            Ok(_) | Err(_) => None,
-        }
+        let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(|labels| settings.admits_namespace(labels)))?;
+        (!admitted).then(|| not_permitted(&self.name, object, None))
+    }
+
+    /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is
+    /// such a connection is not everybody's business. What an id stands for is known only by a look.
+    pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
+        let settings = self.settings()?;
+        let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
+        let admission = |labels: &BTreeMap<String, String>| settings.admission(labels, name).is_some();
+        let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(admission))?;
+        (!admitted).then(|| not_permitted(&self.name, object, Some(name)))
     }
 
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
     fn subjects(&self, object: &Declared) -> Vec<Subject> {
-        let mut subjects: BTreeSet<Subject> = claims::connections(&object.status).map(|id| Subject::Id(id.to_owned())).collect();
+        let mut subjects: BTreeSet<Subject> = recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }
@@ -458,13 +587,6 @@ impl Tenant {
         match (self.directory.id_of(target), target) {
             (Some(id), _) => Subject::Id(id.to_owned()),
             (None, Target::Name(name) | Target::Id(name)) => Subject::Name(name.clone()),
-        }
-    }
-
-    pub(crate) fn retry_object(&mut self, object: &Declared) {
-        for subject in self.subjects(object) {
-            let pause = self.pause(&subject);
-            self.agenda.again(subject, Instant::now() + pause);
         }
     }
 
@@ -496,18 +618,27 @@ impl Tenant {
         if conclusion.finalizer == Finalizer::Add {
             stored = self.shared.report.finalizer(&stored, true).await?;
         }
-        if conclusion.status != stored.status {
+        // What goes with the finalizer takes its status along: two writes could be cut short in between.
+        let goes = as_planned.deleting && conclusion.finalizer == Finalizer::Remove;
+        if conclusion.status != stored.status && !goes {
             stored = self.shared.report.status(&stored, &conclusion.status).await?;
         }
-        // Told before the object can go: what is left to do when this fails is only to let it go.
+        // Told before the object can go: after that there may be nothing to tell it about.
         for notice in &conclusion.notices {
+            if goes && !self.told.insert((as_planned.uid.clone(), notice.note.clone())) {
+                continue;
+            }
             if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
                 self.tell_of_left(&as_planned.key, &format!("its namespace takes no events any more; {}", notice.note)).await;
             }
         }
         if conclusion.finalizer == Finalizer::Remove {
-            self.shared.report.finalizer(&stored, false).await?;
+            stored = self.shared.report.finalizer(&stored, false).await?;
         }
+        if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
+            self.shared.report.status(&stored, &conclusion.status).await?;
+        }
+        self.chores.done(&Chore::Object(as_planned.key.clone()));
         if placed {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
@@ -545,8 +676,12 @@ fn refused(failure: &Failure) -> Access {
     if refuses_credentials(failure) { Access::Refused(failure.message()) } else { Access::Unknown(failure.message()) }
 }
 
-/// What the status says where access does not admit an object.
+/// What the status says where access does not admit an object. Of a connection that is named by its id it says the same
+/// as where there is none: what it is called, and whether it exists, is not everybody's business.
 pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
+    if connection.is_some() && object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Id(_))) {
+        return Outcome::ConnectionNotFound { id: None };
+    }
     let (what, needed) = connection.map_or_else(
         || (String::new(), "that matches its labels"),
         |name| (format!(" to the connection {name}"), "that matches its labels and the connection"),

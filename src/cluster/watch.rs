@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::watcher as watch;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -33,6 +34,9 @@ use crate::hub::Hub;
 /// How many objects one answer to a list holds. A page is decoded as a whole, and with 500 that took more memory than 2,000
 /// objects as they are kept.
 const PAGE: u32 = 100;
+
+/// The longest pause before a watch that failed is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// An `UpstreamParams` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
@@ -61,35 +65,42 @@ struct AnyTenant {
 pub async fn run(client: Client, namespace: String, watched: BTreeSet<String>, hub: Arc<Hub>, stop: CancellationToken) {
     let objects = objects(&client, &watched, &hub);
     let tenants = fold(
-        watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default()),
+        || watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default()),
         Part::whole(Kind::Tenant, &hub),
-        |world, tenant| world.apply_tenant(declared_tenant(tenant)),
-        |world, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
-        ResourceExt::name_any,
-        |world, present| world.retain_tenants(&present),
+        Folds {
+            compact: declared_tenant,
+            begin: World::tenants_are_listed,
+            list: World::list_tenants,
+            apply: World::apply_tenant,
+            delete: |world: &mut World, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
+        },
     );
     let namespaces = fold(
-        watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default()),
+        || watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default()),
         Part::whole(Kind::Namespace, &hub),
-        |world, namespace| world.apply_namespace(namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
-        |world, namespace| {
-            world.delete_namespace(&namespace.name_any());
-            Vec::new()
-        },
-        ResourceExt::name_any,
-        |world, present| {
-            world.retain_namespaces(&present);
-            Vec::new()
+        Folds {
+            compact: |namespace: PartialObjectMeta<Namespace>| (namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
+            begin: |_: &mut World| {},
+            list: World::list_namespaces,
+            apply: |world: &mut World, (name, labels)| world.apply_namespace(name, labels),
+            delete: |world: &mut World, namespace: PartialObjectMeta<Namespace>| {
+                world.delete_namespace(&namespace.name_any());
+                Vec::new()
+            },
         },
     );
+    // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
+    let no_releases = watcher::Config::default().fields("type!=helm.sh/release.v1");
     let secrets = fold(
-        // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
-        watch(Api::<Secret>::namespaced(client.clone(), &namespace), watcher::Config::default().fields("type!=helm.sh/release.v1")),
+        || watch(Api::<Secret>::namespaced(client.clone(), &namespace), no_releases.clone()),
         Part::whole(Kind::Secret, &hub),
-        |world, secret: Secret| world.apply_secret(secret.name_any(), credentials(&secret)),
-        |world, secret: Secret| world.delete_secret(&secret.name_any()),
-        ResourceExt::name_any,
-        |world, present| world.retain_secrets(&present),
+        Folds {
+            compact: |secret: Secret| (secret.name_any(), credentials(&secret)),
+            begin: |_: &mut World| {},
+            list: World::list_secrets,
+            apply: |world: &mut World, (name, credentials)| world.apply_secret(name, credentials),
+            delete: |world: &mut World, secret: Secret| world.delete_secret(&secret.name_any()),
+        },
     );
     tokio::select! {
         () = stop.cancelled() => {}
@@ -106,12 +117,17 @@ async fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Hub) {
         let part = Part { kind: Kind::Object, hub, unlisted: unlisted.clone() };
         async move {
             fold(
-                watch(api, watcher::Config::default().page_size(PAGE)),
+                || watch(api.clone(), watcher::Config::default().page_size(PAGE)),
                 part,
-                |world, object| world.apply_object(declared(object)),
-                |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
-                |object: &AnyUpstreamParams| key(&object.metadata),
-                |world, present| world.retain_objects(place, &present),
+                Folds {
+                    compact: declared,
+                    begin: |world: &mut World| world.objects_are_listed(place),
+                    list: |world: &mut World, all| world.list_objects(place, all),
+                    apply: World::apply_object,
+                    delete: |world: &mut World, object: AnyUpstreamParams| {
+                        world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default())
+                    },
+                },
             )
             .await;
         }
@@ -140,39 +156,84 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Folds one watch. On a new list, what it does not hold is forgotten when it is complete.
-async fn fold<K, N: Ord + Clone>(
-    stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    part: Part<'_>,
-    apply: impl Fn(&mut World, K) -> Vec<Wake>,
-    delete: impl Fn(&mut World, K) -> Vec<Wake>,
-    name: impl Fn(&K) -> N,
-    retain: impl Fn(&mut World, BTreeSet<N>) -> Vec<Wake>,
-) where
+/// What the events of a watch do to the world.
+struct Folds<C, B, L, A, D> {
+    /// What is kept of an object.
+    compact: C,
+    /// A list begins.
+    begin: B,
+    /// A list is complete.
+    list: L,
+    /// One was added or changed.
+    apply: A,
+    /// One is gone.
+    delete: D,
+}
+
+/// Folds one watch. A list is folded when it is complete, as a whole: that is what there is. A watch that can't be taken
+/// up again where it ended begins with a new list: the API server may stand on other data than before.
+async fn fold<K, T, S, C, B, L, A, D>(start: impl Fn() -> S, part: Part<'_>, folds: Folds<C, B, L, A, D>)
+where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    S: Stream<Item = watcher::Result<Event<K>>>,
+    C: Fn(K) -> T,
+    B: Fn(&mut World),
+    L: Fn(&mut World, Vec<T>) -> Vec<Wake>,
+    A: Fn(&mut World, T) -> Vec<Wake>,
+    D: Fn(&mut World, K) -> Vec<Wake>,
 {
     let Part { kind, hub, .. } = &part;
-    let mut present = BTreeSet::new();
     let mut listed_before = false;
-    let mut stream = std::pin::pin!(stream.default_backoff());
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => present.clear(),
-            Ok(Event::InitApply(object)) => {
-                present.insert(name(&object));
-                hub.fold(|world| apply(world, object));
-            }
-            Ok(Event::InitDone) => {
-                let listed = std::mem::take(&mut present);
-                hub.fold(|world| retain(world, listed));
-                if !std::mem::replace(&mut listed_before, true) {
-                    part.listed();
+    let mut pauses = DefaultBackoff::default();
+    loop {
+        let mut all = Vec::new();
+        let mut stream = std::pin::pin!(start());
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(Event::Init) => {
+                    all.clear();
+                    hub.fold(|world| {
+                        (folds.begin)(world);
+                        Vec::new()
+                    });
+                }
+                Ok(Event::InitApply(object)) => all.push((folds.compact)(object)),
+                Ok(Event::InitDone) => {
+                    let all = std::mem::take(&mut all);
+                    hub.fold(|world| (folds.list)(world, all));
+                    if !std::mem::replace(&mut listed_before, true) {
+                        part.listed();
+                    }
+                    pauses = DefaultBackoff::default();
+                }
+                Ok(Event::Apply(object)) => hub.fold(|world| (folds.apply)(world, (folds.compact)(object))),
+                Ok(Event::Delete(object)) => hub.fold(|world| (folds.delete)(world, object)),
+                Err(error) => {
+                    tracing::warn!(watch = ?kind, error = %watch_error(&error), "a watch failed and is tried again");
+                    if is_unserved(&error) {
+                        hub.fold(|world| {
+                            world.unserved(*kind);
+                            Vec::new()
+                        });
+                    }
+                    tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
+                    if matches!(error, watcher::Error::WatchStartFailed(_)) {
+                        break;
+                    }
                 }
             }
-            Ok(Event::Apply(object)) => hub.fold(|world| apply(world, object)),
-            Ok(Event::Delete(object)) => hub.fold(|world| delete(world, object)),
-            Err(error) => tracing::warn!(watch = ?kind, error = %watch_error(&error), "a watch failed and is tried again"),
         }
+    }
+}
+
+/// Whether the API server does not know the kind.
+#[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
+fn is_unserved(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            status.code == 404
+        }
+        _ => false,
     }
 }
 

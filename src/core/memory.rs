@@ -92,6 +92,11 @@ impl Memory {
         self.rejected.get(object) == Some(&rejection)
     }
 
+    /// Forgets that anything of this object was refused: it is tried once more.
+    pub fn forgive(&mut self, object: &str) {
+        self.rejected.remove(object);
+    }
+
     /// Notes that somebody's change of a parameter was corrected.
     pub fn corrected(&mut self, connection: &str, name: &str, now: Instant) {
         let fresh = Fight { corrections: Vec::new(), until: None, pause: FIGHT_PAUSE };

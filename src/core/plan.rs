@@ -146,6 +146,21 @@ impl Plan {
         self.deferred = later;
     }
 
+    /// Every object that is acted for: those of one change after those of the other.
+    pub fn acted_for_in_order(&self) -> Vec<Uid> {
+        let mut seen = BTreeSet::new();
+        let all = self.changes.values().flat_map(|change| std::iter::once(&change.actor).chain(&change.others));
+        all.filter(|uid| seen.insert(*uid)).cloned().collect()
+    }
+
+    /// Leaves the changes for which every object that is acted for has stored its claim.
+    pub fn retain_claimed(&mut self, claimed: &BTreeSet<Uid>) {
+        let all = |change: &Change| std::iter::once(&change.actor).chain(&change.others).all(|uid| claimed.contains(uid));
+        let (now, later): (_, BTreeMap<_, _>) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| all(change));
+        self.changes = now;
+        self.deferred.extend(later);
+    }
+
     /// What an object stores before the write: the records of the names that change for it.
     pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<String>> {
         let params = self.objects.get(object).into_iter().flatten();

@@ -10,6 +10,7 @@ mod deletion;
 mod drift;
 mod examples;
 mod facts;
+mod front;
 mod gitops;
 mod helm;
 mod image;
