@@ -381,7 +381,7 @@ async fn carry_out(
     settings: &Settings,
     reading: &Reading,
     plan: &mut Plan,
-    parts: &mut [Part],
+    parts: &mut Vec<Part>,
 ) -> Done {
     if plan.changes.is_empty() {
         return Done::Nothing;
@@ -392,7 +392,9 @@ async fn carry_out(
     if let Some(lacking) = &tenant.lacking {
         return Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true });
     }
+    let mut left = plan.acted_for();
     let late = claim(tenant, reading, plan, parts).await;
+    left.retain(|uid| !plan.acted_for().contains(uid));
     let age = reading.at.elapsed();
     let body = reading.document.patch_body(&plan.entries());
     let (Ok(body), false) = (body, plan.changes.is_empty() || age > FRESH) else {
@@ -406,7 +408,14 @@ async fn carry_out(
     until_stored(late, parts).await;
     match answer {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
-        Ok(answer) => written(tenant, plan, &answer),
+        Ok(answer) => {
+            let done = written(tenant, plan, &answer);
+            if matches!(done, Done::Written) {
+                // Those are next, at once: to tell them so would take as long as to write them.
+                parts.retain(|part| !left.contains(&part.object.uid));
+            }
+            done
+        }
         Err(Failure::Rejected { names_upstream_params: true, .. }) if plan.actors().len() > 1 => Done::Split,
         Err(failure @ Failure::Rejected { names_upstream_params: true, .. }) => Done::Rejected(failure.message()),
         Err(failure) => Done::Failed(failure),
