@@ -6,20 +6,22 @@
 //!
 //! Assumes: no other pass of this tenant runs at the same time ([`crate::driver`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::task::{JoinError, JoinSet};
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
 use crate::auth0::{About, Client, Failure, Retry, Route};
-use crate::cluster::report::WriteError;
+use crate::cluster::report::{Report, WriteError};
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::correlation;
 use crate::core::document::{Document, DocumentError, Live};
 use crate::core::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{MAX_BACKOFF, Subject, jittered};
+use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Spec, Target};
 use crate::core::world::{Declared, ObjectKey, Uid};
@@ -27,6 +29,15 @@ use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
 pub const FRESH: Duration = Duration::from_secs(2);
+
+/// How old a document may be when a claim for the PATCH is stored: the PATCH has to start after it, and in time.
+const CLAIMED: Duration = Duration::from_millis(1750);
+
+/// How many claims are on their way at a time.
+const CLAIMS_AT_ONCE: usize = 16;
+
+/// After so many passes without a result in a row, it is told.
+const TOLD: u32 = 3;
 
 /// A connection that was read, and when.
 struct Reading {
@@ -71,8 +82,9 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
 
 /// The objects that name the connection or hold a record on it.
 fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
+    let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
     let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    objects.into_iter().filter(|object| names(tenant, object, subject) || records(tenant, object, subject)).collect()
+    objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
 }
 
 fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
@@ -85,7 +97,8 @@ fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
 
 // ---- read ----
 
-/// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew.
+/// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
+/// answered the first time did not know it yet.
 async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let mut at = Instant::now();
     let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
@@ -102,7 +115,11 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
                 _ => None,
             });
             match by_name {
-                Some(name) => Ok(fresh(client.find(name).await?, at, Some(id.clone()))),
+                Some(name) => {
+                    let found = client.find(name).await?;
+                    let gone = found.as_ref().is_none_or(|document| document.id != *id).then(|| id.clone());
+                    Ok(fresh(found, at, gone))
+                }
                 None => Ok(None),
             }
         }
@@ -116,10 +133,17 @@ async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
-            say_or_retry(tenant, object, object, &outcome, placed, subject).await;
+            say_or_retry(tenant, object, object, &unseen(tenant, object, placed, &outcome), placed).await;
         }
     }
     try_again(tenant, subject, &failure);
+}
+
+/// What is said of an object where its connection was not seen: an object that is not admitted to what it names is told
+/// that, and nothing of what was found or not.
+fn unseen(tenant: &Tenant, object: &Declared, placed: bool, outcome: &Outcome) -> Outcome {
+    let refusal = if placed && !object.deleting { tenant.name_not_admitted(object) } else { None };
+    refusal.unwrap_or_else(|| outcome.clone())
 }
 
 /// When to look again after a failed call.
@@ -152,7 +176,7 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, 
     tenant.memory.succeeded(subject);
     let outcome = Outcome::ConnectionNotFound { id };
     for (object, placed) in involved.iter().zip(placed) {
-        say_or_retry(tenant, object, object, &outcome, placed, subject).await;
+        say_or_retry(tenant, object, object, &unseen(tenant, object, placed, &outcome), placed).await;
         let Ok(spec) = &object.spec else { continue };
         let there = tenant.subject_of(&spec.target);
         if !placed {
@@ -214,7 +238,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     {
         plan.retain_actor(actor);
     }
-    let done = carry_out(tenant, client, settings, &reading, &plan, &mut parts).await;
+    let done = carry_out(tenant, client, settings, &reading, &mut plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
 }
 
@@ -254,7 +278,7 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
         if part.placed || part.object.deleting {
-            say_or_retry(tenant, &part.object, &part.stored, own.as_ref().unwrap_or(&outcome), part.placed, subject).await;
+            say_or_retry(tenant, &part.object, &part.stored, own.as_ref().unwrap_or(&outcome), part.placed).await;
         }
     }
     let at = match error {
@@ -282,8 +306,8 @@ fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
 
 fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {
     let document = &reading.document;
-    let labels = tenant.shared.hub.look(|world| world.labels(&object.key.namespace));
-    let admission = settings.admission(&labels, &document.name);
+    let labels = tenant.shared.hub.look(|world| world.labels(&object.key.namespace).cloned());
+    let admission = labels.as_ref().and_then(|labels| settings.admission(labels, &document.name));
     let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
     let mut stored = Declared::clone(object);
     if let Some(gone) = &reading.gone {
@@ -297,6 +321,10 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     let holder = if observes { bystander } else { recorded.then_some(Role::Holder) };
     let standing_by = |outcome: Outcome| Part { role: bystander, settled: Some(outcome), ..none_like(&none) };
     let holding = |outcome: Outcome| Part { role: holder, settled: Some(outcome), ..none_like(&none) };
+    if labels.is_none() {
+        // A namespace that is not known yet says nothing for the object, and nothing against it.
+        return Part { role: holder, placed: false, ..none };
+    }
     let Some(reserved) = admission else {
         let left = |spec: &Spec| !placed && !observes && accepted_elsewhere(tenant, object, &spec.target);
         return match (object.deleting, placed) {
@@ -390,38 +418,53 @@ enum Done {
     Superseded,
 }
 
-async fn carry_out(tenant: &mut Tenant, client: &Client, settings: &Settings, reading: &Reading, plan: &Plan, parts: &mut [Part]) -> Done {
+async fn carry_out(
+    tenant: &mut Tenant,
+    client: &Client,
+    settings: &Settings,
+    reading: &Reading,
+    plan: &mut Plan,
+    parts: &mut Vec<Part>,
+) -> Done {
     if plan.is_empty() || settings.observes {
         return Done::Nothing;
     }
-    let Ok(body) = reading.document.patch_body(&plan.entries()) else { return Done::Superseded };
     let obstacle = if plan.changes.is_empty() { Some(Done::Nothing) } else { obstacle(tenant, reading) };
     // What only changes hands is claimed also where nothing can be written.
-    let claimants = if obstacle.is_none() { plan.acted_for() } else { plan.adopted.values().cloned().collect() };
-    if let Err(error) = claim(tenant, reading, plan, parts, &claimants).await {
-        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, %error, "a claim was not stored; planned again");
-        return Done::Superseded;
-    }
+    let mut left = if obstacle.is_none() { plan.acted_for_in_order() } else { plan.adopted.values().cloned().collect() };
+    let (claimed, late) = claim(tenant, reading, plan, parts, left.clone()).await;
+    left.retain(|uid| !claimed.contains(uid));
+    plan.retain_adopted(&claimed);
     if let Some(done) = obstacle {
-        return done;
+        until_stored(late, parts).await;
+        return if matches!(done, Done::Nothing) && plan.adopted.is_empty() { Done::Superseded } else { done };
     }
+    plan.retain_claimed(&claimed);
     let age = reading.at.elapsed();
-    if age > FRESH {
+    let body = reading.document.patch_body(&plan.entries());
+    let (Ok(body), false) = (body, plan.changes.is_empty() || age > FRESH) else {
+        until_stored(late, parts).await;
         return Done::Superseded;
-    }
+    };
     tenant.shared.metrics.read_to_write(&tenant.name, age.as_secs_f64());
     // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
     let finish_by = reading.at + FRESH + tenant.shared.transport.request_timeout();
     let actors = plan.actors();
-    let keys: Vec<&ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| &part.object.key).collect();
-    let (correlation, started) = (correlation::id(&keys), Instant::now());
+    let keys: Vec<ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| part.object.key.clone()).collect();
+    let (correlation, started) = (correlation::id(&keys.iter().collect::<Vec<_>>()), Instant::now());
     let answer = client.write(&reading.document.id, &body, &correlation, Some(finish_by.into())).await;
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
+    until_stored(late, parts).await;
     match answer {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
         Ok(answer) => {
             tenant.proved(client, Route::WriteConnection).await;
-            written(tenant, plan, parts, &answer)
+            let done = written(tenant, plan, parts, &answer);
+            if matches!(done, Done::Written) {
+                // Those are next, at once: to tell them so would take as long as to write them.
+                parts.retain(|part| !left.contains(&part.object.uid));
+            }
+            done
         }
         Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
@@ -433,7 +476,7 @@ fn log_write(
     tenant: &Tenant,
     reading: &Reading,
     plan: &Plan,
-    objects: &[&ObjectKey],
+    objects: &[ObjectKey],
     correlation: &str,
     took: Duration,
     failure: Option<&Failure>,
@@ -515,19 +558,78 @@ fn foreign_entry(reading: &Reading, plan: &Plan, path: &str) -> Option<String> {
     }
 }
 
-/// Stores the claim of each of these objects, also where it does not change: the write is the fence.
-async fn claim(tenant: &Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: &BTreeSet<Uid>) -> Result<(), WriteError> {
+/// Stores the claims of these objects, also where they do not change: the write is the fence. In this order, many at a
+/// time. Yields whose are stored in time, and the writes that are still on their way.
+async fn claim(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: Vec<Uid>) -> (BTreeSet<Uid>, Late) {
+    let by = reading.at + CLAIMED;
     let connection = described(&tenant.identity(), &reading.document);
-    for part in parts.iter_mut().filter(|part| claimants.contains(&part.object.uid)) {
-        if !part.stored.finalizer && part.stored.cleans_up() && !part.stored.deleting {
-            part.stored = keeping_status(tenant.shared.report.finalizer(&part.stored, true).await?, &part.stored);
+    let (mut claimed, mut refused) = (BTreeSet::new(), Vec::new());
+    let number = |uid: Uid| parts.iter().position(|part| part.object.uid == uid);
+    let mut waiting = claimants.into_iter().filter_map(number).collect::<Vec<usize>>().into_iter();
+    let mut running = Late::new();
+    loop {
+        while running.len() < CLAIMS_AT_ONCE
+            && Instant::now() < by
+            && let Some(part) = waiting.next()
+        {
+            let object = parts.get(part).map(|part| part.stored.clone());
+            let Some(object) = object else { continue };
+            let (records, removed) = (plan.claims_of(&object.uid), plan.removed_for(&object.uid));
+            let (report, connection) = (tenant.shared.report.clone(), connection.clone());
+            running.spawn(async move { (part, store_claim(&report, object, &connection, &records, &removed).await) });
         }
-        let records = plan.claims_of(&part.object.uid);
-        let removed = plan.removed_for(&part.object.uid);
-        let status = conclude::claimed(&part.stored, &connection, &records, &removed, now_in_seconds());
-        part.stored = tenant.shared.report.status(&part.stored, &status).await?;
+        let Ok(Some(ended)) = tokio::time::timeout_at(by.into(), running.join_next()).await else { break };
+        if let Some((object, error)) = take_in(ended, parts, &mut claimed) {
+            refused.push((object, error));
+        }
     }
-    Ok(())
+    for (object, error) in refused {
+        tenant.unsaid(&object, &error);
+    }
+    (claimed, running)
+}
+
+/// Claims that are on their way to the API server, each with the number of its part.
+type Late = JoinSet<(usize, Result<Declared, WriteError>)>;
+
+async fn store_claim(
+    report: &Report,
+    object: Declared,
+    connection: &ConnectionStatus,
+    records: &BTreeMap<String, Vec<String>>,
+    removed: &BTreeSet<String>,
+) -> Result<Declared, WriteError> {
+    let mut stored = object;
+    if !stored.finalizer && stored.cleans_up() && !stored.deleting {
+        stored = keeping_status(report.finalizer(&stored, true).await?, &stored);
+    }
+    let status = conclude::claimed(&stored, connection, records, removed, now_in_seconds());
+    report.status(&stored, &status).await
+}
+
+/// Notes a claim that is stored; yields the object and the error of one that is not.
+fn take_in(
+    ended: Result<(usize, Result<Declared, WriteError>), JoinError>,
+    parts: &mut [Part],
+    claimed: &mut BTreeSet<Uid>,
+) -> Option<(Arc<Declared>, WriteError)> {
+    let (part, stored) = ended.ok()?;
+    let part = parts.get_mut(part)?;
+    match stored {
+        Ok(stored) => {
+            claimed.insert(stored.uid.clone());
+            part.stored = stored;
+            None
+        }
+        Err(error) => Some((part.object.clone(), error)),
+    }
+}
+
+/// Waits for the claims that came too late for the write: what is concluded is written to the version that they made.
+async fn until_stored(mut late: Late, parts: &mut [Part]) {
+    while let Some(ended) = late.join_next().await {
+        take_in(ended, parts, &mut BTreeSet::new());
+    }
 }
 
 fn keeping_status(new: Declared, old: &Declared) -> Declared {
@@ -572,14 +674,10 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
         other @ (Done::Nothing | Done::Written | Done::Rejected(_) | Done::Split | Done::Postponed(..) | Done::Superseded) => other,
     };
     match &done {
-        Done::Superseded | Done::Split => {
-            if matches!(done, Done::Split) {
-                tenant.memory.go_singly(&reading.document.id);
-                tenant.agenda.edit(subject.clone(), Instant::now());
-            } else {
-                let pause = tenant.pause(subject);
-                tenant.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
-            }
+        Done::Superseded => return superseded(tenant, subject, reading, plan, parts).await,
+        Done::Split => {
+            tenant.memory.go_singly(&reading.document.id);
+            tenant.agenda.edit(subject.clone(), Instant::now());
             return;
         }
         Done::Rejected(message) => reject(tenant, reading, &plan, &parts, message),
@@ -591,6 +689,26 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
+/// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile. Where
+/// it goes on, everybody who waits is told.
+async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>) {
+    let passes = tenant.memory.failed(subject);
+    let pause = backoff(passes, fastrand::f64()).mul_f64(0.1);
+    tenant.agenda.again(subject.clone(), Instant::now() + pause);
+    if passes < TOLD {
+        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result and is run again");
+        return;
+    }
+    tracing::warn!(
+        tenant = %tenant.name, connection = %reading.document.name, passes,
+        "passes come to no result, as no record of what is to be written can be stored in time"
+    );
+    let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
+                   the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
+    let done = Done::Postponed(Trouble { reason: Reason::Pending, message: message.to_owned(), tenant: false }, None);
+    conclude_all(tenant, subject, reading, &plan, parts, &done).await;
+}
+
 /// Concludes every object. Who adopts a name as it is has stored its claim, and is told last: when nobody else has a record
 /// of the name any more. Until then the name is still the other's, who may come back.
 async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
@@ -599,6 +717,10 @@ async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading,
     for mut part in parts {
         let uid = &part.object.uid;
         if !given_up && plan.adopts(uid) {
+            continue;
+        }
+        if plan.unadopted.contains(uid) {
+            // Its claim was not stored: it comes with the next pass.
             continue;
         }
         let losses = plan.losses(uid);
@@ -619,7 +741,7 @@ async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading,
         };
         let stored = stored_version(&part);
         part.stored.status = claims::without(part.stored.status, &reading.document.id, &losses);
-        if say_or_retry(tenant, &part.stored, &stored, &outcome, part.placed, subject).await {
+        if say_or_retry(tenant, &part.stored, &stored, &outcome, part.placed).await {
             follow_up(tenant, subject, &part);
         } else {
             given_up &= plan.adopts(&part.object.uid);
@@ -673,7 +795,7 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
         Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
         _ if !acted_for && deferred => Ending::Postponed(Trouble {
             reason: Reason::Pending,
-            message: "the parameters are written one object at a time, because Auth0 refused them together".to_owned(),
+            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
             tenant: false,
         }),
         _ if !acted_for => Ending::Nothing,
@@ -719,22 +841,13 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
     at
 }
 
-/// Concludes; on a conflict or a failure the connection is looked at again. Yields whether it was said.
-async fn say_or_retry(
-    tenant: &mut Tenant,
-    as_planned: &Declared,
-    current: &Declared,
-    outcome: &Outcome,
-    placed: bool,
-    subject: &Subject,
-) -> bool {
+/// Concludes; on a conflict or a failure the object is planned again, later each time. Yields whether it was said.
+async fn say_or_retry(tenant: &mut Tenant, as_planned: &Declared, current: &Declared, outcome: &Outcome, placed: bool) -> bool {
     match tenant.say(as_planned, current, outcome, placed).await {
-        Ok(()) | Err(WriteError::Gone) => true,
+        Ok(()) => true,
         Err(error) => {
-            tracing::info!(tenant = %tenant.name, object = %as_planned.key, %error, "the status was not written; planned again");
-            let pause = tenant.pause(subject);
-            tenant.agenda.again(subject.clone(), Instant::now() + pause.mul_f64(0.1));
-            false
+            tenant.unsaid(as_planned, &error);
+            error == WriteError::Gone
         }
     }
 }

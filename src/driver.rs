@@ -19,7 +19,7 @@ use crate::connection;
 use crate::core::schedule::{Next, Subject};
 use crate::core::tenancy::{Access, Settings};
 use crate::core::validate::Target;
-use crate::core::world::{ObjectKey, Uid};
+use crate::core::world::{Left, ObjectKey, Uid};
 use crate::tenant::{Shared, Tenant};
 
 /// What a driver is told.
@@ -27,12 +27,16 @@ use crate::tenant::{Shared, Tenant};
 pub enum Note {
     /// An object of the tenant changed.
     Object(ObjectKey),
+    /// Somebody took our finalizer from an object.
+    Finalizer(ObjectKey),
     /// An object of the tenant is gone; these places may have become free.
     Gone {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+        /// What it left behind, where that was not meant.
+        left: Option<Left>,
     },
     /// An object is gone and left what it owned.
     Left {
@@ -90,6 +94,16 @@ impl Driver {
                     self.look(subject).await;
                     continue;
                 }
+                Next::Chore(chore) => {
+                    while let Ok(note) = self.notes.try_recv() {
+                        self.absorb(note).await;
+                    }
+                    if self.tenant.shared.stop.is_cancelled() {
+                        return;
+                    }
+                    self.tenant.do_chore(chore).await;
+                    continue;
+                }
                 Next::Wait(until) => self.listen(Some(until)).await,
                 Next::Idle => self.listen(None).await,
             };
@@ -119,6 +133,7 @@ impl Driver {
     /// Takes in a note and all that wait behind it: a burst of changes costs one look.
     async fn absorb(&mut self, first: Note) {
         let mut objects = BTreeSet::new();
+        let mut stripped = BTreeSet::new();
         let mut tenant = false;
         let mut next = Some(first);
         while let Some(note) = next {
@@ -126,11 +141,23 @@ impl Driver {
                 Note::Object(key) => {
                     objects.insert(key);
                 }
-                Note::Gone { target, connections } => self.tenant.vacated(target.as_ref(), connections),
+                Note::Finalizer(key) => {
+                    stripped.insert(key);
+                }
+                Note::Gone { target, connections, left } => {
+                    self.tenant.vacated(target.as_ref(), connections);
+                    if let Some(left) = left {
+                        self.tenant.went_without_cleaning(&left).await;
+                    }
+                }
                 Note::Left { object, uid, note } => self.tenant.left(&object, &uid, note).await,
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();
+        }
+        // First, as a deletion that comes before it is one that removes nothing.
+        for key in stripped {
+            self.tenant.keep(&key).await;
         }
         if tenant {
             self.tenant.refresh().await;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth0::{AllowedDomains, Transport};
 use crate::cluster::report::Report;
 use crate::cluster::watch;
-use crate::core::world::Wake;
+use crate::core::world::{ObjectKey, Wake};
 use crate::driver::{Driver, Note};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
@@ -187,16 +187,19 @@ impl Operator {
 
     fn deliver(&mut self, wake: Wake) {
         match wake {
-            Wake::Object(key) => {
-                let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
-                if let Some(tenant) = tenant {
-                    self.tell(&tenant, Note::Object(key));
-                }
-            }
-            Wake::Gone { tenant, target, connections } => self.tell(&tenant, Note::Gone { target, connections }),
+            Wake::Object(key) => self.tell_of(key, Note::Object),
+            Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
+            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
             Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
+        }
+    }
+
+    fn tell_of(&mut self, key: ObjectKey, note: impl FnOnce(ObjectKey) -> Note) {
+        let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
+        if let Some(tenant) = tenant {
+            self.tell(&tenant, note(key));
         }
     }
 
@@ -234,7 +237,7 @@ impl Operator {
 
     fn tell_strays(&self, note: Note) {
         match note {
-            Note::Object(_) | Note::Left { .. } => drop(self.strays.as_ref().map(|strays| strays.send(note))),
+            Note::Object(_) | Note::Finalizer(_) | Note::Left { .. } => drop(self.strays.as_ref().map(|strays| strays.send(note))),
             // Without a tenant nothing is done at a connection, and nobody waits for it.
             Note::Gone { .. } | Note::Tenant => {}
         }

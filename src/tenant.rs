@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::api::FINALIZER;
 use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{
@@ -26,12 +27,19 @@ use crate::core::directory::Directory;
 use crate::core::document::DocumentError;
 use crate::core::evidence::{Evidence, READ_OPTIONS};
 use crate::core::memory::Memory;
-use crate::core::schedule::{self, Agenda, Next, Subject};
+use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
 use crate::core::tenancy::{self, Access, Settings, Standing};
-use crate::core::validate::Target;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid, World};
+use crate::core::validate::{Spec, Target};
+use crate::core::world::{Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
+
+/// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
+/// tried again.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is asked again whether it is known now, at most.
+const UNKNOWN_PACE: Duration = Duration::from_secs(5);
 
 /// How often the objects of a tenant that is not ready are concluded anew, at least.
 const NOT_READY_PACE: Duration = Duration::from_mins(1);
@@ -87,6 +95,11 @@ pub struct Tenant {
     client: Option<Arc<Client>>,
     budget: Arc<Mutex<Budget>>,
     pub(crate) agenda: Agenda,
+    pub(crate) chores: Chores,
+    /// Since when a deletion waits for what is not known yet.
+    waits: BTreeMap<Uid, Instant>,
+    /// What was told of a deletion that is not through yet.
+    told: BTreeSet<(Uid, String)>,
     pub(crate) directory: Directory,
     pub(crate) memory: Memory,
     pub(crate) access: Access,
@@ -130,12 +143,24 @@ impl Lacking {
     }
 }
 
-/// What is to be done about an object that changed.
-enum Placement {
-    Nothing,
-    Conclude(Box<Outcome>),
-    Look(Vec<Subject>),
+/// What is to be done about an object that changed: what to say of it at once, and where to look.
+#[derive(Default)]
+struct Placement {
+    outcome: Option<Outcome>,
+    look: Vec<Subject>,
 }
+
+impl Placement {
+    fn conclude(outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), look: Vec::new() }
+    }
+
+    fn look(look: Vec<Subject>) -> Self {
+        Self { outcome: None, look }
+    }
+}
+
+/// The connections that an object holds a record on.
 
 impl Tenant {
     /// A tenant of which nothing is known yet.
@@ -149,6 +174,9 @@ impl Tenant {
             client: None,
             budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
             agenda: Agenda::default(),
+            chores: Chores::default(),
+            waits: BTreeMap::new(),
+            told: BTreeSet::new(),
             directory: Directory::default(),
             memory: Memory::default(),
             access: Access::Untried,
@@ -181,21 +209,36 @@ impl Tenant {
     pub(crate) fn forget_gone(&mut self) {
         let uids: BTreeSet<Uid> = self.objects().iter().map(|object| object.uid.clone()).collect();
         self.memory.retain(&uids);
+        self.waits.retain(|uid, _| uids.contains(uid));
+        self.told.retain(|(uid, _)| uids.contains(uid));
+        let objects = self.objects();
+        self.chores.retain(|key| objects.iter().any(|object| object.key == *key));
     }
 
     /// What is to be done now, as far as the budget allows it.
     pub(crate) fn next(&mut self) -> Next {
         let now = Instant::now();
+        if let Some(chore) = self.chores.take(now) {
+            return Next::Chore(chore);
+        }
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
+        let next = self.agenda.next(now, opens_at);
         let grace_ends = self.kept.as_ref().and_then(|kept| kept.until);
-        match grace_ends {
-            None => self.agenda.next(now, opens_at),
-            Some(end) if end <= now => Next::Look(Subject::Access),
-            Some(end) => match self.agenda.next(now, opens_at) {
-                Next::Wait(until) => Next::Wait(until.min(end)),
-                Next::Idle => Next::Wait(end),
-                look @ Next::Look(_) => look,
-            },
+        if grace_ends.is_some_and(|end| end <= now) && !matches!(next, Next::Look(_)) {
+            return Next::Look(Subject::Access);
+        }
+        match (next, self.chores.first().into_iter().chain(grace_ends).min()) {
+            (Next::Wait(until), Some(other)) => Next::Wait(until.min(other)),
+            (Next::Idle, Some(other)) => Next::Wait(other),
+            (next, _) => next,
+        }
+    }
+
+    /// Does what needs no call to Auth0.
+    pub(crate) async fn do_chore(&mut self, chore: Chore) {
+        match chore {
+            Chore::Tenant => self.report_tenant().await,
+            Chore::Object(key) => self.place_by_key(&key).await,
         }
     }
 
@@ -212,6 +255,22 @@ impl Tenant {
         tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
         let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
         self.shared.report.notice_of(object, uid, &notice).await;
+    }
+
+    /// An object is gone whose parameters should have been removed first.
+    pub(crate) async fn went_without_cleaning(&self, left: &Left) {
+        let note = format!("it was deleted after somebody had taken its finalizer {FINALIZER}; left {left}");
+        self.tell_of_left(&left.object, &note).await;
+    }
+
+    /// Tells of parameters that an object left behind where the object itself can't be told about: in the log, and on
+    /// the tenant.
+    async fn tell_of_left(&self, object: &ObjectKey, note: &str) {
+        tracing::warn!(tenant = %self.name, %object, note, "parameters were left at Auth0");
+        if let Some(tenant) = self.declared_tenant() {
+            let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), format!("UpstreamParams {object}: {note}"));
+            self.shared.report.tenant_notice(&tenant, &notice).await;
+        }
     }
 
     /// The client, while the tenant serves.
@@ -233,7 +292,11 @@ impl Tenant {
         }
         let standing = self.judge();
         if standing == self.standing {
-            return self.report_tenant().await;
+            self.report_tenant().await;
+            if !self.waits.is_empty() {
+                self.place_all().await;
+            }
+            return;
         }
         self.take_on(standing);
         self.report_tenant().await;
@@ -321,7 +384,7 @@ impl Tenant {
         self.shared.metrics.authenticated(&self.name, self.access == Access::Granted && self.lacking.is_none());
         let (Some(tenant), Some(standing)) = (self.declared_tenant(), &self.standing) else {
             self.shared.metrics.forget(&self.name);
-            return;
+            return self.chores.done(&Chore::Tenant);
         };
         let access = match (&self.access, &self.lacking, self.evidence.silence().or(self.renewal.as_deref())) {
             (Access::Granted, Some(lacking), _) => Access::Lacking(lacking.message.clone()),
@@ -330,21 +393,20 @@ impl Tenant {
         };
         let status = tenancy::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
-            return;
+            return self.chores.done(&Chore::Tenant);
         }
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
             Ok(()) => {
+                self.chores.done(&Chore::Tenant);
                 for notice in conclude::transitions(&tenant.status.conditions, &status.conditions) {
                     self.shared.report.tenant_notice(&tenant, &notice).await;
                 }
             }
-            // A conflict means that a newer version is on its way to us, which refreshes.
-            Err(WriteError::Gone | WriteError::Conflict) => {}
-            Err(error @ WriteError::Failed(_)) => {
-                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written");
-                self.agenda.again(Subject::Access, Instant::now() + Duration::from_secs(5));
+            Err(error) => {
+                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
+                self.chores.failed(Chore::Tenant, Instant::now(), fastrand::f64());
             }
         }
     }
@@ -399,7 +461,7 @@ impl Tenant {
     /// Some place where one of the tenant's objects is to be looked at.
     fn any_subject(&self) -> Option<Subject> {
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        let mut looked_at = objects.iter().filter(|object| matches!(self.admitted_placement(object), Placement::Look(_)));
+        let mut looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
         looked_at.find_map(|object| self.subjects(object).into_iter().next())
     }
 
@@ -596,8 +658,9 @@ impl Tenant {
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
-        if let Some(object) = object {
-            self.place(&object).await;
+        match object {
+            Some(object) => self.place(&object).await,
+            None => self.chores.done(&Chore::Object(key.clone())),
         }
     }
 
@@ -608,24 +671,90 @@ impl Tenant {
         }
         let current = self.shared.hub.look(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
         let Some(object) = current.as_deref() else { return };
-        match self.placement(object) {
-            Placement::Nothing => {}
-            Placement::Conclude(outcome) => {
-                if self.say(object, object, &outcome, true).await.is_err() {
-                    self.retry_object(object);
-                } else if matches!(*outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
-                    // Nothing wakes an object when its last look becomes too old to count.
-                    for subject in self.subjects(object) {
-                        self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
-                    }
-                }
-            }
-            Placement::Look(subjects) => {
-                for subject in subjects {
-                    self.agenda.edit(subject, Instant::now());
-                }
+        let kept = self.with_finalizer(object).await;
+        let object = kept.as_ref().unwrap_or(object);
+        if let Some(unknown) = self.unknown(object) {
+            return self.wait_to_know(object, unknown).await;
+        }
+        self.waits.remove(&object.uid);
+        let Placement { outcome, look } = self.placement(object);
+        for subject in look {
+            self.agenda.edit(subject, Instant::now());
+        }
+        let Some(outcome) = outcome else { return };
+        if let Err(error) = self.say(object, object, &outcome, true).await {
+            self.unsaid(object, &error);
+        } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
+            // Nothing wakes an object when its last look becomes too old to count.
+            for subject in self.subjects(object) {
+                self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
+    }
+
+    /// Puts our finalizer back where somebody took it from an object that has something to clean up.
+    pub(crate) async fn keep(&mut self, key: &ObjectKey) {
+        let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
+        if let Some(object) = object {
+            self.with_finalizer(&object).await;
+        }
+    }
+
+    /// Sees to it that an object with a record has our finalizer. Yields the object as it is then, if it had not.
+    async fn with_finalizer(&mut self, object: &Declared) -> Option<Declared> {
+        if object.finalizer || object.deleting || !object.cleans_up() || !claims::any(&object.status) {
+            return None;
+        }
+        match self.shared.report.finalizer(object, true).await {
+            Ok(kept) => {
+                tracing::warn!(tenant = %self.name, object = %object.key, "somebody took the finalizer from an object that has parameters to remove; it is put back");
+                Some(kept)
+            }
+            Err(error) => {
+                self.unsaid(object, &error);
+                None
+            }
+        }
+    }
+
+    /// What has to be known before anything can be said of an object, and is not.
+    fn unknown(&self, object: &Declared) -> Option<&'static str> {
+        let (namespace, tenants) =
+            self.shared.hub.look(|world| (world.labels(&object.key.namespace).is_some(), world.is_served(Kind::Tenant)));
+        if !namespace {
+            return Some("its namespace is not known");
+        }
+        // A tenant that is not there may be one that can't be seen, or one that is about to be made anew with its kind: that
+        // matters where the object would be let go for good.
+        let unsure = !tenants || self.waits.contains_key(&object.uid);
+        (self.standing.is_none() && object.deleting && object.finalizer && unsure)
+            .then_some("its ClusterAuth0Tenant does not exist, nor did its kind for a while")
+    }
+
+    /// Waits, with a date; what is being deleted not for ever.
+    async fn wait_to_know(&mut self, object: &Declared, unknown: &str) {
+        let now = Instant::now();
+        let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
+        if object.deleting && object.finalizer && waited >= PATIENCE {
+            let outcome = Outcome::Released(unknown.to_owned());
+            if let Err(error) = self.say(object, object, &outcome, true).await {
+                self.unsaid(object, &error);
+            }
+            return;
+        }
+        tracing::debug!(tenant = %self.name, object = %object.key, unknown, "an object waits");
+        self.chores.at(Chore::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
+    }
+
+    /// What was to be written to an object was not: a date is set to try again.
+    pub(crate) fn unsaid(&mut self, object: &Declared, error: &WriteError) {
+        match error {
+            WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object is gone"),
+            WriteError::Conflict | WriteError::Failed(_) => {
+                tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
+            }
+        }
+        self.chores.failed(Chore::Object(object.key.clone()), Instant::now(), fastrand::f64());
     }
 
     fn placement(&self, object: &Declared) -> Placement {
@@ -633,26 +762,30 @@ impl Tenant {
             return self.placement_of_deleted(object);
         }
         if let Err(refusal) = &object.spec {
-            return Placement::Conclude(Box::new(Outcome::Invalid(refusal.clone())));
+            return Placement::conclude(Outcome::Invalid(refusal.clone()));
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
+            return if self.is_untried() { Placement::default() } else { Placement::conclude(outcome) };
         }
         self.admitted_placement(object)
     }
 
     /// Where an object belongs while the tenant can be used.
     fn admitted_placement(&self, object: &Declared) -> Placement {
-        match self.not_admitted(object) {
-            Some(outcome) => Placement::Conclude(Box::new(outcome)),
-            None => Placement::Look(self.subjects(object)),
+        if let Some(outcome) = self.namespace_not_admitted(object) {
+            return Placement::conclude(outcome);
         }
+        if let Some(outcome) = self.name_not_admitted(object) {
+            // Where it holds a record it still has to be looked at.
+            return Placement { outcome: Some(outcome), look: self.recorded_subjects(object) };
+        }
+        Placement::look(self.subjects(object))
     }
 
     fn placement_of_deleted(&self, object: &Declared) -> Placement {
-        let released = |why: &str| Placement::Conclude(Box::new(Outcome::Released(why.to_owned())));
+        let released = |why: &str| Placement::conclude(Outcome::Released(why.to_owned()));
         if !object.finalizer {
-            return Placement::Nothing;
+            return Placement::default();
         }
         if self.standing.is_none() {
             return released("its ClusterAuth0Tenant does not exist");
@@ -664,32 +797,34 @@ impl Tenant {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
-            return if self.is_untried() { Placement::Nothing } else { Placement::Conclude(Box::new(outcome)) };
+            return if self.is_untried() { Placement::default() } else { Placement::conclude(outcome) };
         }
-        if self.not_admitted(object).is_some() {
+        // What it holds elsewhere may be permitted where what it names is not.
+        let name = || if claims::any(&object.status) { None } else { self.name_not_admitted(object) };
+        if self.namespace_not_admitted(object).or_else(name).is_some() {
             return released("the tenant does not admit it any more");
         }
         match self.subjects(object) {
             subjects if subjects.is_empty() => released("nothing is recorded as its own"),
-            subjects => Placement::Look(subjects),
+            subjects => Placement::look(subjects),
         }
     }
 
-    /// Why an object may do nothing here, as far as that can be told without looking at the connection.
-    fn not_admitted(&self, object: &Declared) -> Option<Outcome> {
+    /// Why an object may do nothing at this tenant, whatever it names.
+    fn namespace_not_admitted(&self, object: &Declared) -> Option<Outcome> {
         let settings = self.settings()?;
-        let labels = self.shared.hub.look(|world| world.labels(&object.key.namespace));
-        if !settings.admits_namespace(&labels) {
-            return Some(not_permitted(&self.name, object, None));
-        }
-        match &object.spec {
-            // An object with a record elsewhere still has to leave it.
-            Ok(spec) if !claims::any(&object.status) => match &spec.target {
-                Target::Name(name) if settings.admission(&labels, name).is_none() => Some(not_permitted(&self.name, object, Some(name))),
-                Target::Name(_) | Target::Id(_) => None,
-            },
-            Ok(_) | Err(_) => None,
-        }
+        let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(|labels| settings.admits_namespace(labels)))?;
+        (!admitted).then(|| not_permitted(&self.name, object, None))
+    }
+
+    /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is
+    /// such a connection is not everybody's business. What an id stands for is known only by a look.
+    pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
+        let settings = self.settings()?;
+        let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
+        let admission = |labels: &BTreeMap<String, String>| settings.admission(labels, name).is_some();
+        let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(admission))?;
+        (!admitted).then(|| not_permitted(&self.name, object, Some(name)))
     }
 
     /// The identity of the Auth0 tenant; empty while the tenant does not serve.
@@ -706,6 +841,10 @@ impl Tenant {
         claims::connections(&object.status).filter(known).map(str::to_owned).collect()
     }
 
+    fn recorded_subjects(&self, object: &Declared) -> Vec<Subject> {
+        self.recorded(object).into_iter().map(Subject::Id).collect()
+    }
+
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
         let identity = self.identity();
@@ -720,8 +859,7 @@ impl Tenant {
             }
         };
         if let Err(error) = written.await {
-            tracing::info!(tenant = %self.name, object = %object.key, %error, "what is left at another tenant could not be noted; tried again");
-            self.retry_object(object);
+            self.unsaid(object, &error);
             return false;
         }
         for notice in &left.notices {
@@ -733,7 +871,7 @@ impl Tenant {
 
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
     fn subjects(&self, object: &Declared) -> Vec<Subject> {
-        let mut subjects: BTreeSet<Subject> = self.recorded(object).into_iter().map(Subject::Id).collect();
+        let mut subjects: BTreeSet<Subject> = self.recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }
@@ -754,13 +892,6 @@ impl Tenant {
             Subject::Access => "",
             Subject::Id(id) => self.directory.name_of(id).unwrap_or(id),
             Subject::Name(name) => name,
-        }
-    }
-
-    pub(crate) fn retry_object(&mut self, object: &Declared) {
-        for subject in self.subjects(object) {
-            let pause = self.pause(&subject);
-            self.agenda.again(subject, Instant::now() + pause);
         }
     }
 
@@ -792,15 +923,27 @@ impl Tenant {
         if conclusion.finalizer == Finalizer::Add {
             stored = self.shared.report.finalizer(&stored, true).await?;
         }
-        if conclusion.status != stored.status {
+        // What goes with the finalizer takes its status along: two writes could be cut short in between.
+        let goes = as_planned.deleting && conclusion.finalizer == Finalizer::Remove;
+        if conclusion.status != stored.status && !goes {
             stored = self.shared.report.status(&stored, &conclusion.status).await?;
         }
-        if conclusion.finalizer == Finalizer::Remove {
-            self.shared.report.finalizer(&stored, false).await?;
-        }
+        // Told before the object can go: after that there may be nothing to tell it about.
         for notice in &conclusion.notices {
-            self.shared.report.notice(as_planned, notice).await;
+            if goes && !self.told.insert((as_planned.uid.clone(), notice.note.clone())) {
+                continue;
+            }
+            if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
+                self.tell_of_left(&as_planned.key, &format!("its namespace takes no events any more; {}", notice.note)).await;
+            }
         }
+        if conclusion.finalizer == Finalizer::Remove {
+            stored = self.shared.report.finalizer(&stored, false).await?;
+        }
+        if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
+            self.shared.report.status(&stored, &conclusion.status).await?;
+        }
+        self.chores.done(&Chore::Object(as_planned.key.clone()));
         if placed {
             let ready = conclude::condition(&conclusion.status, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
@@ -839,8 +982,12 @@ fn refuses_credentials(failure: &Failure) -> bool {
     matches!(failure, Failure::CredentialsRejected { .. } | Failure::Unauthorized { .. })
 }
 
-/// What the status says where access does not admit an object.
+/// What the status says where access does not admit an object. Of a connection that is named by its id it says the same
+/// as where there is none: what it is called, and whether it exists, is not everybody's business.
 pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
+    if connection.is_some() && object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Id(_))) {
+        return Outcome::ConnectionNotFound { id: None };
+    }
     let (what, needed) = connection.map_or_else(
         || (String::new(), "that matches its labels"),
         |name| (format!(" to the connection {name}"), "that matches its labels and the connection"),

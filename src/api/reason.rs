@@ -76,7 +76,7 @@ documented_names! {
         Pending: "The operator has not come to a result for this generation yet.", "Wait; if it stays, look at the tenant's conditions and the operator's log.";
         ResolvedRefs: "Everything that the object refers to exists.", "None.";
         TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it anew.";
-        ConnectionNotFound: "The tenant has no connection of that name or id.", "Create the connection, or correct `spec.connection`.";
+        ConnectionNotFound: "The tenant has no connection of that name; or none of that id that it admits the namespace to, which is told apart to nobody.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
@@ -113,7 +113,7 @@ documented_names! {
         Overwritten: "A parameter had a value that somebody else had set, and it was replaced, as `adoptionPolicy: Overwrite` says.", "None, if it is meant so; the value that was there is nowhere kept.";
         DriftCorrected: "Somebody else changed a parameter of this object, and it was set back.", "If it happens again, find who changes it (the tenant's log names the client).";
         ParametersRemoved: "Parameters of this object were removed from the connection.", "None.";
-        ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: its `deletionPolicy` is `Retain`, the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes.", "Remove them at Auth0 if they are not wanted.";
+        ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: its `deletionPolicy` is `Retain`, the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes. On a `ClusterAuth0Tenant`: an object that is gone, or whose namespace takes no events any more, left them.", "Remove them at Auth0 if they are not wanted.";
     }
 }
 

@@ -133,6 +133,10 @@ impl Report {
     }
 
     async fn patch_finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+        self.hub.fold(|world| {
+            world.expect_finalizer(&object.uid, present);
+            Vec::new()
+        });
         let ours = present.then(|| FINALIZER.to_owned());
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
@@ -191,8 +195,31 @@ impl Report {
         true
     }
 
-    /// Replaces the whole status of a tenant.
+    /// Replaces the whole status of a tenant. As with objects, a version that differs in metadata only is followed.
     pub async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
+        let mut tenant = tenant.clone();
+        for _ in 0..REBASES {
+            match self.put_tenant_status(&tenant, status).await {
+                Err(WriteError::Conflict) => tenant = self.tenant_moved_on(&tenant).await.ok_or(WriteError::Conflict)?,
+                ended => return ended,
+            }
+        }
+        Err(WriteError::Conflict)
+    }
+
+    async fn tenant_moved_on(&self, tenant: &DeclaredTenant) -> Option<DeclaredTenant> {
+        for _ in 0..WATCH_TRIES {
+            let newest = self.hub.look(|world| world.tenant(&tenant.name))?;
+            if newest.resource_version != tenant.resource_version {
+                let same = DeclaredTenant { resource_version: newest.resource_version.clone(), ..tenant.clone() } == *newest;
+                return same.then(|| DeclaredTenant::clone(&newest));
+            }
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
+        None
+    }
+
+    async fn put_tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
         let written = bounded(api.replace_status(&tenant.name, &as_us(), &body)).await?;

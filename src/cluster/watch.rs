@@ -13,13 +13,14 @@ use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::watcher as watch;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,9 @@ const LONGEST_MESSAGE: usize = 400;
 /// A watch that runs for as long as it is polled.
 pub type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The longest pause before a watch that failed is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
 /// An `UpstreamParams` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
 #[resource(inherit = UpstreamParams)]
@@ -76,37 +80,46 @@ struct AnyTenant {
 /// All watches, each with what it watches. `namespace` is the operator's own, where its Secrets are; objects are watched in
 /// the namespaces of `watched`, or in all when that is empty.
 pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
+    let every = Api::<AnyTenant>::all(client.clone());
     let tenants: Watch = Box::pin(fold(
-        watch(Api::<AnyTenant>::all(client.clone()), watcher::Config::default().page_size(PAGE)),
+        move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
         Part::whole(Kind::Tenant, "ClusterAuth0Tenants", hub),
-        |world, tenant| world.apply_tenant(declared_tenant(tenant)),
-        |world, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
-        ResourceExt::name_any,
-        |world, present| world.retain_tenants(&present),
-    ));
-    let namespaces: Watch = Box::pin(fold(
-        watch(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default().page_size(PAGE)),
-        Part::whole(Kind::Namespace, "namespaces", hub),
-        |world, namespace| world.apply_namespace(namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
-        |world, namespace| {
-            world.delete_namespace(&namespace.name_any());
-            Vec::new()
+        Folds {
+            compact: declared_tenant,
+            begin: World::tenants_are_listed,
+            list: World::list_tenants,
+            apply: World::apply_tenant,
+            delete: |world: &mut World, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
         },
-        ResourceExt::name_any,
-        |world, present| {
-            world.retain_namespaces(&present);
-            Vec::new()
+    ));
+    let every = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
+    let namespaces: Watch = Box::pin(fold(
+        move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
+        Part::whole(Kind::Namespace, "namespaces", hub),
+        Folds {
+            compact: |namespace: PartialObjectMeta<Namespace>| (namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
+            begin: |_: &mut World| {},
+            list: World::list_namespaces,
+            apply: |world: &mut World, (name, labels)| world.apply_namespace(name, labels),
+            delete: |world: &mut World, namespace: PartialObjectMeta<Namespace>| {
+                world.delete_namespace(&namespace.name_any());
+                Vec::new()
+            },
         },
     ));
     // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
-    let secrets = watcher::Config::default().fields("type!=helm.sh/release.v1").page_size(PAGE_OF_SECRETS);
+    let no_releases = watcher::Config::default().fields("type!=helm.sh/release.v1").page_size(PAGE_OF_SECRETS);
+    let own = Api::<Secret>::namespaced(client.clone(), namespace);
     let secrets: Watch = Box::pin(fold(
-        watch(Api::<Secret>::namespaced(client.clone(), namespace), secrets),
+        move || watch(own.clone(), no_releases.clone()),
         Part::whole(Kind::Secret, "Secrets", hub),
-        |world, secret: Secret| world.apply_secret(secret.name_any(), credentials(&secret)),
-        |world, secret: Secret| world.delete_secret(&secret.name_any()),
-        ResourceExt::name_any,
-        |world, present| world.retain_secrets(&present),
+        Folds {
+            compact: |secret: Secret| (secret.name_any(), credentials(&secret)),
+            begin: |_: &mut World| {},
+            list: World::list_secrets,
+            apply: |world: &mut World, (name, credentials)| world.apply_secret(name, credentials),
+            delete: |world: &mut World, secret: Secret| world.delete_secret(&secret.name_any()),
+        },
     ));
     let named = |part: &str, watch: Watch| (part.to_owned(), watch);
     let mut all = vec![named("ClusterAuth0Tenants", tenants), named("namespaces", namespaces), named("Secrets", secrets)];
@@ -122,13 +135,19 @@ fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(
         let api = place.as_ref().map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
         let what = place.as_ref().map_or_else(|| "UpstreamParams".to_owned(), |namespace| format!("UpstreamParams in {namespace}"));
         let part = Part { kind: Kind::Object, what: what.clone(), hub: hub.clone(), unlisted: unlisted.clone() };
+        let listed = place.clone();
         let watch: Watch = Box::pin(fold(
-            watch(api, watcher::Config::default().page_size(PAGE)),
+            move || watch(api.clone(), watcher::Config::default().page_size(PAGE)),
             part,
-            |world, object| world.apply_object(declared(object)),
-            |world, object: AnyUpstreamParams| world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default()),
-            |object: &AnyUpstreamParams| key(&object.metadata),
-            move |world, present| world.retain_objects(place.as_deref(), &present),
+            Folds {
+                compact: declared,
+                begin: move |world: &mut World| world.objects_are_listed(place.as_deref()),
+                list: move |world: &mut World, all| world.list_objects(listed.as_deref(), all),
+                apply: World::apply_object,
+                delete: |world: &mut World, object: AnyUpstreamParams| {
+                    world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default())
+                },
+            },
         ));
         (what, watch)
     });
@@ -157,47 +176,94 @@ impl Part {
     }
 }
 
-/// Folds one watch. On a new list, what it does not hold is forgotten when it is complete.
-async fn fold<K, N: Ord + Clone>(
-    stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    part: Part,
-    apply: impl Fn(&mut World, K) -> Vec<Wake>,
-    delete: impl Fn(&mut World, K) -> Vec<Wake>,
-    name: impl Fn(&K) -> N,
-    retain: impl Fn(&mut World, BTreeSet<N>) -> Vec<Wake>,
-) where
+/// What the events of a watch do to the world.
+struct Folds<C, B, L, A, D> {
+    /// What is kept of an object.
+    compact: C,
+    /// A list begins.
+    begin: B,
+    /// A list is complete.
+    list: L,
+    /// One was added or changed.
+    apply: A,
+    /// One is gone.
+    delete: D,
+}
+
+/// Folds one watch. A list is folded when it is complete, as a whole: that is what there is. A watch that can't be taken
+/// up again where it ended begins with a new list: the API server may stand on other data than before.
+async fn fold<K, T, S, C, B, L, A, D>(start: impl Fn() -> S, part: Part, folds: Folds<C, B, L, A, D>)
+where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    S: Stream<Item = watcher::Result<Event<K>>>,
+    C: Fn(K) -> T,
+    B: Fn(&mut World),
+    L: Fn(&mut World, Vec<T>) -> Vec<Wake>,
+    A: Fn(&mut World, T) -> Vec<Wake>,
+    D: Fn(&mut World, K) -> Vec<Wake>,
 {
-    let Part { what, hub, .. } = &part;
-    let mut present = BTreeSet::new();
+    let Part { kind, what, hub, .. } = &part;
     let mut listed_before = false;
     let mut troubles = BTreeSet::new();
-    let mut stream = std::pin::pin!(stream.default_backoff());
-    while let Some(event) = stream.next().await {
-        // That a list begins is said before the API server is asked for it.
-        if !matches!(event, Ok(Event::Init) | Err(_)) && !std::mem::take(&mut troubles).is_empty() {
-            tracing::info!(watch = what, "the watch works again");
-        }
-        match event {
-            Ok(Event::Init) => present.clear(),
-            Ok(Event::InitApply(object)) => {
-                present.insert(name(&object));
-                hub.fold(|world| apply(world, object));
+    let mut pauses = DefaultBackoff::default();
+    loop {
+        let mut all = Vec::new();
+        let mut stream = std::pin::pin!(start());
+        while let Some(event) = stream.next().await {
+            // That a list begins is said before the API server is asked for it.
+            if !matches!(event, Ok(Event::Init) | Err(_)) && !std::mem::take(&mut troubles).is_empty() {
+                tracing::info!(watch = what, "the watch works again");
             }
-            Ok(Event::InitDone) => {
-                let listed = std::mem::take(&mut present);
-                hub.fold(|world| retain(world, listed));
-                if !std::mem::replace(&mut listed_before, true) {
-                    part.listed();
+            match event {
+                Ok(Event::Init) => {
+                    all.clear();
+                    hub.fold(|world| {
+                        (folds.begin)(world);
+                        Vec::new()
+                    });
+                }
+                Ok(Event::InitApply(object)) => all.push((folds.compact)(object)),
+                Ok(Event::InitDone) => {
+                    let all = std::mem::take(&mut all);
+                    hub.fold(|world| (folds.list)(world, all));
+                    if !std::mem::replace(&mut listed_before, true) {
+                        part.listed();
+                    }
+                    pauses = DefaultBackoff::default();
+                }
+                Ok(Event::Apply(object)) => hub.fold(|world| (folds.apply)(world, (folds.compact)(object))),
+                Ok(Event::Delete(object)) => hub.fold(|world| (folds.delete)(world, object)),
+                Err(error) => {
+                    match watch_error(&error) {
+                        Some(error) if troubles.insert(error.clone()) => {
+                            tracing::warn!(watch = what, error, "a watch failed and is tried again");
+                        }
+                        Some(_) | None => tracing::debug!(watch = what, "a watch failed and is tried again"),
+                    }
+                    if is_unserved(&error) {
+                        hub.fold(|world| {
+                            world.unserved(*kind);
+                            Vec::new()
+                        });
+                    }
+                    tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
+                    if matches!(error, watcher::Error::WatchStartFailed(_)) {
+                        break;
+                    }
                 }
             }
-            Ok(Event::Apply(object)) => hub.fold(|world| apply(world, object)),
-            Ok(Event::Delete(object)) => hub.fold(|world| delete(world, object)),
-            Err(error) => match watch_error(&error) {
-                Some(error) if troubles.insert(error.clone()) => tracing::warn!(watch = what, error, "a watch failed and is tried again"),
-                Some(_) | None => tracing::debug!(watch = what, "a watch failed and is tried again"),
-            },
         }
+    }
+}
+
+/// Whether the API server does not know the kind.
+#[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
+fn is_unserved(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            status.code == 404
+        }
+        _ => false,
     }
 }
 

@@ -85,6 +85,14 @@ pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = &str> 
     status.connections.iter().filter(|entry| holds_record(entry)).map(|entry| entry.id.as_str())
 }
 
+/// The names that a status records as ours, by connection: its name where it is known, else its id.
+pub fn recorded(status: &UpstreamParamsStatus) -> Vec<(String, Vec<String>)> {
+    let names =
+        |entry: &ConnectionStatus| entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.clone()).collect();
+    let entries = status.connections.iter().filter(|entry| holds_record(entry));
+    entries.map(|entry| (entry.name.clone().unwrap_or_else(|| entry.id.clone()), names(entry))).collect()
+}
+
 /// Whether anything in this status is recorded as ours.
 pub fn any(status: &UpstreamParamsStatus) -> bool {
     connections(status).next().is_some()

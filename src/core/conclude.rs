@@ -575,16 +575,19 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
         ),
         Outcome::ConnectionNotFound { .. } => {
             let target = object.spec.as_ref().map(|spec| spec.target.clone());
-            let what = match target {
-                Ok(Target::Name(name)) => format!("no connection named {name}"),
-                Ok(Target::Id(id)) => format!("no connection with the id {id}"),
-                Err(_) => "no such connection".to_owned(),
+            let message = match target {
+                Ok(Target::Name(name)) => {
+                    format!("the tenant {tenant} has no connection named {name}; create it, or correct spec.connection")
+                }
+                // Which of the two it is, is not everybody's business.
+                Ok(Target::Id(id)) => format!(
+                    "the tenant {tenant} has no connection with the id {id}, or does not admit the namespace {} to it; correct \
+                     spec.connection, or ask the tenant's owner for an access entry that matches the namespace's labels and the connection",
+                    object.key.namespace
+                ),
+                Err(_) => format!("the tenant {tenant} has no such connection; create it, or correct spec.connection"),
             };
-            Finding::new(
-                FALSE,
-                Reason::ConnectionNotFound,
-                format!("the tenant {tenant} has {what}; create it, or correct spec.connection"),
-            )
+            Finding::new(FALSE, Reason::ConnectionNotFound, message)
         }
         Outcome::Planned(_) | Outcome::Refused { .. } | Outcome::StillRejected { .. } => {
             Finding::new(TRUE, Reason::ResolvedRefs, "the tenant and the connection exist")

@@ -180,6 +180,8 @@ pub struct Plan {
     pub adopted: BTreeMap<String, Uid>,
     /// Names that others keep from now on, by the object whose record of them goes.
     pub lost: BTreeMap<Uid, BTreeSet<String>>,
+    /// Who would adopt a name and has not stored its claim: it comes with a later pass.
+    pub unadopted: BTreeSet<Uid>,
     /// Whether the changes were written, and the answer showed them.
     pub written: bool,
     /// Who has each name from now on, while it is being planned.
@@ -257,6 +259,35 @@ impl Plan {
         let (now, later) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| &change.actor == actor);
         self.changes = now;
         self.deferred = later;
+    }
+
+    /// Every object that is acted for: those of one change after those of the other.
+    pub fn acted_for_in_order(&self) -> Vec<Uid> {
+        let mut seen = BTreeSet::new();
+        let changed = self.changes.values().flat_map(|change| std::iter::once(&change.actor).chain(&change.others));
+        let all = changed.chain(self.adopted.values());
+        all.filter(|uid| seen.insert(*uid)).cloned().collect()
+    }
+
+    /// Leaves the changes for which every object that is acted for has stored its claim.
+    pub fn retain_claimed(&mut self, claimed: &BTreeSet<Uid>) {
+        let all = |change: &Change| std::iter::once(&change.actor).chain(&change.others).all(|uid| claimed.contains(uid));
+        let (now, later): (_, BTreeMap<_, _>) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| all(change));
+        self.changes = now;
+        self.deferred.extend(later);
+    }
+
+    /// Leaves the names whose adopter has stored its claim; the others stay whose they are until a later pass.
+    pub fn retain_adopted(&mut self, claimed: &BTreeSet<Uid>) {
+        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.adopted).into_iter().partition(|(_, adopter)| claimed.contains(adopter));
+        self.adopted = now;
+        for (name, adopter) in later {
+            let hands = |params: &BTreeMap<String, ParamPlan>| params.get(&name).is_some_and(|param| param.verdict == Verdict::Handed);
+            let others = self.objects.iter().filter(|(_, params)| hands(params)).map(|(uid, _)| uid.clone()).collect();
+            self.unadopted.insert(adopter.clone());
+            self.deferred.insert(name, Change { entry: None, actor: adopter, others, drift: false });
+        }
     }
 
     /// What an object stores before the write: the records of the names that change for it.

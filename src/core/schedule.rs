@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::world::ObjectKey;
+
 /// The longest pause between two tries at something that fails.
 pub const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
@@ -45,9 +47,20 @@ enum Lane {
     Routine,
 }
 
+/// Something to do that needs no call to Auth0, and so waits for none of its limits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Chore {
+    /// Say of the tenant object how it is.
+    Tenant,
+    /// Find a place for this object anew: what was to be written to it was not, or it waits for something to be known.
+    Object(ObjectKey),
+}
+
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
+    /// Do this.
+    Chore(Chore),
     /// Look at this.
     Look(Subject),
     /// Nothing before this time.
@@ -121,6 +134,57 @@ impl Agenda {
     }
 }
 
+/// The chores that have a date.
+#[derive(Debug, Default)]
+pub struct Chores {
+    due: BTreeMap<Chore, Instant>,
+    failures: BTreeMap<Chore, u32>,
+}
+
+impl Chores {
+    /// It is to be done at this time, or earlier where it was to be done earlier.
+    pub fn at(&mut self, chore: Chore, at: Instant) {
+        let due = self.due.entry(chore).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    /// It failed: it is tried again, after a longer pause each time.
+    pub fn failed(&mut self, chore: Chore, now: Instant, chance: f64) {
+        let failures = self.failures.entry(chore.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        self.due.insert(chore, now + backoff(*failures, chance));
+    }
+
+    /// It is done: the next failure is the first.
+    pub fn done(&mut self, chore: &Chore) {
+        self.failures.remove(chore);
+        self.due.remove(chore);
+    }
+
+    /// When the first is due.
+    pub fn first(&self) -> Option<Instant> {
+        self.due.values().min().copied()
+    }
+
+    /// Takes one that is due.
+    pub fn take(&mut self, now: Instant) -> Option<Chore> {
+        let (chore, _) = self.due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at)?;
+        let chore = chore.clone();
+        self.due.remove(&chore);
+        Some(chore)
+    }
+
+    /// Forgets the objects for which this does not hold.
+    pub fn retain(&mut self, is_there: impl Fn(&ObjectKey) -> bool) {
+        let keeps = |chore: &Chore| match chore {
+            Chore::Tenant => true,
+            Chore::Object(key) => is_there(key),
+        };
+        self.failures.retain(|chore, _| keeps(chore));
+        self.due.retain(|chore, _| keeps(chore));
+    }
+}
+
 /// The pause before try number `failures` (from 1), between half and all of a doubling step. `chance` is in 0..1.
 pub fn backoff(failures: u32, chance: f64) -> Duration {
     let step = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(MAX_BACKOFF);
@@ -150,7 +214,7 @@ mod tests {
                 agenda.edit(id(&format!("edit{n}")), now);
                 match agenda.next(now, now) {
                     Next::Look(subject) => subject,
-                    none @ (Next::Wait(_) | Next::Idle) => panic!("{none:?}"),
+                    none @ (Next::Chore(_) | Next::Wait(_) | Next::Idle) => panic!("{none:?}"),
                 }
             })
             .collect();
@@ -178,6 +242,38 @@ mod tests {
         agenda.edit(id("a"), now);
         agenda.again(id("a"), now + Duration::from_mins(10));
         assert_eq!(agenda.next(now, now), Next::Look(id("a")));
+    }
+
+    #[test]
+    fn a_chore_that_fails_is_tried_again_later_each_time_until_it_is_done() {
+        let now = Instant::now();
+        let mut chores = Chores::default();
+        let after = |chores: &mut Chores, now: Instant| {
+            chores.failed(Chore::Tenant, now, 1.0);
+            chores.first().unwrap() - now
+        };
+        assert_eq!([after(&mut chores, now), after(&mut chores, now)], [Duration::from_secs(1), Duration::from_secs(2)]);
+        assert_eq!(chores.take(now), None);
+        assert_eq!(chores.take(now + Duration::from_secs(2)), Some(Chore::Tenant));
+        assert_eq!(chores.first(), None, "taken, so not twice");
+        chores.done(&Chore::Tenant);
+        assert_eq!(after(&mut chores, now), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn of_two_dates_of_a_chore_the_earlier_counts_and_the_first_due_goes_first() {
+        let now = Instant::now();
+        let object = |name: &str| Chore::Object(ObjectKey { namespace: "team".into(), name: name.into() });
+        let mut chores = Chores::default();
+        chores.at(object("a"), now + Duration::from_secs(3));
+        chores.at(object("b"), now + Duration::from_secs(5));
+        chores.at(object("b"), now + Duration::from_secs(2));
+        chores.at(object("b"), now + Duration::from_secs(9));
+        let late = now + Duration::from_secs(10);
+        assert_eq!((chores.take(late), chores.take(late), chores.take(late)), (Some(object("b")), Some(object("a")), None));
+        chores.failed(object("a"), now, 1.0);
+        chores.retain(|key| key.name == "b");
+        assert_eq!(chores.first(), None);
     }
 
     #[test]

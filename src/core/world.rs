@@ -1,7 +1,9 @@
 //! What Kubernetes declares: the one view that everything is planned from.
 //!
 //! Guarantees: folding the same events in any order that a watch may deliver them in ends in the same world; an event
-//! that is older than what we wrote ourselves changes nothing; the events that our own writes cause wake nobody.
+//! that is older than what we wrote ourselves changes nothing; the events that our own writes cause wake nobody. A
+//! complete list is what there is, whatever was known before, also where versions have gone back, as after the restore
+//! of a backup; only what we wrote since the list began is newer.
 //!
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two members that hold credentials.
@@ -136,11 +138,39 @@ impl PartialEq for Credentials {
     }
 }
 
+/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The object.
+    pub object: ObjectKey,
+    /// The names of its parameters, by connection.
+    pub parameters: Vec<(String, Vec<String>)>,
+}
+
+impl Left {
+    fn of(gone: &Declared) -> Option<Self> {
+        let parameters = claims::recorded(&gone.status);
+        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+    }
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (nth, (connection, names)) in self.parameters.iter().enumerate() {
+            let comma = if nth == 0 { "" } else { "; " };
+            write!(f, "{comma}{} on the connection {connection}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 /// Something that changed, and so whose pass is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
     /// An object that is new or changed.
     Object(ObjectKey),
+    /// An object that somebody took our finalizer from, and nothing else changed.
+    Finalizer(ObjectKey),
     /// An object that is gone: whoever waited for its parameters may have them now.
     Gone {
         /// The tenant it belonged to.
@@ -149,6 +179,8 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
+        /// What it left behind, where that was not meant.
+        left: Option<Left>,
     },
     /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
     Left {
@@ -174,9 +206,20 @@ pub struct World {
     tenants: BTreeMap<String, Arc<DeclaredTenant>>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     secrets: BTreeMap<String, Credentials>,
-    /// What we are about to write as a status, so that its echo on the watch is not taken for somebody's edit.
-    expected: BTreeMap<Uid, UpstreamParamsStatus>,
+    /// What we are about to write, so that its echo on the watch is not taken for somebody's edit.
+    expected: BTreeMap<Uid, Expected>,
+    /// What we wrote since the list began that is under way or was the last: an answer may be newer than that list.
+    written: BTreeSet<ObjectKey>,
+    written_tenants: BTreeSet<String>,
     listed: BTreeSet<Kind>,
+    unserved: BTreeSet<Kind>,
+}
+
+/// What our own writes make of an object.
+#[derive(Debug, Default)]
+struct Expected {
+    status: Option<UpstreamParamsStatus>,
+    finalizer: Option<bool>,
 }
 
 /// What is watched.
@@ -203,6 +246,11 @@ fn is_older(old: &str, new: &str) -> bool {
     matches!((old.parse::<u64>(), new.parse::<u64>()), (Ok(old), Ok(new)) if old < new)
 }
 
+/// Whether a list of one namespace, or of all, is about this object.
+fn is_within(namespace: Option<&str>, key: &ObjectKey) -> bool {
+    namespace.is_none_or(|namespace| key.namespace == namespace)
+}
+
 impl World {
     /// Notes that the first list of a kind is complete.
     pub fn listed(&mut self, kind: Kind) {
@@ -214,29 +262,53 @@ impl World {
         Kind::ALL.iter().all(|kind| self.listed.contains(kind))
     }
 
+    /// Notes that the API server does not know this kind (any more): what is not there may only not be known yet. A
+    /// complete list ends that.
+    pub fn unserved(&mut self, kind: Kind) {
+        self.unserved.insert(kind);
+    }
+
+    /// Whether the API server knows this kind, as far as we know.
+    pub fn is_served(&self, kind: Kind) -> bool {
+        !self.unserved.contains(&kind)
+    }
+
     /// Folds an object that was added or changed.
     pub fn apply_object(&mut self, new: Declared) -> Vec<Wake> {
-        let key = new.key.clone();
-        let old = self.objects.get(&key);
+        let old = self.objects.get(&new.key);
         if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
             return Vec::new();
         }
+        self.take_object(new)
+    }
+
+    fn take_object(&mut self, new: Declared) -> Vec<Wake> {
+        let key = new.key.clone();
+        let old = self.objects.get(&key);
         // Its name is there again, and the event that it went was never seen: as when a watch had to list anew.
         let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
         let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
-        let ours = self.expected.get(&new.uid) == Some(&new.status);
-        let news = self.objects.get(&key).is_none_or(|old| {
-            let mut old = Declared::clone(old);
-            if ours {
-                old.status = new.status.clone();
-            }
-            old.differs(&new)
-        });
-        self.objects.insert(key.clone(), Arc::new(new));
-        if news {
-            wakes.push(Wake::Object(key));
-        }
+        wakes.extend(self.news(&new));
+        self.objects.insert(key, Arc::new(new));
         wakes
+    }
+
+    /// What somebody else changed of an object.
+    fn news(&self, new: &Declared) -> Option<Wake> {
+        let object = || Some(Wake::Object(new.key.clone()));
+        let Some(old) = self.objects.get(&new.key) else { return object() };
+        let expected = self.expected.get(&new.uid);
+        let mut old = Declared::clone(old);
+        if expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status)) {
+            old.status = new.status.clone();
+        }
+        let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        match (old.finalizer, new.finalizer) {
+            _ if old.differs(new) => object(),
+            (false, true) if !ours => object(),
+            (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),
+            (true | false, _) => None,
+        }
     }
 
     /// Folds an object that is gone.
@@ -244,10 +316,11 @@ impl World {
         if self.objects.get(key).is_none_or(|old| old.uid != uid) {
             return Vec::new();
         }
-        self.expected.remove(uid);
+        let expected = self.expected.remove(uid).unwrap_or_default();
+        self.written.remove(key);
         let Some(gone) = self.objects.remove(key) else { return Vec::new() };
         let tenant = gone.policies.tenant.clone();
-        let left = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+        let keeps = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
             tenant: tenant.clone(),
             object: key.clone(),
             uid: gone.uid.clone(),
@@ -255,20 +328,38 @@ impl World {
         });
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
         let connections = claims::connections(&gone.status).map(str::to_owned).collect();
-        std::iter::once(Wake::Gone { tenant, target, connections }).chain(left).collect()
+        // Where we let it go ourselves, what was to be told is told.
+        let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
+        std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
     }
 
-    /// Forgets the objects that a complete list, of one namespace or of all, does not hold.
-    pub fn retain_objects(&mut self, namespace: Option<&str>, present: &BTreeSet<ObjectKey>) -> Vec<Wake> {
-        let listed = |key: &ObjectKey| namespace.is_none_or(|namespace| key.namespace == namespace);
-        let gone = self.objects.iter().filter(|(key, _)| listed(key) && !present.contains(*key));
+    /// A list of the objects of one namespace, or of all, begins.
+    pub fn objects_are_listed(&mut self, namespace: Option<&str>) {
+        self.written.retain(|key| !is_within(namespace, key));
+    }
+
+    /// Folds a complete list of the objects of one namespace, or of all.
+    pub fn list_objects(&mut self, namespace: Option<&str>, all: Vec<Declared>) -> Vec<Wake> {
+        self.unserved.remove(&Kind::Object);
+        let present: BTreeSet<&ObjectKey> = all.iter().map(|object| &object.key).collect();
+        let gone = self.objects.iter().filter(|(key, _)| is_within(namespace, key) && !present.contains(*key));
         let gone: Vec<(ObjectKey, Uid)> = gone.map(|(key, object)| (key.clone(), object.uid.clone())).collect();
-        gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect()
+        let mut wakes: Vec<Wake> = gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect();
+        for object in all {
+            let ours = self.written.contains(&object.key);
+            wakes.extend(if ours { self.apply_object(object) } else { self.take_object(object) });
+        }
+        wakes
     }
 
     /// Notes the status that is about to be written.
     pub fn expect(&mut self, uid: &str, status: &UpstreamParamsStatus) {
-        self.expected.insert(uid.to_owned(), status.clone());
+        self.expected.entry(uid.to_owned()).or_default().status = Some(status.clone());
+    }
+
+    /// Notes that our finalizer is about to be set or removed.
+    pub fn expect_finalizer(&mut self, uid: &str, present: bool) {
+        self.expected.entry(uid.to_owned()).or_default().finalizer = Some(present);
     }
 
     /// Notes what our own write made of an object: the version, and what it changed.
@@ -280,6 +371,7 @@ impl World {
         let object = Arc::make_mut(object);
         resource_version.clone_into(&mut object.resource_version);
         change(object);
+        self.written.insert(key.clone());
     }
 
     /// Folds a tenant that was added or changed.
@@ -288,6 +380,11 @@ impl World {
         if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
             return Vec::new();
         }
+        self.take_tenant(new)
+    }
+
+    fn take_tenant(&mut self, new: DeclaredTenant) -> Vec<Wake> {
+        let old = self.tenants.get(&new.name);
         let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
         let same_status = old.is_some_and(|old| old.status == new.status);
         let name = new.name.clone();
@@ -305,11 +402,26 @@ impl World {
         self.tenants.remove(name).map(|_| vec![Wake::Tenants]).unwrap_or_default()
     }
 
-    /// Forgets the tenants that a complete list does not hold.
-    pub fn retain_tenants(&mut self, present: &BTreeSet<String>) -> Vec<Wake> {
+    /// A list of the tenants begins.
+    pub fn tenants_are_listed(&mut self) {
+        self.written_tenants.clear();
+    }
+
+    /// Folds a complete list of the tenants.
+    pub fn list_tenants(&mut self, all: Vec<DeclaredTenant>) -> Vec<Wake> {
+        // Who waits for a tenant of which it was not known whether it is there has its answer now.
+        let mut wakes = if self.unserved.remove(&Kind::Tenant) { vec![Wake::Tenants] } else { Vec::new() };
+        let present: BTreeSet<&String> = all.iter().map(|tenant| &tenant.name).collect();
         let before = self.tenants.len();
         self.tenants.retain(|name, _| present.contains(name));
-        if before == self.tenants.len() { Vec::new() } else { vec![Wake::Tenants] }
+        if before != self.tenants.len() {
+            wakes.push(Wake::Tenants);
+        }
+        for tenant in all {
+            let ours = self.written_tenants.contains(&tenant.name);
+            wakes.extend(if ours { self.apply_tenant(tenant) } else { self.take_tenant(tenant) });
+        }
+        wakes
     }
 
     /// Notes what our own write made of a tenant.
@@ -321,6 +433,7 @@ impl World {
         let tenant = Arc::make_mut(tenant);
         resource_version.clone_into(&mut tenant.resource_version);
         tenant.status = status.clone();
+        self.written_tenants.insert(name.to_owned());
     }
 
     /// Folds the labels of a namespace.
@@ -336,9 +449,11 @@ impl World {
         self.namespaces.remove(name);
     }
 
-    /// Forgets the namespaces that a complete list does not hold.
-    pub fn retain_namespaces(&mut self, present: &BTreeSet<String>) {
+    /// Folds a complete list of the namespaces.
+    pub fn list_namespaces(&mut self, all: Vec<(String, BTreeMap<String, String>)>) -> Vec<Wake> {
+        let present: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
         self.namespaces.retain(|name, _| present.contains(name));
+        all.into_iter().flat_map(|(name, labels)| self.apply_namespace(name, labels)).collect()
     }
 
     /// Folds a Secret of the operator's namespace.
@@ -353,10 +468,13 @@ impl World {
         self.secrets.remove(name).map(|_| self.users_of(name)).unwrap_or_default()
     }
 
-    /// Forgets the Secrets that a complete list does not hold.
-    pub fn retain_secrets(&mut self, present: &BTreeSet<String>) -> Vec<Wake> {
+    /// Folds a complete list of the Secrets of the operator's namespace.
+    pub fn list_secrets(&mut self, all: Vec<(String, Credentials)>) -> Vec<Wake> {
+        let present: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
         let gone: Vec<String> = self.secrets.keys().filter(|name| !present.contains(*name)).cloned().collect();
-        gone.iter().flat_map(|name| self.delete_secret(name)).collect()
+        let mut wakes: Vec<Wake> = gone.iter().flat_map(|name| self.delete_secret(name)).collect();
+        wakes.extend(all.into_iter().flat_map(|(name, credentials)| self.apply_secret(name, credentials)));
+        wakes
     }
 
     fn users_of(&self, secret: &str) -> Vec<Wake> {
@@ -389,14 +507,10 @@ impl World {
         self.tenants.values()
     }
 
-    /// The labels of a namespace; none when it is not known.
-    pub fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        self.namespaces.get(namespace).cloned().unwrap_or_default()
-    }
-
-    /// Whether a namespace is known.
-    pub fn has_namespace(&self, namespace: &str) -> bool {
-        self.namespaces.contains_key(namespace)
+    /// The labels of a namespace; `None` when it is not known (yet), which is not the same as having none: a watch of
+    /// objects may be ahead of that of namespaces.
+    pub fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(namespace)
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use testbed::auth0::TenantHandle;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
-use crate::support::{self, OPERATOR_NAMESPACE, Scope, has_finalizer, states};
+use crate::support::{self, OPERATOR_NAMESPACE, SOON, Scope, has_finalizer, states};
 
 /// Asserts what holds of every status that speaks of the latest generation: the four conditions are there, each with that
 /// generation; `Reconciling` and `Stalled` only while true, never both, and never beside `Ready=True`.
@@ -72,7 +73,7 @@ impl Scope<'_> {
             self.prod().await;
             self.until_auth0("another look", |auth0| reads(auth0, connection_id) > before).await;
             // The look itself is in the journal before its pass has ended.
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
 
@@ -137,5 +138,34 @@ impl Scope<'_> {
     /// Waits until the operator's finalizer is on the object, or off it.
     pub(crate) async fn until_finalizer(&self, name: &str, present: bool) -> UpstreamParams {
         self.until(name, if present { "a finalizer" } else { "no finalizer" }, |object| has_finalizer(object) == present).await
+    }
+
+    /// The events about the tenant object, as `reason: note`.
+    pub(crate) async fn tenant_events(&self) -> Vec<String> {
+        let events = Api::<Event>::namespaced(self.client.clone(), "default").list(&ListParams::default()).await.unwrap().items;
+        let about = events.into_iter().filter(|event| {
+            let regarding = event.regarding.clone().unwrap_or_default();
+            regarding.kind.as_deref() == Some("ClusterAuth0Tenant") && regarding.name.as_deref() == Some(&self.name)
+        });
+        about.map(|event| format!("{}: {}", event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    /// Waits for an event of this reason about the tenant object.
+    pub(crate) async fn until_tenant_event(&self, reason: &str) -> String {
+        let give_up = Instant::now() + SOON;
+        loop {
+            let events = self.tenant_events().await;
+            if let Some(event) = events.iter().find(|event| event.starts_with(&format!("{reason}: "))) {
+                return event.clone();
+            }
+            assert!(Instant::now() < give_up, "no event {reason} of the tenant: {events:#?}\n{}", self.describe("").await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Takes all finalizers from an object, as a `kubectl replace` of its manifest does.
+    pub(crate) async fn strip_finalizers(&self, name: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 }

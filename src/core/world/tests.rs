@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::tenant::{Credentials as CredentialsSpec, SecretRef};
 use crate::api::upstream_params::ParamState::InSync;
-use crate::core::builders::{HERE, HERE_NAME, object};
+use crate::core::builders::{ELSEWHERE, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }
@@ -52,7 +52,6 @@ fn a_new_object_and_every_change_that_matters_wake_it_once() {
     let edited = first.generation(2).wants("blog", "y");
     assert_eq!(apply(edited.clone()), woken("a"));
     assert_eq!(apply(edited.clone().retaining()), woken("a"));
-    assert_eq!(apply(edited.clone().retaining().kept()), [], "a finalizer changes no plan");
     assert_eq!(apply(Declared { deleting: true, ..edited.clone().retaining() }), woken("a"));
     assert_eq!(apply(Declared { deleting: true, status: status("forged"), ..edited.retaining() }), woken("a"), "somebody else's status");
 }
@@ -117,12 +116,30 @@ fn versions_compare_as_numbers_and_what_is_none_counts_as_news() {
 #[test]
 fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
     let mut world = World::default();
-    world.apply_object(object("a").wants("blog", "x").lists("blog", InSync, &["x"]));
+    world.apply_object(object("a").wants("blog", "x").retaining().lists("blog", InSync, &["x"]));
     assert_eq!(world.delete_object(&object("a").key, "another-uid"), [], "that was its predecessor");
-    let gone = vec![Wake::Gone { tenant: "default".into(), target: Some(Target::Name(HERE_NAME.into())), connections: vec![HERE.into()] }];
+    let target = Some(Target::Name(HERE_NAME.into()));
+    let gone = vec![Wake::Gone { tenant: "default".into(), target, connections: vec![HERE.into()], left: None }];
     assert_eq!(world.delete_object(&object("a").key, "uid-a"), gone);
     assert_eq!(world.delete_object(&object("a").key, "uid-a"), []);
     assert!(world.object(&object("a").key).is_none());
+}
+
+#[test]
+fn an_object_that_is_gone_with_a_record_of_what_it_should_have_removed_left_that_behind() {
+    let left = |object: Declared| {
+        let mut world = World::default();
+        world.apply_object(object.clone());
+        match world.delete_object(&object.key, &object.uid).as_slice() {
+            [Wake::Gone { left, .. }] => left.as_ref().map(ToString::to_string),
+            none => panic!("{none:?}"),
+        }
+    };
+    let owner = object("a").lists("blog", InSync, &["x"]).lists("hint", InSync, &[]).lists_at(ELSEWHERE, "old", InSync, &["x"]);
+    assert_eq!(left(owner.clone()).as_deref(), Some("old on the connection shop; blog on the connection wordpress"));
+    assert_eq!(left(owner.clone().retaining()), None, "that is what it was told to");
+    assert_eq!(left(owner.observing()), None);
+    assert_eq!(left(object("a")), None, "nothing was its own");
 }
 
 #[test]
@@ -151,17 +168,17 @@ fn a_complete_list_forgets_what_it_does_not_hold() {
         world.apply_namespace(name.into(), BTreeMap::new());
         world.apply_secret(name.into(), Credentials::default());
     }
-    assert_eq!(world.retain_objects(Some("other"), &BTreeSet::new()), [], "the list of another namespace says nothing of this one");
-    assert_eq!(world.retain_objects(None, &BTreeSet::from([object("a").key])).len(), 1);
-    assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), [Wake::Tenants]);
-    assert_eq!(world.retain_tenants(&BTreeSet::from(["a".into()])), []);
-    world.retain_namespaces(&BTreeSet::from(["a".into()]));
-    world.retain_secrets(&BTreeSet::from(["a".into()]));
+    assert_eq!(world.list_objects(Some("other"), vec![]), [], "the list of another namespace says nothing of this one");
+    assert_eq!(world.list_objects(None, vec![object("a")]).len(), 1);
+    assert_eq!(world.list_tenants(vec![tenant("a", "1")]), [Wake::Tenants]);
+    assert_eq!(world.list_tenants(vec![tenant("a", "1")]), []);
+    assert_eq!(world.list_namespaces(vec![("a".into(), BTreeMap::new())]), []);
+    assert_eq!(world.list_secrets(vec![("a".into(), Credentials::default())]), []);
     assert!(world.object(&object("b").key).is_none() && world.object(&object("a").key).is_some());
     assert!(world.tenant("b").is_none() && world.tenant("a").is_some());
-    assert!(!world.has_namespace("b") && world.has_namespace("a"));
+    assert!(world.labels("b").is_none() && world.labels("a").is_some());
     assert!(world.credentials("b").is_none() && world.credentials("a").is_some());
-    assert_eq!(world.retain_objects(Some("team"), &BTreeSet::new()).len(), 1);
+    assert_eq!(world.list_objects(Some("team"), vec![]).len(), 1);
     assert!(world.object(&object("a").key).is_none());
 }
 
@@ -234,4 +251,96 @@ fn an_object_that_goes_without_a_finalizer_and_leaves_its_parameters_says_so() {
         );
     }
     assert!(matches!(&gone(object("a").retaining().wants("blog", "x"))[..], [Wake::Gone { .. }]), "it had nothing");
+}
+
+#[test]
+fn a_complete_list_wins_over_what_was_known_also_where_versions_went_back() {
+    let mut world = World::default();
+    let known = version("900", object("a").kept().lists("blog", InSync, &["x"]));
+    world.apply_object(known.clone());
+    world.apply_tenant(tenant("default", "901"));
+    world.wrote(&known.key, "uid-a", "902", |object| object.status = status("written"));
+    let mut older = tenant("default", "51");
+    older.generation = 0;
+    let restored = version("50", object("a").wants("blog", "y"));
+
+    assert_eq!(world.apply_object(restored.clone()), [], "a late event");
+    world.objects_are_listed(None);
+    world.tenants_are_listed();
+    assert_eq!(world.list_objects(None, vec![restored.clone()]), woken("a"));
+    assert_eq!(world.list_tenants(vec![older.clone()]), [Wake::Tenants]);
+    assert_eq!((*world.object(&restored.key).unwrap()).clone(), restored);
+    assert_eq!(*world.tenant("default").unwrap(), older);
+    // From there on, versions count again.
+    assert_eq!(world.apply_object(version("49", object("a").generation(7))), []);
+    assert_eq!(world.apply_object(version("51", restored.generation(7))), woken("a"));
+}
+
+#[test]
+fn a_list_is_not_taken_for_news_where_we_wrote_after_it_began() {
+    let mut world = World::default();
+    world.apply_object(version("9", object("a")));
+    world.apply_object(version("9", object("b")));
+    world.apply_tenant(tenant("default", "9"));
+    world.objects_are_listed(None);
+    world.tenants_are_listed();
+    world.expect("uid-a", &status("x"));
+    world.wrote(&object("a").key, "uid-a", "12", |object| object.status = status("x"));
+    let told = ClusterAuth0TenantStatus { observed_generation: Some(7), ..Default::default() };
+    world.wrote_tenant("default", "uid-default", "13", &told);
+    assert_eq!(world.list_objects(None, vec![version("9", object("a")), version("9", object("b"))]), []);
+    assert_eq!(world.list_tenants(vec![tenant("default", "9")]), []);
+    assert_eq!(world.object(&object("a").key).unwrap().resource_version, "12");
+    assert_eq!(world.tenant("default").unwrap().status, told);
+}
+
+#[test]
+fn a_finalizer_that_somebody_takes_is_news_and_our_own_is_none() {
+    let mut world = World::default();
+    let own = object("a").lists("blog", InSync, &["x"]);
+    world.apply_object(version("1", own.clone()));
+    world.expect_finalizer("uid-a", true);
+    assert_eq!(world.apply_object(version("2", own.clone().kept())), [], "the echo of ours");
+    assert_eq!(world.apply_object(version("3", own.clone())), [Wake::Finalizer(object("a").key)]);
+    world.wrote(&own.key, "uid-a", "4", |object| object.finalizer = true);
+    let edited = own.clone().generation(2);
+    assert_eq!(world.apply_object(version("5", edited.clone())), woken("a"), "with an edit, that is the news");
+    world.expect_finalizer("uid-a", false);
+    world.wrote(&own.key, "uid-a", "6", |object| object.finalizer = true);
+    assert_eq!(world.apply_object(version("7", edited.clone())), [], "we remove it ourselves");
+    assert_eq!(world.apply_object(version("8", edited.kept())), woken("a"), "somebody sets what we removed");
+}
+
+#[test]
+fn an_object_that_we_let_go_left_nothing_that_was_not_told() {
+    for (ours, left) in [(Some(false), false), (Some(true), true), (None, true)] {
+        let mut world = World::default();
+        world.apply_object(object("a").kept().lists("blog", InSync, &["x"]));
+        if let Some(present) = ours {
+            world.expect_finalizer("uid-a", present);
+        }
+        let wakes = world.delete_object(&object("a").key, "uid-a");
+        assert!(matches!(wakes.as_slice(), [Wake::Gone { left: told, .. }] if told.is_some() == left), "{ours:?}: {wakes:?}");
+    }
+}
+
+#[test]
+fn a_namespace_that_is_not_known_has_not_no_labels() {
+    let mut world = World::default();
+    assert_eq!(world.labels("team"), None);
+    world.apply_namespace("team".into(), BTreeMap::new());
+    assert_eq!(world.labels("team"), Some(&BTreeMap::new()));
+    world.delete_namespace("team");
+    assert_eq!(world.labels("team"), None);
+    world.apply_object(object("a"));
+    assert_eq!(world.apply_namespace("team".into(), BTreeMap::new()), woken("a"), "known, though without a label");
+}
+
+#[test]
+fn a_kind_that_the_api_server_does_not_know_is_known_again_with_its_list() {
+    let mut world = World::default();
+    world.unserved(Kind::Tenant);
+    assert!(!world.is_served(Kind::Tenant) && world.is_served(Kind::Object));
+    assert_eq!(world.list_tenants(vec![]), [Wake::Tenants], "that there is none is an answer, too");
+    assert!(world.is_served(Kind::Tenant));
 }

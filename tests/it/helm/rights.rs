@@ -113,6 +113,7 @@ fn with_named_namespaces_no_right_on_a_kind_with_namespaces_is_given_anywhere_el
     let of_events = ["create events", "patch events"].map(str::to_owned);
     assert_eq!(within("default"), BTreeSet::from(of_events), "where events about tenants are, which have no namespace");
     let all = granted(&rendered(&json!({})));
+    assert_eq!(within("default"), BTreeSet::from(["create events".to_owned()]), "events about tenants are there");
     assert_eq!(within("shop").len() + within(OPERATOR_NAMESPACE).len() + 5, all.len(), "the same rights, elsewhere");
 }
 
@@ -169,6 +170,19 @@ async fn exercise(scope: &Scope<'_>) {
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.delete("params").await;
     scope.until_gone("params").await;
+
+    // What goes without its finalizer is told of on the tenant, whose events are in another namespace.
+    scope.create("left", json!({"connection": {"name": "corporate"}, "params": {"left": {"value": "one"}}})).await;
+    scope.until_ready("left").await;
+    scope.delete_secret().await;
+    scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
+    scope.delete("left").await;
+    scope.until_condition("left", "Ready", "False", "Deleting").await;
+    scope.strip_finalizers("left").await;
+    scope.until_gone("left").await;
+    scope.until_tenant_event("ParametersLeft").await;
+    scope.create_secret().await;
+    scope.until_tenant("Ready", "True", "Ready").await;
 }
 
 #[tokio::test]
