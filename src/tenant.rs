@@ -458,11 +458,13 @@ impl Tenant {
         }
     }
 
-    /// Some place where one of the tenant's objects is to be looked at.
+    /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
+    /// its own.
     fn any_subject(&self) -> Option<Subject> {
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        let mut looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
-        looked_at.find_map(|object| self.subjects(object).into_iter().next())
+        let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
+        let mut subjects: Vec<Subject> = looked_at.flat_map(|object| self.subjects(object)).collect();
+        (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
     }
 
     /// There is no token to work with: nobody asks for one before the pause is over that the token endpoint is due.
@@ -528,49 +530,55 @@ impl Tenant {
             self.report_tenant().await;
             return failure;
         }
-        let place = subject.to_string();
-        let told = match (&failure, client.authenticate().await) {
-            (Failure::Unauthorized { .. }, _) => {
-                self.access = self.refused(&failure);
-                self.refused_by_api = true;
-                failure
+        let asks_for_scopes =
+            matches!(failure, Failure::MissingScope { .. } | Failure::BadDocument { error: DocumentError::OptionsHidden, .. });
+        if let Failure::Unauthorized { .. } = failure {
+            self.access = self.refused(&failure);
+            self.refused_by_api = true;
+        } else if asks_for_scopes && let Ok(granted) = client.authenticate().await {
+            if let Some(own) = self.trouble_of_its_own(subject, &failure, &granted) {
+                return own;
             }
-            (Failure::MissingScope { scopes }, Ok(granted)) => {
-                let asked = if scopes.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { scopes.clone() };
-                let known = self.known();
-                let missing = self.evidence.lacks(&place, &asked, granted.scopes.as_deref(), granted.token, known);
-                let Some(missing) = missing else {
-                    let message = format!("it asks for {}, which the operator's application has", asked.join(", "));
-                    return Failure::Forbidden { message };
-                };
-                self.lacking = Some(Lacking::new(missing));
-                failure
-            }
-            (Failure::BadDocument { route, error: DocumentError::OptionsHidden }, Ok(granted)) => {
-                let known = self.known();
-                if !self.evidence.hid_options(&place, granted.scopes.as_deref(), granted.token, known) {
-                    return Failure::BadDocument { route: *route, error: DocumentError::OptionsUnusable };
-                }
-                self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
-                failure
-            }
-            _ => {
-                let silence = failure.is_silence();
-                let known = self.known();
-                if silence == Silence::None || !self.evidence.unanswered(subject, &failure.message(), silence == Silence::OfTheHost, known)
-                {
-                    return failure;
-                }
-                // Said when it lasts, by the look at the tenant's access.
-                if !self.agenda.has(&Subject::Access) {
-                    self.agenda.again(Subject::Access, Instant::now() + SILENCE_GRACE);
-                }
-                return failure;
-            }
-        };
+        } else {
+            self.heard_nothing(subject, &failure);
+            return failure;
+        }
         self.plan_access();
         self.report_tenant().await;
-        told
+        failure
+    }
+
+    /// A connection lets something be done only with a scope. Yields the failure as it is to be told when the token has that
+    /// scope; else the tenant as a whole lacks it from now on.
+    fn trouble_of_its_own(&mut self, subject: &Subject, failure: &Failure, granted: &Granted) -> Option<Failure> {
+        let (place, known, scopes) = (subject.to_string(), self.known(), granted.scopes.as_deref());
+        if let Failure::MissingScope { scopes: named } = failure {
+            let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
+            let Some(missing) = self.evidence.lacks(&place, &asked, scopes, granted.token, known) else {
+                return Some(Failure::Forbidden {
+                    message: format!("it asks for {}, which the operator's application has", asked.join(", ")),
+                });
+            };
+            self.lacking = Some(Lacking::new(missing));
+        } else if self.evidence.hid_options(&place, scopes, granted.token, known) {
+            self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
+        } else {
+            return Some(Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsUnusable });
+        }
+        None
+    }
+
+    /// Notes a call that got no answer. When it lasts, the look at the tenant's access that is planned here says so.
+    fn heard_nothing(&mut self, subject: &Subject, failure: &Failure) {
+        let of_the_host = match failure.silence() {
+            Silence::None => return,
+            Silence::Here => false,
+            Silence::OfTheHost => true,
+        };
+        let known = self.known();
+        if self.evidence.unanswered(subject, &failure.message(), of_the_host, known) && !self.agenda.has(&Subject::Access) {
+            self.agenda.again(Subject::Access, Instant::now() + SILENCE_GRACE);
+        }
     }
 
     /// A try that is planned already is not put off by every connection that shows the same trouble again.

@@ -82,7 +82,7 @@ documented_names! {
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
         Contended: "Somebody else set another value of some of the parameters for the third time within an hour; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
         DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
-        OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Grant the operator's application the scope that the message names.";
+        OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Do what the message says: grant the operator's application the scope that it names, or have the one connection put right that shows none.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
         ApplyFailed: "Writing failed for another reason; it is tried again, more and more slowly.", "See the message; it names the status and what Auth0 says of it.";
         TenantNotReady: "The tenant cannot be used at present, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";

@@ -294,8 +294,8 @@ impl Failure {
         }
     }
 
-    /// Whether the tenant gave no answer of its own, so that it can be asked about nothing.
-    pub const fn is_silence(&self) -> Silence {
+    /// How far it reaches that no answer of Auth0's came.
+    pub const fn silence(&self) -> Silence {
         match self {
             Self::AddressNotAllowed { .. } | Self::Unreachable { .. } | Self::Redirected { .. } => Silence::OfTheHost,
             Self::TimedOut { .. }
