@@ -34,7 +34,7 @@ mod scripted;
 mod tests;
 
 pub use call::{Call, Observer, RateHeaders, Route};
-pub use client::Client;
+pub use client::{Client, Limits};
 pub use domain::{AllowedDomains, Audience, Domain, DomainError};
 pub use failure::{About, Failure, Retry, Silence, Unreached};
 pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};

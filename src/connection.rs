@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
-use crate::auth0::{About, Client, Failure, Retry, Route};
+use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
 use crate::cluster::report::{Report, WriteError};
 use crate::core::claims::{self, Place};
 use crate::core::conclude::{self, Ending, Outcome, Planned, Trouble};
@@ -24,7 +24,7 @@ use crate::core::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Spec, Target};
-use crate::core::world::{Declared, ObjectKey, Uid};
+use crate::core::world::{Declared, ObjectKey, Uid, World};
 use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
@@ -155,7 +155,7 @@ fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
         Retry::Backoff => now + tenant.pause(subject),
         Retry::ResyncPace | Retry::Never => next_look(tenant, now),
     };
-    tenant.agenda.again(subject.clone(), at);
+    tenant.agenda.retry(subject.clone(), at);
 }
 
 fn next_look(tenant: &Tenant, now: Instant) -> Instant {
@@ -452,7 +452,9 @@ async fn carry_out(
     let actors = plan.actors();
     let keys: Vec<ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| part.object.key.clone()).collect();
     let (correlation, started) = (correlation::id(&keys.iter().collect::<Vec<_>>()), Instant::now());
-    let answer = client.write(&reading.document.id, &body, &correlation, Some(finish_by.into())).await;
+    let still_so = fence(tenant, plan, parts);
+    let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&still_so) };
+    let answer = client.write(&reading.document.id, &body, &correlation, limits).await;
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
     until_stored(late, parts).await;
     match answer {
@@ -469,6 +471,24 @@ async fn carry_out(
         Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
     }
+}
+
+/// Whether all that the write rests on is still declared: the tenant, what it admits, and every object that is acted for. It
+/// is asked right before each PATCH, the second after a refused token included.
+fn fence(tenant: &Tenant, plan: &Plan, parts: &[Part]) -> impl Fn() -> bool + Send + Sync + use<> {
+    let (hub, name, acted_for) = (tenant.shared.hub.clone(), tenant.name.clone(), plan.acted_for());
+    let objects: Vec<Arc<Declared>> =
+        parts.iter().filter(|part| acted_for.contains(&part.object.uid)).map(|part| part.object.clone()).collect();
+    let seen = move |world: &World| {
+        let tenant = world.tenant(&name).map(|tenant| (tenant.uid.clone(), tenant.spec.clone()));
+        let object = |object: &Arc<Declared>| {
+            let now = world.object(&object.key).map(|now| (now.uid.clone(), now.generation, now.deleting));
+            (now, world.labels(&object.key.namespace).cloned())
+        };
+        (tenant, objects.iter().map(object).collect::<Vec<_>>())
+    };
+    let planned = hub.look(&seen);
+    move || hub.look(&seen) == planned
 }
 
 /// The one line of a write: what was changed of a login, for whom, and what the tenant's log calls it. Never a value.
@@ -685,7 +705,11 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
         Done::Failed(_) | Done::Postponed(..) => {}
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
-    tenant.agenda.again(subject.clone(), at);
+    if matches!(done, Done::Failed(_) | Done::Postponed(..)) || !plan.deferred.is_empty() {
+        tenant.agenda.retry(subject.clone(), at);
+    } else {
+        tenant.agenda.again(subject.clone(), at);
+    }
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
@@ -694,7 +718,7 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
 async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>) {
     let passes = tenant.memory.failed(subject);
     let pause = backoff(passes, fastrand::f64()).mul_f64(0.1);
-    tenant.agenda.again(subject.clone(), Instant::now() + pause);
+    tenant.agenda.retry(subject.clone(), Instant::now() + pause);
     if passes < TOLD {
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result and is run again");
         return;

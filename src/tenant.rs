@@ -72,16 +72,38 @@ pub struct Shared {
     pub stop: CancellationToken,
 }
 
-/// One lock for each identity of a tenant.
+/// How many budgets are kept before those of tenants that are gone are forgotten.
+const MAX_BUDGETS: usize = 1000;
+
+/// What belongs to an Auth0 tenant whichever object stands for it: the lock that is held during a pass, and the budget, which
+/// must not be new because the object or its Secret is.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
+pub struct Turns {
+    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    budgets: Mutex<BTreeMap<String, Arc<Mutex<Budget>>>>,
+}
 
 impl Turns {
     pub(crate) fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         // Of tenants that are gone nobody holds one any more.
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry(identity.to_owned()).or_default().clone()
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry(identity.to_owned()).or_default().clone()
+    }
+
+    /// The budget of this tenant, at this rate. A changed rate gives nothing away: what is used up, or closed by a 429, stays so.
+    fn budget(&self, identity: &str, reads: Rate, requests: Rate, now: Instant) -> Arc<Mutex<Budget>> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if budgets.len() > MAX_BUDGETS {
+            budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
+        }
+        let fresh = || Arc::new(Mutex::new(Budget::new(reads, requests, now)));
+        let budget = budgets.entry(identity.to_owned()).or_insert_with(fresh).clone();
+        let mut known = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        known.reads.set_rate(reads, now);
+        known.requests.set_rate(requests, now);
+        drop(known);
+        budget
     }
 }
 
@@ -332,14 +354,7 @@ impl Tenant {
         if !same_rate {
             let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), settings.rate_limit.burst.unsigned_abs().max(1));
             let (reads, requests) = (per_minute(settings.rate_limit.reads_per_minute), per_minute(settings.rate_limit.requests_per_minute));
-            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(&old, Some(Standing::Serving(_))) {
-                // A changed limit gives nothing away: what is used up, or closed by a 429, stays so.
-                budget.reads.set_rate(reads, now);
-                budget.requests.set_rate(requests, now);
-            } else {
-                *budget = Budget::new(reads, requests, now);
-            }
+            self.budget = self.shared.turns.budget(settings.audience.identity(), reads, requests, now);
         }
         self.shared.metrics.serves(&self.name, &self.budget);
         if !same_access || self.client.is_none() {
@@ -660,20 +675,20 @@ impl Tenant {
             if self.shared.stop.is_cancelled() {
                 return;
             }
-            self.place(&object).await;
+            self.place(&object, false).await;
         }
     }
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         match object {
-            Some(object) => self.place(&object).await,
+            Some(object) => self.place(&object, true).await,
             None => self.chores.done(&Chore::Object(key.clone())),
         }
     }
 
-    /// Concludes an object at once, or puts its connections on the agenda.
-    async fn place(&mut self, object: &Declared) {
+    /// Concludes an object at once, or puts its connections on the agenda: before what is only due, where somebody `edited` it.
+    async fn place(&mut self, object: &Declared, edited: bool) {
         if !self.leave_elsewhere(object).await {
             return;
         }
@@ -687,7 +702,11 @@ impl Tenant {
         self.waits.remove(&object.uid);
         let Placement { outcome, look } = self.placement(object);
         for subject in look {
-            self.agenda.edit(subject, Instant::now());
+            if edited {
+                self.agenda.edit(subject, Instant::now());
+            } else {
+                self.agenda.again(subject, Instant::now());
+            }
         }
         let Some(outcome) = outcome else { return };
         if let Err(error) = self.say(object, object, &outcome, true).await {
@@ -907,7 +926,7 @@ impl Tenant {
     pub(crate) async fn place_subject(&mut self, subject: &Subject) {
         for object in self.objects() {
             if self.subjects(&object).contains(subject) {
-                self.place(&object).await;
+                self.place(&object, false).await;
             }
         }
     }

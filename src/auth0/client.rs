@@ -42,6 +42,15 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Within which a write may start.
+#[derive(Clone, Copy, Default)]
+pub struct Limits<'a> {
+    /// When it must have ended, by the time-out of a request.
+    pub finish_by: Option<Instant>,
+    /// Whether it may start now.
+    pub may_start: Option<&'a (dyn Fn() -> bool + Send + Sync)>,
+}
+
 /// A call of the Management API.
 struct Ask<'a> {
     route: Route,
@@ -50,7 +59,7 @@ struct Ask<'a> {
     query: &'a [(&'a str, &'a str)],
     body: &'a str,
     correlation_id: Option<&'a str>,
-    finish_by: Option<Instant>,
+    limits: Limits<'a>,
 }
 
 impl Client {
@@ -107,14 +116,14 @@ impl Client {
     /// Writes, and returns the connection as the answer shows it. `correlation_id` goes into the tenant's log, cut
     /// to 64 letters, digits, `-`, `_` and `.`.
     ///
-    /// With `finish_by`, no PATCH starts that could end later, neither after a wait for a token nor the second time: a
-    /// replica must not write when its lease may be another's, nor from a document that grew old meanwhile.
-    pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, finish_by: Option<Instant>) -> Result<Document, Failure> {
+    /// No PATCH starts outside of the `limits`, neither after a wait for a token nor the second time: a replica must not
+    /// write when its lease may be another's, nor from a document that grew old, nor for what is not declared any more.
+    pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, limits: Limits<'_>) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
         let path = connection_path(id)?;
         let query = &[];
         let ask =
-            Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), finish_by };
+            Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), limits };
         // It says nothing about what is there: the write was accepted, and the next read shows what came of it.
         document(&self.ask(ask).await?, id, route).map_err(|failure| {
             let unreadable = matches!(failure, Failure::BadDocument { .. });
@@ -137,7 +146,8 @@ impl Client {
     /// The result, and which token it was reached with. The outer failure is one of getting there.
     async fn ask_once(&self, ask: &Ask<'_>) -> Result<(Result<Vec<u8>, Failure>, u64), Failure> {
         let token = self.token().await?;
-        if ask.finish_by.is_some_and(|end| Instant::now() + self.transport.request_timeout() > end) {
+        let late = |end: Instant| Instant::now() + self.transport.request_timeout() > end;
+        if ask.limits.finish_by.is_some_and(late) || ask.limits.may_start.is_some_and(|may| !may()) {
             return Err(Failure::OutOfTime);
         }
         let answer = self.exchange(Question {
@@ -199,7 +209,7 @@ impl Client {
 
 impl<'a> Ask<'a> {
     fn get(route: Route, path: &'a str) -> Self {
-        Self { route, method: Method::GET, path, query: &[], body: "", correlation_id: None, finish_by: None }
+        Self { route, method: Method::GET, path, query: &[], body: "", correlation_id: None, limits: Limits::default() }
     }
 }
 

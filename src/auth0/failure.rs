@@ -81,7 +81,8 @@ pub enum Failure {
     },
     /// The id is not `con_` and letters and digits, so it can't be part of an address. Nothing was sent.
     InvalidId,
-    /// The write could not have ended by the time given for it. No PATCH that could take effect was sent.
+    /// The write could not have ended by the time given for it, or what it rests on changed meanwhile. No PATCH that could take
+    /// effect was sent.
     OutOfTime,
     /// No connection came about. Nothing was sent.
     Unreachable {

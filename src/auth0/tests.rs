@@ -62,7 +62,7 @@ impl Bench {
     }
 
     async fn write(&self) -> Result<Document, Failure> {
-        self.client.write(ID, &patch_body(), "run/7 é", None).await
+        self.client.write(ID, &patch_body(), "run/7 é", Limits::default()).await
     }
 }
 
@@ -152,7 +152,7 @@ async fn an_id_that_is_none_goes_into_no_address() {
     let bench = Bench::new(&server.url);
     for id in ["", "con_", "con_a/../x", "con_a?x", "con_é", "CON_a", "con_a\n", "../con_a"] {
         assert_eq!(bench.client.read(id).await.map(|_| ()), Err(Failure::InvalidId), "{id:?}");
-        assert_eq!(bench.client.write(id, &patch_body(), "", None).await.map(|_| ()), Err(Failure::InvalidId));
+        assert_eq!(bench.client.write(id, &patch_body(), "", Limits::default()).await.map(|_| ()), Err(Failure::InvalidId));
     }
     assert!(server.received().is_empty());
     let server = tenant(|_| Reply::json(200, json!([{"id": "con_a/..", "name": "n", "strategy": "s"}]))).await;
@@ -389,15 +389,31 @@ async fn no_value_of_a_request_comes_back_in_a_failure() {
     assert!(!format!("{:?} {:?}", bench.client, bench.calls()).contains("MARKER"));
 }
 
+fn by(end: Instant) -> Limits<'static> {
+    Limits { finish_by: Some(end), may_start: None }
+}
+
+/// The second request after a refused token is asked for, too.
+#[tokio::test]
+async fn a_write_that_may_not_start_any_more_does_not() {
+    let server = tenant(|_| error(401, "Expired token", "")).await;
+    let bench = Bench::new(&server.url);
+    let asked = AtomicUsize::new(0);
+    let once = || asked.fetch_add(1, Ordering::Relaxed) == 0;
+    let limits = Limits { finish_by: None, may_start: Some(&once) };
+    assert_eq!(bench.client.write(ID, &patch_body(), "", limits).await.map(|_| ()), Err(Failure::OutOfTime));
+    assert_eq!(server.lines(), ["POST /oauth/token", &format!("PATCH {PATH}"), "POST /oauth/token"]);
+}
+
 #[tokio::test]
 async fn a_write_that_could_end_too_late_does_not_start() {
     let server = tenant(|_| Reply::json(200, connection())).await;
     let bench = Bench::new(&server.url);
     let soon = Instant::now() + Duration::from_secs(9);
-    assert_eq!(bench.client.write(ID, &patch_body(), "", Some(soon)).await.map(|_| ()), Err(Failure::OutOfTime));
+    assert_eq!(bench.client.write(ID, &patch_body(), "", by(soon)).await.map(|_| ()), Err(Failure::OutOfTime));
     assert_eq!(server.lines(), ["POST /oauth/token"]);
     let later = Instant::now() + Duration::from_secs(12);
-    assert!(bench.client.write(ID, &patch_body(), "", Some(later)).await.is_ok());
+    assert!(bench.client.write(ID, &patch_body(), "", by(later)).await.is_ok());
 }
 
 #[tokio::test]
@@ -410,7 +426,7 @@ async fn a_second_attempt_does_not_start_too_late_either() {
     let bench = Bench::new(&server.url);
     bench.client.authenticate().await.expect("token");
     let in_time_for_one = Instant::now() + TransportOptions::default().request_timeout + Duration::from_millis(250);
-    assert_eq!(bench.client.write(ID, &patch_body(), "", Some(in_time_for_one)).await.map(|_| ()), Err(Failure::OutOfTime));
+    assert_eq!(bench.client.write(ID, &patch_body(), "", by(in_time_for_one)).await.map(|_| ()), Err(Failure::OutOfTime));
     assert_eq!(server.lines(), ["POST /oauth/token", &format!("PATCH {PATH}"), "POST /oauth/token"]);
 }
 

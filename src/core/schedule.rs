@@ -74,22 +74,34 @@ pub enum Next {
 pub struct Agenda {
     due: BTreeMap<Subject, (Lane, Instant)>,
     overtaken: u32,
+    /// Whether what was picked last was somebody's edit: so is another try at it.
+    picked_edit: bool,
 }
 
 impl Agenda {
     /// Somebody changed something about this: look at once.
     pub fn edit(&mut self, subject: Subject, now: Instant) {
-        self.due.insert(subject, (Lane::Edit, now));
+        self.put(subject, Lane::Edit, now);
     }
 
     /// Look again at this time, if nothing calls for it before.
     pub fn again(&mut self, subject: Subject, at: Instant) {
-        let entry = self.due.entry(subject).or_insert((Lane::Routine, at));
-        if entry.0 == Lane::Routine {
-            entry.1 = at;
-        } else {
-            entry.1 = entry.1.min(at);
-        }
+        self.put(subject, Lane::Routine, at);
+    }
+
+    /// What was picked last came to no end: look again at this time, with the same right of way.
+    pub fn retry(&mut self, subject: Subject, at: Instant) {
+        self.put(subject, if self.picked_edit { Lane::Edit } else { Lane::Routine }, at);
+    }
+
+    /// An edit overtakes what is only due; of two dates in one lane the earlier counts, so that nobody who asks again loses
+    /// his place.
+    fn put(&mut self, subject: Subject, lane: Lane, at: Instant) {
+        let entry = self.due.entry(subject).or_insert((lane, at));
+        *entry = match (entry.0, lane) {
+            (Lane::Routine, Lane::Edit) => (Lane::Edit, at),
+            (known, _) => (known, entry.1.min(at)),
+        };
     }
 
     /// Nothing is to be looked at there any more.
@@ -118,6 +130,11 @@ impl Agenda {
             let due = self.due.iter().filter(|(_, due)| due.0 == lane).min_by_key(|(subject, due)| (due.1, *subject));
             due.map(|(subject, due)| (subject.clone(), due.1))
         };
+        if opens_at <= now && self.due.get(&Subject::Access).is_some_and(|(_, at)| *at <= now) {
+            // Everything else depends on it.
+            self.due.remove(&Subject::Access);
+            return Next::Look(Subject::Access);
+        }
         let (edit, routine) = (first(Lane::Edit), first(Lane::Routine));
         let Some(earliest) = edit.iter().chain(&routine).map(|(_, at)| *at).min() else { return Next::Idle };
         let may = earliest.max(opens_at);
@@ -130,6 +147,7 @@ impl Agenda {
         self.overtaken = if routine_due && !routine_first { self.overtaken + 1 } else { 0 };
         let Some((subject, _)) = (if routine_first { routine } else { edit }) else { return Next::Idle };
         self.due.remove(&subject);
+        self.picked_edit = !routine_first;
         Next::Look(subject)
     }
 }
@@ -274,6 +292,34 @@ mod tests {
         chores.failed(object("a"), now, 1.0);
         chores.retain(|key| key.name == "b");
         assert_eq!(chores.first(), None);
+    }
+
+    #[test]
+    fn whoever_asks_again_keeps_his_place_and_a_second_try_has_the_right_of_way_of_the_first() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut agenda = Agenda::default();
+        agenda.edit(id("a"), now);
+        agenda.edit(id("b"), now + second);
+        agenda.edit(id("a"), now + 2 * second);
+        assert_eq!(agenda.next(now + 3 * second, now), Next::Look(id("a")));
+        agenda.retry(id("a"), now + 4 * second);
+        agenda.again(id("z"), now);
+        assert_eq!(agenda.next(now + 4 * second, now), Next::Look(id("b")));
+        assert_eq!(agenda.next(now + 4 * second, now), Next::Look(id("a")));
+        assert_eq!(agenda.next(now + 4 * second, now), Next::Look(id("z")));
+        agenda.retry(id("z"), now);
+        agenda.edit(id("c"), now + second);
+        assert_eq!(agenda.next(now + second, now), Next::Look(id("c")), "a routine look stays one");
+    }
+
+    #[test]
+    fn the_tenants_access_is_looked_at_first() {
+        let now = Instant::now();
+        let mut agenda = Agenda::default();
+        agenda.edit(id("a"), now);
+        agenda.again(Subject::Access, now);
+        assert_eq!(agenda.next(now, now), Next::Look(Subject::Access));
     }
 
     #[test]
