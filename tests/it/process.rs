@@ -289,23 +289,29 @@ async fn a_proxy_in_the_environment_is_for_tenants_and_one_in_the_kubeconfig_for
 async fn a_proxy_that_cannot_be_used_is_refused_with_what_to_write_and_its_password_is_not_shown() {
     let fine = kubeconfig("http://127.0.0.1:9", None, None);
     let named = |proxy: &str| kubeconfig("http://127.0.0.1:9", Some(proxy), None);
+    let upper = |proxy: &'static str| vec![("HTTPS_PROXY", proxy)];
     let cases = [
         (
             named("socks4://me:marker-password@proxy.example:1080"),
-            None,
+            vec![],
             "proxy-url of the cluster current in the kubeconfig is no proxy's address; write http://host:port",
         ),
-        (named("proxy.example:3128"), None, "write http://host:port"),
+        (named("proxy.example:3128"), vec![], "write http://host:port"),
         (
             fine.clone(),
-            Some(("HTTPS_PROXY", "socks5://me:marker-password@proxy.example:1080")),
+            upper("socks5://me:marker-password@proxy.example:1080"),
             "--proxy (or HTTPS_PROXY): only HTTP proxies can be used; write http://host:port",
         ),
-        (fine.clone(), Some(("https_proxy", "ftp://me:marker-password@proxy.example")), "write http://host:port"),
-        (fine.clone(), Some(("HTTPS_PROXY", "http://me:marker-password@")), "the proxy is not an address; write http://host:port"),
+        (fine.clone(), vec![("https_proxy", "ftp://me:marker-password@proxy.example")], "write http://host:port"),
+        (fine.clone(), upper("http://me:marker-password@"), "the proxy is not an address; write http://host:port"),
+        (
+            fine.clone(),
+            vec![("HTTPS_PROXY", "http://me:marker-password@proxy.example:3128"), ("NO_PROXY", "a.example,,b.example")],
+            "NO_PROXY: write hosts, addresses and networks, separated by single commas",
+        ),
     ];
-    for (kubeconfig, variable, expected) in cases {
-        let operator = Operator::start(&kubeconfig, &[], variable.as_slice());
+    for (kubeconfig, variables, expected) in cases {
+        let operator = Operator::start(&kubeconfig, &[], &variables);
         let status = tokio::time::timeout(SOON, operator.process.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(1), "{}", operator.log());
         let log = operator.log();
