@@ -29,6 +29,8 @@ pub enum Note {
     Object(ObjectKey),
     /// Somebody took our finalizer from an object.
     Finalizer(ObjectKey),
+    /// Somebody wrote an object's status, and nothing else of it changed.
+    Status(ObjectKey),
     /// An object of the tenant is gone; these places may have become free.
     Gone {
         /// The connection it named.
@@ -134,7 +136,8 @@ impl Driver {
     async fn absorb(&mut self, first: Note) {
         let mut objects = BTreeSet::new();
         let mut stripped = BTreeSet::new();
-        let mut tenant = false;
+        let mut forged = BTreeSet::new();
+        let (mut tenant, mut gone) = (false, false);
         let mut next = Some(first);
         while let Some(note) = next {
             match note {
@@ -144,7 +147,11 @@ impl Driver {
                 Note::Finalizer(key) => {
                     stripped.insert(key);
                 }
+                Note::Status(key) => {
+                    forged.insert(key);
+                }
                 Note::Gone { target, connections, left } => {
+                    gone = true;
                     self.tenant.vacated(target.as_ref(), connections);
                     if let Some(left) = left {
                         self.tenant.went_without_cleaning(&left).await;
@@ -163,9 +170,12 @@ impl Driver {
             self.tenant.refresh().await;
         }
         self.heard += objects.len();
-        if self.heard >= TIDIED_AFTER {
+        if gone || self.heard >= TIDIED_AFTER {
             self.heard = 0;
             self.tenant.forget_gone();
+        }
+        for key in forged {
+            self.tenant.restore_status(&key);
         }
         for key in objects {
             if self.tenant.shared.stop.is_cancelled() {

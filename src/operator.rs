@@ -188,6 +188,7 @@ impl Operator {
     fn deliver(&mut self, wake: Wake) {
         match wake {
             Wake::Object(key) => self.tell_of(key, Note::Object),
+            Wake::Status(key) => self.tell_of(key, Note::Status),
             Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
             Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
             Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
@@ -237,7 +238,9 @@ impl Operator {
 
     fn tell_strays(&self, note: Note) {
         match note {
-            Note::Object(_) | Note::Finalizer(_) | Note::Left { .. } => drop(self.strays.as_ref().map(|strays| strays.send(note))),
+            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => {
+                drop(self.strays.as_ref().map(|strays| strays.send(note)))
+            }
             // Without a tenant nothing is done at a connection, and nobody waits for it.
             Note::Gone { .. } | Note::Tenant => {}
         }

@@ -229,12 +229,15 @@ impl Tenant {
 
     /// Forgets what was noted of objects that are gone.
     pub(crate) fn forget_gone(&mut self) {
-        let uids: BTreeSet<Uid> = self.objects().iter().map(|object| object.uid.clone()).collect();
-        self.memory.retain(&uids);
+        let objects = self.objects();
+        let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
+        let places: BTreeSet<Subject> = objects.iter().flat_map(|object| self.subjects(object)).collect();
+        let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
+        self.memory.retain(&uids, &places);
+        self.directory.retain(|id| places.contains(&Subject::Id(id.to_owned())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
-        let objects = self.objects();
-        self.chores.retain(|key| objects.iter().any(|object| object.key == *key));
+        self.chores.retain(|key| keys.contains(key));
     }
 
     /// What is to be done now, as far as the budget allows it.
@@ -677,6 +680,19 @@ impl Tenant {
             }
             self.place(&object, false).await;
         }
+    }
+
+    /// Somebody wrote an object's status: it is placed anew at once, and later each time when that goes on, as each time may
+    /// cost a look at its connection.
+    pub(crate) fn restore_status(&mut self, key: &ObjectKey) {
+        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
+        let Some(object) = object else { return };
+        let now = Instant::now();
+        let pause = match self.memory.status_taken(&object.uid, now) {
+            0 => Duration::ZERO,
+            before => schedule::backoff(before, fastrand::f64()),
+        };
+        self.chores.at(Chore::Object(key.clone()), now + pause);
     }
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {

@@ -73,6 +73,12 @@ impl Directory {
         }
     }
 
+    /// Forgets the connections for which this does not hold.
+    pub fn retain(&mut self, is_named: impl Fn(&str) -> bool) {
+        self.by_id.retain(|id, _| is_named(id));
+        self.by_name.retain(|_, id| self.by_id.contains_key(id));
+    }
+
     /// How many connections are known.
     pub fn len(&self) -> usize {
         self.by_id.len()
@@ -115,6 +121,15 @@ mod tests {
         assert_eq!((found(&directory, "store"), found(&directory, "shop"), directory.len()), (None, Some("con_1"), 1));
         assert_eq!(directory.id_of(&Target::Name("shop".into())), Some("con_1"));
         assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some("con_9"), "an id needs no look");
+    }
+
+    #[test]
+    fn what_nobody_names_is_forgotten() {
+        let mut directory = Directory::default();
+        seen(&mut directory, "con_1", "shop", "{}");
+        seen(&mut directory, "con_2", "store", "{}");
+        directory.retain(|id| id == "con_2");
+        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_2"), 1));
     }
 
     #[test]

@@ -25,6 +25,10 @@ const FIGHT_PAUSE: Duration = Duration::from_mins(15);
 /// The least time between two corrections of one parameter, after [`FIGHT_LIMIT`] of them.
 const CORRECTION_PACE: Duration = Duration::from_mins(1);
 
+/// How long it is remembered that somebody wrote a status, and how often that is counted.
+const TAKEN_WINDOW: Duration = Duration::from_mins(10);
+const TAKEN_COUNTED: u32 = 16;
+
 /// What a process remembers.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -34,6 +38,7 @@ pub struct Memory {
     failures: BTreeMap<Subject, u32>,
     singly: BTreeSet<String>,
     drifting: BTreeMap<String, BTreeSet<String>>,
+    taken: BTreeMap<Uid, Vec<Instant>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +178,17 @@ impl Memory {
         names.difference(&before).count()
     }
 
+    /// Notes that somebody wrote an object's status; yields how often that happened before within [`TAKEN_WINDOW`].
+    pub fn status_taken(&mut self, object: &str, now: Instant) -> u32 {
+        let taken = self.taken.entry(object.to_owned()).or_default();
+        taken.retain(|at| now.duration_since(*at) < TAKEN_WINDOW);
+        let before = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+        if before < TAKEN_COUNTED {
+            taken.push(now);
+        }
+        before
+    }
+
     /// Notes that a look failed; yields how many have in a row.
     pub fn failed(&mut self, subject: &Subject) -> u32 {
         let failures = self.failures.entry(subject.clone()).or_default();
@@ -200,10 +216,16 @@ impl Memory {
         self.singly.remove(connection);
     }
 
-    /// Forgets the objects that are not among these.
-    pub fn retain(&mut self, present: &BTreeSet<Uid>) {
+    /// Forgets the objects, and the places, that are not among these.
+    pub fn retain(&mut self, present: &BTreeSet<Uid>, places: &BTreeSet<Subject>) {
         self.clocks.retain(|object, _| present.contains(object));
         self.rejected.retain(|object, _| present.contains(object));
+        self.taken.retain(|object, _| present.contains(object));
+        let is_there = |connection: &String| places.contains(&Subject::Id(connection.clone()));
+        self.failures.retain(|subject, _| *subject == Subject::Access || places.contains(subject));
+        self.fights.retain(|(connection, _), _| is_there(connection));
+        self.singly.retain(is_there);
+        self.drifting.retain(|connection, _| is_there(connection));
     }
 }
 
@@ -323,6 +345,32 @@ mod tests {
         memory.ended("uid", 2, true, start + MINUTE);
         memory.ended("uid", 2, false, start + 2 * MINUTE);
         assert_eq!(memory.ages("uid", 2, start + 9 * MINUTE).1, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_status_that_is_taken_again_and_again_is_counted_for_ten_minutes() {
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        let counted: Vec<u32> = (0..3).map(|n| memory.status_taken("uid", start + n * MINUTE)).collect();
+        assert_eq!(counted, [0, 1, 2]);
+        assert_eq!(memory.status_taken("uid", start + 11 * MINUTE), 1);
+        assert_eq!(memory.status_taken("other", start), 0);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_objects_and_connections_that_nobody_names() {
+        let (now, here) = (Instant::now(), Subject::Id("con_1".into()));
+        let mut memory = Memory::default();
+        for connection in ["con_1", "con_2"] {
+            memory.corrected(connection, "blog", OWNER, true, when(now));
+            memory.go_singly(connection);
+            memory.failed(&Subject::Id(connection.into()));
+        }
+        memory.failed(&Subject::Access);
+        memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
+        assert_eq!(memory.disputes("con_1", now).len() + memory.disputes("con_2", now).len(), 1);
+        assert!(memory.goes_singly("con_1") && !memory.goes_singly("con_2"));
+        assert_eq!([memory.failed(&here), memory.failed(&Subject::Id("con_2".into())), memory.failed(&Subject::Access)], [2, 1, 2]);
     }
 
     #[test]

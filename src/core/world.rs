@@ -169,6 +169,8 @@ impl std::fmt::Display for Left {
 pub enum Wake {
     /// An object that is new or changed.
     Object(ObjectKey),
+    /// An object whose status somebody else wrote, and nothing else changed.
+    Status(ObjectKey),
     /// An object that somebody took our finalizer from, and nothing else changed.
     Finalizer(ObjectKey),
     /// An object that is gone: whoever waited for its parameters may have them now.
@@ -303,7 +305,9 @@ impl World {
             old.status = new.status.clone();
         }
         let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        let only_status = || !Declared { status: new.status.clone(), ..old.clone() }.differs(new);
         match (old.finalizer, new.finalizer) {
+            _ if old.differs(new) && only_status() => Some(Wake::Status(new.key.clone())),
             _ if old.differs(new) => object(),
             (false, true) if !ours => object(),
             (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),

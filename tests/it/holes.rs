@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kube::api::{DeleteParams, PostParams};
+use kube::api::PostParams;
 use serde_json::{Value, json};
 use testbed::auth0::{Fault, RateLimited, TenantHandle};
 use upstream_params_operator::api::FINALIZER;
@@ -39,11 +39,6 @@ async fn create_with_finalizer(scope: &Scope<'_>, name: &str, connection: &str, 
     let metadata = json!({"name": name, "namespace": scope.name, "finalizers": [FINALIZER]});
     let object: UpstreamParams = from(json!({"metadata": metadata, "spec": spec}));
     scope.api().create(&PostParams::default(), &object).await.unwrap();
-}
-
-async fn versions(scope: &Scope<'_>, names: &[String]) -> Vec<Option<String>> {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    scope.versions(&names).await.split_off(1)
 }
 
 #[tokio::test]
@@ -105,26 +100,6 @@ async fn a_forged_or_erased_status_of_an_object_that_auth0_refused_comes_back() 
         assert_eq!(condition(&scope.get("blog").await, "Stalled").0, "True");
     }
     assert_eq!(patches(&scope.auth0), 1, "what was refused is known to be refused");
-}
-
-#[tokio::test]
-async fn a_tenant_object_that_is_deleted_and_made_anew_at_once_costs_nothing() {
-    let scope = quiet("tenant-blinks").await;
-    let names = many(&scope, 10).await;
-    let before = versions(&scope, &names).await;
-    scope.auth0.clear_journal();
-    // As `kubectl replace --force` does.
-    scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
-    scope.create_tenant(json!({"resyncIntervalSeconds": 3600})).await;
-    scope.until_tenant("Ready", "True", "Ready").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let events = scope.event_counts(&names[0]).await;
-    assert_eq!(
-        (token_requests(&scope.auth0), calls(&scope.auth0, "GET").len(), events.get("TenantNotFound")),
-        (0, 0, None),
-        "the same tenant with the same credentials"
-    );
-    assert_eq!(versions(&scope, &names).await, before);
 }
 
 #[tokio::test]

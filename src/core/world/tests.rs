@@ -53,7 +53,11 @@ fn a_new_object_and_every_change_that_matters_wake_it_once() {
     assert_eq!(apply(edited.clone()), woken("a"));
     assert_eq!(apply(edited.clone().retaining()), woken("a"));
     assert_eq!(apply(Declared { deleting: true, ..edited.clone().retaining() }), woken("a"));
-    assert_eq!(apply(Declared { deleting: true, status: status("forged"), ..edited.retaining() }), woken("a"), "somebody else's status");
+    assert_eq!(
+        apply(Declared { deleting: true, status: status("forged"), ..edited.retaining() }),
+        [Wake::Status(object("a").key)],
+        "somebody else's status"
+    );
 }
 
 #[test]
