@@ -543,6 +543,7 @@ fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
     if reading.at.elapsed() > FRESH {
         let message =
             format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
+        tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result, as the read took too long");
         let pause = tenant.pause(&Subject::Id(reading.document.id.clone()));
         return Some(Done::Postponed(unavailable(message), Some(pause)));
     }
