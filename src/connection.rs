@@ -92,7 +92,7 @@ fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
 }
 
 fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).iter().any(|id| matches!(subject, Subject::Id(known) if known == id))
+    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if known == id))
 }
 
 // ---- read ----
@@ -159,7 +159,7 @@ fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
 }
 
 fn next_look(tenant: &Tenant, now: Instant) -> Instant {
-    let resync = tenant.settings().map_or(Duration::from_mins(10), |settings| settings.resync);
+    let resync = tenant.serving().map_or(Duration::from_mins(10), |settings| settings.resync);
     now + jittered(resync, fastrand::f64())
 }
 
@@ -298,7 +298,7 @@ fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
             Target::Name(name) => *name == document.name,
             Target::Id(id) => *id == document.id,
         });
-        let recorded = tenant.recorded(&object).contains(&document.id);
+        let recorded = tenant.recorded(&object).any(|id| id == document.id);
         (placed || recorded).then_some((object, placed, recorded))
     });
     concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
@@ -583,7 +583,7 @@ fn foreign_entry(reading: &Reading, plan: &Plan, path: &str) -> Option<String> {
 /// time. Yields whose are stored in time, and the writes that are still on their way.
 async fn claim(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &mut [Part], claimants: Vec<Uid>) -> (BTreeSet<Uid>, Late) {
     let by = reading.at + CLAIMED;
-    let connection = described(&tenant.identity(), &reading.document);
+    let connection = described(tenant.identity(), &reading.document);
     let (mut claimed, mut refused) = (BTreeSet::new(), Vec::new());
     let number = |uid: Uid| parts.iter().position(|part| part.object.uid == uid);
     let mut waiting = claimants.into_iter().filter_map(number).collect::<Vec<usize>>().into_iter();
@@ -758,7 +758,7 @@ async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading,
                 Outcome::Planned(Planned::part(
                     plan,
                     &part.object,
-                    described(&tenant.identity(), &reading.document),
+                    described(tenant.identity(), &reading.document),
                     part.warnings.clone(),
                     ending,
                 ))

@@ -623,7 +623,7 @@ impl Tenant {
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.
     fn said_of(&self, failure: &Failure) -> String {
         let oddity =
-            self.settings().and_then(|settings| settings.oddity).filter(|_| matches!(failure, Failure::CredentialsRejected { .. }));
+            self.serving().and_then(|settings| settings.oddity.clone()).filter(|_| matches!(failure, Failure::CredentialsRejected { .. }));
         oddity.map_or_else(|| failure.message(), |oddity| format!("{}; {oddity}", failure.message()))
     }
 
@@ -641,8 +641,13 @@ impl Tenant {
 
     /// The settings, when the tenant serves.
     pub(crate) fn settings(&self) -> Option<Settings> {
+        self.serving().cloned()
+    }
+
+    /// See [`Tenant::settings`]; for a look at them only.
+    pub(crate) fn serving(&self) -> Option<&Settings> {
         match &self.standing {
-            Some(Standing::Serving(settings)) => Some(Settings::clone(settings)),
+            Some(Standing::Serving(settings)) => Some(settings),
             Some(Standing::Refused(..) | Standing::Unresolved(..)) | None => None,
         }
     }
@@ -836,7 +841,7 @@ impl Tenant {
         if !object.cleans_up() {
             return released(object.why_it_leaves());
         }
-        if self.settings().is_some_and(|settings| settings.observes) {
+        if self.serving().is_some_and(|settings| settings.observes) {
             return released("its ClusterAuth0Tenant only observes");
         }
         if let Some(outcome) = self.not_ready() {
@@ -855,7 +860,7 @@ impl Tenant {
 
     /// Why an object may do nothing at this tenant, whatever it names.
     fn namespace_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        let settings = self.settings()?;
+        let settings = self.serving()?;
         let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(|labels| settings.admits_namespace(labels)))?;
         (!admitted).then(|| not_permitted(&self.name, object, None))
     }
@@ -863,7 +868,7 @@ impl Tenant {
     /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is
     /// such a connection is not everybody's business. What an id stands for is known only by a look.
     pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        let settings = self.settings()?;
+        let settings = self.serving()?;
         let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
         let admission = |labels: &BTreeMap<String, String>| settings.admission(labels, name).is_some();
         let admitted = self.shared.hub.look(|world| world.labels(&object.key.namespace).map(admission))?;
@@ -871,26 +876,25 @@ impl Tenant {
     }
 
     /// The identity of the Auth0 tenant; empty while the tenant does not serve.
-    pub(crate) fn identity(&self) -> String {
-        self.settings().map(|settings| settings.audience.identity().to_owned()).unwrap_or_default()
+    pub(crate) fn identity(&self) -> &str {
+        self.serving().map_or("", |settings| settings.audience.identity())
     }
 
     /// The connections of this tenant that an object holds a record on.
-    pub(crate) fn recorded(&self, object: &Declared) -> Vec<String> {
+    pub(crate) fn recorded<'a>(&self, object: &'a Declared) -> impl Iterator<Item = &'a str> + use<'a, '_> {
         let identity = self.identity();
-        let known = |id: &&str| {
-            identity.is_empty() || object.status.connections.iter().any(|entry| entry.id == **id && claims::is_of(entry, &identity))
-        };
-        claims::connections(&object.status).filter(known).map(str::to_owned).collect()
+        claims::records(&object.status)
+            .filter(move |entry| identity.is_empty() || claims::is_of(entry, identity))
+            .map(|entry| entry.id.as_str())
     }
 
     fn recorded_subjects(&self, object: &Declared) -> Vec<Subject> {
-        self.recorded(object).into_iter().map(Subject::Id).collect()
+        self.recorded(object).map(|id| Subject::Id(id.to_owned())).collect()
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
-        let identity = self.identity();
+        let identity = self.identity().to_owned();
         let Some(left) = conclude::left_elsewhere(object, &identity).filter(|_| !identity.is_empty()) else { return true };
         let report = self.shared.report.clone();
         let written = async {
@@ -958,7 +962,7 @@ impl Tenant {
     ) -> Result<(), WriteError> {
         let now = Instant::now();
         let observing =
-            as_planned.policies.management == ManagementPolicy::Observe || self.settings().is_some_and(|settings| settings.observes);
+            as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
         let (since_good_look, unready_for) = self.memory.ages(&as_planned.uid, as_planned.generation, now);
         let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
         let conclusion = conclude::conclude(as_planned, outcome, &context);

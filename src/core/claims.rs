@@ -82,7 +82,12 @@ pub fn is_of(entry: &ConnectionStatus, tenant: &str) -> bool {
 
 /// The ids of the connections on which a status holds a record of anything.
 pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = &str> {
-    status.connections.iter().filter(|entry| holds_record(entry)).map(|entry| entry.id.as_str())
+    records(status).map(|entry| entry.id.as_str())
+}
+
+/// The entries in which a status holds a record of anything.
+pub fn records(status: &UpstreamParamsStatus) -> impl Iterator<Item = &ConnectionStatus> {
+    status.connections.iter().filter(|entry| holds_record(entry))
 }
 
 /// The names that a status records as ours, by connection: its name where it is known, else its id.
