@@ -659,10 +659,10 @@ fn contended(planned: &Planned) -> Option<Finding> {
             let times = dispute.map_or(0, |dispute| dispute.times) + 1;
             let since = dispute.and_then(|dispute| dispute.since).map(|since| format!(" since {since}")).unwrap_or_default();
             let until = dispute.and_then(|dispute| dispute.until).map_or_else(|| "later".to_owned(), |until| format!("at {until}"));
-            format!("{name} was set to another value {times} times{since} and is set back {until}, or when this object is edited")
+            format!("{name} was changed by somebody else {times} times{since}; it is set back {until}, or when this object is edited")
         })
         .collect();
-    let remedy = "another tool keeps changing it; find it in the tenant's log, and take the parameter out of it or out of this object";
+    let remedy = "find the other tool in the tenant's log, and take the parameter out of it or out of this object";
     (!said.is_empty()).then(|| Finding::new(FALSE, Reason::Contended, format!("{}; {remedy}", said.join(", "))))
 }
 
@@ -700,7 +700,7 @@ fn synced_params(object: &Declared, planned: &Planned, context: &Context, connec
     let paced: Vec<&str> = paced.collect();
     if !paced.is_empty() {
         let said = about(&paced, "was", "were");
-        return Finding::pending(format!("{said} changed by somebody else again, and set back at most once a minute"));
+        return Finding::pending(format!("{said} changed by somebody else again; corrections are made at most once a minute"));
     }
     let waiting = named(&[ParamState::Pending, ParamState::Removing]);
     if !waiting.is_empty() {
@@ -784,10 +784,10 @@ fn ready_in_trouble(object: &Declared, context: &Context, synced: &Finding, conn
     }
     // What was ready before the tenant began to observe was looked at, too.
     let (reason, seen) = match ready {
-        Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was looked at"),
-        Some(_) | None => (Reason::Ready, "the connection had the parameters as declared"),
+        Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was last looked at"),
+        Some(_) | None => (Reason::Ready, "the connection had the parameters as declared when last seen,"),
     };
-    Finding::new(TRUE, reason, format!("{seen}, last before {since}; now: {now}"))
+    Finding::new(TRUE, reason, format!("{seen} before {since}; now: {now}"))
 }
 
 fn is_to_be_written(state: ParamState) -> bool {
@@ -895,48 +895,51 @@ fn plan_notices(planned: &Planned) -> Vec<Notice> {
         (
             false,
             Reason::Applied.as_str(),
-            ["wrote"; 2],
+            "wrote",
+            ["", ""],
             names(&|name, param| done(name) && !replaced(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
         ),
         (
             true,
             EventReason::Overwritten.as_str(),
-            ["replaced, as adoptionPolicy is Overwrite, somebody else's value of"; 2],
+            "replaced somebody else's value of",
+            [", as adoptionPolicy is Overwrite"; 2],
             names(&|name, param| replaced(name) && matches!(param.verdict, Verdict::Write { .. })),
         ),
         (
             true,
             EventReason::DriftCorrected.as_str(),
-            ["set back"; 2],
+            "set back",
+            ["", ""],
             names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. })),
         ),
         (
             false,
             EventReason::ParametersRemoved.as_str(),
-            ["removed"; 2],
+            "removed",
+            ["", ""],
             names(&|name, param| done(name) && param.verdict == Verdict::Remove),
         ),
         (
             false,
             EventReason::Adopted.as_str(),
-            ["took over, as it was equal,", "took over, as they were equal,"],
+            "took over",
+            [", as it was equal already", ", as they were equal already"],
             names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty()),
         ),
         (
             true,
             EventReason::ParametersLeft.as_str(),
-            [
-                "left, as it holds another value or may not be managed any more,",
-                "left, as they hold another value or may not be managed any more,",
-            ],
+            "left",
+            [": it holds another value, or may not be managed any more", ": they hold another value, or may not be managed any more"],
             names(&|_, param| param.verdict == Verdict::Left),
         ),
     ]
     .into_iter()
-    .filter(|(_, _, _, names)| !names.is_empty())
-    .map(|(warning, reason, [one, many], names)| {
-        let verb = if names.len() == 1 { one } else { many };
-        Notice::new(warning, reason, format!("{verb} {} on the connection {connection}", names.join(", ")))
+    .filter(|(_, _, _, _, names)| !names.is_empty())
+    .map(|(warning, reason, verb, [one, many], names)| {
+        let why = if names.len() == 1 { one } else { many };
+        Notice::new(warning, reason, format!("{verb} {} on the connection {connection}{why}", names.join(", ")))
     })
     .collect()
 }
