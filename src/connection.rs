@@ -1,8 +1,9 @@
 //! One pass over one connection: read, plan, claim, write, conclude.
 //!
-//! Guarantees: the document that a PATCH is built from was read for it, at most [`FRESH`] before the PATCH starts;
-//! every object that is acted for stored its claim in between, with the version the plan was made from; whatever
-//! happens, every object of the connection is told, or the connection is looked at again soon.
+//! Guarantees: the document that a PATCH is built from was read for it, and asked for at most [`FRESH`] before the PATCH
+//! starts; every object that is acted for stored its claim in between, with the version the plan was made from; what
+//! could not be claimed in time is left to the next pass; whatever happens, every object of the connection is told, or
+//! the connection is looked at again soon.
 //!
 //! Assumes: no other pass of this tenant runs at the same time ([`crate::driver`]).
 

@@ -3,7 +3,8 @@
 //! Guarantees, for each parameter name:
 //! - at most one object sets it, and which one does not depend on the order the objects come in;
 //! - a live value that no record proves to be ours is replaced only where the object says `Overwrite` or the
-//!   parameter was in sync here before, and is never removed;
+//!   parameter was in sync here before, and is removed only where an object that is deleted has lost its record and
+//!   declares exactly that value;
 //! - a parameter that one object gives up and another wants changes hands in one PATCH;
 //! - an object that only observes or is not admitted neither takes part nor holds anything; its record stays until
 //!   another object takes the name over, and goes then;
