@@ -128,7 +128,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
 }
 
 async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
-    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection could not be read");
+    tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
     for object in involved {
@@ -274,7 +274,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 /// The connection was read, but its options can't be used.
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
-    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection can't be managed");
+    tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
     let outcome = Outcome::Unread(trouble(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
