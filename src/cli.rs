@@ -1,4 +1,4 @@
-//! The command line: the only reader of flags, the environment and standard output.
+//! The command line: the only reader of flags and of settings in the environment, and the only writer of standard output.
 
 mod controller;
 #[cfg(feature = "testbed")]

@@ -1,4 +1,4 @@
-//! The Kubernetes edge: what is watched, and what is written.
+//! The Kubernetes edge: what is watched, what is written, and whether the API server can be reached.
 
 mod events;
 pub mod reach;

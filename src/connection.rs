@@ -1,8 +1,9 @@
 //! One pass over one connection: read, plan, claim, write, conclude.
 //!
-//! Guarantees: the document that a PATCH is built from was read for it, at most [`FRESH`] before the PATCH starts;
-//! every object that is acted for stored its claim in between, with the version the plan was made from; whatever
-//! happens, every object of the connection is told, or the connection is looked at again soon.
+//! Guarantees: the document that a PATCH is built from was read for it, and asked for at most [`FRESH`] before the PATCH
+//! starts; every object that is acted for stored its claim in between, with the version the plan was made from; what
+//! could not be claimed in time is left to the next pass; whatever happens, every object of the connection is told, or
+//! the connection is looked at again soon.
 //!
 //! Assumes: no other pass of this tenant runs at the same time ([`crate::driver`]).
 
@@ -127,7 +128,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
 }
 
 async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
-    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection could not be read");
+    tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
     for object in involved {
@@ -273,7 +274,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 /// The connection was read, but its options can't be used.
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
-    tracing::warn!(tenant = %tenant.name, connection = ?subject, error = %failure, "the connection can't be managed");
+    tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
     let outcome = Outcome::Unread(trouble(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);

@@ -5,8 +5,10 @@
 //! [`world`] (what Kubernetes declares), [`validate`] (a spec becomes a type that only validation can make),
 //! [`document`] (a connection as the Management API returned it), [`strategy`] (which connections have an
 //! authorization request at all), [`claims`] (who owns what, and how that is proved), [`plan`] (what to write),
-//! [`conclude`] (what to say), [`tenancy`] (what a tenant admits), [`credentials`] (what its Secret holds), [`evidence`] (what its calls
-//! show of it), [`schedule`] (when to look again), [`census`] (what to count).
+//! [`correlation`] (what the write is called in the tenant's log), [`conclude`] (what to say). Beside it: [`memory`] (what is
+//! remembered of objects and connections), [`directory`] (which connections there are), [`tenancy`] (what a tenant admits),
+//! [`credentials`] (what its Secret holds), [`evidence`] (what its calls show of it), [`schedule`] (when to look again),
+//! [`census`] (what to count).
 
 pub mod census;
 pub mod claims;

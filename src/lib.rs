@@ -2,7 +2,7 @@
 //!
 //! The way in, from the outside to the middle:
 //!
-//! - [`cli`]: flags and commands; the only reader of the environment.
+//! - [`cli`]: flags and commands; the only reader of the environment, but for the pod's name, which [`cluster::report`] reads.
 //! - [`operator`]: the process: watches, drivers, health.
 //! - [`hub`]: the one owner of what Kubernetes declares; watches fold events into it, drivers plan from it.
 //! - [`driver`]: the driver of one tenant: takes in news, picks what is due, one pass after the other.

@@ -239,7 +239,9 @@ impl Operator {
     fn tell_strays(&self, note: Note) {
         match note {
             Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => {
-                drop(self.strays.as_ref().map(|strays| strays.send(note)))
+                if let Some(strays) = &self.strays {
+                    drop(strays.send(note));
+                }
             }
             // Without a tenant nothing is done at a connection, and nobody waits for it.
             Note::Gone { .. } | Note::Tenant => {}

@@ -156,7 +156,11 @@ impl Metrics {
         registry.register("auth0_calls", "Calls to the tenant, by route and HTTP status", metrics.calls.clone());
         registry.register("budget_tokens", "Requests that may be sent at once, by budget", metrics.budget.clone());
         registry.register("token_refreshes", "Access tokens fetched", metrics.tokens.clone());
-        registry.register("drift_seen", "Parameters seen changed by somebody else", metrics.drift_seen.clone());
+        registry.register(
+            "drift_seen",
+            "Parameters seen changed by somebody else, each once until it is set back",
+            metrics.drift_seen.clone(),
+        );
         registry.register("drift_corrected", "Parameters set back after somebody else's change", metrics.drift_corrected.clone());
         registry.register(
             "foreign_differences",
@@ -165,7 +169,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "read_to_write",
-            "From the end of a read to the start of the write built from it: the window in which an edit of somebody else is lost",
+            "From the start of a read to the start of the write built from it: the window in which an edit of somebody else is lost",
             Unit::Seconds,
             metrics.read_to_write.clone(),
         );
@@ -226,7 +230,7 @@ impl Metrics {
         }
     }
 
-    /// Parameters were seen changed by somebody else.
+    /// Parameters were seen changed by somebody else that were not known to be.
     pub fn drift_seen(&self, tenant: &str, count: u64) {
         self.drift_seen.get_or_create(&label(tenant)).inc_by(count);
     }
@@ -241,7 +245,7 @@ impl Metrics {
         self.foreign.get_or_create(&label(tenant)).inc();
     }
 
-    /// A write starts this many seconds after the read it was built from.
+    /// A write starts this many seconds after the read that it is built from was begun.
     pub fn read_to_write(&self, tenant: &str, seconds: f64) {
         self.read_to_write.get_or_create(&label(tenant)).observe(seconds);
     }

@@ -182,8 +182,6 @@ impl Placement {
     }
 }
 
-/// The connections that an object holds a record on.
-
 impl Tenant {
     /// A tenant of which nothing is known yet.
     pub fn new(name: String, shared: Shared) -> Self {

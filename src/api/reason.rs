@@ -56,9 +56,9 @@ documented_names! {
         Ready: "Summary: everything is as declared.", "When not True, its reason and message are those of the first condition that is not True; see there.";
         Accepted: "The object's content can be carried out.", "When False, change the object, or ask for what its message names.";
         ResolvedRefs: "Everything that the object refers to exists.", "When False, create what its message names, or correct the reference.";
-        Synced: "The connection has the parameters as declared.", "When False, see its message; when Unknown, see the tenant's conditions.";
+        Synced: "The connection has the parameters as declared.", "When not True, see its message; when that is about the tenant, see the tenant's conditions.";
         Reconciling: "The operator is working on the object, or waits to try again.", "None: wait, or look at why Ready is not True.";
-        Stalled: "The operator cannot go on until somebody changes something.", "Do what its message says.";
+        Stalled: "The operator cannot go on until somebody changes something, or this generation made no progress for ten minutes.", "Do what its message says.";
         Authenticated: "The tenant accepted the operator's credentials, with the scopes it needs.", "When False, correct the credentials or grant the scopes that its message names.";
     }
 }
@@ -68,7 +68,7 @@ documented_names! {
     pub enum Reason {
         Accepted: "The object's content can be carried out.", "None.";
         AcceptedWithWarnings: "The object is carried out, but something about it is unusual, for example a strategy this version does not know, a scope that replaces the connection's own, or a value that looks like a placeholder that nothing filled in.", "Read the warning in the message; nothing has to be done if it is meant so.";
-        InvalidSpec: "The spec breaks a rule of admission; the object is older than the rule, or the tenant adds a limit (10 parameters on a facebook connection).", "Change the spec as the message says.";
+        InvalidSpec: "The spec breaks a rule: the object is older than the rule, or the type of the connection has a limit of its own (10 parameters on a facebook connection).", "Change the spec as the message says.";
         UnsupportedStrategy: "Connections of this type have no authorization request that parameters could be added to (SAML, WS-Federation, LDAP, database, passwordless).", "Delete the object, or name a connection of an OAuth 2 or OpenID Connect type.";
         ReservedParam: "A parameter is named that Auth0 sets itself and that breaks or weakens the login when it is fixed (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens).", "Take the parameter out; if it is needed, ask the platform team for an entry in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
         NotPermitted: "No access entry of the tenant admits this namespace to this connection.", "Ask the platform team for an access entry in the `ClusterAuth0Tenant`.";
@@ -76,15 +76,15 @@ documented_names! {
         Pending: "The operator has not come to a result for this generation yet.", "Wait; if it stays, look at the tenant's conditions and the operator's log.";
         ResolvedRefs: "Everything that the object refers to exists.", "None.";
         TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it anew.";
-        ConnectionNotFound: "The tenant has no connection of that name; or none of that id that it admits the namespace to, which is told apart to nobody.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
+        ConnectionNotFound: "The tenant has no connection of that name. For an id: it has none, or it does not admit the namespace to that connection; which of the two is not told.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
         InSync: "The connection was seen with the parameters as declared.", "None.";
         Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
         ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else set another value of some of the parameters for the third time within an hour; corrections wait, 15 minutes at first and up to an hour.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
+        Contended: "Somebody else set some of the parameters to another value for the third time within an hour. It is left there, for 15 minutes at first and for up to an hour later. A parameter that was removed is not left out: it is set again.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
         DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
         OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Do what the message says: grant the operator's application the scope that it names, or have the one connection put right that shows none.";
         Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
-        ApplyFailed: "Writing failed for another reason; it is tried again, more and more slowly.", "See the message; it names the status and what Auth0 says of it.";
+        ApplyFailed: "The connection could not be read or written for another reason; it is tried again.", "See the message; it names the status and what Auth0 says of it.";
         TenantNotReady: "The tenant cannot be used at present, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";
         RateLimited: "The tenant's request limit is reached; the operator goes on when it allows.", "Wait; if it lasts, look who else uses up the tenant's limit, or lower `rateLimit`.";
         RemoteUnavailable: "Auth0 does not answer, or answers with a server error; it is tried again.", "Wait; if it lasts, check the network to the tenant and Auth0's status page.";
@@ -98,10 +98,10 @@ documented_names! {
         InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain: it cannot be changed.";
         DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains` (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
         DuplicateTenant: "An older `ClusterAuth0Tenant` is the same Auth0 tenant; that one serves.", "Delete one of the two.";
-        SecretNotFound: "There is no Secret of that name in the operator's namespace.", "Create it there with `clientId` and `clientSecret`.";
-        SecretKeyMissing: "The Secret lacks an entry, or an entry cannot be used.", "Put in the entry that the message names.";
+        SecretNotFound: "There is no Secret of that name in the operator's namespace. One that disappears is missed after 15 seconds.", "Create it there with `clientId` and `clientSecret`.";
+        SecretKeyMissing: "The Secret lacks a key, or the text under a key cannot be used.", "Correct what the message names.";
         Authenticated: "The tenant accepted the operator's credentials.", "None.";
-        AuthenticationFailed: "The tenant refused the operator's credentials.", "Correct the Secret; its change is noticed at once.";
+        AuthenticationFailed: "The tenant refused the operator's credentials.", "Do what the message says; a change of the Secret is noticed at once.";
         MissingScope: "The operator's application lacks scopes of the Management API; writes to the tenant pause.", "Grant the application the scopes that the message names.";
     }
 }
@@ -110,10 +110,10 @@ documented_names! {
     /// The reasons of events that are no condition's reason. A transition of a condition emits its [`Reason`].
     pub enum EventReason {
         Adopted: "A parameter that was there already belongs to this object from now on.", "None.";
-        Overwritten: "A parameter had a value that somebody else had set, and it was replaced, as `adoptionPolicy: Overwrite` says.", "None, if it is meant so; the value that was there is nowhere kept.";
+        Overwritten: "A parameter had a value that somebody else had set, and it was replaced, as `adoptionPolicy: Overwrite` says.", "None, if it is meant so; the value that was there is kept nowhere.";
         DriftCorrected: "Somebody else changed a parameter of this object, and it was set back.", "If it happens again, find who changes it (the tenant's log names the client).";
         ParametersRemoved: "Parameters of this object were removed from the connection.", "None.";
-        ParametersLeft: "The object let go of parameters without removing them, because it may not or cannot: its `deletionPolicy` is `Retain`, the tenant object is gone, access was withdrawn, somebody else changed the value, or it only observes. On a `ClusterAuth0Tenant`: an object that is gone, or whose namespace takes no events any more, left them.", "Remove them at Auth0 if they are not wanted.";
+        ParametersLeft: "The object let go of parameters without removing them: its `deletionPolicy` is `Retain`, it only observes, access was withdrawn, somebody else changed the value, or the tenant object is gone or stands for another Auth0 tenant now. On a `ClusterAuth0Tenant`: an object left them that is gone, or whose namespace takes no events any more.", "Remove them at Auth0 if they are not wanted.";
     }
 }
 

@@ -35,9 +35,9 @@ pub const MAX_MATCH_VALUES: usize = 64;
 pub const MAX_LABEL_KEY: usize = MAX_DNS_NAME + 1 + MAX_LABEL_VALUE;
 /// Longest label value, in characters.
 pub const MAX_LABEL_VALUE: usize = 63;
-/// Shortest time between two full looks at a tenant, in seconds.
+/// Shortest time between two looks at a connection, in seconds.
 pub const MIN_RESYNC_SECONDS: i64 = 5;
-/// Longest time between two full looks at a tenant, in seconds: a day.
+/// Longest time between two looks at a connection, in seconds: a day.
 pub const MAX_RESYNC_SECONDS: i64 = 86_400;
 /// Highest rate that may be allowed, in requests per minute.
 pub const MAX_REQUESTS_PER_MINUTE: i32 = 60_000;

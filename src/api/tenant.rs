@@ -82,7 +82,7 @@ fn default_resync_interval_seconds() -> i64 {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A Secret in the operator's own namespace with clientId and clientSecret.
+    /// A Secret in the operator's own namespace with the keys clientId and clientSecret.
     pub secret_ref: SecretRef,
 }
 
@@ -104,8 +104,8 @@ pub struct AccessEntry {
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: LabelSelector,
 
-    /// Patterns of connection names, 1 to 64; '*' stands for any characters, at most 8 times. Objects that name a connection by id are
-    /// held against its name.
+    /// Patterns of connection names, 1 to 64, each of at most 128 characters; '*' stands for any characters, at most 8
+    /// times. For an object that names a connection by its id, the connection's name counts.
     #[schemars(schema_with = "schema::connection_globs")]
     pub connections: Vec<String>,
 

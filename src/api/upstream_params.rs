@@ -43,7 +43,8 @@ pub struct UpstreamParamsSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message(rules::TENANT_REF_IMMUTABLE))]
     pub tenant_ref: TenantRef,
 
-    /// The connection. May be changed: the parameters leave the old connection and join the new one.
+    /// The connection. May be changed: the parameters join the new connection, and leave the old one as soon as the new
+    /// one has all of them.
     pub connection: ConnectionRef,
 
     /// The parameters by name, 1 to 30. A name consists of letters, digits, '.', '_' and '-' (RFC 6749 section 8.2).
@@ -274,7 +275,8 @@ pub struct ParamStatus {
 
     /// InSync: seen as declared. Applied: written, not seen again yet. Pending: to be written. Removing: to be removed.
     /// ExistingValue: somebody else's other value is there. Conflicted: another UpstreamParams has it. Contended:
-    /// another tool keeps changing it. WouldAdd, WouldChange, WouldRemove: what Enforce would do.
+    /// somebody else sets another value again and again, which is left there for a while. WouldAdd, WouldChange,
+    /// WouldRemove: what Enforce would do.
     pub state: ParamState,
 
     /// Fingerprints of what this object wrote or is about to write, 16 hex digits each: the record of ownership.
@@ -302,7 +304,7 @@ string_enum! {
         ExistingValue = "ExistingValue",
         /// Another object holds this parameter of this connection.
         Conflicted = "Conflicted",
-        /// Another tool keeps changing it; corrections are slowed down.
+        /// Somebody else sets another value again and again; it is left there for a while.
         Contended = "Contended",
         /// Observe: Enforce would add it.
         WouldAdd = "WouldAdd",

@@ -16,6 +16,10 @@ use crate::core::document::DocumentError;
 /// How the token endpoint begins to say that it knows no API of the audience that was asked for.
 const AUDIENCE_UNKNOWN: [&str; 2] = ["Service not enabled within domain", "Service not found"];
 
+/// What helps where a tenant is reached by a custom domain and its tokens are not for its own API.
+const AUDIENCE_REMEDY: &str = "; for a custom domain, create a ClusterAuth0Tenant with spec.audience set to \
+                               https://<tenant>.<region>.auth0.com/api/v2/, that of the tenant's own domain";
+
 /// When a failed call is worth trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -364,7 +368,7 @@ impl fmt::Display for Failure {
             }
             Self::AddressNotAllowed { domain } => write!(
                 f,
-                "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or permit private addresses in the operator's flags if the tenant is reached that way"
+                "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or start the operator with --permit-private-addresses if the tenant is reached that way"
             ),
             Self::InvalidId => {
                 f.write_str("the connection id is not `con_` followed by letters and digits; copy it from the Auth0 dashboard")
@@ -388,7 +392,7 @@ impl fmt::Display for Failure {
                 f.write_str("Auth0 refused the operator's credentials")?;
                 said(f, &[description, error])?;
                 f.write_str(if AUDIENCE_UNKNOWN.iter().any(|known| description.starts_with(known)) {
-                    "; for a custom domain, create a ClusterAuth0Tenant with spec.audience set to https://<tenant>.<region>.auth0.com/api/v2/, that of the tenant's own domain"
+                    AUDIENCE_REMEDY
                 } else {
                     "; correct the Secret, or authorize the application for the Management API"
                 })
@@ -396,7 +400,7 @@ impl fmt::Display for Failure {
             Self::Unauthorized { message } => {
                 f.write_str("Auth0 refused a new token (401)")?;
                 said(f, &[message])?;
-                f.write_str("; for a custom domain, set the audience to that of the tenant's default domain")
+                f.write_str(AUDIENCE_REMEDY)
             }
             Self::MissingScope { scopes } if scopes.is_empty() => {
                 write!(f, "the operator's application lacks a scope (403); grant it {}", NEEDED_SCOPES.join(", "))
@@ -436,7 +440,7 @@ impl fmt::Display for Failure {
             }
             Self::Redirected { status } => write!(
                 f,
-                "the tenant's domain answered with a redirect ({status}), which is never followed; set the domain to the host that serves the Management API"
+                "the tenant's domain answered with a redirect ({status}), which is never followed; create a ClusterAuth0Tenant whose domain is the host that serves the Management API"
             ),
             Self::TooLarge { route } => write!(f, "an answer was too large to be one of Auth0's, while {}", route.doing()),
             Self::Malformed { route, what } => {

@@ -6,8 +6,8 @@
 //! cloud's metadata service; redirects are not followed; there are no cookies; a body is counted while it arrives,
 //! whatever its length was announced to be.
 //!
-//! Proxy: the process' environment is not consulted. A proxy is an option, so that the command line, which is the
-//! only reader of the environment, decides. Through a proxy it is the proxy that looks names up, so the check of
+//! Proxy: the process' environment is not consulted. A proxy is an option, so that the command line, which reads the
+//! settings in the environment, decides. Through a proxy it is the proxy that looks names up, so the check of
 //! addresses is the proxy's then; that of domains and of TLS stays here.
 //!
 //! Assumes: [`install_crypto_provider`] ran. Fails: [`TransportError`] when it is built, [`Failure`] for each request.

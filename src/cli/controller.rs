@@ -24,8 +24,8 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_NAMESPACE")]
     namespace: Option<String>,
 
-    /// The namespaces whose objects are served, separated by commas [default: all]. Only in these are rights needed; what other
-    /// namespaces declare is not seen, so two operators must not share a connection.
+    /// The namespaces whose objects are served, separated by commas [default: all]. Rights on objects are needed only in these;
+    /// what other namespaces declare is not seen, so two operators must not share a connection.
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 

@@ -5,8 +5,8 @@
 //! core's own parser. A watch that fails is tried again with growing pauses; the world keeps what was last seen. That it
 //! fails, and that it works again, is said once for each cause, and not at all where no answer came: that is
 //! [`super::reach`]'s to say, once for all of them.
-//! Of Secrets only two members are kept, of namespaces only the labels. A page of a list fits into the memory that the
-//! chart gives, whatever somebody keeps in the objects.
+//! Of Secrets only two keys are kept, and names of others where one of the two is missing; of namespaces only the labels.
+//! A page of a list fits into the memory that the chart gives, whatever somebody keeps in the objects.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -4,8 +4,9 @@
 //! was about to write under this name, on this connection id, in this tenant. It proves, it does not authorise:
 //! access, the reserved list and the claims of other objects are asked each time.
 //!
-//! Guarantees: a value whose fingerprint is in no record is never removed; the record of a write is stored before the
-//! write; a record never grows beyond [`MAX_OWNED`] fingerprints a name, and gives up the oldest that is not live.
+//! Guarantees: a value whose fingerprint is in no record is never removed, but at a deletion whose record was lost
+//! ([`super::plan`]); the record of a write is stored before the write; a record never grows beyond [`MAX_OWNED`]
+//! fingerprints a name, and gives up the oldest that is not live.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -417,7 +417,9 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
         // nobody looks at for it any more.
         Outcome::Invalid(_) | Outcome::NotPermitted(_) | Outcome::Refused { .. } => {
             let mut recorded = old;
-            recorded.iter_mut().for_each(|entry| entry.params.retain(|param| !param.owned.is_empty()));
+            for entry in &mut recorded {
+                entry.params.retain(|param| !param.owned.is_empty());
+            }
             recorded.retain(|entry| !entry.params.is_empty());
             recorded
         }
@@ -451,7 +453,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Write { .. } | Verdict::Paced { .. } if observing => (ParamState::WouldChange, &param.before),
         Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
         Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
-        Verdict::Write { .. } => (ParamState::Pending, &param.before),
+        Verdict::Write { .. } | Verdict::Paced { .. } => (ParamState::Pending, &param.before),
         // Handed over only by Enforce: until then the record is what proves that it may be.
         Verdict::Remove | Verdict::Handed if observing => (ParamState::WouldRemove, &param.before),
         Verdict::Remove if written => return None,
@@ -462,7 +464,6 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
         Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
         Verdict::Contended => (ParamState::Contended, &param.before),
-        Verdict::Paced { .. } => (ParamState::Pending, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
     Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
@@ -659,10 +660,10 @@ fn contended(planned: &Planned) -> Option<Finding> {
             let times = dispute.map_or(0, |dispute| dispute.times) + 1;
             let since = dispute.and_then(|dispute| dispute.since).map(|since| format!(" since {since}")).unwrap_or_default();
             let until = dispute.and_then(|dispute| dispute.until).map_or_else(|| "later".to_owned(), |until| format!("at {until}"));
-            format!("{name} was set to another value {times} times{since} and is set back {until}, or when this object is edited")
+            format!("{name} was changed by somebody else {times} times{since}; it is set back {until}, or when this object is edited")
         })
         .collect();
-    let remedy = "another tool keeps changing it; find it in the tenant's log, and take the parameter out of it or out of this object";
+    let remedy = "find the other tool in the tenant's log, and take the parameter out of it or out of this object";
     (!said.is_empty()).then(|| Finding::new(FALSE, Reason::Contended, format!("{}; {remedy}", said.join(", "))))
 }
 
@@ -700,11 +701,13 @@ fn synced_params(object: &Declared, planned: &Planned, context: &Context, connec
     let paced: Vec<&str> = paced.collect();
     if !paced.is_empty() {
         let said = about(&paced, "was", "were");
-        return Finding::pending(format!("{said} changed by somebody else again, and set back at most once a minute"));
+        return Finding::pending(format!("{said} changed by somebody else again; corrections are made at most once a minute"));
     }
-    let waiting = named(&[ParamState::Pending, ParamState::Removing]);
+    let waiting = [(ParamState::Pending, "written"), (ParamState::Removing, "removed")].map(|(state, how)| (named(&[state]), how));
+    let waiting: Vec<String> =
+        waiting.into_iter().filter(|(names, _)| !names.is_empty()).map(|(names, how)| format!("{names}: to be {how}")).collect();
     if !waiting.is_empty() {
-        return Finding::pending(format!("{waiting}: to be written"));
+        return Finding::pending(waiting.join("; "));
     }
     if let Some(old) = connections.iter().find(|entry| entry.id != planned.connection.id) {
         let old = old.name.as_deref().unwrap_or(&old.id);
@@ -784,10 +787,10 @@ fn ready_in_trouble(object: &Declared, context: &Context, synced: &Finding, conn
     }
     // What was ready before the tenant began to observe was looked at, too.
     let (reason, seen) = match ready {
-        Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was looked at"),
-        Some(_) | None => (Reason::Ready, "the connection had the parameters as declared"),
+        Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was last looked at"),
+        Some(_) | None => (Reason::Ready, "the connection had the parameters as declared when last seen,"),
     };
-    Finding::new(TRUE, reason, format!("{seen}, last before {since}; now: {now}"))
+    Finding::new(TRUE, reason, format!("{seen} before {since}; now: {now}"))
 }
 
 fn is_to_be_written(state: ParamState) -> bool {
@@ -824,14 +827,13 @@ fn extra(object: &Declared, context: &Context, ready: &Finding, outcome: &Outcom
 /// The conditions of an object that is being deleted: what was known, and what it waits for.
 fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Condition> {
     let waits_for = match outcome {
-        Outcome::TenantNotReady(message) => message.as_str(),
+        Outcome::TenantNotReady(message) | Outcome::StillRejected { message, .. } => message.as_str(),
         Outcome::Unread(trouble) => trouble.message.as_str(),
         Outcome::Planned(planned) => match &planned.ending {
             Ending::Failed(trouble) | Ending::Postponed(trouble) => trouble.message.as_str(),
             Ending::Rejected(message) => message.as_str(),
             Ending::Nothing | Ending::Written => "",
         },
-        Outcome::StillRejected { message, .. } => message.as_str(),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)
@@ -895,48 +897,51 @@ fn plan_notices(planned: &Planned) -> Vec<Notice> {
         (
             false,
             Reason::Applied.as_str(),
-            ["wrote"; 2],
+            "wrote",
+            ["", ""],
             names(&|name, param| done(name) && !replaced(name) && matches!(param.verdict, Verdict::Write { drift: false, .. })),
         ),
         (
             true,
             EventReason::Overwritten.as_str(),
-            ["replaced, as adoptionPolicy is Overwrite, somebody else's value of"; 2],
+            "replaced somebody else's value of",
+            [", as adoptionPolicy is Overwrite"; 2],
             names(&|name, param| replaced(name) && matches!(param.verdict, Verdict::Write { .. })),
         ),
         (
             true,
             EventReason::DriftCorrected.as_str(),
-            ["set back"; 2],
+            "set back",
+            ["", ""],
             names(&|name, param| done(name) && matches!(param.verdict, Verdict::Write { drift: true, .. })),
         ),
         (
             false,
             EventReason::ParametersRemoved.as_str(),
-            ["removed"; 2],
+            "removed",
+            ["", ""],
             names(&|name, param| done(name) && param.verdict == Verdict::Remove),
         ),
         (
             false,
             EventReason::Adopted.as_str(),
-            ["took over, as it was equal,", "took over, as they were equal,"],
+            "took over",
+            [", as it was equal already", ", as they were equal already"],
             names(&|_, param| param.verdict == Verdict::InSync && param.before.is_empty()),
         ),
         (
             true,
             EventReason::ParametersLeft.as_str(),
-            [
-                "left, as it holds another value or may not be managed any more,",
-                "left, as they hold another value or may not be managed any more,",
-            ],
+            "left",
+            [": it holds another value, or may not be managed any more", ": they hold another value, or may not be managed any more"],
             names(&|_, param| param.verdict == Verdict::Left),
         ),
     ]
     .into_iter()
-    .filter(|(_, _, _, names)| !names.is_empty())
-    .map(|(warning, reason, [one, many], names)| {
-        let verb = if names.len() == 1 { one } else { many };
-        Notice::new(warning, reason, format!("{verb} {} on the connection {connection}", names.join(", ")))
+    .filter(|(_, _, _, _, names)| !names.is_empty())
+    .map(|(warning, reason, verb, [one, many], names)| {
+        let why = if names.len() == 1 { one } else { many };
+        Notice::new(warning, reason, format!("{verb} {} on the connection {connection}{why}", names.join(", ")))
     })
     .collect()
 }

@@ -174,8 +174,9 @@ impl Memory {
             self.drifting.remove(connection);
             return 0;
         }
-        let before = self.drifting.insert(connection.to_owned(), names.clone()).unwrap_or_default();
-        names.difference(&before).count()
+        let news = self.drifting.get(connection).map_or(names.len(), |before| names.difference(before).count());
+        self.drifting.insert(connection.to_owned(), names);
+        news
     }
 
     /// Notes that somebody wrote an object's status; yields how often that happened before within [`TAKEN_WINDOW`].

@@ -6,7 +6,7 @@
 //! of a backup; only what we wrote since the list began is newer.
 //!
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
-//! only the two members that hold credentials.
+//! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -145,7 +145,7 @@ async fn a_status_says_what_was_seen_as_of_when_and_what_is_wrong_now() {
     let blind = scope.until_says("blog", "Synced", "Unknown", "TenantNotReady").await;
     assert!(is(&blind, "Ready", "True", "Ready"));
     let synced = blind.status.as_ref().unwrap().conditions.iter().find(|condition| condition.type_ == "Synced").unwrap();
-    let expected = format!("the connection had the parameters as declared, last before {}; now: ", synced.last_transition_time.0);
+    let expected = format!("the connection had the parameters as declared when last seen, before {}; now: ", synced.last_transition_time.0);
     assert!(message(&blind, "Ready").starts_with(&expected), "{}", message(&blind, "Ready"));
     assert!(message(&blind, "Ready").contains("there is no Secret"), "{}", message(&blind, "Ready"));
     assert_eq!(message(&blind, "Accepted"), "when last seen: the parameters can be managed on this connection");

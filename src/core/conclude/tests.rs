@@ -197,8 +197,8 @@ fn a_fight_is_reported_and_keeps_the_record() {
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
     assert_eq!(states(&fought), [("blog", Contended, 1)]);
     let said = &condition(&fought.status, ConditionType::Synced).unwrap().message;
-    assert!(said.contains("blog was set to another value 3 times since 2026-11-24T10:00:00Z"), "{said}");
-    assert!(said.contains("is set back at 2026-11-24T10:15:00Z, or when this object is edited; another tool keeps changing it"), "{said}");
+    assert!(said.contains("blog was changed by somebody else 3 times since 2026-11-24T10:00:00Z"), "{said}");
+    assert!(said.contains("; it is set back at 2026-11-24T10:15:00Z, or when this object is edited; find the other tool"), "{said}");
     assert_eq!(reasons(&conclude(&a, &outcome, &context()).notices), [(true, "Contended")]);
     assert_eq!(conclude(&fought, &outcome, &context()).notices, []);
 }
@@ -285,7 +285,7 @@ fn what_was_seen_is_said_as_of_when_it_was_seen_and_the_text_stays_while_the_tro
     let troubled = after(&a, &outage, &Context { now: at(2000), ..context() });
     assert_eq!(
         message(&troubled, ConditionType::Ready),
-        "the connection had the parameters as declared, last before 1970-01-01T00:33:20Z; now: the Secret is gone"
+        "the connection had the parameters as declared when last seen, before 1970-01-01T00:33:20Z; now: the Secret is gone"
     );
     assert_eq!(message(&troubled, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
     assert_eq!(message(&troubled, ConditionType::ResolvedRefs), "when last seen: the tenant and the connection exist");
@@ -322,7 +322,7 @@ fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
     assert_eq!(says(&blind, ConditionType::Ready), ("True".into(), "Observing".into()));
     assert_eq!(
         message(&blind, ConditionType::Ready),
-        "the connection was looked at, last before 1970-01-01T00:33:20Z; now: the Secret is gone"
+        "the connection was last looked at before 1970-01-01T00:33:20Z; now: the Secret is gone"
     );
 }
 
@@ -353,9 +353,12 @@ fn one_parameter_has_and_two_have() {
         notices.into_iter().find(|notice| notice.reason == "Adopted").unwrap().note
     };
     let one = object("a").wants("blog", "x");
-    assert_eq!(adopted(&one, &[("blog", "x")]), "took over, as it was equal, blog on the connection wordpress");
+    assert_eq!(adopted(&one, &[("blog", "x")]), "took over blog on the connection wordpress, as it was equal already");
     let two = one.wants("lang", "de");
-    assert_eq!(adopted(&two, &[("blog", "x"), ("lang", "de")]), "took over, as they were equal, blog, lang on the connection wordpress");
+    assert_eq!(
+        adopted(&two, &[("blog", "x"), ("lang", "de")]),
+        "took over blog, lang on the connection wordpress, as they were equal already"
+    );
 }
 
 #[test]
@@ -807,7 +810,7 @@ fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
     let notices = conclude(&a, &part(&a, Role::Owner, &found, Ending::Written), &context()).notices;
     assert_eq!(reasons(&notices), [(false, "Applied"), (true, "Overwritten"), (false, "Ready")]);
     assert_eq!(notices[0].note, "wrote lang, new on the connection wordpress");
-    assert_eq!(notices[1].note, "replaced, as adoptionPolicy is Overwrite, somebody else's value of blog on the connection wordpress");
+    assert_eq!(notices[1].note, "replaced somebody else's value of blog on the connection wordpress, as adoptionPolicy is Overwrite");
     let b = object("b").overwriting().wants("blog", "y");
     let gives = object("a").wants("other", "o").lists("blog", InSync, &["x"]);
     let handed = among(&b, &[(&gives, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), Ending::Written);
