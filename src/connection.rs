@@ -229,7 +229,8 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     let place = Place { tenant: settings.audience.identity(), connection: &document.id };
     let participants: Vec<Participant<'_>> =
         parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.stored, role })).collect();
-    let mut plan = plan::plan(Site { place, live: &live, disputes: &disputes }, &participants, settings.observes);
+    let unsettled = tenant.unsettled_for(&document.id).is_some();
+    let mut plan = plan::plan(Site { place, live: &live, disputes: &disputes, unsettled }, &participants, settings.observes);
     notice_drift(tenant, &document.id, &mut plan);
     if plan.changes.is_empty() {
         tenant.memory.is_settled(&document.id);
@@ -846,6 +847,10 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
     }
     if let Done::Postponed(_, Some(after)) = done {
         at = now + *after;
+    }
+    if let (Done::Nothing, Some(left)) = (done, tenant.unsettled_for(&reading.document.id)) {
+        // What a write without an answer may still set is recorded until then.
+        at = at.min(now + left);
     }
     for (name, param) in plan.objects.values().flatten() {
         let until = match param.verdict {

@@ -405,6 +405,39 @@ fn an_edit_between_the_two_statuses_of_a_hand_over_leaves_no_value_without_a_rec
     }
 }
 
+/// A write without an answer takes effect after everybody has lost interest in it: what it sets goes, or is somebody's.
+#[test]
+fn a_write_that_arrives_late_leaves_no_value_without_a_record() {
+    let declares = |slot, name, number| Event::Declare { slot, here: true, params: vec![(name, number)], overwrite: false };
+    let given_up = [
+        vec![Event::Delete { slot: 0 }],
+        vec![declares(0, 1, 1)],
+        vec![declares(0, 0, 1)],
+        vec![declares(0, 1, 1), declares(1, 0, 1)],
+        vec![declares(0, 0, 1), Event::Spoil { slot: 0 }],
+    ];
+    for there_before in [false, true] {
+        for given_up in &given_up {
+            let before = if there_before { vec![declares(0, 0, 1), passed(true), passed(true)] } else { Vec::new() };
+            let lost = Event::Pass { here: true, luck: Luck { fate: Fate::Fails, ..Luck::GOOD } };
+            let mut simulator = history(&[before, vec![declares(0, 0, 2), lost]].concat(), "{}", "{}");
+            simulator.unsettled.insert(HERE.to_owned());
+            for event in given_up.iter().chain([&passed(true), &passed(true)]) {
+                happen(&mut simulator, event, 99);
+            }
+            simulator.connections.get_mut(HERE).unwrap().meddle(NAMES[0], Some(&entry(2).canonical()));
+            simulator.unsettled.clear();
+            simulator.settle();
+            for slot in 0..SLOTS {
+                delete(&mut simulator, slot);
+            }
+            simulator.settle();
+            let left = (simulator.connections[HERE].params(), simulator.objects.len());
+            assert_eq!(left, (BTreeMap::new(), 0), "{there_before}: {given_up:?}");
+        }
+    }
+}
+
 // ---- documents ----
 
 /// The text of any JSON value, in spellings that a careless round trip would change.

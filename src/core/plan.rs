@@ -65,6 +65,9 @@ pub struct Site<'a> {
     pub live: &'a BTreeMap<String, Live>,
     /// What is known of the names that somebody keeps changing.
     pub disputes: &'a BTreeMap<String, Dispute>,
+    /// Whether a write of ours without an answer may still take effect: then what is live is not the last word, and no
+    /// record of what it may set goes.
+    pub unsettled: bool,
 }
 
 /// What is known of a parameter that somebody keeps changing and that is set back each time.
@@ -507,6 +510,12 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     let claim = winner.claim(name);
     let verdict = judge(site, winner, releasing, name, entry);
     let (claimed, after) = match verdict {
+        Verdict::InSync if site.unsettled => {
+            let known = releasing.iter().flat_map(|side| side.claim(name).owned).chain(claim.owned);
+            let record = known.fold(Vec::new(), |record, print| claims::with(&record, &print, Some(&new)));
+            let record = claims::with(&record, &new, Some(&new));
+            (record.clone(), record)
+        }
         Verdict::InSync => (vec![new.clone()], vec![new]),
         Verdict::Write { .. } => {
             let live = live.and_then(|live| match live {
@@ -568,7 +577,7 @@ fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     if absent || winner.part.object.overwrites() { Verdict::Write { drift: false, absent } } else { Verdict::ExistingValue }
 }
 
-/// Nobody wants the name any more: what is provably ours goes, the rest is left.
+/// Nobody wants the name any more: what is provably ours goes, the rest is left, unless a write of ours may still set it.
 fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan) {
     let live = site.live.get(name);
     let (ours, rest): (Vec<&&Side<'_>>, Vec<_>) = releasing.iter().partition(|side| site.place.owns(&side.claim(name).owned, name, live));
@@ -577,6 +586,7 @@ fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan)
     }
     for side in rest {
         let verdict = match (live, ours.is_empty()) {
+            _ if site.unsettled => Verdict::Remove,
             (None, _) => Verdict::Gone,
             (Some(_), true) => Verdict::Left,
             (Some(_), false) => Verdict::Handed,

@@ -18,7 +18,7 @@ fn planned_with(found: &BTreeMap<String, Live>, contended: &[&str], parts: &[(&D
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: true };
     let disputes = contended.iter().map(|name| ((*name).to_owned(), fought.clone())).collect();
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    plan(Site { place: SITE, live: found, disputes: &disputes }, &parts, all_observe)
+    plan(Site { place: SITE, live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
 }
 
 fn owner(object: &Declared) -> (&Declared, Role) {
@@ -186,7 +186,7 @@ fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced { absent: true }));
     assert!(plan.changes.is_empty());
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
-    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into() };
+    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
     let plan = super::plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Write { drift: true, absent: true }));
     assert_eq!(part(&plan, &a, "blog").dispute.as_ref().map(|dispute| dispute.times), Some(3));
