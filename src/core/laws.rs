@@ -559,6 +559,24 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
     }
 }
 
+/// Two that moved in the middle of a hand-over, and are not accepted where they go, both have a record of the same name.
+#[test]
+fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
+    let (blog, hint, reserved) = (0, 2, 3);
+    let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
+    for calls in 0..12 {
+        let cut = |here| Event::Pass { here, luck: Luck { calls, fate: Fate::Works } };
+        let swapped = [declare(1, false, blog, 1), declare(2, false, hint, 1), passed(false), declare(2, false, blog, 1)];
+        let swapped =
+            [swapped.to_vec(), vec![declare(1, false, hint, 1), cut(false), declare(1, true, reserved, 0), declare(2, true, reserved, 0)]];
+        let followed = [declare(2, false, hint, 0), passed(false), declare(1, false, hint, 1), declare(2, true, reserved, 0), cut(false)];
+        let followed = [followed.to_vec(), vec![Event::Access { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
+        for events in [swapped.concat(), followed.concat()] {
+            history(&events, "{}", "{}").settle();
+        }
+    }
+}
+
 /// What another object adopted is not taken back by the one that only observed, although it is older.
 #[test]
 fn an_observer_that_enforces_again_finds_its_name_taken() {

@@ -232,6 +232,15 @@ impl Plan {
         self.adopted.values().any(|adopter| adopter == object)
     }
 
+    /// Who has a record of a name that another takes over as it is.
+    pub fn losers(&self) -> BTreeSet<Uid> {
+        let hands =
+            |name: &String, params: &BTreeMap<String, ParamPlan>| params.get(name).is_some_and(|param| param.verdict == Verdict::Handed);
+        let handing = self.objects.iter().filter(|(_, params)| self.adopted.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
+        let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.adopted.contains_key(name))).map(|(uid, _)| uid);
+        handing.chain(losing).cloned().collect()
+    }
+
     /// The names of which this object's record goes now: they are another's already, or are since the changes were written.
     pub fn losses(&self, object: &Uid) -> BTreeSet<String> {
         let names = self.lost.get(object).into_iter().flatten();
@@ -482,6 +491,16 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
         // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
         let leaving: Vec<&Side<'_>> = releasing.into_iter().filter(|side| side.part.role != Role::Mover).collect();
         release(site, &leaving, name, plan);
+        keep_once(site, sides, name, plan);
+    }
+}
+
+/// Of two that hold the same name until they have moved, as after a hand-over that was cut short, the one whose it is keeps it.
+fn keep_once(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
+    let movers = || sides.iter().filter(|side| side.part.role == Role::Mover && side.holds(name));
+    let keeper = movers().min_by_key(|side| (!side.proves(site, name), !side.claim(name).applied)).map(|side| &side.part.object.uid);
+    for other in movers().map(|side| &side.part.object.uid).filter(|uid| Some(*uid) != keeper) {
+        plan.lost.entry(other.clone()).or_default().insert(name.to_owned());
     }
 }
 

@@ -405,6 +405,21 @@ fn a_name_with_an_equal_value_changes_hands_without_a_write() {
     assert_eq!(verdict(&plan, &b, "blog"), Some(Verdict::InSync));
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Handed));
     assert!(plan.changes.is_empty());
+    assert_eq!((plan.adopts(&b.uid), plan.losers()), (true, BTreeSet::from([a.uid.clone()])));
+    // One that has no say loses it as well, and once it is taken over nobody has to wait.
+    let plan = planned(&live(&[("blog", "x")]), &[(&a, Role::Bystander), owner(&b)]);
+    assert_eq!(plan.losers(), BTreeSet::from([a.uid.clone()]));
+    let b = b.lists("blog", Pending, &["x"]);
+    assert_eq!(planned(&live(&[("blog", "x")]), &[leaver(&a), owner(&b)]).losers(), BTreeSet::new());
+}
+
+#[test]
+fn of_two_that_hold_a_name_until_they_have_moved_the_one_whose_it_is_keeps_it() {
+    let first = object("a").lists("blog", InSync, &["old"]);
+    let second = object("b").lists("blog", Applied, &["x"]);
+    let plan = planned(&live(&[("blog", "x")]), &[(&first, Role::Mover), (&second, Role::Mover)]);
+    assert!(plan.is_empty());
+    assert_eq!((plan.losses(&first.uid), plan.losses(&second.uid)), (BTreeSet::from(["blog".to_owned()]), BTreeSet::new()));
 }
 
 #[test]
