@@ -25,7 +25,7 @@ use crate::core::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::tenancy::Settings;
 use crate::core::validate::{self, Spec, Target};
-use crate::core::world::{Declared, ObjectKey, Uid, World};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
 use crate::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
@@ -54,6 +54,8 @@ struct Part {
     object: Arc<Declared>,
     /// The object as it is stored now: claims move its version on.
     stored: Declared,
+    /// The labels of its namespace, which decide what it is admitted to.
+    labels: Option<BTreeMap<String, String>>,
     /// Whether the spec names this connection.
     placed: bool,
     /// Its role in the plan; none when it takes no part.
@@ -194,11 +196,12 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, 
 async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
-    if tenant.is_outdated() {
+    let declared = tenant.shared.hub.look(|world| world.tenant(&tenant.name));
+    let Some(declared) = declared.filter(|_| !tenant.is_outdated()) else {
         // What the tenant admits changed during the read: the news is taken in before the next pass.
         tenant.agenda.edit(asked, now);
         return;
-    }
+    };
     if tenant.directory.saw(document) {
         tenant.shared.metrics.foreign_difference(&tenant.name);
         tracing::warn!(tenant = %tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
@@ -230,16 +233,19 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     let place = Place { tenant: settings.audience.identity(), connection: &document.id };
     let participants: Vec<Participant<'_>> =
         parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.stored, role })).collect();
-    let mut plan = plan::plan(Site { place, live: &live, disputes: &disputes }, &participants, settings.observes);
+    let unsettled = tenant.unsettled_for(&document.id).is_some();
+    let mut plan = plan::plan(Site { place, live: &live, disputes: &disputes, unsettled }, &participants, settings.observes);
     notice_drift(tenant, &document.id, &mut plan);
     if plan.changes.is_empty() {
         tenant.memory.is_settled(&document.id);
-    } else if tenant.memory.goes_singly(&document.id)
-        && let Some(actor) = plan.actors().first()
-    {
-        plan.retain_actor(actor);
+    } else if let Some(turn) = tenant.memory.turn(&document.id) {
+        let actors = plan.actors();
+        if let Some(actor) = actors.get(turn % actors.len().max(1)) {
+            plan.retain_actor(actor);
+        }
     }
-    let done = carry_out(tenant, client, settings, &reading, &mut plan, &mut parts).await;
+    let pass = Pass { client, settings, declared, reading: &reading };
+    let done = carry_out(tenant, &pass, &mut plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
 }
 
@@ -314,15 +320,23 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     if let Some(gone) = &reading.gone {
         stored.status.connections.retain(|entry| &entry.id != gone);
     }
-    let none = Part { stored, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
+    let none = Part { stored, labels, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
     let role = |role: Role| Part { role: Some(role), ..none_like(&none) };
     let settled = |outcome: Outcome| Part { settled: Some(outcome), ..none_like(&none) };
     // Only an object that may write holds anything; what others have a record of is theirs until somebody takes it over.
     let bystander = recorded.then_some(Role::Bystander);
     let holder = if observes { bystander } else { recorded.then_some(Role::Holder) };
+    // What was refused once is not tried again before something changes; until then it gives way to others only.
+    let leaver = || match tenant.memory.rejection(&object.uid, object.generation, &document.id, document.options_hash()) {
+        Some(message) if recorded => {
+            let settled = Some(Outcome::StillRejected { message: message.to_owned(), warnings: Vec::new() });
+            Part { role: Some(Role::Mover), settled, ..none_like(&none) }
+        }
+        Some(_) | None => role(Role::Leaver),
+    };
     let standing_by = |outcome: Outcome| Part { role: bystander, settled: Some(outcome), ..none_like(&none) };
     let holding = |outcome: Outcome| Part { role: holder, settled: Some(outcome), ..none_like(&none) };
-    if labels.is_none() {
+    if none.labels.is_none() {
         // A namespace that is not known yet says nothing for the object, and nothing against it.
         return Part { role: holder, placed: false, ..none };
     }
@@ -354,7 +368,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
                 None if !claims::any(&object.status) && !could_set(object, document, &reserved) => {
                     settled(Outcome::Released("nothing is recorded as its own".to_owned()))
                 }
-                None => role(Role::Leaver),
+                None => leaver(),
             },
         };
     }
@@ -362,7 +376,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     if !placed {
         return match (observes, accepted_elsewhere(tenant, object, &spec.target)) {
             (true, _) => Part { role: bystander, ..none },
-            (false, true) => role(Role::Leaver),
+            (false, true) => leaver(),
             (false, false) => role(Role::Mover),
         };
     }
@@ -381,7 +395,8 @@ fn could_set(object: &Declared, document: &Document, reserved: &BTreeSet<String>
 }
 
 fn none_like(part: &Part) -> Part {
-    Part { object: part.object.clone(), stored: part.stored.clone(), placed: part.placed, role: None, warnings: Vec::new(), settled: None }
+    let (object, stored, labels) = (part.object.clone(), part.stored.clone(), part.labels.clone());
+    Part { object, stored, labels, placed: part.placed, role: None, warnings: Vec::new(), settled: None }
 }
 
 /// Whether the object was accepted where it is now: only then it leaves where it was.
@@ -419,14 +434,17 @@ enum Done {
     Superseded,
 }
 
-async fn carry_out(
-    tenant: &mut Tenant,
-    client: &Client,
-    settings: &Settings,
-    reading: &Reading,
-    plan: &mut Plan,
-    parts: &mut Vec<Part>,
-) -> Done {
+/// What a plan was made from, and with.
+struct Pass<'a> {
+    client: &'a Client,
+    settings: &'a Settings,
+    /// The tenant as it was declared.
+    declared: Arc<DeclaredTenant>,
+    reading: &'a Reading,
+}
+
+async fn carry_out(tenant: &mut Tenant, pass: &Pass<'_>, plan: &mut Plan, parts: &mut Vec<Part>) -> Done {
+    let Pass { client, settings, declared, reading } = pass;
     if plan.is_empty() || settings.observes {
         return Done::Nothing;
     }
@@ -453,7 +471,7 @@ async fn carry_out(
     let actors = plan.actors();
     let keys: Vec<ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| part.object.key.clone()).collect();
     let (correlation, started) = (correlation::id(&keys.iter().collect::<Vec<_>>()), Instant::now());
-    let still_so = fence(tenant, plan, parts);
+    let still_so = fence(tenant, declared, plan, parts);
     let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&still_so) };
     let answer = client.write(&reading.document.id, &body, &correlation, limits).await;
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
@@ -474,22 +492,13 @@ async fn carry_out(
     }
 }
 
-/// Whether all that the write rests on is still declared: the tenant, what it admits, and every object that is acted for. It
-/// is asked right before each PATCH, the second after a refused token included.
-fn fence(tenant: &Tenant, plan: &Plan, parts: &[Part]) -> impl Fn() -> bool + Send + Sync + use<> {
-    let (hub, name, acted_for) = (tenant.shared.hub.clone(), tenant.name.clone(), plan.acted_for());
-    let objects: Vec<Arc<Declared>> =
-        parts.iter().filter(|part| acted_for.contains(&part.object.uid)).map(|part| part.object.clone()).collect();
-    let seen = move |world: &World| {
-        let tenant = world.tenant(&name).map(|tenant| (tenant.uid.clone(), tenant.spec.clone()));
-        let object = |object: &Arc<Declared>| {
-            let now = world.object(&object.key).map(|now| (now.uid.clone(), now.generation, now.deleting));
-            (now, world.labels(&object.key.namespace).cloned())
-        };
-        (tenant, objects.iter().map(object).collect::<Vec<_>>())
-    };
-    let planned = hub.look(&seen);
-    move || hub.look(&seen) == planned
+/// Whether all that the write rests on is declared as it was when it was planned: the tenant, what it admits, and every object
+/// that is acted for. It is asked right before each PATCH, the second after a refused token included.
+fn fence(tenant: &Tenant, declared: &Arc<DeclaredTenant>, plan: &Plan, parts: &[Part]) -> impl Fn() -> bool + Send + Sync + use<> {
+    let (hub, declared, acted_for) = (tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
+    let acting = parts.iter().filter(|part| acted_for.contains(&part.object.uid));
+    let objects: Vec<_> = acting.map(|part| (part.object.clone(), part.labels.clone())).collect();
+    move || hub.look(|world| world.still_declares(&declared, &objects))
 }
 
 /// The one line of a write: what was changed of a login, for whom, and what the tenant's log calls it. Never a value.
@@ -739,7 +748,9 @@ async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, p
 /// of the name any more. Until then the name is still the other's, who may come back.
 async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
     parts.sort_by_key(|part| plan.adopts(&part.object.uid));
-    let mut given_up = true;
+    // Nothing is concluded of who was not claimed in time, so that its records stay.
+    let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
+    let mut given_up = !plan.losers().into_iter().any(silent);
     for mut part in parts {
         let uid = &part.object.uid;
         if !given_up && plan.adopts(uid) {
@@ -836,7 +847,7 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
 fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
     let now = Instant::now();
     let mut at = next_look(tenant, now);
-    if !plan.deferred.is_empty() {
+    if !plan.deferred.is_empty() && !matches!(done, Done::Postponed(..)) {
         at = now;
     }
     if let Done::Failed(failure) = done {
@@ -848,6 +859,10 @@ fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &P
     }
     if let Done::Postponed(_, Some(after)) = done {
         at = now + *after;
+    }
+    if let (Done::Nothing, Some(left)) = (done, tenant.unsettled_for(&reading.document.id)) {
+        // What a write without an answer may still set is recorded until then.
+        at = at.min(now + left);
     }
     for (name, param) in plan.objects.values().flatten() {
         let until = match param.verdict {

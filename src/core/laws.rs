@@ -405,6 +405,39 @@ fn an_edit_between_the_two_statuses_of_a_hand_over_leaves_no_value_without_a_rec
     }
 }
 
+/// A write without an answer takes effect after everybody has lost interest in it: what it sets goes, or is somebody's.
+#[test]
+fn a_write_that_arrives_late_leaves_no_value_without_a_record() {
+    let declares = |slot, name, number| Event::Declare { slot, here: true, params: vec![(name, number)], overwrite: false };
+    let given_up = [
+        vec![Event::Delete { slot: 0 }],
+        vec![declares(0, 1, 1)],
+        vec![declares(0, 0, 1)],
+        vec![declares(0, 1, 1), declares(1, 0, 1)],
+        vec![declares(0, 0, 1), Event::Spoil { slot: 0 }],
+    ];
+    for there_before in [false, true] {
+        for given_up in &given_up {
+            let before = if there_before { vec![declares(0, 0, 1), passed(true), passed(true)] } else { Vec::new() };
+            let lost = Event::Pass { here: true, luck: Luck { fate: Fate::Fails, ..Luck::GOOD } };
+            let mut simulator = history(&[before, vec![declares(0, 0, 2), lost]].concat(), "{}", "{}");
+            simulator.unsettled.insert(HERE.to_owned());
+            for event in given_up.iter().chain([&passed(true), &passed(true)]) {
+                happen(&mut simulator, event, 99);
+            }
+            simulator.connections.get_mut(HERE).unwrap().meddle(NAMES[0], Some(&entry(2).canonical()));
+            simulator.unsettled.clear();
+            simulator.settle();
+            for slot in 0..SLOTS {
+                delete(&mut simulator, slot);
+            }
+            simulator.settle();
+            let left = (simulator.connections[HERE].params(), simulator.objects.len());
+            assert_eq!(left, (BTreeMap::new(), 0), "{there_before}: {given_up:?}");
+        }
+    }
+}
+
 // ---- documents ----
 
 /// The text of any JSON value, in spellings that a careless round trip would change.
@@ -522,6 +555,24 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
         ];
         for (name, then) in [(BLOG, moved.to_vec()), (HINT, refused.to_vec()), (HINT, dropped.to_vec())] {
             history(&[owned(name), then].concat(), "{}", "{}").settle();
+        }
+    }
+}
+
+/// Two that moved in the middle of a hand-over, and are not accepted where they go, both have a record of the same name.
+#[test]
+fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
+    let (blog, hint, reserved) = (0, 2, 3);
+    let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
+    for calls in 0..12 {
+        let cut = |here| Event::Pass { here, luck: Luck { calls, fate: Fate::Works } };
+        let swapped = [declare(1, false, blog, 1), declare(2, false, hint, 1), passed(false), declare(2, false, blog, 1)];
+        let swapped =
+            [swapped.to_vec(), vec![declare(1, false, hint, 1), cut(false), declare(1, true, reserved, 0), declare(2, true, reserved, 0)]];
+        let followed = [declare(2, false, hint, 0), passed(false), declare(1, false, hint, 1), declare(2, true, reserved, 0), cut(false)];
+        let followed = [followed.to_vec(), vec![Event::Access { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
+        for events in [swapped.concat(), followed.concat()] {
+            history(&events, "{}", "{}").settle();
         }
     }
 }

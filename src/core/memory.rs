@@ -36,7 +36,8 @@ pub struct Memory {
     rejected: BTreeMap<Uid, Rejection>,
     fights: BTreeMap<(String, String), Fight>,
     failures: BTreeMap<Subject, u32>,
-    singly: BTreeSet<String>,
+    /// Whose turn it is on the connections whose changes go one object at a time.
+    singly: BTreeMap<String, usize>,
     drifting: BTreeMap<String, BTreeSet<String>>,
     taken: BTreeMap<Uid, Vec<Instant>>,
 }
@@ -65,6 +66,8 @@ struct Fight {
     generation: i64,
     corrections: Vec<Correction>,
     until: Option<(Instant, Timestamp)>,
+    /// Whether it was set back while it is waited, because it was removed: then our value says nothing of the other side.
+    ours: bool,
     pause: Duration,
 }
 
@@ -120,14 +123,20 @@ impl Memory {
     /// Notes that somebody's change of a parameter was corrected for this generation of its owner. `removed`: it was gone,
     /// and not set to another value.
     pub fn corrected(&mut self, connection: &str, name: &str, owner: (&str, i64), removed: bool, (at, time): (Instant, Timestamp)) {
-        let fresh = Fight { owner: owner.0.to_owned(), generation: owner.1, corrections: Vec::new(), until: None, pause: FIGHT_PAUSE };
+        let fresh =
+            Fight { owner: owner.0.to_owned(), generation: owner.1, corrections: Vec::new(), until: None, ours: false, pause: FIGHT_PAUSE };
         let fight = self.fights.entry((connection.to_owned(), name.to_owned())).or_insert_with(|| fresh.clone());
         if (fight.owner.as_str(), fight.generation) != owner {
             *fight = fresh;
         }
-        if !removed && fight.until.take().is_some() {
+        let over = fight.until.is_some_and(|(until, _)| until <= at);
+        if !removed && fight.until.is_some() {
             fight.pause = (fight.pause * 2).min(FIGHT_WINDOW);
         }
+        if !removed || over {
+            fight.until = None;
+        }
+        fight.ours |= fight.until.is_some();
         fight.corrections.push(Correction { at, time, removed });
         if let Some(drifting) = self.drifting.get_mut(connection) {
             drifting.remove(name);
@@ -152,6 +161,8 @@ impl Memory {
     pub fn contend(&mut self, connection: &str, name: &str, (now, time): (Instant, Timestamp)) -> Option<(Instant, Timestamp)> {
         let fight = self.fights.get_mut(&(connection.to_owned(), name.to_owned()))?;
         let until = (now + fight.pause, time.saturating_add(fight.pause).unwrap_or(time));
+        // There is another value again, so that ours would be the other side's doing.
+        fight.ours = false;
         Some(*fight.until.get_or_insert(until))
     }
 
@@ -163,7 +174,7 @@ impl Memory {
     /// Notes that a parameter has our value: if its correction waited, the other side has given in.
     pub fn calmed(&mut self, connection: &str, name: &str) {
         let key = (connection.to_owned(), name.to_owned());
-        if self.fights.get(&key).is_some_and(|fight| fight.until.is_some()) {
+        if self.fights.get(&key).is_some_and(|fight| fight.until.is_some() && !fight.ours) {
             self.fights.remove(&key);
         }
     }
@@ -204,12 +215,15 @@ impl Memory {
 
     /// From now on the changes of a connection go one object at a time, because a joint PATCH was refused.
     pub fn go_singly(&mut self, connection: &str) {
-        self.singly.insert(connection.to_owned());
+        self.singly.entry(connection.to_owned()).or_default();
     }
 
-    /// Whether the changes of a connection go one object at a time.
-    pub fn goes_singly(&self, connection: &str) -> bool {
-        self.singly.contains(connection)
+    /// Whose turn it is, where the changes of a connection go one object at a time: another's each time, so that who comes to no
+    /// end keeps nobody waiting.
+    pub fn turn(&mut self, connection: &str) -> Option<usize> {
+        let turn = self.singly.get_mut(connection)?;
+        *turn = turn.wrapping_add(1);
+        Some(turn.wrapping_sub(1))
     }
 
     /// Nothing is left to write on a connection.
@@ -225,7 +239,7 @@ impl Memory {
         let is_there = |connection: &String| places.contains(&Subject::Id(connection.clone()));
         self.failures.retain(|subject, _| *subject == Subject::Access || places.contains(subject));
         self.fights.retain(|(connection, _), _| is_there(connection));
-        self.singly.retain(is_there);
+        self.singly.retain(|connection, _| is_there(connection));
         self.drifting.retain(|connection, _| is_there(connection));
     }
 }
@@ -316,6 +330,31 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_that_was_removed_while_it_was_waited_and_is_set_again_is_no_peace() {
+        let start = Instant::now();
+        let holds = |memory: &mut Memory, at| memory.disputes("con_1", at).get("blog").is_some_and(|dispute| dispute.holds);
+        for removed_at in [2, 20] {
+            let mut memory = Memory::default();
+            for _ in 0..2 {
+                memory.corrected("con_1", "blog", OWNER, false, when(start));
+            }
+            memory.contend("con_1", "blog", when(start));
+            memory.corrected("con_1", "blog", OWNER, true, when(start + removed_at * MINUTE));
+            memory.calmed("con_1", "blog");
+            assert!(holds(&mut memory, start + (removed_at + 1) * MINUTE), "removed after {removed_at} minutes");
+        }
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            memory.corrected("con_1", "blog", OWNER, false, when(start));
+        }
+        memory.contend("con_1", "blog", when(start));
+        memory.corrected("con_1", "blog", OWNER, true, when(start + MINUTE));
+        memory.contend("con_1", "blog", when(start + 2 * MINUTE));
+        memory.calmed("con_1", "blog");
+        assert!(memory.disputes("con_1", start + 3 * MINUTE).is_empty(), "the other side has given in");
+    }
+
+    #[test]
     fn corrections_of_another_hour_do_not_count() {
         let start = Instant::now();
         let mut memory = Memory::default();
@@ -370,7 +409,7 @@ mod tests {
         memory.failed(&Subject::Access);
         memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
         assert_eq!(memory.disputes("con_1", now).len() + memory.disputes("con_2", now).len(), 1);
-        assert!(memory.goes_singly("con_1") && !memory.goes_singly("con_2"));
+        assert_eq!([memory.turn("con_1"), memory.turn("con_1"), memory.turn("con_2")], [Some(0), Some(1), None]);
         assert_eq!([memory.failed(&here), memory.failed(&Subject::Id("con_2".into())), memory.failed(&Subject::Access)], [2, 1, 2]);
     }
 

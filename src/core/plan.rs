@@ -66,6 +66,9 @@ pub struct Site<'a> {
     pub live: &'a BTreeMap<String, Live>,
     /// What is known of the names that somebody keeps changing.
     pub disputes: &'a BTreeMap<String, Dispute>,
+    /// Whether a write of ours without an answer may still take effect: then what is live is not the last word, and no
+    /// record of what it may set goes.
+    pub unsettled: bool,
 }
 
 /// What is known of a parameter that somebody keeps changing and that is set back each time.
@@ -228,6 +231,15 @@ impl Plan {
     /// Whether an object takes a name over as it is, whose old record has to go first.
     pub fn adopts(&self, object: &Uid) -> bool {
         self.adopted.values().any(|adopter| adopter == object)
+    }
+
+    /// Who has a record of a name that another takes over as it is.
+    pub fn losers(&self) -> BTreeSet<Uid> {
+        let hands =
+            |name: &String, params: &BTreeMap<String, ParamPlan>| params.get(name).is_some_and(|param| param.verdict == Verdict::Handed);
+        let handing = self.objects.iter().filter(|(_, params)| self.adopted.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
+        let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.adopted.contains_key(name))).map(|(uid, _)| uid);
+        handing.chain(losing).cloned().collect()
     }
 
     /// The names of which this object's record goes now: they are another's already, or are since the changes were written.
@@ -480,6 +492,16 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
         // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
         let leaving: Vec<&Side<'_>> = releasing.into_iter().filter(|side| side.part.role != Role::Mover).collect();
         release(site, &leaving, name, plan);
+        keep_once(site, sides, name, plan);
+    }
+}
+
+/// Of two that hold the same name until they have moved, as after a hand-over that was cut short, the one whose it is keeps it.
+fn keep_once(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
+    let movers = || sides.iter().filter(|side| side.part.role == Role::Mover && side.holds(name));
+    let keeper = movers().min_by_key(|side| (!side.proves(site, name), !side.claim(name).applied)).map(|side| &side.part.object.uid);
+    for other in movers().map(|side| &side.part.object.uid).filter(|uid| Some(*uid) != keeper) {
+        plan.lost.entry(other.clone()).or_default().insert(name.to_owned());
     }
 }
 
@@ -508,6 +530,12 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     let claim = winner.claim(name);
     let verdict = judge(site, winner, releasing, name, entry);
     let (claimed, after) = match verdict {
+        Verdict::InSync if site.unsettled => {
+            let known = releasing.iter().flat_map(|side| side.claim(name).owned).chain(claim.owned);
+            let record = known.fold(Vec::new(), |record, print| claims::with(&record, &print, Some(&new)));
+            let record = claims::with(&record, &new, Some(&new));
+            (record.clone(), record)
+        }
         Verdict::InSync => (vec![new.clone()], vec![new]),
         Verdict::Write { .. } => {
             let live = live.and_then(|live| match live {
@@ -569,7 +597,7 @@ fn judge(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
     if absent || winner.part.object.overwrites() { Verdict::Write { drift: false, absent } } else { Verdict::ExistingValue }
 }
 
-/// Nobody wants the name any more: what is provably ours goes, the rest is left.
+/// Nobody wants the name any more: what is provably ours goes, the rest is left, unless a write of ours may still set it.
 fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan) {
     let live = site.live.get(name);
     let (ours, rest): (Vec<&&Side<'_>>, Vec<_>) = releasing.iter().partition(|side| site.place.owns(&side.claim(name).owned, name, live));
@@ -578,6 +606,7 @@ fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan)
     }
     for side in rest {
         let verdict = match (live, ours.is_empty()) {
+            _ if site.unsettled => Verdict::Remove,
             (None, _) => Verdict::Gone,
             (Some(_), true) => Verdict::Left,
             (Some(_), false) => Verdict::Handed,

@@ -129,6 +129,8 @@ pub(super) struct Simulator {
     /// Which object the tenant does not admit to which connection.
     pub(super) denied: BTreeSet<(Uid, String)>,
     pub(super) tenant_observes: bool,
+    /// The connections to which a write may still be under way: nothing is written to them meanwhile.
+    pub(super) unsettled: BTreeSet<String>,
     now: i64,
     pub(super) patches: usize,
 }
@@ -146,6 +148,7 @@ impl Simulator {
             objects: BTreeMap::new(),
             denied: BTreeSet::new(),
             tenant_observes: false,
+            unsettled: BTreeSet::new(),
             now: 0,
             patches: 0,
         }
@@ -236,7 +239,12 @@ impl Simulator {
         let live = self.connections[id].document(id).live().unwrap();
         let participants: Vec<Participant<'_>> =
             parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.object, role })).collect();
-        let site = Site { place: Place { tenant: TENANT, connection: id }, live: &live, disputes: &BTreeMap::new() };
+        let site = Site {
+            place: Place { tenant: TENANT, connection: id },
+            live: &live,
+            disputes: &BTreeMap::new(),
+            unsettled: self.unsettled.contains(id),
+        };
         plan(site, &participants, self.tenant_observes)
     }
 
@@ -248,6 +256,9 @@ impl Simulator {
         let plan = self.plan_for(id, &parts);
         let mut plan = plan;
         let mut ending = Ending::Nothing;
+        if self.unsettled.contains(id) {
+            return self.conclude(id, &plan, parts, &Ending::Postponed(unavailable()), &mut luck);
+        }
         if !plan.is_empty() {
             assert!(!self.tenant_observes, "nothing is written to a tenant that only observes");
             self.claim(id, &plan, &mut luck)?;
@@ -342,7 +353,9 @@ impl Simulator {
             luck.call()?;
             object.finalizer = true;
         }
-        if conclusion.status != object.status {
+        // What goes with the finalizer takes its status along: two writes could be cut short in between.
+        let goes = object.deleting && conclusion.finalizer == Finalizer::Remove;
+        if conclusion.status != object.status && !goes {
             luck.call()?;
             object.status = conclusion.status;
         }

@@ -517,6 +517,17 @@ impl World {
         self.namespaces.get(namespace)
     }
 
+    /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
+    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[(Arc<Declared>, Option<BTreeMap<String, String>>)]) -> bool {
+        let same = |object: &Declared, now: &Declared| {
+            (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
+        };
+        self.tenants.get(&tenant.name).is_some_and(|now| (&now.uid, &now.spec) == (&tenant.uid, &tenant.spec))
+            && objects.iter().all(|(object, labels)| {
+                self.objects.get(&object.key).is_some_and(|now| same(object, now)) && self.labels(&object.key.namespace) == labels.as_ref()
+            })
+    }
+
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
     pub fn credentials(&self, secret: &str) -> Option<Credentials> {
         self.secrets.get(secret).cloned()

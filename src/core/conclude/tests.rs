@@ -43,7 +43,7 @@ fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, ending: E
 /// One object's part of a plan for several.
 fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, ending: Ending) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, disputes: &BTreeMap::new() };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, disputes: &BTreeMap::new(), unsettled: false };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
     Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), ending))
 }
@@ -190,7 +190,7 @@ fn a_fight_is_reported_and_keeps_the_record() {
     };
     let disputes = BTreeMap::from([("blog".to_owned(), dispute)]);
     let found = live(&[("blog", "theirs")]);
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
     let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Nothing));
     let fought = after(&a, &outcome, &context());
@@ -220,7 +220,7 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
     {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
-        let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes };
+        let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
         let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
         let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Written));
         let restored = after(&a, &outcome, &context());
@@ -550,7 +550,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     assert_eq!(states(&after(&a, &among(&a, &parts, &found, Ending::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &BTreeMap::new() };
+    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &BTreeMap::new(), unsettled: false };
     let mut deferred = plan(site, &parts, false);
     deferred.retain_actor(&a.uid);
     let turn = Ending::Postponed(trouble(Reason::Pending, false));

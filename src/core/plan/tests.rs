@@ -18,7 +18,7 @@ fn planned_with(found: &BTreeMap<String, Live>, contended: &[&str], parts: &[(&D
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: true };
     let disputes = contended.iter().map(|name| ((*name).to_owned(), fought.clone())).collect();
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    plan(Site { place: SITE, live: found, disputes: &disputes }, &parts, all_observe)
+    plan(Site { place: SITE, live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
 }
 
 fn owner(object: &Declared) -> (&Declared, Role) {
@@ -186,7 +186,7 @@ fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced { absent: true }));
     assert!(plan.changes.is_empty());
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
-    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into() };
+    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
     let plan = super::plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Write { drift: true, absent: true }));
     assert_eq!(part(&plan, &a, "blog").dispute.as_ref().map(|dispute| dispute.times), Some(3));
@@ -405,6 +405,21 @@ fn a_name_with_an_equal_value_changes_hands_without_a_write() {
     assert_eq!(verdict(&plan, &b, "blog"), Some(Verdict::InSync));
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Handed));
     assert!(plan.changes.is_empty());
+    assert_eq!((plan.adopts(&b.uid), plan.losers()), (true, BTreeSet::from([a.uid.clone()])));
+    // One that has no say loses it as well, and once it is taken over nobody has to wait.
+    let plan = planned(&live(&[("blog", "x")]), &[(&a, Role::Bystander), owner(&b)]);
+    assert_eq!(plan.losers(), BTreeSet::from([a.uid.clone()]));
+    let b = b.lists("blog", Pending, &["x"]);
+    assert_eq!(planned(&live(&[("blog", "x")]), &[leaver(&a), owner(&b)]).losers(), BTreeSet::new());
+}
+
+#[test]
+fn of_two_that_hold_a_name_until_they_have_moved_the_one_whose_it_is_keeps_it() {
+    let first = object("a").lists("blog", InSync, &["old"]);
+    let second = object("b").lists("blog", Applied, &["x"]);
+    let plan = planned(&live(&[("blog", "x")]), &[(&first, Role::Mover), (&second, Role::Mover)]);
+    assert!(plan.is_empty());
+    assert_eq!((plan.losses(&first.uid), plan.losses(&second.uid)), (BTreeSet::from(["blog".to_owned()]), BTreeSet::new()));
 }
 
 #[test]

@@ -349,3 +349,29 @@ fn a_kind_that_the_api_server_does_not_know_is_known_again_with_its_list() {
     assert_eq!(world.list_tenants(vec![]), [Wake::Tenants], "that there is none is an answer, too");
     assert!(world.is_served(Kind::Tenant));
 }
+
+#[test]
+fn what_a_plan_rests_on_is_not_declared_any_more_after_any_change_of_it() {
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let planned = (Arc::new(object("a")), Some(labels.clone()));
+    let declared = tenant("default", "1");
+    let world = |object: Declared, declared: DeclaredTenant, labels: BTreeMap<String, String>| {
+        let mut world = World::default();
+        world.apply_object(object);
+        world.apply_tenant(declared);
+        world.apply_namespace("team".into(), labels);
+        world
+    };
+    let rests = |world: &World| world.still_declares(&declared, std::slice::from_ref(&planned));
+    // What we wrote ourselves changes the version and the status only.
+    let ours = Declared { status: status("wordpress"), finalizer: true, ..version("9", object("a")) };
+    assert!(rests(&world(ours, tenant("default", "9"), labels.clone())));
+    let mut observing = declared.clone();
+    observing.spec.as_mut().unwrap().management_policy = ManagementPolicy::Observe;
+    assert!(!rests(&world(object("a"), observing, labels.clone())));
+    assert!(!rests(&world(object("a"), DeclaredTenant { uid: "new".into(), ..declared.clone() }, labels.clone())));
+    assert!(!rests(&world(object("a"), declared.clone(), BTreeMap::new())));
+    for changed in [object("a").generation(2), object("a").dying(), Declared { uid: "new".into(), ..object("a") }, object("b")] {
+        assert!(!rests(&world(changed, declared.clone(), labels.clone())));
+    }
+}

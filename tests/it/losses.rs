@@ -1,0 +1,53 @@
+//! What could be lost, or tried without end, where a write or a claim does not come to its end.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testbed::auth0::Fault;
+
+use crate::steps::{one, patches, refusal_of_params};
+use crate::support;
+
+#[tokio::test]
+async fn a_deletion_waits_for_a_write_without_an_answer_that_may_still_arrive() {
+    let scope = support::shared().scope("arrives-late").await;
+    scope.connection("slow", "oidc", json!({}));
+    scope.auth0.inject(Fault::hang().method("PATCH").times(1));
+    scope.create("blog", one("slow", "blog", "ours")).await;
+    scope.until_says("blog", "Synced", "Unknown", "RemoteUnavailable").await;
+    scope.delete("blog").await;
+    scope.until_condition("blog", "Ready", "False", "Deleting").await;
+    // Here it arrives.
+    scope.auth0.edit("slow", |options| options["upstream_params"] = json!({"blog": {"value": "ours"}}));
+    scope.until_gone("blog").await;
+    assert_eq!(scope.auth0.upstream_params("slow"), Value::Null);
+}
+
+#[tokio::test]
+async fn removals_that_auth0_refuses_are_not_tried_again_and_again() {
+    let scope = support::shared().bare_scope("refused-removal").await;
+    scope.create_secret().await;
+    scope.create_tenant(json!({"resyncIntervalSeconds": 3600})).await;
+    scope.connection("wordpress", "wordpress", json!({}));
+    for name in ["one", "two", "three"] {
+        scope.create(name, one("wordpress", name, "x")).await;
+        scope.until_ready(name).await;
+    }
+    scope.auth0.clear_journal();
+    scope.auth0.inject(Fault::status_with(400, refusal_of_params().replace(".bad.value", "")).method("PATCH"));
+    for name in ["one", "two"] {
+        scope.delete(name).await;
+    }
+    scope.edit("three", json!({"params": {"three": {"value": "y"}}})).await;
+    scope.until_condition("three", "Synced", "False", "Rejected").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let tries = patches(&scope.auth0);
+    assert!((1..=10).contains(&tries), "{tries} writes\n{}", scope.describe("").await);
+    scope.auth0.clear_faults();
+    scope.auth0.edit("wordpress", |options| options["other"] = json!(1));
+    scope.prod().await;
+    for name in ["one", "two"] {
+        scope.until_gone(name).await;
+    }
+    scope.until_auth0("the edit alone", |auth0| auth0.upstream_params("wordpress") == json!({"three": {"value": "y"}})).await;
+}
