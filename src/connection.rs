@@ -474,18 +474,19 @@ async fn carry_out(tenant: &mut Tenant, pass: &Pass<'_>, plan: &mut Plan, parts:
     let still_so = fence(tenant, declared, plan, parts);
     let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&still_so) };
     let answer = client.write(&reading.document.id, &body, &correlation, limits).await;
+    if answer.is_ok() {
+        tenant.proved(client, Route::WriteConnection).await;
+    }
+    let answer = answer.and_then(|answer| shows(plan, answer));
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
     until_stored(late, parts).await;
     match answer {
         Err(Failure::OutOfTime | Failure::Gone) => Done::Superseded,
         Ok(answer) => {
-            tenant.proved(client, Route::WriteConnection).await;
-            let done = written(tenant, plan, parts, &answer);
-            if matches!(done, Done::Written) {
-                // Those are next, at once: to tell them so would take as long as to write them.
-                parts.retain(|part| !left.contains(&part.object.uid));
-            }
-            done
+            note_written(tenant, plan, parts, &answer);
+            // Those are next, at once: to tell them so would take as long as to write them.
+            parts.retain(|part| !left.contains(&part.object.uid));
+            Done::Written
         }
         Err(Failure::Rejected { message, about }) => refused(reading, plan, message, about),
         Err(failure) => Done::Failed(failure),
@@ -667,16 +668,18 @@ fn keeping_status(new: Declared, old: &Declared) -> Declared {
     Declared { status: old.status.clone(), ..new }
 }
 
-/// Checks that the answer shows what was sent.
-fn written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) -> Done {
-    let Ok(live) = answer.live() else {
-        // The read before it showed them, so this says nothing of the token; the next read shows what came of the write.
-        return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without its options" });
-    };
+/// The answer to a write, if it shows what was sent.
+fn shows(plan: &Plan, answer: Document) -> Result<Document, Failure> {
+    let malformed = |what| Err(Failure::Malformed { route: Route::WriteConnection, what });
+    // The read before it showed the options, so an answer without them says nothing of the token; the next read shows what
+    // came of the write.
+    let Ok(live) = answer.live() else { return malformed("a connection without its options") };
     let shown = plan.changes.iter().all(|(name, change)| live.get(name) == change.entry.clone().map(Live::Entry).as_ref());
-    if !shown {
-        return Done::Failed(Failure::Malformed { route: Route::WriteConnection, what: "a connection without what was written" });
-    }
+    if shown { Ok(answer) } else { malformed("a connection without what was written") }
+}
+
+/// Notes what was written, and counts what was set back.
+fn note_written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) {
     tenant.directory.wrote(answer);
     let now = (Instant::now(), now_in_seconds());
     let corrected: Vec<(&String, &Uid)> =
@@ -688,7 +691,6 @@ fn written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Document) 
         tenant.memory.corrected(&answer.id, name, (actor.as_str(), generation), removed, now);
     }
     tenant.shared.metrics.drift_corrected(&tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
-    Done::Written
 }
 
 // ---- conclude ----

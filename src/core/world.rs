@@ -164,6 +164,9 @@ impl std::fmt::Display for Left {
     }
 }
 
+/// An object as a plan saw it, with the labels of its namespace.
+pub type PlannedFrom = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
 /// Something that changed, and so whose pass is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
@@ -518,7 +521,7 @@ impl World {
     }
 
     /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
-    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[(Arc<Declared>, Option<BTreeMap<String, String>>)]) -> bool {
+    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[PlannedFrom]) -> bool {
         let same = |object: &Declared, now: &Declared| {
             (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
         };
