@@ -491,7 +491,9 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
         // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
         let leaving: Vec<&Side<'_>> = releasing.into_iter().filter(|side| side.part.role != Role::Mover).collect();
         release(site, &leaving, name, plan);
-        keep_once(site, sides, name, plan);
+        if !site.unsettled {
+            keep_once(site, sides, name, plan);
+        }
     }
 }
 
