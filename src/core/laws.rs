@@ -578,6 +578,20 @@ fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
     }
 }
 
+/// One claims a name, is cut short, and becomes one that can't act; what another wrote meanwhile and leaves is a third's.
+#[test]
+fn what_was_only_claimed_keeps_nobody_from_what_another_leaves() {
+    let (blog, hint, reserved) = (0, 2, 3);
+    let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
+    for calls in 0..8 {
+        let cut = Event::Pass { here: true, luck: Luck { calls, ..Luck::GOOD } };
+        let claimed =
+            [declare(2, true, hint, 0), declare(1, true, hint, 3), Event::Pass { here: true, luck: Luck { calls: 2, ..Luck::GOOD } }];
+        let taken = [declare(2, false, blog, 0), cut, declare(0, true, hint, 3), declare(2, true, reserved, 0), declare(1, false, blog, 0)];
+        history(&[claimed.to_vec(), taken.to_vec()].concat(), "{}", "{}").settle();
+    }
+}
+
 /// What another object adopted is not taken back by the one that only observed, although it is older.
 #[test]
 fn an_observer_that_enforces_again_finds_its_name_taken() {
