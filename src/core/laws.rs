@@ -52,7 +52,8 @@ enum Event {
 
 fn luck() -> impl Strategy<Value = Luck> {
     let fate = prop_oneof![3 => Just(Fate::Works), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)];
-    (prop_oneof![2 => 0..10_usize, 1 => Just(usize::MAX)], fate).prop_map(|(calls, fate)| Luck { calls, fate })
+    let refused = proptest::option::weighted(0.2, 0..SLOTS);
+    (prop_oneof![2 => 0..10_usize, 1 => Just(usize::MAX)], fate, refused).prop_map(|(calls, fate, refused)| Luck { calls, fate, refused })
 }
 
 fn params() -> impl Strategy<Value = Vec<(usize, usize)>> {
@@ -397,7 +398,7 @@ fn an_edit_between_the_two_statuses_of_a_hand_over_leaves_no_value_without_a_rec
                 simulator.settle();
             }
         }
-        let _ = simulator.pass(HERE, Luck { calls, fate: Fate::Works });
+        let _ = simulator.pass(HERE, Luck { calls, ..Luck::GOOD });
         declaration.names.insert(0, (1, 2));
         declaration.apply(&mut simulator);
         simulator.settle();
@@ -535,7 +536,7 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
     let observe = |slot, observe| Event::Observe { slot, observe };
     let owned = |name| vec![declares(0, false, name), passed(false), passed(false)];
     for calls in 0..8 {
-        let cut = Event::Pass { here: false, luck: Luck { calls, fate: Fate::Works } };
+        let cut = Event::Pass { here: false, luck: Luck { calls, ..Luck::GOOD } };
         let moved = [
             Event::Access { slot: 0, here: true, denied: true },
             observe(0, true),
@@ -565,7 +566,7 @@ fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
     let (blog, hint, reserved) = (0, 2, 3);
     let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
     for calls in 0..12 {
-        let cut = |here| Event::Pass { here, luck: Luck { calls, fate: Fate::Works } };
+        let cut = |here| Event::Pass { here, luck: Luck { calls, ..Luck::GOOD } };
         let swapped = [declare(1, false, blog, 1), declare(2, false, hint, 1), passed(false), declare(2, false, blog, 1)];
         let swapped =
             [swapped.to_vec(), vec![declare(1, false, hint, 1), cut(false), declare(1, true, reserved, 0), declare(2, true, reserved, 0)]];
@@ -574,6 +575,20 @@ fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
         for events in [swapped.concat(), followed.concat()] {
             history(&events, "{}", "{}").settle();
         }
+    }
+}
+
+/// One claims a name, is cut short, and becomes one that can't act; what another wrote meanwhile and leaves is a third's.
+#[test]
+fn what_was_only_claimed_keeps_nobody_from_what_another_leaves() {
+    let (blog, hint, reserved) = (0, 2, 3);
+    let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
+    for calls in 0..8 {
+        let cut = Event::Pass { here: true, luck: Luck { calls, ..Luck::GOOD } };
+        let claimed =
+            [declare(2, true, hint, 0), declare(1, true, hint, 3), Event::Pass { here: true, luck: Luck { calls: 2, ..Luck::GOOD } }];
+        let taken = [declare(2, false, blog, 0), cut, declare(0, true, hint, 3), declare(2, true, reserved, 0), declare(1, false, blog, 0)];
+        history(&[claimed.to_vec(), taken.to_vec()].concat(), "{}", "{}").settle();
     }
 }
 

@@ -492,7 +492,9 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
         // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
         let leaving: Vec<&Side<'_>> = releasing.into_iter().filter(|side| side.part.role != Role::Mover).collect();
         release(site, &leaving, name, plan);
-        keep_once(site, sides, name, plan);
+        if !site.unsettled {
+            keep_once(site, sides, name, plan);
+        }
     }
 }
 
@@ -518,7 +520,9 @@ fn master<'s, 'a>(site: Site<'_>, sides: &'s [Side<'a>], name: &str) -> Option<&
     let live = |side: &&Side<'_>| side.wants(name).cloned().map(Live::Entry).as_ref() == site.live.get(name);
     let valid = sides.iter().filter(wanting).filter(proves).min_by_key(|side| !side.claim(name).applied);
     let first = valid.or_else(|| sides.iter().filter(holder).find(proves));
-    let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().find(holder));
+    // Where the live value is proved to be another's, what one that can't act only claimed was never written.
+    let unwritten = sides.iter().any(|side| side.proves(site, name));
+    let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().filter(|_| !unwritten).find(holder));
     first.or_else(held).or_else(|| sides.iter().filter(wanting).find(live)).or_else(|| sides.iter().find(wanting))
 }
 

@@ -91,15 +91,17 @@ pub(super) enum Fate {
     AnswerLost,
 }
 
-/// Where a pass is cut short: after this many calls, as by a crash.
+/// Where a pass is cut short: after this many calls, as by a crash. And whose writes the API server refuses throughout, as where
+/// somebody edits an object all the time: the one of this number among the objects of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Luck {
     pub(super) calls: usize,
     pub(super) fate: Fate,
+    pub(super) refused: Option<usize>,
 }
 
 impl Luck {
-    pub(super) const GOOD: Self = Self { calls: usize::MAX, fate: Fate::Works };
+    pub(super) const GOOD: Self = Self { calls: usize::MAX, fate: Fate::Works, refused: None };
 
     fn call(&mut self) -> Result<(), Cut> {
         self.calls = self.calls.checked_sub(1).ok_or(Cut)?;
@@ -253,17 +255,29 @@ impl Simulator {
         self.now += 1;
         let before = self.clone();
         let parts = self.parts(id);
-        let plan = self.plan_for(id, &parts);
-        let mut plan = plan;
+        let mut plan = self.plan_for(id, &parts);
+        let refused = luck.refused.and_then(|number| parts.get(number)).map(|part| part.object.uid.clone());
         let mut ending = Ending::Nothing;
         if self.unsettled.contains(id) {
-            return self.conclude(id, &plan, parts, &Ending::Postponed(unavailable()), &mut luck);
+            return self.conclude(id, &plan, parts, &Ending::Postponed(unavailable()), refused.as_ref(), &mut luck);
         }
+        let mut parts = parts;
+        let writes = !plan.changes.is_empty();
         if !plan.is_empty() {
             assert!(!self.tenant_observes, "nothing is written to a tenant that only observes");
-            self.claim(id, &plan, &mut luck)?;
+            let claimed = self.claim(id, &plan, refused.as_ref(), &mut luck)?;
+            let left: BTreeSet<Uid> = plan.acted_for().difference(&claimed).cloned().collect();
+            plan.retain_adopted(&claimed);
+            plan.retain_claimed(&claimed);
+            if if writes { plan.changes.is_empty() } else { plan.adopted.is_empty() } {
+                // It came to no result.
+                return Ok(());
+            }
+            if luck.fate == Fate::Works && writes {
+                parts.retain(|part| !left.contains(&part.object.uid));
+            }
         }
-        if !plan.changes.is_empty() {
+        if writes {
             luck.call()?;
             if luck.fate != Fate::Fails {
                 self.write(id, &plan, &before);
@@ -272,16 +286,17 @@ impl Simulator {
             plan.written = luck.fate == Fate::Works;
             ending = if plan.written { Ending::Written } else { Ending::Failed(unavailable()) };
         }
-        self.conclude(id, &plan, parts, &ending, &mut luck)?;
-        if luck.fate == Fate::Works {
+        self.conclude(id, &plan, parts, &ending, refused.as_ref(), &mut luck)?;
+        if luck.fate == Fate::Works && refused.is_none() {
             assert!(self.plan(id, false).changes.is_empty(), "a plan that was carried out leaves nothing to plan");
         }
         Ok(())
     }
 
-    fn claim(&mut self, id: &str, plan: &Plan, luck: &mut Luck) -> Result<(), Cut> {
+    fn claim(&mut self, id: &str, plan: &Plan, refused: Option<&Uid>, luck: &mut Luck) -> Result<BTreeSet<Uid>, Cut> {
         let now = self.timestamp();
-        for uid in plan.acted_for() {
+        let mut claimed = BTreeSet::new();
+        for uid in plan.acted_for().into_iter().filter(|uid| Some(uid) != refused) {
             let object = self.objects.get_mut(&uid).unwrap();
             if object.cleans_up() && !object.finalizer && !object.deleting {
                 luck.call()?;
@@ -290,8 +305,9 @@ impl Simulator {
             luck.call()?;
             object.status = conclude::claimed(object, &described(id), &plan.claims_of(&uid), &plan.removed_for(&uid), now);
             assert_small(object);
+            claimed.insert(uid);
         }
-        Ok(())
+        Ok(claimed)
     }
 
     fn timestamp(&self) -> jiff::Timestamp {
@@ -307,20 +323,42 @@ impl Simulator {
     }
 
     /// Who adopts a name has stored its claim already; it is told last, when nobody else has a record of the name.
-    fn conclude(&mut self, id: &str, plan: &Plan, mut parts: Vec<Part>, ending: &Ending, luck: &mut Luck) -> Result<(), Cut> {
+    fn conclude(
+        &mut self,
+        id: &str,
+        plan: &Plan,
+        mut parts: Vec<Part>,
+        ending: &Ending,
+        refused: Option<&Uid>,
+        luck: &mut Luck,
+    ) -> Result<(), Cut> {
         parts.sort_by_key(|part| plan.adopts(&part.object.uid));
+        let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
+        let mut given_up = !plan.losers().into_iter().any(silent);
         for part in parts {
             let uid = &part.object.uid;
+            if (!given_up && plan.adopts(uid)) || plan.unadopted.contains(uid) {
+                continue;
+            }
             let losses = plan.losses(uid);
             let outcome = match (part.settled, part.role) {
                 (Some(outcome), _) => outcome,
                 (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) if losses.is_empty() => continue,
                 (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) => Outcome::Displaced,
                 (None, Some(Role::Owner | Role::Observer | Role::Leaver)) => {
-                    let ending = if plan.acted_for().contains(uid) { ending.clone() } else { Ending::Nothing };
+                    let deferred = plan.deferred.keys().any(|name| plan.defers(name, uid));
+                    let ending = match (plan.acted_for().contains(uid), deferred) {
+                        (true, _) => ending.clone(),
+                        (false, true) => Ending::Postponed(unavailable()),
+                        (false, false) => Ending::Nothing,
+                    };
                     Outcome::Planned(Planned::part(plan, &self.objects[uid], described(id), part.warnings, ending))
                 }
             };
+            if Some(uid) == refused {
+                given_up &= plan.adopts(uid);
+                continue;
+            }
             let stored = self.objects[uid].status.clone();
             self.objects.get_mut(uid).unwrap().status = claims::without(stored.clone(), id, &losses);
             self.say(uid, &outcome, part.placed, part.observes, &stored, luck)?;

@@ -18,7 +18,7 @@ async fn a_deletion_waits_for_a_write_without_an_answer_that_may_still_arrive() 
     scope.delete("blog").await;
     scope.until_condition("blog", "Ready", "False", "Deleting").await;
     // Here it arrives.
-    scope.auth0.edit("slow", |options| options["upstream_params"] = json!({"blog": {"value": "ours"}}));
+    scope.auth0.edit("slow", |options| drop(options.insert("upstream_params".into(), json!({"blog": {"value": "ours"}}))));
     scope.until_gone("blog").await;
     assert_eq!(scope.auth0.upstream_params("slow"), Value::Null);
 }
@@ -44,7 +44,7 @@ async fn removals_that_auth0_refuses_are_not_tried_again_and_again() {
     let tries = patches(&scope.auth0);
     assert!((1..=10).contains(&tries), "{tries} writes\n{}", scope.describe("").await);
     scope.auth0.clear_faults();
-    scope.auth0.edit("wordpress", |options| options["other"] = json!(1));
+    scope.auth0.edit("wordpress", |options| drop(options.insert("other".into(), json!(1))));
     scope.prod().await;
     for name in ["one", "two"] {
         scope.until_gone(name).await;

@@ -455,6 +455,13 @@ fn a_holder_whose_claim_was_never_written_does_not_keep_anothers_value_from_goin
     assert_eq!(verdict(&plan, &giver, "blog"), Some(Verdict::Remove));
     let plan = planned(&live(&[("blog", "y")]), &[holder(&taker), leaver(&giver)]);
     assert_eq!((entries(&plan), verdict(&plan, &giver, "blog")), (Vec::new(), Some(Verdict::Handed)));
+    // Nor does it keep it from whoever wants it.
+    let third = object("third").wants("blog", "x");
+    let plan = planned(&live(&[("blog", "x")]), &[holder(&taker), leaver(&giver), owner(&third)]);
+    assert_eq!((entries(&plan), verdict(&plan, &third, "blog")), (Vec::new(), Some(Verdict::InSync)));
+    assert_eq!(plan.losses(&taker.uid), BTreeSet::from(["blog".to_owned()]));
+    let plan = planned(&live(&[("blog", "y")]), &[holder(&taker), leaver(&giver), owner(&third)]);
+    assert_eq!(verdict(&plan, &third, "blog"), Some(Verdict::Conflicted(taker.key)));
 }
 
 #[test]
