@@ -21,6 +21,7 @@ mod image;
 mod kubernetes;
 mod leaks;
 mod lifecycle;
+mod merged;
 mod metrics;
 mod moves;
 mod observe;
