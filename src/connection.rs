@@ -214,6 +214,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(tenant, settings, &reading);
+    let still_so = fence(tenant, &parts);
     if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
         // Who holds a record on the connection that is gone and names another one is no part of this pass.
         tenant.agenda.edit(asked.clone(), now);
@@ -240,7 +241,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     {
         plan.retain_actor(actor);
     }
-    let done = carry_out(tenant, client, settings, &reading, &mut plan, &mut parts).await;
+    let done = carry_out(tenant, client, settings, &reading, (&mut plan, &mut parts), &still_so).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
 }
 
@@ -425,8 +426,8 @@ async fn carry_out(
     client: &Client,
     settings: &Settings,
     reading: &Reading,
-    plan: &mut Plan,
-    parts: &mut Vec<Part>,
+    (plan, parts): (&mut Plan, &mut Vec<Part>),
+    still_so: &(dyn Fn(&BTreeSet<Uid>) -> bool + Send + Sync),
 ) -> Done {
     if plan.is_empty() || settings.observes {
         return Done::Nothing;
@@ -454,8 +455,9 @@ async fn carry_out(
     let actors = plan.actors();
     let keys: Vec<ObjectKey> = parts.iter().filter(|part| actors.contains(&part.object.uid)).map(|part| part.object.key.clone()).collect();
     let (correlation, started) = (correlation::id(&keys.iter().collect::<Vec<_>>()), Instant::now());
-    let still_so = fence(tenant, plan, parts);
-    let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&still_so) };
+    let acted_for = plan.acted_for();
+    let may_start = || still_so(&acted_for);
+    let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
     let answer = client.write(&reading.document.id, &body, &correlation, limits).await;
     log_write(tenant, reading, plan, &keys, &correlation, started.elapsed(), answer.as_ref().err());
     until_stored(late, parts).await;
@@ -475,22 +477,24 @@ async fn carry_out(
     }
 }
 
-/// Whether all that the write rests on is still declared: the tenant, what it admits, and every object that is acted for. It
-/// is asked right before each PATCH, the second after a refused token included.
-fn fence(tenant: &Tenant, plan: &Plan, parts: &[Part]) -> impl Fn() -> bool + Send + Sync + use<> {
-    let (hub, name, acted_for) = (tenant.shared.hub.clone(), tenant.name.clone(), plan.acted_for());
-    let objects: Vec<Arc<Declared>> =
-        parts.iter().filter(|part| acted_for.contains(&part.object.uid)).map(|part| part.object.clone()).collect();
-    let seen = move |world: &World| {
-        let tenant = world.tenant(&name).map(|tenant| (tenant.uid.clone(), tenant.spec.clone()));
-        let object = |object: &Arc<Declared>| {
-            let now = world.object(&object.key).map(|now| (now.uid.clone(), now.generation, now.deleting));
-            (now, world.labels(&object.key.namespace).cloned())
-        };
-        (tenant, objects.iter().map(object).collect::<Vec<_>>())
-    };
-    let planned = hub.look(&seen);
-    move || hub.look(&seen) == planned
+/// Whether all that the write rests on is still declared as it was planned from: the tenant, what it admits, and every object
+/// that is acted for. It is asked right before each PATCH, the second after a refused token included.
+fn fence(tenant: &Tenant, parts: &[Part]) -> impl Fn(&BTreeSet<Uid>) -> bool + Send + Sync + use<> {
+    let (hub, name) = (tenant.shared.hub.clone(), tenant.name.clone());
+    let objects: Vec<Arc<Declared>> = parts.iter().map(|part| part.object.clone()).collect();
+    let tenant = move |world: &World| world.tenant(&name).map(|tenant| (tenant.uid.clone(), tenant.spec.clone()));
+    let labels = |world: &World, object: &Declared| world.labels(&object.key.namespace).cloned();
+    let planned = hub.look(|world| (tenant(world), objects.iter().map(|object| labels(world, object)).collect::<Vec<_>>()));
+    let is_same = |now: &Declared, then: &Declared| (&now.uid, now.generation, now.deleting) == (&then.uid, then.generation, then.deleting);
+    move |acted_for| {
+        hub.look(|world| {
+            let mut concerned = objects.iter().zip(&planned.1).filter(|(object, _)| acted_for.contains(&object.uid));
+            tenant(world) == planned.0
+                && concerned.all(|(object, then)| {
+                    world.object(&object.key).is_some_and(|now| is_same(&now, object)) && labels(world, object) == *then
+                })
+        })
+    }
 }
 
 /// The one line of a write: what was changed of a login, for whom, and what the tenant's log calls it. Never a value.
