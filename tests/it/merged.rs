@@ -1,6 +1,6 @@
 //! What goes on and on at once that should pause: looks that call for each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testbed::auth0::{Fault, TenantHandle};
@@ -61,4 +61,27 @@ async fn changes_that_wait_for_their_turn_wait_for_a_missing_scope_too() {
     scope.auth0.set_scopes("operator", support::SCOPES);
     scope.until_in_sync("one").await;
     scope.until_in_sync("two").await;
+}
+
+/// Waits until the tenant's status speaks of a trouble, or of none.
+async fn until_troubled(scope: &Scope<'_>, troubled: bool) {
+    let give_up = Instant::now() + support::SOON;
+    while scope.tenant_message("Authenticated").await.contains("; now: ") != troubled {
+        assert!(Instant::now() < give_up, "not {troubled}\n{}", scope.describe("").await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_nobody_asks_any_more_does_not_stay_one_that_gives_no_answer() {
+    let scope = support::shared().scope("nobody-left").await;
+    scope.connection("old", "oidc", json!({}));
+    scope.create("blog", json!({"connection": {"name": "old"}, "params": {"blog": {"value": "x"}}, "deletionPolicy": "Retain"})).await;
+    scope.until_in_sync("blog").await;
+    scope.auth0.inject(Fault::drop().method("GET"));
+    until_troubled(&scope, true).await;
+    scope.delete("blog").await;
+    scope.until_gone("blog").await;
+    scope.auth0.clear_faults();
+    until_troubled(&scope, false).await;
 }
