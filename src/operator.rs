@@ -241,16 +241,14 @@ impl Operator {
     }
 
     fn tell_strays(&self, note: Note) {
-        match note {
-            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => {
-                drop(self.strays.as_ref().map(|strays| strays.send(note)))
-            }
+        let told = match note {
+            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
             // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
-            Note::Gone { left: left @ Some(_), .. } => {
-                let told = Note::Gone { target: None, connections: Vec::new(), left };
-                drop(self.strays.as_ref().map(|strays| strays.send(told)));
-            }
-            Note::Gone { left: None, .. } | Note::Tenant => {}
+            Note::Gone { left: left @ Some(_), .. } => Note::Gone { target: None, connections: Vec::new(), left },
+            Note::Gone { left: None, .. } | Note::Tenant => return,
+        };
+        if let Some(strays) = &self.strays {
+            drop(strays.send(told));
         }
     }
 }

@@ -417,7 +417,9 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
         // nobody looks at for it any more.
         Outcome::Invalid(_) | Outcome::NotPermitted(_) | Outcome::Refused { .. } => {
             let mut recorded = old;
-            recorded.iter_mut().for_each(|entry| entry.params.retain(|param| !param.owned.is_empty()));
+            for entry in &mut recorded {
+                entry.params.retain(|param| !param.owned.is_empty());
+            }
             recorded.retain(|entry| !entry.params.is_empty());
             recorded
         }
@@ -451,7 +453,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Write { .. } | Verdict::Paced { .. } if observing => (ParamState::WouldChange, &param.before),
         Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
         Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
-        Verdict::Write { .. } => (ParamState::Pending, &param.before),
+        Verdict::Write { .. } | Verdict::Paced { .. } => (ParamState::Pending, &param.before),
         // Handed over only by Enforce: until then the record is what proves that it may be.
         Verdict::Remove | Verdict::Handed if observing => (ParamState::WouldRemove, &param.before),
         Verdict::Remove if written => return None,
@@ -462,7 +464,6 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
         Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
         Verdict::Contended => (ParamState::Contended, &param.before),
-        Verdict::Paced { .. } => (ParamState::Pending, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
     Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
@@ -824,14 +825,13 @@ fn extra(object: &Declared, context: &Context, ready: &Finding, outcome: &Outcom
 /// The conditions of an object that is being deleted: what was known, and what it waits for.
 fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Condition> {
     let waits_for = match outcome {
-        Outcome::TenantNotReady(message) => message.as_str(),
+        Outcome::TenantNotReady(message) | Outcome::StillRejected { message, .. } => message.as_str(),
         Outcome::Unread(trouble) => trouble.message.as_str(),
         Outcome::Planned(planned) => match &planned.ending {
             Ending::Failed(trouble) | Ending::Postponed(trouble) => trouble.message.as_str(),
             Ending::Rejected(message) => message.as_str(),
             Ending::Nothing | Ending::Written => "",
         },
-        Outcome::StillRejected { message, .. } => message.as_str(),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)

@@ -174,8 +174,10 @@ impl Memory {
             self.drifting.remove(connection);
             return 0;
         }
-        let before = self.drifting.insert(connection.to_owned(), names.clone()).unwrap_or_default();
-        names.difference(&before).count()
+        let before = self.drifting.remove(connection).unwrap_or_default();
+        let news = names.difference(&before).count();
+        self.drifting.insert(connection.to_owned(), names);
+        news
     }
 
     /// Notes that somebody wrote an object's status; yields how often that happened before within [`TAKEN_WINDOW`].

@@ -493,8 +493,8 @@ fn master<'s, 'a>(site: Site<'_>, sides: &'s [Side<'a>], name: &str) -> Option<&
     let holder = |side: &&Side<'_>| side.part.role == Role::Holder && side.holds(name);
     let proves = |side: &&Side<'_>| side.proves(site, name);
     let live = |side: &&Side<'_>| side.wants(name).cloned().map(Live::Entry).as_ref() == site.live.get(name);
-    let proved = sides.iter().filter(wanting).filter(proves).min_by_key(|side| !side.claim(name).applied);
-    let first = proved.or_else(|| sides.iter().filter(holder).find(proves));
+    let valid = sides.iter().filter(wanting).filter(proves).min_by_key(|side| !side.claim(name).applied);
+    let first = valid.or_else(|| sides.iter().filter(holder).find(proves));
     let held = || sides.iter().filter(wanting).find(|side| side.holds(name)).or_else(|| sides.iter().find(holder));
     first.or_else(held).or_else(|| sides.iter().filter(wanting).find(live)).or_else(|| sides.iter().find(wanting))
 }
@@ -541,8 +541,8 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
 }
 
 /// What is known of a dispute about this name, if it is this generation's of the object.
-fn dispute<'a>(site: Site<'a>, side: &Side<'_>, name: &str) -> Option<&'a Dispute> {
-    let object = side.part.object;
+fn dispute<'a>(site: Site<'a>, winner: &Side<'_>, name: &str) -> Option<&'a Dispute> {
+    let object = winner.part.object;
     site.disputes.get(name).filter(|dispute| dispute.owner == object.uid && dispute.generation == object.generation)
 }
 
