@@ -179,12 +179,14 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, 
     tenant.memory.succeeded(subject);
     let outcome = Outcome::ConnectionNotFound { id };
     for (object, placed) in involved.iter().zip(placed) {
-        say_or_retry(tenant, object, object, &unseen(tenant, object, placed, &outcome), placed).await;
+        let said = say_or_retry(tenant, object, object, &unseen(tenant, object, placed, &outcome), placed).await;
         let Ok(spec) = &object.spec else { continue };
         let there = tenant.subject_of(&spec.target);
         if !placed {
-            // It has left here, so what it names can be concluded.
-            tenant.agenda.edit(there, Instant::now());
+            // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
+            if said {
+                tenant.agenda.edit(there, Instant::now());
+            }
         } else if !object.deleting {
             tenant.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
         }
@@ -781,7 +783,7 @@ async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading,
         let stored = stored_version(&part);
         part.stored.status = claims::without(part.stored.status, &reading.document.id, &losses);
         if say_or_retry(tenant, &part.stored, &stored, &outcome, part.placed).await {
-            follow_up(tenant, subject, &part);
+            follow_up(tenant, subject, &part, &reading.document.id);
         } else {
             given_up &= plan.adopts(&part.object.uid);
         }
@@ -797,21 +799,32 @@ fn stored_version(part: &Part) -> Declared {
     }
 }
 
-/// After an object was concluded here, the other connections it belongs to are due.
-fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part) {
+/// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else each
+/// has its own date, which may be the end of a pause: two that called for each other would never pause.
+fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &str) {
     let now = Instant::now();
     let others: Vec<Subject> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
         (Ok(_), true) => {
-            claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned())).filter(|other| other != subject).collect()
+            let news = !conclude::is_accepted_on(&part.object, connection);
+            let others = claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned()));
+            others.filter(|other| other != subject && (news || !tenant.agenda.has(other))).collect()
         }
         // It has left here, so what it names can be concluded.
-        (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) => vec![tenant.subject_of(&spec.target)],
+        (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) && has_left(tenant, &part.object, connection) => {
+            vec![tenant.subject_of(&spec.target)]
+        }
         _ => Vec::new(),
     };
     for other in others {
         tenant.agenda.edit(other, now);
     }
+}
+
+/// Whether an object has no record on a connection any more.
+fn has_left(tenant: &Tenant, object: &Declared, connection: &str) -> bool {
+    let now = tenant.shared.hub.look(|world| world.object(&object.key));
+    now.is_none_or(|now| claims::connections(&now.status).all(|id| id != connection))
 }
 
 fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], message: &str) {

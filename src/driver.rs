@@ -195,6 +195,10 @@ impl Driver {
         let Some(settings) = tenant.settings() else { return tenant.place_subject(&subject).await };
         let turn = tenant.shared.turns.of(settings.audience.identity());
         let _turn = turn.lock().await;
+        if tenant.shared.stop.is_cancelled() {
+            // Who waited for another's pass begins none after it.
+            return;
+        }
         if subject == Subject::Access {
             let span = tracing::error_span!("access", tenant = tenant.name);
             let trial = tenant.look_at_access().instrument(span).await;

@@ -40,7 +40,8 @@ impl Hub {
             world.listed(kind);
             world.is_complete()
         };
-        self.complete.send_replace(complete);
+        // Of two that list at the same time the one that was not the last may come last here.
+        self.complete.send_modify(|known| *known |= complete);
     }
 
     /// Looks at the world.
@@ -57,5 +58,29 @@ impl Hub {
     pub async fn completed(&self) {
         // The sender lives in `self`, so waiting can't fail.
         drop(self.complete.subscribe().wait_for(|complete| *complete).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn whoever_lists_last_at_the_same_time_as_others_the_world_is_complete_then() {
+        for _ in 0..2000 {
+            let (hub, start) = (Hub::new().0, Barrier::new(Kind::ALL.len()));
+            std::thread::scope(|threads| {
+                for kind in Kind::ALL {
+                    let (hub, start) = (&hub, &start);
+                    threads.spawn(move || {
+                        start.wait();
+                        hub.listed(kind);
+                    });
+                }
+            });
+            assert!(hub.is_complete());
+        }
     }
 }

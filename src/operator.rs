@@ -223,8 +223,12 @@ impl Operator {
         match self.drivers.get(tenant) {
             // A driver that is gone has ended unasked, which is about to be noticed.
             Some(Mailbox::Open(driver)) => drop(driver.send(note)),
-            // Its end is waited for, and everything of the tenant is looked at then.
-            Some(Mailbox::Closed) => {}
+            // Its end is waited for, and everything of the tenant is looked at then; but nobody can look at what is gone.
+            Some(Mailbox::Closed) => {
+                if matches!(note, Note::Gone { .. } | Note::Left { .. }) {
+                    self.tell_strays(note);
+                }
+            }
             None if self.exists(tenant) => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 // Before anything else it looks at everything of its tenant.
@@ -237,31 +241,27 @@ impl Operator {
     }
 
     fn tell_strays(&self, note: Note) {
-        match note {
-            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => {
-                if let Some(strays) = &self.strays {
-                    drop(strays.send(note));
-                }
-            }
-            // Without a tenant nothing is done at a connection, and nobody waits for it.
-            Note::Gone { .. } | Note::Tenant => {}
+        let told = match note {
+            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
+            // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
+            Note::Gone { left: left @ Some(_), .. } => Note::Gone { target: None, connections: Vec::new(), left },
+            Note::Gone { left: None, .. } | Note::Tenant => return,
+        };
+        if let Some(strays) = &self.strays {
+            drop(strays.send(told));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
-
     use super::*;
     use crate::api::tenant::ClusterAuth0TenantStatus;
-    use crate::auth0::{TransportOptions, install_crypto_provider};
     use crate::core::builders;
-    use crate::core::world::{DeclaredTenant, Kind};
+    use crate::core::world::{DeclaredTenant, Kind, Left};
 
     /// An operator whose API server refuses every write, with this many objects, each of a tenant that somebody made up.
     fn operator(objects: usize) -> (Operator, mpsc::UnboundedReceiver<Wake>) {
-        install_crypto_provider();
         let (hub, wakes) = Hub::new();
         let hub = Arc::new(hub);
         for n in 0..objects {
@@ -272,21 +272,7 @@ mod tests {
         for kind in Kind::ALL {
             hub.listed(kind);
         }
-        let refusing = axum::Router::new().fallback(|| async { StatusCode::FORBIDDEN });
-        let shared = Shared {
-            report: Report::new(Client::new(refusing, "default"), hub.clone()),
-            metrics: Arc::new(Metrics::new(hub.clone())),
-            hub,
-            transport: Transport::new(&TransportOptions {
-                endpoint_override: Some("http://127.0.0.1:9".to_owned()),
-                ..TransportOptions::default()
-            })
-            .unwrap(),
-            allowed: AllowedDomains::default(),
-            namespace: "default".to_owned(),
-            turns: Arc::new(Turns::default()),
-            stop: CancellationToken::new(),
-        };
+        let shared = Shared::refused(hub);
         (Operator { shared, tasks: Tasks::default(), drivers: BTreeMap::new(), strays: None }, wakes)
     }
 
@@ -336,6 +322,24 @@ mod tests {
         let ended = operator.tasks.ended().await;
         operator.ended(ended).unwrap();
         assert_eq!((operator.tasks.len(), operator.drivers.len()), (1, 0), "a tenant that is gone keeps no driver");
+    }
+
+    #[tokio::test]
+    async fn what_an_object_left_is_told_also_where_its_tenant_is_gone_or_about_to_be() {
+        let (mut operator, _wakes) = operator(0);
+        let (strays, mut told) = mpsc::unbounded_channel();
+        operator.strays = Some(strays);
+        operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
+        for tenant in ["closed", "never-there"] {
+            let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
+            let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
+            operator.deliver(left(None));
+            operator.deliver(left(Some(Left { object: object.clone(), parameters: Vec::new() })));
+            assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".to_owned(), note: String::new() });
+            assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
+            assert!(told.try_recv().is_err());
+        }
     }
 
     #[tokio::test]

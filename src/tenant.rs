@@ -72,6 +72,28 @@ pub struct Shared {
     pub stop: CancellationToken,
 }
 
+#[cfg(test)]
+impl Shared {
+    /// What drivers share where the API server refuses every write, and no tenant can be reached.
+    pub(crate) fn refused(hub: Arc<Hub>) -> Self {
+        use crate::auth0::{TransportOptions, install_crypto_provider};
+
+        install_crypto_provider();
+        let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
+        let nowhere = TransportOptions { endpoint_override: Some("http://127.0.0.1:9".to_owned()), ..TransportOptions::default() };
+        Self {
+            report: Report::new(kube::Client::new(refusing, "default"), hub.clone()),
+            metrics: Arc::new(Metrics::new(hub.clone())),
+            hub,
+            transport: Transport::new(&nowhere).unwrap(),
+            allowed: AllowedDomains::default(),
+            namespace: "default".to_owned(),
+            turns: Arc::new(Turns::default()),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
 /// How many budgets are kept before those of tenants that are gone are forgotten.
 const MAX_BUDGETS: usize = 1000;
 
@@ -118,6 +140,8 @@ pub struct Tenant {
     budget: Arc<Mutex<Budget>>,
     pub(crate) agenda: Agenda,
     pub(crate) chores: Chores,
+    /// Whether it was a chore that was done last: then a look that is due comes first, as chores may last and come again.
+    did_chore: bool,
     /// Since when a deletion waits for what is not known yet.
     waits: BTreeMap<Uid, Instant>,
     /// What was told of a deletion that is not through yet.
@@ -195,6 +219,7 @@ impl Tenant {
             budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
             agenda: Agenda::default(),
             chores: Chores::default(),
+            did_chore: false,
             waits: BTreeMap::new(),
             told: BTreeSet::new(),
             directory: Directory::default(),
@@ -238,10 +263,13 @@ impl Tenant {
         self.chores.retain(|key| keys.contains(key));
     }
 
-    /// What is to be done now, as far as the budget allows it.
+    /// What is to be done now, as far as the budget allows it: chores and looks by turns.
     pub(crate) fn next(&mut self) -> Next {
         let now = Instant::now();
-        if let Some(chore) = self.chores.take(now) {
+        if !std::mem::take(&mut self.did_chore)
+            && let Some(chore) = self.chores.take(now)
+        {
+            self.did_chore = true;
             return Next::Chore(chore);
         }
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
@@ -351,7 +379,8 @@ impl Tenant {
             return;
         };
         let same_access = matches!(&old, Some(Standing::Serving(old)) if old.same_access(settings));
-        let same_rate = matches!(&old, Some(Standing::Serving(old)) if old.rate_limit == settings.rate_limit);
+        let same_tenant = matches!(&old, Some(Standing::Serving(old)) if old.audience.identity() == settings.audience.identity());
+        let same_rate = same_tenant && matches!(&old, Some(Standing::Serving(old)) if old.rate_limit == settings.rate_limit);
         if !same_rate {
             let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), settings.rate_limit.burst.unsigned_abs().max(1));
             let (reads, requests) = (per_minute(settings.rate_limit.reads_per_minute), per_minute(settings.rate_limit.requests_per_minute));
@@ -444,6 +473,10 @@ impl Tenant {
             }
             Ok(granted) => {
                 self.access = Access::Granted;
+                if self.known() == 0 {
+                    // There is nobody left for whom it could be asked again: what was silent is nobody's trouble any more.
+                    self.evidence.answered();
+                }
                 let was_lacking = self.lacking.is_some();
                 self.lacking = self.lacking.take().filter(|lacking| lacking.remains(&granted));
                 if self.lacking.is_some() || self.evidence.silence().is_some() {
@@ -740,7 +773,7 @@ impl Tenant {
 
     /// Puts our finalizer back where somebody took it from an object that has something to clean up.
     pub(crate) async fn keep(&mut self, key: &ObjectKey) {
-        let object = self.shared.hub.look(|world| world.object(key)).filter(|object| object.policies.tenant == self.name);
+        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
             self.with_finalizer(&object).await;
         }
@@ -1054,4 +1087,67 @@ pub(crate) fn trouble(failure: &Failure) -> Trouble {
 pub(crate) fn now_in_seconds() -> jiff::Timestamp {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::tenant::ClusterAuth0TenantStatus;
+    use crate::core::builders;
+    use crate::core::world::Credentials as Held;
+
+    /// The one tenant object of the world, which stands for this domain.
+    fn declare(hub: &Hub, uid: &str, domain: &str) {
+        let spec = json!({
+            "domain": domain,
+            "credentials": {"secretRef": {"name": "secret"}},
+            "access": [{"namespaceSelector": {}, "connections": ["*"]}],
+        });
+        let (uid, resource_version) = (uid.to_owned(), uid.to_owned());
+        let (spec, status) = (Some(serde_json::from_value(spec).unwrap()), ClusterAuth0TenantStatus::default());
+        let tenant = DeclaredTenant { name: "default".to_owned(), uid, resource_version, generation: 1, created: 0, spec, status };
+        hub.fold(|world| world.apply_tenant(tenant));
+    }
+
+    /// A tenant that serves.
+    async fn serving() -> Tenant {
+        let hub = Arc::new(Hub::new().0);
+        let held = Held { client_id: Some("id".to_owned()), client_secret: Some("secret".to_owned().into()), ..Held::default() };
+        hub.fold(|world| world.apply_secret("secret".to_owned(), held));
+        declare(&hub, "1", "one.eu.auth0.com");
+        let mut tenant = Tenant::new("default".to_owned(), Shared::refused(hub));
+        tenant.refresh().await;
+        assert!(tenant.settings().is_some(), "{:?}", tenant.standing);
+        tenant.chores = Chores::default();
+        tenant
+    }
+
+    #[tokio::test]
+    async fn chores_that_come_again_and_again_do_not_keep_looks_from_being_had() {
+        let mut tenant = serving().await;
+        let looks = (0..10).filter(|_| {
+            // As where an API server takes longer to refuse a status than the pauses between the tries.
+            for name in ["one", "two"] {
+                tenant.chores.at(Chore::Object(builders::object(name).key), Instant::now());
+            }
+            tenant.agenda.edit(Subject::Id("con_1".to_owned()), Instant::now());
+            matches!(tenant.next(), Next::Look(_))
+        });
+        assert_eq!(looks.count(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_object_made_anew_for_another_domain_does_not_live_on_the_budget_of_the_old_one() {
+        let mut tenant = serving().await;
+        let old = tenant.budget.clone();
+        declare(&tenant.shared.hub, "2", "two.eu.auth0.com");
+        tenant.refresh().await;
+        assert_eq!(tenant.identity(), "two.eu.auth0.com");
+        assert!(!Arc::ptr_eq(&old, &tenant.budget));
+        declare(&tenant.shared.hub, "3", "one.eu.auth0.com");
+        tenant.refresh().await;
+        assert!(Arc::ptr_eq(&old, &tenant.budget), "the one of a tenant outlasts its object");
+    }
 }

@@ -22,6 +22,7 @@ mod kubernetes;
 mod leaks;
 mod lifecycle;
 mod losses;
+mod merged;
 mod metrics;
 mod moves;
 mod observe;
