@@ -201,6 +201,9 @@ pub enum Wake {
     Tenants,
 }
 
+/// An object as a plan was made from it, with the labels of its namespace.
+pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
 pub struct World {
@@ -518,7 +521,7 @@ impl World {
     }
 
     /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
-    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[(Arc<Declared>, Option<BTreeMap<String, String>>)]) -> bool {
+    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[Ground]) -> bool {
         let same = |object: &Declared, now: &Declared| {
             (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
         };
