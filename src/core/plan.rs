@@ -498,11 +498,14 @@ fn settle(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
     }
 }
 
-/// Of two that hold the same name until they have moved, as after a hand-over that was cut short, the one whose it is keeps it.
+/// Of two that hold the same name until they have moved or can act again, as after a hand-over that was cut short, the one whose
+/// it is keeps it.
 fn keep_once(site: Site<'_>, sides: &[Side<'_>], name: &str, plan: &mut Plan) {
-    let movers = || sides.iter().filter(|side| side.part.role == Role::Mover && side.holds(name));
-    let keeper = movers().min_by_key(|side| (!side.proves(site, name), !side.claim(name).applied)).map(|side| &side.part.object.uid);
-    for other in movers().map(|side| &side.part.object.uid).filter(|uid| Some(*uid) != keeper) {
+    let holders = || sides.iter().filter(|side| matches!(side.part.role, Role::Mover | Role::Holder) && side.holds(name));
+    let keeper = holders()
+        .min_by_key(|side| (!side.proves(site, name), !side.claim(name).applied, side.part.role != Role::Holder))
+        .map(|side| &side.part.object.uid);
+    for other in holders().map(|side| &side.part.object.uid).filter(|uid| Some(*uid) != keeper) {
         plan.lost.entry(other.clone()).or_default().insert(name.to_owned());
     }
 }

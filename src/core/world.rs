@@ -164,9 +164,6 @@ impl std::fmt::Display for Left {
     }
 }
 
-/// An object as a plan saw it, with the labels of its namespace.
-pub type PlannedFrom = (Arc<Declared>, Option<BTreeMap<String, String>>);
-
 /// Something that changed, and so whose pass is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
@@ -203,6 +200,9 @@ pub enum Wake {
     /// The tenants: which of them serves depends on all of them.
     Tenants,
 }
+
+/// An object as a plan was made from it, with the labels of its namespace.
+pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
 
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
@@ -521,7 +521,7 @@ impl World {
     }
 
     /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
-    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[PlannedFrom]) -> bool {
+    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[Ground]) -> bool {
         let same = |object: &Declared, now: &Declared| {
             (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
         };

@@ -420,6 +420,8 @@ fn of_two_that_hold_a_name_until_they_have_moved_the_one_whose_it_is_keeps_it() 
     let plan = planned(&live(&[("blog", "x")]), &[(&first, Role::Mover), (&second, Role::Mover)]);
     assert!(plan.is_empty());
     assert_eq!((plan.losses(&first.uid), plan.losses(&second.uid)), (BTreeSet::from(["blog".to_owned()]), BTreeSet::new()));
+    let plan = planned(&live(&[("blog", "x")]), &[holder(&first), (&second, Role::Mover)]);
+    assert_eq!((plan.losses(&first.uid), plan.losses(&second.uid)), (BTreeSet::from(["blog".to_owned()]), BTreeSet::new()));
 }
 
 #[test]
