@@ -29,6 +29,8 @@ pub enum Note {
     Object(ObjectKey),
     /// Somebody took our finalizer from an object.
     Finalizer(ObjectKey),
+    /// The labels of an object's namespace changed, and nothing of the object.
+    Relabelled(ObjectKey),
     /// Somebody wrote an object's status, and nothing else of it changed.
     Status(ObjectKey),
     /// An object of the tenant is gone; these places may have become free.
@@ -134,7 +136,7 @@ impl Driver {
 
     /// Takes in a note and all that wait behind it: a burst of changes costs one look.
     async fn absorb(&mut self, first: Note) {
-        let mut objects = BTreeSet::new();
+        let (mut objects, mut relabelled) = (BTreeSet::new(), BTreeSet::new());
         let mut stripped = BTreeSet::new();
         let mut forged = BTreeSet::new();
         let (mut tenant, mut gone) = (false, false);
@@ -143,6 +145,9 @@ impl Driver {
             match note {
                 Note::Object(key) => {
                     objects.insert(key);
+                }
+                Note::Relabelled(key) => {
+                    relabelled.insert(key);
                 }
                 Note::Finalizer(key) => {
                     stripped.insert(key);
@@ -177,11 +182,12 @@ impl Driver {
         for key in forged {
             self.tenant.restore_status(&key);
         }
-        for key in objects {
+        let edited = objects.iter().map(|key| (key, true));
+        for (key, edited) in edited.chain(relabelled.difference(&objects).map(|key| (key, false))) {
             if self.tenant.shared.stop.is_cancelled() {
                 return;
             }
-            self.tenant.place_by_key(&key).await;
+            self.tenant.place_by_key(key, edited).await;
         }
     }
 

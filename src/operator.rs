@@ -188,6 +188,7 @@ impl Operator {
     fn deliver(&mut self, wake: Wake) {
         match wake {
             Wake::Object(key) => self.tell_of(key, Note::Object),
+            Wake::Relabelled(key) => self.tell_of(key, Note::Relabelled),
             Wake::Status(key) => self.tell_of(key, Note::Status),
             Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
             Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
@@ -242,7 +243,7 @@ impl Operator {
 
     fn tell_strays(&self, note: Note) {
         let told = match note {
-            Note::Object(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
+            Note::Object(_) | Note::Relabelled(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
             // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
             Note::Gone { left: left @ Some(_), .. } => Note::Gone { target: None, connections: Vec::new(), left },
             Note::Gone { left: None, .. } | Note::Tenant => return,

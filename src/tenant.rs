@@ -289,7 +289,7 @@ impl Tenant {
     pub(crate) async fn do_chore(&mut self, chore: Chore) {
         match chore {
             Chore::Tenant => self.report_tenant().await,
-            Chore::Object(key) => self.place_by_key(&key).await,
+            Chore::Object(key) => self.place_by_key(&key, true).await,
         }
     }
 
@@ -731,10 +731,10 @@ impl Tenant {
         self.chores.at(Chore::Object(key.clone()), now + pause);
     }
 
-    pub(crate) async fn place_by_key(&mut self, key: &ObjectKey) {
+    pub(crate) async fn place_by_key(&mut self, key: &ObjectKey, edited: bool) {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         match object {
-            Some(object) => self.place(&object, true).await,
+            Some(object) => self.place(&object, edited).await,
             None => self.chores.done(&Chore::Object(key.clone())),
         }
     }

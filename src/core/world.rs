@@ -169,6 +169,8 @@ impl std::fmt::Display for Left {
 pub enum Wake {
     /// An object that is new or changed.
     Object(ObjectKey),
+    /// An object of a namespace whose labels changed: nobody edited the object.
+    Relabelled(ObjectKey),
     /// An object whose status somebody else wrote, and nothing else changed.
     Status(ObjectKey),
     /// An object that somebody took our finalizer from, and nothing else changed.
@@ -445,10 +447,14 @@ impl World {
 
     /// Folds the labels of a namespace.
     pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
-        let inside: Vec<Wake> = self.objects.keys().filter(|key| key.namespace == name).cloned().map(Wake::Object).collect();
+        let inside: Vec<ObjectKey> = self.objects.keys().filter(|key| key.namespace == name).cloned().collect();
         let same = self.namespaces.get(&name) == Some(&labels);
-        self.namespaces.insert(name, labels);
-        if same { Vec::new() } else { inside }
+        match self.namespaces.insert(name, labels) {
+            Some(_) if same => Vec::new(),
+            Some(_) => inside.into_iter().map(Wake::Relabelled).collect(),
+            // Its objects have waited for it.
+            None => inside.into_iter().map(Wake::Object).collect(),
+        }
     }
 
     /// Folds a namespace that is gone.

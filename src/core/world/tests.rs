@@ -235,7 +235,8 @@ fn the_labels_of_a_namespace_wake_its_objects_when_they_change() {
     let labels = |team: &str| BTreeMap::from([("team".to_owned(), team.to_owned())]);
     assert_eq!(world.apply_namespace("team".into(), labels("x")), woken("a"));
     assert_eq!(world.apply_namespace("team".into(), labels("x")), []);
-    assert_eq!(world.apply_namespace("team".into(), labels("y")), woken("a"));
+    let relabelled = Wake::Relabelled(object("a").key);
+    assert_eq!(world.apply_namespace("team".into(), labels("y")), [relabelled], "nobody edited the object");
     assert_eq!(world.apply_namespace("empty".into(), labels("y")), []);
 }
 
