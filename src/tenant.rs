@@ -932,7 +932,8 @@ impl Tenant {
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
             let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
             match report.status(&stored, &left.status).await {
-                Err(WriteError::Gone) if object.deleting => Ok(()),
+                // Deleted meanwhile: what it left is told all the same.
+                Err(WriteError::Gone) => Ok(()),
                 written => written.map(drop),
             }
         };

@@ -133,6 +133,7 @@ impl Agenda {
         if opens_at <= now && self.due.get(&Subject::Access).is_some_and(|(_, at)| *at <= now) {
             // Everything else depends on it.
             self.due.remove(&Subject::Access);
+            self.picked_edit = false;
             return Next::Look(Subject::Access);
         }
         let (edit, routine) = (first(Lane::Edit), first(Lane::Routine));
