@@ -190,7 +190,7 @@ impl Memory {
         news
     }
 
-    /// Notes that somebody wrote an object's status; yields how often that happened before within [`TAKEN_WINDOW`].
+    /// Notes that somebody wrote an object's status; yields how often that happened before within ten minutes.
     pub fn status_taken(&mut self, object: &str, now: Instant) -> u32 {
         let taken = self.taken.entry(object.to_owned()).or_default();
         taken.retain(|at| now.duration_since(*at) < TAKEN_WINDOW);
