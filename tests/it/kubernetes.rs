@@ -12,6 +12,7 @@ use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::front::{Act, Front, Rule, fronted};
+use crate::restarts::until;
 use crate::steps::{calls, one, patches, refusal_of_params, says};
 use crate::support::{self, Bench, SOON, Scope, from, has_finalizer};
 
@@ -37,15 +38,6 @@ async fn settled(scope: &Scope<'_>) {
     scope.create("blog", one("wordpress", "blog", "ours")).await;
     scope.settle("blog").await;
     scope.auth0.clear_journal();
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut test: impl AsyncFnMut() -> bool) {
-    let give_up = Instant::now() + SOON;
-    while !test().await {
-        assert!(Instant::now() < give_up, "it did not come to: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 // ---- what was left behind ----

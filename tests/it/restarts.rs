@@ -37,8 +37,8 @@ fn theirs() -> Value {
     json!({"theirs": {"value": "kept"}})
 }
 
-/// Waits until something holds of a bench.
-async fn until(what: &str, mut test: impl AsyncFnMut() -> bool) {
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut test: impl AsyncFnMut() -> bool) {
     let give_up = Instant::now() + SOON;
     while !test().await {
         assert!(Instant::now() < give_up, "it did not come to: {what}");
