@@ -18,7 +18,7 @@ use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
 use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
-use crate::core::pass::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
+use crate::core::pass::plan::{self, Effect, Line, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
 use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
@@ -519,11 +519,11 @@ fn log_write(
         return;
     }
     let listed = |texts: Vec<String>| Some(texts.join(", ")).filter(|text| !text.is_empty());
-    let names = |effect: Effect| listed(plan.changes.keys().filter(|name| plan.effect(name) == Some(effect)).cloned().collect());
+    let named = |test: &dyn Fn(&Line<'_>) -> bool| listed(plan.names(test).into_iter().map(str::to_owned).collect());
+    let names = |effect: Effect| named(&|line| line.effect == effect);
     let objects = listed(objects.iter().map(ToString::to_string).collect());
     let (added, changed, removed) = (names(Effect::Adds), names(Effect::Changes), names(Effect::Removes));
-    let drift = listed(plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, _)| name.clone()).collect());
-    let overwritten = listed(plan.overwritten.iter().filter(|name| plan.changes.contains_key(*name)).cloned().collect());
+    let (drift, overwritten) = (named(&|line| line.drift), named(&|line| line.overwrites));
     let cause = match plan.changes.values().filter(|change| change.drift).count() {
         0 => "edit",
         all if all == plan.changes.len() => "drift",
