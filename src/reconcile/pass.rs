@@ -19,7 +19,7 @@ use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
 use crate::core::pass::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
+use crate::core::schedule::{Connection, MAX_BACKOFF, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
 use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::tenant::Settings;
@@ -66,10 +66,10 @@ struct Part {
 }
 
 /// Runs one pass.
-pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Subject) {
+pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Connection) {
     let involved = involved(tenant, &subject);
     if involved.is_empty() {
-        tenant.agenda.forget(&subject);
+        tenant.due_never(&subject);
         return;
     }
     let read = read(tenant, client, &subject, &involved).await;
@@ -84,31 +84,30 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
 }
 
 /// The objects that name the connection or hold a record on it.
-fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
+fn involved(tenant: &Tenant, subject: &Connection) -> Vec<Arc<Declared>> {
     let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
     let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
     objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
 }
 
-fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
+fn names(tenant: &Tenant, object: &Declared, subject: &Connection) -> bool {
     object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
 }
 
-fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if known == id))
+fn records(tenant: &Tenant, object: &Declared, subject: &Connection) -> bool {
+    tenant.recorded(object).any(|id| matches!(subject, Connection::Id(known) if known == id))
 }
 
 // ---- read ----
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
 /// answered the first time did not know it yet.
-async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
+async fn read(tenant: &Tenant, client: &Client, subject: &Connection, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let mut at = Instant::now();
     let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
     match subject {
-        Subject::Access => Ok(None),
-        Subject::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
-        Subject::Id(id) => {
+        Connection::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
+        Connection::Id(id) => {
             if let Some(document) = client.read(id).await? {
                 return Ok(fresh(Some(document), at, None));
             }
@@ -129,7 +128,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
     }
 }
 
-async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
+async fn unread(tenant: &mut Tenant, subject: &Connection, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
@@ -150,7 +149,7 @@ fn unseen(tenant: &Tenant, object: &Declared, placed: bool, outcome: &Outcome) -
 }
 
 /// When to look again after a failed call.
-fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
+fn try_again(tenant: &mut Tenant, subject: &Connection, failure: &Failure) {
     let now = Instant::now();
     let at = match failure.retry() {
         // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
@@ -158,7 +157,7 @@ fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
         Retry::Backoff => now + tenant.pause(subject),
         Retry::ResyncPace | Retry::Never => next_look(tenant, now),
     };
-    tenant.agenda.retry(subject.clone(), at);
+    tenant.due_retry(subject.clone(), at);
 }
 
 fn next_look(tenant: &Tenant, now: Instant) -> Instant {
@@ -167,11 +166,11 @@ fn next_look(tenant: &Tenant, now: Instant) -> Instant {
 }
 
 /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
-async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
+async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Connection, involved: &[Arc<Declared>]) {
     let placed: Vec<bool> = involved.iter().map(|object| names(tenant, object, subject)).collect();
     let id = match subject {
-        Subject::Id(id) => Some(id.clone()),
-        Subject::Name(_) | Subject::Access => None,
+        Connection::Id(id) => Some(id.clone()),
+        Connection::Name(_) => None,
     };
     if let Some(id) = &id {
         tenant.directory.forget(id);
@@ -185,23 +184,23 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, 
         if !placed {
             // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
             if said {
-                tenant.agenda.edit(there, Instant::now());
+                tenant.due_edit(there, Instant::now());
             }
         } else if !object.deleting {
-            tenant.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
+            tenant.due_again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
         }
     }
 }
 
 // ---- plan ----
 
-async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
+async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Connection, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
     let declared = tenant.shared.hub.look(|world| world.tenant(&tenant.name));
     let Some(declared) = declared.filter(|_| !tenant.is_outdated()) else {
         // What the tenant admits changed during the read: the news is taken in before the next pass.
-        tenant.agenda.edit(asked, now);
+        tenant.due_edit(asked, now);
         return;
     };
     if tenant.directory.saw(document) {
@@ -211,16 +210,16 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     if let Some(gone) = &reading.gone {
         tenant.directory.forget(gone);
     }
-    let subject = Subject::Id(document.id.clone());
+    let subject = Connection::Id(document.id.clone());
     if asked != subject {
-        tenant.agenda.forget(&subject);
-        tenant.agenda.forget(&asked);
+        tenant.due_never(&subject);
+        tenant.due_never(&asked);
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(tenant, settings, &reading);
     if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
         // Who holds a record on the connection that is gone and names another one is no part of this pass.
-        tenant.agenda.edit(asked.clone(), now);
+        tenant.due_edit(asked.clone(), now);
     }
     let live = match document.live() {
         Ok(live) => live,
@@ -280,7 +279,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 }
 
 /// The connection was read, but its options can't be used.
-async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
+async fn unusable(tenant: &mut Tenant, subject: &Connection, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
     let outcome = Outcome::Unread(trouble(&failure));
@@ -295,7 +294,7 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
         DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Instant::now() + tenant.pause(subject),
         DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
-    tenant.agenda.again(subject.clone(), at);
+    tenant.due_again(subject.clone(), at);
 }
 
 /// Who takes part, and how.
@@ -557,7 +556,7 @@ fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
         let message =
             format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result, as the read took too long");
-        let pause = tenant.pause(&Subject::Id(reading.document.id.clone()));
+        let pause = tenant.pause(&Connection::Id(reading.document.id.clone()));
         return Some(Done::Postponed(unavailable(message), Some(pause)));
     }
     None
@@ -697,7 +696,7 @@ fn note_written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Docum
 
 // ---- conclude ----
 
-async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
+async fn finish(tenant: &mut Tenant, subject: &Connection, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
     plan.written = matches!(done, Done::Written);
     let done = match done {
         Done::Failed(failure) => {
@@ -712,7 +711,7 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
         Done::Superseded => return superseded(tenant, subject, reading, plan, parts).await,
         Done::Split => {
             tenant.memory.go_singly(&reading.document.id);
-            tenant.agenda.edit(subject.clone(), Instant::now());
+            tenant.due_edit(subject.clone(), Instant::now());
             return;
         }
         Done::Rejected(message) => reject(tenant, reading, &plan, &parts, message),
@@ -721,19 +720,19 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
     if matches!(done, Done::Failed(_) | Done::Postponed(..)) || !plan.deferred.is_empty() {
-        tenant.agenda.retry(subject.clone(), at);
+        tenant.due_retry(subject.clone(), at);
     } else {
-        tenant.agenda.again(subject.clone(), at);
+        tenant.due_again(subject.clone(), at);
     }
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
 /// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile. Where
 /// it goes on, everybody who waits is told.
-async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>) {
+async fn superseded(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: Plan, parts: Vec<Part>) {
     let passes = tenant.memory.failed(subject);
     let pause = backoff(passes, fastrand::f64()).mul_f64(0.1);
-    tenant.agenda.retry(subject.clone(), Instant::now() + pause);
+    tenant.due_retry(subject.clone(), Instant::now() + pause);
     if passes < TOLD {
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result and is run again");
         return;
@@ -750,7 +749,7 @@ async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, p
 
 /// Concludes every object. Who adopts a name as it is has stored its claim, and is told last: when nobody else has a record
 /// of the name any more. Until then the name is still the other's, who may come back.
-async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
+async fn conclude_all(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
     parts.sort_by_key(|part| plan.adopts(&part.object.uid));
     // Nothing is concluded of who was not claimed in time, so that its records stay.
     let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
@@ -801,14 +800,14 @@ fn stored_version(part: &Part) -> Declared {
 
 /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else each
 /// has its own date, which may be the end of a pause: two that called for each other would never pause.
-fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &str) {
+fn follow_up(tenant: &mut Tenant, subject: &Connection, part: &Part, connection: &str) {
     let now = Instant::now();
-    let others: Vec<Subject> = match (&part.object.spec, part.placed) {
+    let others: Vec<Connection> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
         (Ok(_), true) => {
             let news = !status::is_accepted_on(&part.object, connection);
-            let others = claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned()));
-            others.filter(|other| other != subject && (news || !tenant.agenda.has(other))).collect()
+            let others = claims::connections(&part.object.status).map(|id| Connection::Id(id.to_owned()));
+            others.filter(|other| other != subject && (news || !tenant.has_date(other))).collect()
         }
         // It has left here, so what it names can be concluded.
         (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) && has_left(tenant, &part.object, connection) => {
@@ -817,7 +816,7 @@ fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &s
         _ => Vec::new(),
     };
     for other in others {
-        tenant.agenda.edit(other, now);
+        tenant.due_edit(other, now);
     }
 }
 
@@ -859,7 +858,7 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
 }
 
 /// When to look at the connection again.
-fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
+fn next_date(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
     let now = Instant::now();
     let mut at = next_look(tenant, now);
     if !plan.deferred.is_empty() && !matches!(done, Done::Postponed(..)) {
