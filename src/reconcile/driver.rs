@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use crate::auth0::Client;
-use crate::core::schedule::{Connection, Due};
+use crate::core::schedule::{ConnectionKey, Due};
 use crate::core::spec::Target;
 use crate::core::tenant::{Access, Settings};
 use crate::core::world::{Left, ObjectKey, Uid};
@@ -232,7 +232,7 @@ impl Driver {
 
 /// Runs a pass, in a span that says of every line where it belongs: at the level of errors, so that it is there also for a
 /// warning, whatever else is filtered out.
-async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Connection) {
+async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: ConnectionKey) {
     let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
     pass::pass(tenant, client, settings, subject).instrument(span).await;
 }

@@ -19,7 +19,7 @@ use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
 use crate::core::pass::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{Connection, MAX_BACKOFF, backoff, jittered};
+use crate::core::schedule::{ConnectionKey, MAX_BACKOFF, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
 use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::tenant::Settings;
@@ -66,7 +66,7 @@ struct Part {
 }
 
 /// Runs one pass.
-pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Connection) {
+pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: ConnectionKey) {
     let involved = involved(tenant, &subject);
     if involved.is_empty() {
         tenant.due_never(&subject);
@@ -84,30 +84,30 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
 }
 
 /// The objects that name the connection or hold a record on it.
-fn involved(tenant: &Tenant, subject: &Connection) -> Vec<Arc<Declared>> {
+fn involved(tenant: &Tenant, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
     let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
     let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
     objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
 }
 
-fn names(tenant: &Tenant, object: &Declared, subject: &Connection) -> bool {
+fn names(tenant: &Tenant, object: &Declared, subject: &ConnectionKey) -> bool {
     object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
 }
 
-fn records(tenant: &Tenant, object: &Declared, subject: &Connection) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Connection::Id(known) if known == id))
+fn records(tenant: &Tenant, object: &Declared, subject: &ConnectionKey) -> bool {
+    tenant.recorded(object).any(|id| matches!(subject, ConnectionKey::Id(known) if known == id))
 }
 
 // ---- read ----
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
 /// answered the first time did not know it yet.
-async fn read(tenant: &Tenant, client: &Client, subject: &Connection, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
+async fn read(tenant: &Tenant, client: &Client, subject: &ConnectionKey, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let mut at = Instant::now();
     let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
     match subject {
-        Connection::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
-        Connection::Id(id) => {
+        ConnectionKey::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
+        ConnectionKey::Id(id) => {
             if let Some(document) = client.read(id).await? {
                 return Ok(fresh(Some(document), at, None));
             }
@@ -128,7 +128,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Connection, involved: 
     }
 }
 
-async fn unread(tenant: &mut Tenant, subject: &Connection, involved: &[Arc<Declared>], failure: Failure) {
+async fn unread(tenant: &mut Tenant, subject: &ConnectionKey, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
     let outcome = Outcome::Unread(trouble(&failure));
@@ -149,7 +149,7 @@ fn unseen(tenant: &Tenant, object: &Declared, placed: bool, outcome: &Outcome) -
 }
 
 /// When to look again after a failed call.
-fn try_again(tenant: &mut Tenant, subject: &Connection, failure: &Failure) {
+fn try_again(tenant: &mut Tenant, subject: &ConnectionKey, failure: &Failure) {
     let now = Instant::now();
     let at = match failure.retry() {
         // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
@@ -166,11 +166,11 @@ fn next_look(tenant: &Tenant, now: Instant) -> Instant {
 }
 
 /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
-async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Connection, involved: &[Arc<Declared>]) {
+async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &ConnectionKey, involved: &[Arc<Declared>]) {
     let placed: Vec<bool> = involved.iter().map(|object| names(tenant, object, subject)).collect();
     let id = match subject {
-        Connection::Id(id) => Some(id.clone()),
-        Connection::Name(_) => None,
+        ConnectionKey::Id(id) => Some(id.clone()),
+        ConnectionKey::Name(_) => None,
     };
     if let Some(id) = &id {
         tenant.directory.forget(id);
@@ -194,7 +194,7 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Connectio
 
 // ---- plan ----
 
-async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Connection, reading: Reading) {
+async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: ConnectionKey, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
     let declared = tenant.shared.hub.look(|world| world.tenant(&tenant.name));
@@ -210,7 +210,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     if let Some(gone) = &reading.gone {
         tenant.directory.forget(gone);
     }
-    let subject = Connection::Id(document.id.clone());
+    let subject = ConnectionKey::Id(document.id.clone());
     if asked != subject {
         tenant.due_never(&subject);
         tenant.due_never(&asked);
@@ -279,7 +279,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 }
 
 /// The connection was read, but its options can't be used.
-async fn unusable(tenant: &mut Tenant, subject: &Connection, parts: Vec<Part>, error: DocumentError) {
+async fn unusable(tenant: &mut Tenant, subject: &ConnectionKey, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
     let outcome = Outcome::Unread(trouble(&failure));
@@ -556,7 +556,7 @@ fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
         let message =
             format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result, as the read took too long");
-        let pause = tenant.pause(&Connection::Id(reading.document.id.clone()));
+        let pause = tenant.pause(&ConnectionKey::Id(reading.document.id.clone()));
         return Some(Done::Postponed(unavailable(message), Some(pause)));
     }
     None
@@ -696,7 +696,7 @@ fn note_written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Docum
 
 // ---- conclude ----
 
-async fn finish(tenant: &mut Tenant, subject: &Connection, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
+async fn finish(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
     plan.written = matches!(done, Done::Written);
     let done = match done {
         Done::Failed(failure) => {
@@ -729,7 +729,7 @@ async fn finish(tenant: &mut Tenant, subject: &Connection, reading: &Reading, mu
 
 /// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile. Where
 /// it goes on, everybody who waits is told.
-async fn superseded(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: Plan, parts: Vec<Part>) {
+async fn superseded(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: Plan, parts: Vec<Part>) {
     let passes = tenant.memory.failed(subject);
     let pause = backoff(passes, fastrand::f64()).mul_f64(0.1);
     tenant.due_retry(subject.clone(), Instant::now() + pause);
@@ -749,7 +749,7 @@ async fn superseded(tenant: &mut Tenant, subject: &Connection, reading: &Reading
 
 /// Concludes every object. Who adopts a name as it is has stored its claim, and is told last: when nobody else has a record
 /// of the name any more. Until then the name is still the other's, who may come back.
-async fn conclude_all(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
+async fn conclude_all(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
     parts.sort_by_key(|part| plan.adopts(&part.object.uid));
     // Nothing is concluded of who was not claimed in time, so that its records stay.
     let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
@@ -800,13 +800,13 @@ fn stored_version(part: &Part) -> Declared {
 
 /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else each
 /// has its own date, which may be the end of a pause: two that called for each other would never pause.
-fn follow_up(tenant: &mut Tenant, subject: &Connection, part: &Part, connection: &str) {
+fn follow_up(tenant: &mut Tenant, subject: &ConnectionKey, part: &Part, connection: &str) {
     let now = Instant::now();
-    let others: Vec<Connection> = match (&part.object.spec, part.placed) {
+    let others: Vec<ConnectionKey> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
         (Ok(_), true) => {
             let news = !status::is_accepted_on(&part.object, connection);
-            let others = claims::connections(&part.object.status).map(|id| Connection::Id(id.to_owned()));
+            let others = claims::connections(&part.object.status).map(|id| ConnectionKey::Id(id.to_owned()));
             others.filter(|other| other != subject && (news || !tenant.has_date(other))).collect()
         }
         // It has left here, so what it names can be concluded.
@@ -858,7 +858,7 @@ fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
 }
 
 /// When to look at the connection again.
-fn next_date(tenant: &mut Tenant, subject: &Connection, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
+fn next_date(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
     let now = Instant::now();
     let mut at = next_look(tenant, now);
     if !plan.deferred.is_empty() && !matches!(done, Done::Postponed(..)) {

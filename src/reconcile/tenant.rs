@@ -23,7 +23,7 @@ use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::agenda::{Agenda, Pick};
 use crate::core::schedule::work_queue::{Item, WorkQueue};
-use crate::core::schedule::{self, Connection, Due, Lane, Next};
+use crate::core::schedule::{self, ConnectionKey, Due, Lane, Next};
 use crate::core::spec::{Spec, Target};
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
@@ -211,7 +211,7 @@ pub(crate) enum Step {
 #[derive(Default)]
 struct Placement {
     outcome: Option<Outcome>,
-    look: Vec<Connection>,
+    look: Vec<ConnectionKey>,
 }
 
 impl Placement {
@@ -219,7 +219,7 @@ impl Placement {
         Self { outcome: Some(outcome), look: Vec::new() }
     }
 
-    fn look(look: Vec<Connection>) -> Self {
+    fn look(look: Vec<ConnectionKey>) -> Self {
         Self { outcome: None, look }
     }
 }
@@ -274,10 +274,10 @@ impl Tenant {
     pub(crate) fn forget_gone(&mut self) {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
-        let places: BTreeSet<Connection> = objects.iter().flat_map(|object| self.subjects(object)).collect();
+        let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&Connection::Id(id.to_owned())));
+        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.to_owned())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.queue.retain(|key| keys.contains(key));
@@ -323,31 +323,31 @@ impl Tenant {
         self.agenda.apply(next);
     }
 
-    fn due_at(&mut self, connection: Connection, lane: Lane, at: Instant) {
+    fn due_at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
         let mut next = Next::default();
         next.at(connection, lane, at);
         self.apply(next);
     }
 
-    pub(crate) fn due_edit(&mut self, connection: Connection, at: Instant) {
+    pub(crate) fn due_edit(&mut self, connection: ConnectionKey, at: Instant) {
         self.due_at(connection, Lane::Edit, at);
     }
 
-    pub(crate) fn due_again(&mut self, connection: Connection, at: Instant) {
+    pub(crate) fn due_again(&mut self, connection: ConnectionKey, at: Instant) {
         self.due_at(connection, Lane::Routine, at);
     }
 
-    pub(crate) fn due_retry(&mut self, connection: Connection, at: Instant) {
+    pub(crate) fn due_retry(&mut self, connection: ConnectionKey, at: Instant) {
         self.due_at(connection, Lane::Retry, at);
     }
 
-    pub(crate) fn due_never(&mut self, connection: &Connection) {
+    pub(crate) fn due_never(&mut self, connection: &ConnectionKey) {
         let mut next = Next::default();
         next.forget(connection.clone());
         self.apply(next);
     }
 
-    pub(crate) fn has_date(&self, connection: &Connection) -> bool {
+    pub(crate) fn has_date(&self, connection: &ConnectionKey) -> bool {
         self.agenda.has(connection)
     }
 
@@ -362,7 +362,7 @@ impl Tenant {
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
     pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<String>) {
         let named = target.map(|target| self.subject_of(target));
-        for subject in named.into_iter().chain(connections.into_iter().map(Connection::Id)) {
+        for subject in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
             self.due_edit(subject, Instant::now());
         }
     }
@@ -523,7 +523,7 @@ impl Tenant {
     }
 
     /// Tries the credentials. Yields what to look at for it where only a call of the API can tell.
-    pub(crate) async fn look_at_access(&mut self) -> Option<Connection> {
+    pub(crate) async fn look_at_access(&mut self) -> Option<ConnectionKey> {
         let client = self.client.clone()?;
         if self.lacking.is_some() {
             // Scopes that were granted meanwhile are in new tokens only.
@@ -575,10 +575,10 @@ impl Tenant {
 
     /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
     /// its own.
-    fn any_subject(&self) -> Option<Connection> {
+    fn any_subject(&self) -> Option<ConnectionKey> {
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
         let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
-        let mut subjects: Vec<Connection> = looked_at.flat_map(|object| self.subjects(object)).collect();
+        let mut subjects: Vec<ConnectionKey> = looked_at.flat_map(|object| self.subjects(object)).collect();
         (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
     }
 
@@ -638,7 +638,7 @@ impl Tenant {
 
     /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
     /// trouble of one connection is not held against the tenant.
-    pub(crate) async fn learn(&mut self, subject: &Connection, failure: Failure) -> Failure {
+    pub(crate) async fn learn(&mut self, subject: &ConnectionKey, failure: Failure) -> Failure {
         let Some(client) = self.client.clone() else { return failure };
         if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
             self.no_token(&client, &failure).await;
@@ -665,7 +665,7 @@ impl Tenant {
 
     /// A connection lets something be done only with a scope. Yields the failure as it is to be told when the token has that
     /// scope; else the tenant as a whole lacks it from now on.
-    fn trouble_of_its_own(&mut self, subject: &Connection, failure: &Failure, granted: &Granted) -> Option<Failure> {
+    fn trouble_of_its_own(&mut self, subject: &ConnectionKey, failure: &Failure, granted: &Granted) -> Option<Failure> {
         let (place, known, scopes) = (subject.to_string(), self.known(), granted.scopes.as_deref());
         if let Failure::MissingScope { scopes: named } = failure {
             let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
@@ -684,7 +684,7 @@ impl Tenant {
     }
 
     /// Notes a call that got no answer. When it lasts, the look at the tenant's access that is planned here says so.
-    fn heard_nothing(&mut self, subject: &Connection, failure: &Failure) {
+    fn heard_nothing(&mut self, subject: &ConnectionKey, failure: &Failure) {
         let of_the_host = match failure.silence() {
             Silence::None => return,
             Silence::Here => false,
@@ -985,8 +985,8 @@ impl Tenant {
             .map(|entry| entry.id.as_str())
     }
 
-    fn recorded_subjects(&self, object: &Declared) -> Vec<Connection> {
-        self.recorded(object).map(|id| Connection::Id(id.to_owned())).collect()
+    fn recorded_subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        self.recorded(object).map(|id| ConnectionKey::Id(id.to_owned())).collect()
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
@@ -1015,8 +1015,8 @@ impl Tenant {
     }
 
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
-    fn subjects(&self, object: &Declared) -> Vec<Connection> {
-        let mut subjects: BTreeSet<Connection> = self.recorded_subjects(object).into_iter().collect();
+    fn subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        let mut subjects: BTreeSet<ConnectionKey> = self.recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }
@@ -1024,23 +1024,23 @@ impl Tenant {
     }
 
     /// By id where it is known: reading by id needs no filter.
-    pub(crate) fn subject_of(&self, target: &Target) -> Connection {
+    pub(crate) fn subject_of(&self, target: &Target) -> ConnectionKey {
         match (self.directory.id_of(target), target) {
-            (Some(id), _) => Connection::Id(id.to_owned()),
-            (None, Target::Name(name) | Target::Id(name)) => Connection::Name(name.clone()),
+            (Some(id), _) => ConnectionKey::Id(id.to_owned()),
+            (None, Target::Name(name) | Target::Id(name)) => ConnectionKey::Name(name.clone()),
         }
     }
 
     /// A subject as people call it: a connection by its name, where that is known.
-    pub(crate) fn called<'a>(&'a self, subject: &'a Connection) -> &'a str {
+    pub(crate) fn called<'a>(&'a self, subject: &'a ConnectionKey) -> &'a str {
         match subject {
-            Connection::Id(id) => self.directory.name_of(id).unwrap_or(id),
-            Connection::Name(name) => name,
+            ConnectionKey::Id(id) => self.directory.name_of(id).unwrap_or(id),
+            ConnectionKey::Name(name) => name,
         }
     }
 
     /// Says of the objects at a place that the tenant is not ready.
-    pub(crate) async fn place_subject(&mut self, subject: &Connection) {
+    pub(crate) async fn place_subject(&mut self, subject: &ConnectionKey) {
         for object in self.objects() {
             if self.subjects(&object).contains(subject) {
                 self.place(&object, false).await;
@@ -1117,7 +1117,7 @@ impl Tenant {
     }
 
     /// The pause before the next try at something that failed.
-    pub(crate) fn pause(&mut self, subject: &Connection) -> Duration {
+    pub(crate) fn pause(&mut self, subject: &ConnectionKey) -> Duration {
         schedule::backoff(self.memory.failed(subject), fastrand::f64())
     }
 }
@@ -1198,7 +1198,7 @@ mod tests {
             for name in ["one", "two"] {
                 tenant.queue.add(Item::Object(builders::object(name).key), Instant::now());
             }
-            tenant.due_edit(Connection::Id("con_1".to_owned()), Instant::now());
+            tenant.due_edit(ConnectionKey::Id("con_1".to_owned()), Instant::now());
             matches!(tenant.step(), Step::Auth0(_))
         });
         assert_eq!(looks.count(), 5);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::core::schedule::{Change, Connection, Due, Lane, Next};
+use crate::core::schedule::{Change, ConnectionKey, Due, Lane, Next};
 
 /// How many edits may overtake one overdue routine look.
 const OVERTAKEN: u32 = 4;
@@ -33,10 +33,10 @@ enum Rank {
 /// The connections of one tenant that have a date.
 #[derive(Debug, Default)]
 pub struct Agenda {
-    due: BTreeMap<Connection, (Rank, Instant)>,
+    due: BTreeMap<ConnectionKey, (Rank, Instant)>,
     /// The same connections, by lane and date.
-    edits: BTreeSet<(Instant, Connection)>,
-    routine: BTreeSet<(Instant, Connection)>,
+    edits: BTreeSet<(Instant, ConnectionKey)>,
+    routine: BTreeSet<(Instant, ConnectionKey)>,
     overtaken: u32,
     /// Whether what was picked last was somebody's edit: so is another try at it.
     picked_edit: bool,
@@ -58,7 +58,7 @@ impl Agenda {
     }
 
     /// Whether a connection has a date.
-    pub fn has(&self, connection: &Connection) -> bool {
+    pub fn has(&self, connection: &ConnectionKey) -> bool {
         self.due.contains_key(connection)
     }
 
@@ -72,7 +72,7 @@ impl Agenda {
 
     /// An edit overtakes what is only due; of two dates with one right of way the earlier counts, so that nobody who asks
     /// again loses his place.
-    fn put(&mut self, connection: Connection, rank: Rank, at: Instant) {
+    fn put(&mut self, connection: ConnectionKey, rank: Rank, at: Instant) {
         let (rank, at) = match (self.due.get(&connection), rank) {
             (None, _) | (Some((Rank::Routine, _)), Rank::Edit) => (rank, at),
             (Some((Rank::Edit, known)), Rank::Edit | Rank::Routine) => (Rank::Edit, at.min(*known)),
@@ -83,13 +83,13 @@ impl Agenda {
         self.due.insert(connection, (rank, at));
     }
 
-    fn remove(&mut self, connection: &Connection) {
+    fn remove(&mut self, connection: &ConnectionKey) {
         if let Some((connection, (rank, at))) = self.due.remove_entry(connection) {
             self.lane(rank).remove(&(at, connection));
         }
     }
 
-    fn lane(&mut self, rank: Rank) -> &mut BTreeSet<(Instant, Connection)> {
+    fn lane(&mut self, rank: Rank) -> &mut BTreeSet<(Instant, ConnectionKey)> {
         match rank {
             Rank::Edit => &mut self.edits,
             Rank::Routine => &mut self.routine,
@@ -103,7 +103,7 @@ impl Agenda {
             self.picked_edit = false;
             return Pick::Due(Due::Authentication);
         }
-        let first = |lane: &BTreeSet<(Instant, Connection)>| lane.first().map(|(at, _)| *at);
+        let first = |lane: &BTreeSet<(Instant, ConnectionKey)>| lane.first().map(|(at, _)| *at);
         let (edit, routine) = (first(&self.edits), first(&self.routine));
         let Some(earliest) = edit.into_iter().chain(routine).chain(authentication).min() else { return Pick::Idle };
         let may = earliest.max(opens_at);
@@ -133,8 +133,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn id(text: &str) -> Connection {
-        Connection::Id(text.to_owned())
+    fn id(text: &str) -> ConnectionKey {
+        ConnectionKey::Id(text.to_owned())
     }
 
     fn picked(text: &str) -> Pick {
@@ -142,21 +142,21 @@ mod tests {
     }
 
     impl Agenda {
-        fn at(&mut self, connection: Connection, lane: Lane, at: Instant) {
+        fn at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
             let mut next = Next::default();
             next.at(connection, lane, at);
             self.apply(next);
         }
 
-        fn edit(&mut self, connection: Connection, at: Instant) {
+        fn edit(&mut self, connection: ConnectionKey, at: Instant) {
             self.at(connection, Lane::Edit, at);
         }
 
-        fn again(&mut self, connection: Connection, at: Instant) {
+        fn again(&mut self, connection: ConnectionKey, at: Instant) {
             self.at(connection, Lane::Routine, at);
         }
 
-        fn retry(&mut self, connection: Connection, at: Instant) {
+        fn retry(&mut self, connection: ConnectionKey, at: Instant) {
             self.at(connection, Lane::Retry, at);
         }
 
@@ -247,7 +247,7 @@ mod tests {
     /// What the agenda means: everything that is due, looked through at each pick.
     #[derive(Default)]
     struct Scanned {
-        due: BTreeMap<Connection, (bool, Instant)>,
+        due: BTreeMap<ConnectionKey, (bool, Instant)>,
         overtaken: u32,
         picked_edit: bool,
     }

@@ -16,14 +16,14 @@ const MIN_BACKOFF: Duration = Duration::from_secs(1);
 
 /// A connection, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Connection {
+pub enum ConnectionKey {
     /// By its id.
     Id(String),
     /// By its name, where no id is known for it.
     Name(String),
 }
 
-impl std::fmt::Display for Connection {
+impl std::fmt::Display for ConnectionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Id(text) | Self::Name(text) => text,
@@ -37,7 +37,7 @@ pub enum Due {
     /// Authentication: whether the tenant accepts the credentials.
     Authentication,
     /// A pass over this connection.
-    Connection(Connection),
+    Connection(ConnectionKey),
 }
 
 /// With which right of way a connection is looked at.
@@ -55,11 +55,11 @@ pub enum Lane {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
     /// The connection is due then, or earlier where it was due earlier with the same right of way.
-    Due(Connection, Lane, Instant),
+    Due(ConnectionKey, Lane, Instant),
     /// The same, where no date is set for the connection yet.
-    IfNotDue(Connection, Lane, Instant),
+    IfNotDue(ConnectionKey, Lane, Instant),
     /// Nothing is to be looked at there any more.
-    Forget(Connection),
+    Forget(ConnectionKey),
 }
 
 /// What is to be looked at next: what a pass yields and what is decided of an object. The tenant's loop applies it, with
@@ -72,17 +72,17 @@ pub struct Next {
 
 impl Next {
     /// The connection is due at this time.
-    pub fn at(&mut self, connection: Connection, lane: Lane, at: Instant) {
+    pub fn at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
         self.changes.push(Change::Due(connection, lane, at));
     }
 
     /// The connection is due at this time, unless it has a date already.
-    pub fn at_unless_due(&mut self, connection: Connection, lane: Lane, at: Instant) {
+    pub fn at_unless_due(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
         self.changes.push(Change::IfNotDue(connection, lane, at));
     }
 
     /// Nothing is to be looked at there any more.
-    pub fn forget(&mut self, connection: Connection) {
+    pub fn forget(&mut self, connection: ConnectionKey) {
         self.changes.push(Change::Forget(connection));
     }
 
