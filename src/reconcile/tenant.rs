@@ -28,7 +28,7 @@ use crate::core::spec::{Spec, Target};
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
-use crate::core::world::{Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
+use crate::core::world::{Connection, Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
@@ -267,7 +267,31 @@ impl Tenant {
 
     /// The objects that are to be concluded here.
     fn objects(&self) -> Vec<Arc<Declared>> {
-        self.shared.hub.look(|world| world.objects().filter(|object| self.serves(world, object)).cloned().collect())
+        self.shared.hub.look(|world| if self.strays { world.strays() } else { world.objects_of(&self.name) })
+    }
+
+    /// A connection of this tenant, by as much as is known of it.
+    pub(crate) fn connection<'a>(&'a self, id: Option<&'a str>, name: Option<&'a str>) -> Connection<'a> {
+        let identity = Some(self.identity()).filter(|identity| !identity.is_empty());
+        Connection { tenant: &self.name, identity, id, name }
+    }
+
+    /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
+    /// is looked at by its id.
+    pub(crate) fn connection_of<'a>(&'a self, subject: &'a ConnectionKey) -> Option<Connection<'a>> {
+        match subject {
+            ConnectionKey::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
+            ConnectionKey::Name(name) => {
+                let unseen = self.directory.id_of(&Target::Name(name.clone())).is_none();
+                unseen.then(|| self.connection(None, Some(name)))
+            }
+        }
+    }
+
+    /// The objects that the connection behind a subject concerns.
+    pub(crate) fn concerned(&self, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
+        let concerned = |connection| self.shared.hub.look(|world| world.concerned(&connection));
+        self.connection_of(subject).map(concerned).unwrap_or_default()
     }
 
     /// Forgets what was noted of objects that are gone.
@@ -1041,7 +1065,7 @@ impl Tenant {
 
     /// Says of the objects at a place that the tenant is not ready.
     pub(crate) async fn place_subject(&mut self, subject: &ConnectionKey) {
-        for object in self.objects() {
+        for object in self.concerned(subject) {
             if self.subjects(&object).contains(subject) {
                 self.place(&object, false).await;
             }
