@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::FINALIZER;
-use crate::api::reason::{ConditionType, EventReason, Reason};
+use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, NEEDED_SCOPES, Rate, Route, SharedSecret, Silence, Transport};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
@@ -25,7 +26,7 @@ use crate::core::schedule::agenda::{Agenda, Pick};
 use crate::core::schedule::work_queue::{Item, WorkQueue};
 use crate::core::schedule::{self, ConnectionKey, Due, Lane, Next};
 use crate::core::spec::{Spec, Target};
-use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
+use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
 use crate::core::world::{Connection, Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
@@ -33,6 +34,7 @@ use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
 use crate::model::domain::AllowedDomains;
+use crate::reconcile::failure::obstacle_of;
 use crate::telemetry::Metrics;
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -738,7 +740,7 @@ impl Tenant {
         if refuses_credentials(failure) {
             return Access::Refused(self.said_of(failure));
         }
-        Access::Unknown(failure.reason(), failure.message())
+        Access::Unknown(Obstacle { tenant_wide: true, ..obstacle_of(failure) })
     }
 
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.
@@ -782,10 +784,9 @@ impl Tenant {
             Some(Standing::Serving(_)) => match &self.access {
                 Access::Granted | Access::Troubled(_) => None,
                 Access::Untried => named(tenant::UNTRIED),
-                Access::Unknown(Reason::TenantNotReady, message) | Access::Refused(message) | Access::Lacking(message) => named(message),
-                Access::Unknown(reason, message) => {
-                    Some(Outcome::Unread(Trouble { reason: *reason, message: message.clone(), tenant: true }))
-                }
+                Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(obstacle) if obstacle.reason == ObstacleReason::TenantNotReady => named(&obstacle.message),
+                Access::Unknown(obstacle) => Some(Outcome::Unread(obstacle.clone())),
             },
         }
     }
@@ -1164,13 +1165,6 @@ pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<
         "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
         object.key.namespace
     ))
-}
-
-/// A trouble as a failed call is one.
-pub(crate) fn trouble(failure: &Failure) -> Trouble {
-    let reason = failure.reason();
-    let tenant = failure.tenant_trouble() || matches!(reason, Reason::RemoteUnavailable | Reason::RateLimited);
-    Trouble { reason, message: failure.message(), tenant }
 }
 
 /// The time as Kubernetes writes it: whole seconds.
