@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::call::Route;
 use super::message::NEEDED_SCOPES;
-use crate::api::reason::Reason;
 use crate::model::document::DocumentError;
 use crate::model::domain::Domain;
 
@@ -184,40 +183,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The reason of the `Synced` condition.
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::RateLimited { .. } => Reason::RateLimited,
-            Self::DomainNotAllowed { .. }
-            | Self::AddressNotAllowed { .. }
-            | Self::CredentialsRejected { .. }
-            | Self::Unauthorized { .. }
-            | Self::MissingScope { .. }
-            | Self::TimedOut { route: Route::Token }
-            | Self::Interrupted { route: Route::Token }
-            | Self::ClientError { route: Route::Token, .. }
-            | Self::ServerError { route: Route::Token, .. }
-            | Self::TooLarge { route: Route::Token }
-            | Self::Malformed { route: Route::Token, .. } => Reason::TenantNotReady,
-            Self::OutOfTime
-            | Self::Unreachable { .. }
-            | Self::TimedOut { .. }
-            | Self::Interrupted { .. }
-            | Self::ServerError { .. }
-            | Self::Redirected { .. }
-            | Self::TooLarge { .. }
-            | Self::Malformed { .. } => Reason::RemoteUnavailable,
-            Self::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => Reason::OptionsHidden,
-            Self::Rejected { about: About::Params | About::Entry(_), .. } => Reason::Rejected,
-            Self::Gone => Reason::ConnectionNotFound,
-            Self::InvalidId
-            | Self::Forbidden { .. }
-            | Self::Rejected { about: About::Options | About::Foreign(_), .. }
-            | Self::ClientError { .. }
-            | Self::BadDocument { .. } => Reason::ApplyFailed,
-        }
-    }
-
     /// When to try again.
     pub const fn retry(&self) -> Retry {
         match self {

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::scripted::{Received, Reply, Server};
 use super::*;
-use crate::api::reason::Reason;
 use crate::model::document::{Document, DocumentError, Entry, PatchBody};
 
 const ID: &str = "con_abc123";
@@ -465,27 +464,4 @@ async fn the_observer_sees_what_an_answer_says_of_the_limits() {
     let bench = Bench::new(&server.url);
     bench.client.read(ID).await.expect("read");
     assert_eq!(bench.calls().last().map(|call| (call.limit, call.retry_after)), Some((None, None)));
-}
-
-#[test]
-fn consequences_follow_from_the_ending() {
-    let hidden = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsHidden };
-    let rejected = |about| Failure::Rejected { message: "m".to_owned(), about };
-    let domain = Domain::parse("example.auth0.com").expect("domain");
-    for (failure, reason, retry, tenant_trouble) in [
-        (rejected(About::Params), Reason::Rejected, Retry::Never, false),
-        (rejected(About::Entry("blog".to_owned())), Reason::Rejected, Retry::Never, false),
-        (rejected(About::Foreign("blog".to_owned())), Reason::ApplyFailed, Retry::Backoff, false),
-        (rejected(About::Options), Reason::ApplyFailed, Retry::Backoff, false),
-        (hidden, Reason::OptionsHidden, Retry::ResyncPace, true),
-        (Failure::MissingScope { scopes: vec![] }, Reason::TenantNotReady, Retry::ResyncPace, true),
-        (Failure::Forbidden { message: String::new() }, Reason::ApplyFailed, Retry::Backoff, false),
-        (Failure::ServerError { route: Route::WriteConnection, status: 502 }, Reason::RemoteUnavailable, Retry::Backoff, true),
-        (Failure::RateLimited { global: true, retry_after: None }, Reason::RateLimited, Retry::After(Duration::from_secs(1)), true),
-        (Failure::Gone, Reason::ConnectionNotFound, Retry::ResyncPace, false),
-        (Failure::DomainNotAllowed { domain: domain.clone() }, Reason::TenantNotReady, Retry::Never, true),
-        (Failure::AddressNotAllowed { domain }, Reason::TenantNotReady, Retry::ResyncPace, true),
-    ] {
-        assert_eq!((failure.reason(), failure.retry(), failure.tenant_trouble()), (reason, retry, tenant_trouble), "{failure:?}");
-    }
 }

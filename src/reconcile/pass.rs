@@ -13,20 +13,21 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
 use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
 use crate::core::pass::plan::{self, Effect, Line, Participant, Plan, Role, Site, Verdict};
-use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
+use crate::core::schedule::{ConnectionKey, MAX_BACKOFF, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
-use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
+use crate::core::status::{self, Outcome, Planned, WriteOutcome};
 use crate::core::tenant::Settings;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::{Document, DocumentError, Live};
-use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
+use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds};
 
 /// How old a document may be when a PATCH built from it starts.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -66,10 +67,10 @@ struct Part {
 }
 
 /// Runs one pass.
-pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Subject) {
+pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: ConnectionKey) {
     let involved = involved(tenant, &subject);
     if involved.is_empty() {
-        tenant.agenda.forget(&subject);
+        tenant.due_never(&subject);
         return;
     }
     let read = read(tenant, client, &subject, &involved).await;
@@ -83,32 +84,27 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
     }
 }
 
-/// The objects that name the connection or hold a record on it.
-fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
-    let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
+/// The objects that the connection concerns, as far as anything can be said of them: not before their namespace is known.
+fn involved(tenant: &Tenant, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
+    let mut objects = tenant.concerned(subject);
+    tenant.shared.hub.look(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
+    objects
 }
 
-fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
-}
-
-fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if known == id))
+fn names(tenant: &Tenant, object: &Declared, subject: &ConnectionKey) -> bool {
+    tenant.connection_of(subject).is_some_and(|connection| connection.is_named_by(object))
 }
 
 // ---- read ----
 
 /// Reads the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
 /// answered the first time did not know it yet.
-async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
+async fn read(tenant: &Tenant, client: &Client, subject: &ConnectionKey, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let mut at = Instant::now();
     let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
     match subject {
-        Subject::Access => Ok(None),
-        Subject::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
-        Subject::Id(id) => {
+        ConnectionKey::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
+        ConnectionKey::Id(id) => {
             if let Some(document) = client.read(id).await? {
                 return Ok(fresh(Some(document), at, None));
             }
@@ -129,10 +125,10 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
     }
 }
 
-async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
+async fn unread(tenant: &mut Tenant, subject: &ConnectionKey, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
@@ -150,7 +146,7 @@ fn unseen(tenant: &Tenant, object: &Declared, placed: bool, outcome: &Outcome) -
 }
 
 /// When to look again after a failed call.
-fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
+fn try_again(tenant: &mut Tenant, subject: &ConnectionKey, failure: &Failure) {
     let now = Instant::now();
     let at = match failure.retry() {
         // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
@@ -158,7 +154,7 @@ fn try_again(tenant: &mut Tenant, subject: &Subject, failure: &Failure) {
         Retry::Backoff => now + tenant.pause(subject),
         Retry::ResyncPace | Retry::Never => next_look(tenant, now),
     };
-    tenant.agenda.retry(subject.clone(), at);
+    tenant.due_retry(subject.clone(), at);
 }
 
 fn next_look(tenant: &Tenant, now: Instant) -> Instant {
@@ -167,11 +163,11 @@ fn next_look(tenant: &Tenant, now: Instant) -> Instant {
 }
 
 /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any more.
-async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, involved: &[Arc<Declared>]) {
+async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &ConnectionKey, involved: &[Arc<Declared>]) {
     let placed: Vec<bool> = involved.iter().map(|object| names(tenant, object, subject)).collect();
     let id = match subject {
-        Subject::Id(id) => Some(id.clone()),
-        Subject::Name(_) | Subject::Access => None,
+        ConnectionKey::Id(id) => Some(id.clone()),
+        ConnectionKey::Name(_) => None,
     };
     if let Some(id) = &id {
         tenant.directory.forget(id);
@@ -185,25 +181,26 @@ async fn not_found(tenant: &mut Tenant, settings: &Settings, subject: &Subject, 
         if !placed {
             // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
             if said {
-                tenant.agenda.edit(there, Instant::now());
+                tenant.due_edit(there, Instant::now());
             }
         } else if !object.deleting {
-            tenant.agenda.again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
+            tenant.due_again(there, Instant::now() + jittered(settings.resync, fastrand::f64()));
         }
     }
 }
 
 // ---- plan ----
 
-async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: Subject, reading: Reading) {
+async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings, asked: ConnectionKey, reading: Reading) {
     let now = Instant::now();
     let document = &reading.document;
     let declared = tenant.shared.hub.look(|world| world.tenant(&tenant.name));
     let Some(declared) = declared.filter(|_| !tenant.is_outdated()) else {
         // What the tenant admits changed during the read: the news is taken in before the next pass.
-        tenant.agenda.edit(asked, now);
+        tenant.due_edit(asked, now);
         return;
     };
+    let askers = involved(tenant, &asked).into_iter().map(|object| (names(tenant, &object, &asked), object)).collect();
     if tenant.directory.saw(document) {
         tenant.shared.metrics.foreign_difference(&tenant.name);
         tracing::warn!(tenant = %tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
@@ -211,17 +208,14 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     if let Some(gone) = &reading.gone {
         tenant.directory.forget(gone);
     }
-    let subject = Subject::Id(document.id.clone());
+    let subject = ConnectionKey::Id(document.id.clone());
     if asked != subject {
-        tenant.agenda.forget(&subject);
-        tenant.agenda.forget(&asked);
+        tenant.due_never(&subject);
+        tenant.due_never(&asked);
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(tenant, settings, &reading);
-    if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
-        // Who holds a record on the connection that is gone and names another one is no part of this pass.
-        tenant.agenda.edit(asked.clone(), now);
-    }
+    look_elsewhere(tenant, &asked, askers, &parts);
     let live = match document.live() {
         Ok(live) => live,
         Err(error) => return unusable(tenant, &subject, parts, error).await,
@@ -249,6 +243,20 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     let pass = Pass { client, settings, declared, reading: &reading };
     let done = carry_out(tenant, &pass, &mut plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
+}
+
+/// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he belongs:
+/// who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
+fn look_elsewhere(tenant: &mut Tenant, asked: &ConnectionKey, askers: Vec<(bool, Arc<Declared>)>, parts: &[Part]) {
+    let now = Instant::now();
+    for (named, object) in askers {
+        let part = parts.iter().find(|part| part.object.uid == object.uid);
+        match (named, part, &object.spec) {
+            (true, Some(Part { placed: true, .. }), _) | (false, Some(_), _) => {}
+            (true, _, Ok(spec)) => tenant.due_edit(tenant.subject_of(&spec.target), now),
+            (true | false, _, _) => tenant.due_edit(asked.clone(), now),
+        }
+    }
 }
 
 /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
@@ -280,10 +288,10 @@ fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
 }
 
 /// The connection was read, but its options can't be used.
-async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
+async fn unusable(tenant: &mut Tenant, subject: &ConnectionKey, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
         if part.placed || part.object.deleting {
@@ -295,22 +303,16 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
         DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Instant::now() + tenant.pause(subject),
         DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
-    tenant.agenda.again(subject.clone(), at);
+    tenant.due_again(subject.clone(), at);
 }
 
 /// Who takes part, and how.
 fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
-    let document = &reading.document;
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    let concerned = objects.into_iter().filter_map(|object| {
-        let placed = object.spec.as_ref().is_ok_and(|spec| match &spec.target {
-            Target::Name(name) => *name == document.name,
-            Target::Id(id) => *id == document.id,
-        });
-        let recorded = tenant.recorded(&object).any(|id| id == document.id);
-        (placed || recorded).then_some((object, placed, recorded))
-    });
-    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
+    let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
+    let concerned = tenant.shared.hub.look(|world| world.concerned(&connection));
+    let part_of =
+        |object: &Arc<Declared>| part(tenant, settings, reading, object, connection.is_named_by(object), connection.is_recorded_by(object));
+    concerned.iter().map(part_of).collect()
 }
 
 fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {
@@ -431,7 +433,7 @@ enum Done {
     /// Several objects' changes were refused together: they go one by one.
     Split,
     /// Nothing was claimed; it is worth another try after this time, if that is known.
-    Postponed(Trouble, Option<Duration>),
+    Postponed(Obstacle, Option<Duration>),
     /// The claims could not all be stored, or took too long: read and plan again.
     Superseded,
 }
@@ -546,9 +548,12 @@ fn log_write(
 /// Why nothing can be written to the connection now.
 fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
     if let Some(lacking) = &tenant.lacking {
-        return Some(Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true }, None));
+        return Some(Done::Postponed(
+            Obstacle { reason: ObstacleReason::TenantNotReady, message: lacking.message.clone(), tenant_wide: true },
+            None,
+        ));
     }
-    let unavailable = |message: String| Trouble { reason: Reason::RemoteUnavailable, message, tenant: true };
+    let unavailable = |message: String| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };
     if let Some(left) = tenant.unsettled_for(&reading.document.id) {
         let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
         return Some(Done::Postponed(unavailable(message.to_owned()), Some(left)));
@@ -557,7 +562,7 @@ fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
         let message =
             format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result, as the read took too long");
-        let pause = tenant.pause(&Subject::Id(reading.document.id.clone()));
+        let pause = tenant.pause(&ConnectionKey::Id(reading.document.id.clone()));
         return Some(Done::Postponed(unavailable(message), Some(pause)));
     }
     None
@@ -697,7 +702,7 @@ fn note_written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Docum
 
 // ---- conclude ----
 
-async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
+async fn finish(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, mut plan: Plan, parts: Vec<Part>, done: Done) {
     plan.written = matches!(done, Done::Written);
     let done = match done {
         Done::Failed(failure) => {
@@ -712,7 +717,7 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
         Done::Superseded => return superseded(tenant, subject, reading, plan, parts).await,
         Done::Split => {
             tenant.memory.go_singly(&reading.document.id);
-            tenant.agenda.edit(subject.clone(), Instant::now());
+            tenant.due_edit(subject.clone(), Instant::now());
             return;
         }
         Done::Rejected(message) => reject(tenant, reading, &plan, &parts, message),
@@ -721,19 +726,19 @@ async fn finish(tenant: &mut Tenant, subject: &Subject, reading: &Reading, mut p
     }
     let at = next_date(tenant, subject, reading, &plan, &done);
     if matches!(done, Done::Failed(_) | Done::Postponed(..)) || !plan.deferred.is_empty() {
-        tenant.agenda.retry(subject.clone(), at);
+        tenant.due_retry(subject.clone(), at);
     } else {
-        tenant.agenda.again(subject.clone(), at);
+        tenant.due_again(subject.clone(), at);
     }
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
 /// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile. Where
 /// it goes on, everybody who waits is told.
-async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: Plan, parts: Vec<Part>) {
+async fn superseded(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: Plan, parts: Vec<Part>) {
     let passes = tenant.memory.failed(subject);
     let pause = backoff(passes, fastrand::f64()).mul_f64(0.1);
-    tenant.agenda.retry(subject.clone(), Instant::now() + pause);
+    tenant.due_retry(subject.clone(), Instant::now() + pause);
     if passes < TOLD {
         tracing::info!(tenant = %tenant.name, connection = %reading.document.name, "a pass came to no result and is run again");
         return;
@@ -744,13 +749,13 @@ async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, p
     );
     let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
                    the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
-    let done = Done::Postponed(Trouble { reason: Reason::Pending, message: message.to_owned(), tenant: false }, None);
+    let done = Done::Postponed(Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false }, None);
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
 /// Concludes every object. Who adopts a name as it is has stored its claim, and is told last: when nobody else has a record
 /// of the name any more. Until then the name is still the other's, who may come back.
-async fn conclude_all(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
+async fn conclude_all(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: &Plan, mut parts: Vec<Part>, done: &Done) {
     parts.sort_by_key(|part| plan.adopts(&part.object.uid));
     // Nothing is concluded of who was not claimed in time, so that its records stay.
     let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
@@ -801,14 +806,14 @@ fn stored_version(part: &Part) -> Declared {
 
 /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else each
 /// has its own date, which may be the end of a pause: two that called for each other would never pause.
-fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &str) {
+fn follow_up(tenant: &mut Tenant, subject: &ConnectionKey, part: &Part, connection: &str) {
     let now = Instant::now();
-    let others: Vec<Subject> = match (&part.object.spec, part.placed) {
+    let others: Vec<ConnectionKey> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
         (Ok(_), true) => {
             let news = !status::is_accepted_on(&part.object, connection);
-            let others = claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned()));
-            others.filter(|other| other != subject && (news || !tenant.agenda.has(other))).collect()
+            let others = claims::connections(&part.object.status).map(|id| ConnectionKey::Id(id.to_owned()));
+            others.filter(|other| other != subject && (news || !tenant.has_date(other))).collect()
         }
         // It has left here, so what it names can be concluded.
         (Ok(spec), false) if !part.object.deleting && part.role == Some(Role::Leaver) && has_left(tenant, &part.object, connection) => {
@@ -817,7 +822,7 @@ fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &s
         _ => Vec::new(),
     };
     for other in others {
-        tenant.agenda.edit(other, now);
+        tenant.due_edit(other, now);
     }
 }
 
@@ -840,26 +845,26 @@ fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], m
     }
 }
 
-fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
+fn ending(plan: &Plan, object: &Uid, done: &Done) -> WriteOutcome {
     let acted_for = plan.acted_for().contains(object);
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     match done {
-        Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
-        _ if !acted_for && deferred => Ending::Postponed(Trouble {
-            reason: Reason::Pending,
+        Done::Postponed(trouble, _) if acted_for || deferred => WriteOutcome::Postponed(trouble.clone()),
+        _ if !acted_for && deferred => WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
             message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
-            tenant: false,
+            tenant_wide: false,
         }),
-        _ if !acted_for => Ending::Nothing,
-        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => Ending::Nothing,
-        Done::Written => Ending::Written,
-        Done::Failed(failure) => Ending::Failed(trouble(failure)),
-        Done::Rejected(message) => Ending::Rejected(message.clone()),
+        _ if !acted_for => WriteOutcome::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => WriteOutcome::Nothing,
+        Done::Written => WriteOutcome::Written,
+        Done::Failed(failure) => WriteOutcome::Failed(obstacle_of(failure)),
+        Done::Rejected(message) => WriteOutcome::Rejected(message.clone()),
     }
 }
 
 /// When to look at the connection again.
-fn next_date(tenant: &mut Tenant, subject: &Subject, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
+fn next_date(tenant: &mut Tenant, subject: &ConnectionKey, reading: &Reading, plan: &Plan, done: &Done) -> Instant {
     let now = Instant::now();
     let mut at = next_look(tenant, now);
     if !plan.deferred.is_empty() && !matches!(done, Done::Postponed(..)) {

@@ -15,22 +15,26 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::FINALIZER;
-use crate::api::reason::{ConditionType, EventReason, Reason};
+use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, NEEDED_SCOPES, Rate, Route, SharedSecret, Silence, Transport};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
-use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
+use crate::core::schedule::agenda::{Agenda, Pick};
+use crate::core::schedule::work_queue::{Item, WorkQueue};
+use crate::core::schedule::{self, ConnectionKey, Due, Lane, Next};
 use crate::core::spec::{Spec, Target};
-use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
+use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
-use crate::core::world::{Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
+use crate::core::world::{Connection, Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
 use crate::model::domain::AllowedDomains;
+use crate::reconcile::failure::obstacle_of;
 use crate::telemetry::Metrics;
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -138,9 +142,9 @@ pub struct Tenant {
     client: Option<Arc<Client>>,
     budget: Arc<Mutex<Budget>>,
     pub(crate) agenda: Agenda,
-    pub(crate) chores: Chores,
+    pub(crate) queue: WorkQueue,
     /// Whether it was a chore that was done last: then a look that is due comes first, as chores may last and come again.
-    did_chore: bool,
+    did_reconcile: bool,
     /// Since when a deletion waits for what is not known yet.
     waits: BTreeMap<Uid, Instant>,
     /// What was told of a deletion that is not through yet.
@@ -150,6 +154,10 @@ pub struct Tenant {
     pub(crate) access: Access,
     /// Scopes that a write or a read showed to be missing: writes pause until a new token has them, or does not say.
     pub(crate) lacking: Option<Lacking>,
+    /// When the credentials are tried again.
+    authentication_due: Option<Instant>,
+    /// How often in a row that failed.
+    authentication_failures: u32,
     /// Whether it is the API that refuses the credentials: then no token proves anything, but a call that succeeds does.
     refused_by_api: bool,
     /// What the calls showed of the tenant as a whole.
@@ -188,11 +196,24 @@ impl Lacking {
     }
 }
 
+/// What a tenant's driver does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Reconcile this at Kubernetes alone.
+    Kubernetes(Item),
+    /// Do this at Auth0.
+    Auth0(Due),
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Nothing at all.
+    Idle,
+}
+
 /// What is to be done about an object that changed: what to say of it at once, and where to look.
 #[derive(Default)]
 struct Placement {
     outcome: Option<Outcome>,
-    look: Vec<Subject>,
+    look: Vec<ConnectionKey>,
 }
 
 impl Placement {
@@ -200,7 +221,7 @@ impl Placement {
         Self { outcome: Some(outcome), look: Vec::new() }
     }
 
-    fn look(look: Vec<Subject>) -> Self {
+    fn look(look: Vec<ConnectionKey>) -> Self {
         Self { outcome: None, look }
     }
 }
@@ -217,14 +238,16 @@ impl Tenant {
             client: None,
             budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
             agenda: Agenda::default(),
-            chores: Chores::default(),
-            did_chore: false,
+            queue: WorkQueue::default(),
+            did_reconcile: false,
             waits: BTreeMap::new(),
             told: BTreeSet::new(),
             directory: Directory::default(),
             memory: Memory::default(),
             access: Access::Untried,
             lacking: None,
+            authentication_due: None,
+            authentication_failures: 0,
             refused_by_api: false,
             evidence: Evidence::default(),
             renewal: None,
@@ -246,57 +269,127 @@ impl Tenant {
 
     /// The objects that are to be concluded here.
     fn objects(&self) -> Vec<Arc<Declared>> {
-        self.shared.hub.look(|world| world.objects().filter(|object| self.serves(world, object)).cloned().collect())
+        self.shared.hub.look(|world| if self.strays { world.strays() } else { world.objects_of(&self.name) })
+    }
+
+    /// A connection of this tenant, by as much as is known of it.
+    pub(crate) fn connection<'a>(&'a self, id: Option<&'a str>, name: Option<&'a str>) -> Connection<'a> {
+        let identity = Some(self.identity()).filter(|identity| !identity.is_empty());
+        Connection { tenant: &self.name, identity, id, name }
+    }
+
+    /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
+    /// is looked at by its id.
+    pub(crate) fn connection_of<'a>(&'a self, subject: &'a ConnectionKey) -> Option<Connection<'a>> {
+        match subject {
+            ConnectionKey::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
+            ConnectionKey::Name(name) => {
+                let unseen = self.directory.id_of(&Target::Name(name.clone())).is_none();
+                unseen.then(|| self.connection(None, Some(name)))
+            }
+        }
+    }
+
+    /// The objects that the connection behind a subject concerns.
+    pub(crate) fn concerned(&self, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
+        let concerned = |connection| self.shared.hub.look(|world| world.concerned(&connection));
+        self.connection_of(subject).map(concerned).unwrap_or_default()
     }
 
     /// Forgets what was noted of objects that are gone.
     pub(crate) fn forget_gone(&mut self) {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
-        let places: BTreeSet<Subject> = objects.iter().flat_map(|object| self.subjects(object)).collect();
+        let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&Subject::Id(id.to_owned())));
+        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.to_owned())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
-        self.chores.retain(|key| keys.contains(key));
+        self.queue.retain(|key| keys.contains(key));
     }
 
-    /// What is to be done now, as far as the budget allows it: chores and looks by turns.
-    pub(crate) fn next(&mut self) -> Next {
+    /// What is to be done now, as far as the budget allows it: work at Kubernetes and at Auth0 by turns.
+    pub(crate) fn step(&mut self) -> Step {
         let now = Instant::now();
-        if !std::mem::take(&mut self.did_chore)
-            && let Some(chore) = self.chores.take(now)
+        if !std::mem::take(&mut self.did_reconcile)
+            && let Some(item) = self.queue.take(now)
         {
-            self.did_chore = true;
-            return Next::Chore(chore);
+            self.did_reconcile = true;
+            return Step::Kubernetes(item);
         }
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
-        let next = self.agenda.next(now, opens_at);
+        let pick = self.agenda.pick(now, opens_at, self.authentication_due);
         let grace_ends = self.kept.as_ref().and_then(|kept| kept.until);
-        if grace_ends.is_some_and(|end| end <= now) && !matches!(next, Next::Look(_)) {
-            return Next::Look(Subject::Access);
+        if pick == Pick::Due(Due::Authentication) {
+            self.authentication_due = None;
         }
-        match (next, self.chores.first().into_iter().chain(grace_ends).min()) {
-            (Next::Wait(until), Some(other)) => Next::Wait(until.min(other)),
-            (Next::Idle, Some(other)) => Next::Wait(other),
-            (next, _) => next,
+        match (pick, self.queue.first().into_iter().chain(grace_ends).min()) {
+            (Pick::Due(due), _) => Step::Auth0(due),
+            _ if grace_ends.is_some_and(|end| end <= now) => Step::Auth0(Due::Authentication),
+            (Pick::Wait(until), Some(other)) => Step::Wait(until.min(other)),
+            (Pick::Wait(until), None) | (Pick::Idle, Some(until)) => Step::Wait(until),
+            (Pick::Idle, None) => Step::Idle,
         }
+    }
+
+    /// Tries the credentials at this time, or earlier where that was planned.
+    fn authenticate_at(&mut self, at: Instant) {
+        self.authentication_due = Some(self.authentication_due.map_or(at, |known| known.min(at)));
+    }
+
+    /// The pause before the next try of the credentials, after one that failed.
+    fn authentication_pause(&mut self) -> Duration {
+        self.authentication_failures = self.authentication_failures.saturating_add(1);
+        schedule::backoff(self.authentication_failures, fastrand::f64())
+    }
+
+    /// Applies what is to be looked at next.
+    pub(crate) fn apply(&mut self, next: Next) {
+        self.agenda.apply(next);
+    }
+
+    fn due_at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
+        let mut next = Next::default();
+        next.at(connection, lane, at);
+        self.apply(next);
+    }
+
+    pub(crate) fn due_edit(&mut self, connection: ConnectionKey, at: Instant) {
+        self.due_at(connection, Lane::Edit, at);
+    }
+
+    pub(crate) fn due_again(&mut self, connection: ConnectionKey, at: Instant) {
+        self.due_at(connection, Lane::Routine, at);
+    }
+
+    pub(crate) fn due_retry(&mut self, connection: ConnectionKey, at: Instant) {
+        self.due_at(connection, Lane::Retry, at);
+    }
+
+    pub(crate) fn due_never(&mut self, connection: &ConnectionKey) {
+        let mut next = Next::default();
+        next.forget(connection.clone());
+        self.apply(next);
+    }
+
+    pub(crate) fn has_date(&self, connection: &ConnectionKey) -> bool {
+        self.agenda.has(connection)
     }
 
     /// Does what needs no call to Auth0.
-    pub(crate) async fn do_chore(&mut self, chore: Chore) {
-        match chore {
-            Chore::Tenant => self.report_tenant().await,
-            Chore::Object(key) => self.place_by_key(&key, true).await,
+    pub(crate) async fn reconcile_item(&mut self, item: Item) {
+        match item {
+            Item::Tenant => self.report_tenant().await,
+            Item::Object(key) => self.place_by_key(&key, true).await,
         }
     }
 
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
     pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<String>) {
         let named = target.map(|target| self.subject_of(target));
-        for subject in named.into_iter().chain(connections.into_iter().map(Subject::Id)) {
-            self.agenda.edit(subject, Instant::now());
+        for subject in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
+            self.due_edit(subject, Instant::now());
         }
     }
 
@@ -374,7 +467,7 @@ impl Tenant {
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
             self.access = Access::Untried;
-            self.agenda.forget(&Subject::Access);
+            self.authentication_due = None;
             return;
         };
         let same_access = matches!(&old, Some(Standing::Serving(old)) if old.same_access(settings));
@@ -393,8 +486,8 @@ impl Tenant {
             self.refused_by_api = false;
             self.evidence = Evidence::default();
             self.renewal = None;
-            self.memory.succeeded(&Subject::Access);
-            self.agenda.edit(Subject::Access, now);
+            self.authentication_failures = 0;
+            self.authenticate_at(now);
         }
     }
 
@@ -428,7 +521,7 @@ impl Tenant {
         self.shared.metrics.authenticated(&self.name, self.access == Access::Granted && self.lacking.is_none());
         let (Some(tenant), Some(standing)) = (self.declared_tenant(), &self.standing) else {
             self.shared.metrics.forget(&self.name);
-            return self.chores.done(&Chore::Tenant);
+            return self.queue.finish(&Item::Tenant);
         };
         let access = match (&self.access, &self.lacking, self.evidence.silence().or(self.renewal.as_deref())) {
             (Access::Granted, Some(lacking), _) => Access::Lacking(lacking.message.clone()),
@@ -437,26 +530,26 @@ impl Tenant {
         };
         let status = tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
-            return self.chores.done(&Chore::Tenant);
+            return self.queue.finish(&Item::Tenant);
         }
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
             Ok(()) => {
-                self.chores.done(&Chore::Tenant);
+                self.queue.finish(&Item::Tenant);
                 for notice in status::transitions(&tenant.status.conditions, &status.conditions) {
                     self.shared.report.tenant_notice(&tenant, &notice).await;
                 }
             }
             Err(error) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
-                self.chores.failed(Chore::Tenant, Instant::now(), fastrand::f64());
+                self.queue.add_after_failure(Item::Tenant, Instant::now(), fastrand::f64());
             }
         }
     }
 
     /// Tries the credentials. Yields what to look at for it where only a call of the API can tell.
-    pub(crate) async fn look_at_access(&mut self) -> Option<Subject> {
+    pub(crate) async fn look_at_access(&mut self) -> Option<ConnectionKey> {
         let client = self.client.clone()?;
         if self.lacking.is_some() {
             // Scopes that were granted meanwhile are in new tokens only.
@@ -479,11 +572,11 @@ impl Tenant {
                 let was_lacking = self.lacking.is_some();
                 self.lacking = self.lacking.take().filter(|lacking| lacking.remains(&granted));
                 if self.lacking.is_some() || self.evidence.silence().is_some() {
-                    let pause = self.pause(&Subject::Access);
-                    self.agenda.again(Subject::Access, Instant::now() + pause);
+                    let pause = self.authentication_pause();
+                    self.authenticate_at(Instant::now() + pause);
                 } else if granted.scopes.is_some() || !was_lacking {
                     // A token that does not say is only worth a try, which may fail as the last one did.
-                    self.memory.succeeded(&Subject::Access);
+                    self.authentication_failures = 0;
                 }
             }
             Err(failure) => {
@@ -500,18 +593,18 @@ impl Tenant {
 
     /// After a look that should show whether the API still refuses the credentials: if it didn't, there is another.
     pub(crate) fn after_trial(&mut self) {
-        if self.refused_by_api && !self.agenda.has(&Subject::Access) {
-            let pause = self.pause(&Subject::Access);
-            self.agenda.again(Subject::Access, Instant::now() + pause);
+        if self.refused_by_api && self.authentication_due.is_none() {
+            let pause = self.authentication_pause();
+            self.authenticate_at(Instant::now() + pause);
         }
     }
 
     /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
     /// its own.
-    fn any_subject(&self) -> Option<Subject> {
+    fn any_subject(&self) -> Option<ConnectionKey> {
         let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
         let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
-        let mut subjects: Vec<Subject> = looked_at.flat_map(|object| self.subjects(object)).collect();
+        let mut subjects: Vec<ConnectionKey> = looked_at.flat_map(|object| self.subjects(object)).collect();
         (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
     }
 
@@ -519,15 +612,15 @@ impl Tenant {
     async fn no_token(&mut self, client: &Client, failure: &Failure) {
         self.access = self.refused(failure);
         self.refused_by_api = false;
-        let pause = self.pause(&Subject::Access);
+        let pause = self.authentication_pause();
         let due = client.token_trouble().await.map_or_else(|| Instant::now() + pause, |trouble| trouble.until);
-        self.agenda.again(Subject::Access, due);
+        self.authenticate_at(due);
     }
 
     fn accepted(&mut self) {
         self.access = Access::Granted;
         self.refused_by_api = false;
-        self.memory.succeeded(&Subject::Access);
+        self.authentication_failures = 0;
     }
 
     /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over.
@@ -543,8 +636,8 @@ impl Tenant {
             self.accepted();
         }
         if self.lacking.is_none() && self.evidence.silence().is_none() && !was_refused {
-            self.memory.succeeded(&Subject::Access);
-            self.agenda.forget(&Subject::Access);
+            self.authentication_failures = 0;
+            self.authentication_due = None;
         }
         self.report_tenant().await;
         if was_refused {
@@ -563,7 +656,7 @@ impl Tenant {
         // A token that names its scopes has said whether it lacks this one.
         if granted.scopes.is_none() && self.lacking.as_ref().is_some_and(|lacking| lacking.scopes == [READ_OPTIONS]) {
             self.lacking = None;
-            self.memory.succeeded(&Subject::Access);
+            self.authentication_failures = 0;
             self.report_tenant().await;
             self.place_all().await;
         }
@@ -571,7 +664,7 @@ impl Tenant {
 
     /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
     /// trouble of one connection is not held against the tenant.
-    pub(crate) async fn learn(&mut self, subject: &Subject, failure: Failure) -> Failure {
+    pub(crate) async fn learn(&mut self, subject: &ConnectionKey, failure: Failure) -> Failure {
         let Some(client) = self.client.clone() else { return failure };
         if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
             self.no_token(&client, &failure).await;
@@ -598,7 +691,7 @@ impl Tenant {
 
     /// A connection lets something be done only with a scope. Yields the failure as it is to be told when the token has that
     /// scope; else the tenant as a whole lacks it from now on.
-    fn trouble_of_its_own(&mut self, subject: &Subject, failure: &Failure, granted: &Granted) -> Option<Failure> {
+    fn trouble_of_its_own(&mut self, subject: &ConnectionKey, failure: &Failure, granted: &Granted) -> Option<Failure> {
         let (place, known, scopes) = (subject.to_string(), self.known(), granted.scopes.as_deref());
         if let Failure::MissingScope { scopes: named } = failure {
             let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
@@ -617,23 +710,23 @@ impl Tenant {
     }
 
     /// Notes a call that got no answer. When it lasts, the look at the tenant's access that is planned here says so.
-    fn heard_nothing(&mut self, subject: &Subject, failure: &Failure) {
+    fn heard_nothing(&mut self, subject: &ConnectionKey, failure: &Failure) {
         let of_the_host = match failure.silence() {
             Silence::None => return,
             Silence::Here => false,
             Silence::OfTheHost => true,
         };
         let known = self.known();
-        if self.evidence.unanswered(subject, &failure.message(), of_the_host, known) && !self.agenda.has(&Subject::Access) {
-            self.agenda.again(Subject::Access, Instant::now() + SILENCE_GRACE);
+        if self.evidence.unanswered(subject, &failure.message(), of_the_host, known) && self.authentication_due.is_none() {
+            self.authenticate_at(Instant::now() + SILENCE_GRACE);
         }
     }
 
     /// A try that is planned already is not put off by every connection that shows the same trouble again.
     fn plan_access(&mut self) {
-        if !self.agenda.has(&Subject::Access) {
-            let pause = self.pause(&Subject::Access);
-            self.agenda.again(Subject::Access, Instant::now() + pause);
+        if self.authentication_due.is_none() {
+            let pause = self.authentication_pause();
+            self.authenticate_at(Instant::now() + pause);
         }
     }
 
@@ -647,7 +740,7 @@ impl Tenant {
         if refuses_credentials(failure) {
             return Access::Refused(self.said_of(failure));
         }
-        Access::Unknown(failure.reason(), failure.message())
+        Access::Unknown(Obstacle { tenant_wide: true, ..obstacle_of(failure) })
     }
 
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.
@@ -691,10 +784,9 @@ impl Tenant {
             Some(Standing::Serving(_)) => match &self.access {
                 Access::Granted | Access::Troubled(_) => None,
                 Access::Untried => named(tenant::UNTRIED),
-                Access::Unknown(Reason::TenantNotReady, message) | Access::Refused(message) | Access::Lacking(message) => named(message),
-                Access::Unknown(reason, message) => {
-                    Some(Outcome::Unread(Trouble { reason: *reason, message: message.clone(), tenant: true }))
-                }
+                Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(obstacle) if obstacle.reason == ObstacleReason::TenantNotReady => named(&obstacle.message),
+                Access::Unknown(obstacle) => Some(Outcome::Unread(obstacle.clone())),
             },
         }
     }
@@ -727,14 +819,14 @@ impl Tenant {
             0 => Duration::ZERO,
             before => schedule::backoff(before, fastrand::f64()),
         };
-        self.chores.at(Chore::Object(key.clone()), now + pause);
+        self.queue.add(Item::Object(key.clone()), now + pause);
     }
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey, edited: bool) {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         match object {
             Some(object) => self.place(&object, edited).await,
-            None => self.chores.done(&Chore::Object(key.clone())),
+            None => self.queue.finish(&Item::Object(key.clone())),
         }
     }
 
@@ -754,9 +846,9 @@ impl Tenant {
         let Placement { outcome, look } = self.placement(object);
         for subject in look {
             if edited {
-                self.agenda.edit(subject, Instant::now());
+                self.due_edit(subject, Instant::now());
             } else {
-                self.agenda.again(subject, Instant::now());
+                self.due_again(subject, Instant::now());
             }
         }
         let Some(outcome) = outcome else { return };
@@ -765,7 +857,7 @@ impl Tenant {
         } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
-                self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
+                self.due_again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
     }
@@ -821,7 +913,7 @@ impl Tenant {
             return;
         }
         tracing::debug!(tenant = %self.name, object = %object.key, unknown, "an object waits");
-        self.chores.at(Chore::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
+        self.queue.add(Item::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
     }
 
     /// What was to be written to an object was not: a date is set to try again.
@@ -832,7 +924,7 @@ impl Tenant {
                 tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
             }
         }
-        self.chores.failed(Chore::Object(object.key.clone()), Instant::now(), fastrand::f64());
+        self.queue.add_after_failure(Item::Object(object.key.clone()), Instant::now(), fastrand::f64());
     }
 
     fn placement(&self, object: &Declared) -> Placement {
@@ -918,8 +1010,8 @@ impl Tenant {
             .map(|entry| entry.id.as_str())
     }
 
-    fn recorded_subjects(&self, object: &Declared) -> Vec<Subject> {
-        self.recorded(object).map(|id| Subject::Id(id.to_owned())).collect()
+    fn recorded_subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        self.recorded(object).map(|id| ConnectionKey::Id(id.to_owned())).collect()
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
@@ -948,8 +1040,8 @@ impl Tenant {
     }
 
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
-    fn subjects(&self, object: &Declared) -> Vec<Subject> {
-        let mut subjects: BTreeSet<Subject> = self.recorded_subjects(object).into_iter().collect();
+    fn subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        let mut subjects: BTreeSet<ConnectionKey> = self.recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }
@@ -957,25 +1049,24 @@ impl Tenant {
     }
 
     /// By id where it is known: reading by id needs no filter.
-    pub(crate) fn subject_of(&self, target: &Target) -> Subject {
+    pub(crate) fn subject_of(&self, target: &Target) -> ConnectionKey {
         match (self.directory.id_of(target), target) {
-            (Some(id), _) => Subject::Id(id.to_owned()),
-            (None, Target::Name(name) | Target::Id(name)) => Subject::Name(name.clone()),
+            (Some(id), _) => ConnectionKey::Id(id.to_owned()),
+            (None, Target::Name(name) | Target::Id(name)) => ConnectionKey::Name(name.clone()),
         }
     }
 
     /// A subject as people call it: a connection by its name, where that is known.
-    pub(crate) fn called<'a>(&'a self, subject: &'a Subject) -> &'a str {
+    pub(crate) fn called<'a>(&'a self, subject: &'a ConnectionKey) -> &'a str {
         match subject {
-            Subject::Access => "",
-            Subject::Id(id) => self.directory.name_of(id).unwrap_or(id),
-            Subject::Name(name) => name,
+            ConnectionKey::Id(id) => self.directory.name_of(id).unwrap_or(id),
+            ConnectionKey::Name(name) => name,
         }
     }
 
     /// Says of the objects at a place that the tenant is not ready.
-    pub(crate) async fn place_subject(&mut self, subject: &Subject) {
-        for object in self.objects() {
+    pub(crate) async fn place_subject(&mut self, subject: &ConnectionKey) {
+        for object in self.concerned(subject) {
             if self.subjects(&object).contains(subject) {
                 self.place(&object, false).await;
             }
@@ -1021,7 +1112,7 @@ impl Tenant {
         if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
             self.shared.report.status(&stored, &conclusion.status).await?;
         }
-        self.chores.done(&Chore::Object(as_planned.key.clone()));
+        self.queue.finish(&Item::Object(as_planned.key.clone()));
         if placed {
             let ready = status::condition(&conclusion.status, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
@@ -1051,7 +1142,7 @@ impl Tenant {
     }
 
     /// The pause before the next try at something that failed.
-    pub(crate) fn pause(&mut self, subject: &Subject) -> Duration {
+    pub(crate) fn pause(&mut self, subject: &ConnectionKey) -> Duration {
         schedule::backoff(self.memory.failed(subject), fastrand::f64())
     }
 }
@@ -1074,13 +1165,6 @@ pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<
         "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
         object.key.namespace
     ))
-}
-
-/// A trouble as a failed call is one.
-pub(crate) fn trouble(failure: &Failure) -> Trouble {
-    let reason = failure.reason();
-    let tenant = failure.tenant_trouble() || matches!(reason, Reason::RemoteUnavailable | Reason::RateLimited);
-    Trouble { reason, message: failure.message(), tenant }
 }
 
 /// The time as Kubernetes writes it: whole seconds.
@@ -1120,7 +1204,7 @@ mod tests {
         let mut tenant = Tenant::new("default".to_owned(), Shared::refused(hub));
         tenant.refresh().await;
         assert!(tenant.settings().is_some(), "{:?}", tenant.standing);
-        tenant.chores = Chores::default();
+        tenant.queue = WorkQueue::default();
         tenant
     }
 
@@ -1130,10 +1214,10 @@ mod tests {
         let looks = (0..10).filter(|_| {
             // As where an API server takes longer to refuse a status than the pauses between the tries.
             for name in ["one", "two"] {
-                tenant.chores.at(Chore::Object(builders::object(name).key), Instant::now());
+                tenant.queue.add(Item::Object(builders::object(name).key), Instant::now());
             }
-            tenant.agenda.edit(Subject::Id("con_1".to_owned()), Instant::now());
-            matches!(tenant.next(), Next::Look(_))
+            tenant.due_edit(ConnectionKey::Id("con_1".to_owned()), Instant::now());
+            matches!(tenant.step(), Step::Auth0(_))
         });
         assert_eq!(looks.count(), 5);
     }

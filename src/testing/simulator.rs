@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ParamState};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::plan::{Participant, Plan, Site, plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
 use crate::core::spec::{self, Target};
-use crate::core::status::{self, Context, Ending, Finalizer, Outcome, Planned, Trouble};
+use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
 use crate::core::world::{Declared, Uid};
 use crate::model::document::{Document, Entry};
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
@@ -129,7 +130,7 @@ struct Run {
     id: String,
     members: Vec<Member>,
     plan: Plan,
-    ending: Ending,
+    write: WriteOutcome,
     /// Whose writes the API server refuses.
     refused: Option<Uid>,
 }
@@ -248,9 +249,9 @@ impl Simulator {
         let members = self.members(id);
         let plan = self.plan_for(id, &members);
         let refused = luck.refused.and_then(|number| members.get(number)).map(|member| member.object.uid.clone());
-        let mut run = Run { id: id.to_owned(), members, plan, ending: Ending::Nothing, refused };
+        let mut run = Run { id: id.to_owned(), members, plan, write: WriteOutcome::Nothing, refused };
         if self.unsettled.contains(id) {
-            run.ending = Ending::Postponed(unavailable());
+            run.write = WriteOutcome::Postponed(unavailable());
             return self.conclude(run, &mut luck);
         }
         if !run.plan.is_empty() {
@@ -275,7 +276,7 @@ impl Simulator {
             }
             luck.call()?;
             run.plan.written = luck.fate == Fate::Works;
-            run.ending = if run.plan.written { Ending::Written } else { Ending::Failed(unavailable()) };
+            run.write = if run.plan.written { WriteOutcome::Written } else { WriteOutcome::Failed(unavailable()) };
         }
         let undisturbed = luck.fate == Fate::Works && run.refused.is_none();
         self.conclude(run, &mut luck)?;
@@ -493,17 +494,17 @@ impl Simulator {
 
 /// What is said of an object; none where nothing is.
 fn outcome(member: &Member, object: &Declared, run: &Run) -> Option<Outcome> {
-    let (Run { id, plan, ending, .. }, uid) = (run, &object.uid);
+    let (Run { id, plan, write, .. }, uid) = (run, &object.uid);
     Some(match member.part {
         Part::Owner | Part::Observer | Part::Leaver => {
             let deferred = plan.deferred.keys().any(|name| plan.defers(name, uid));
-            let ending = match (plan.acted_for().contains(uid), deferred) {
-                (true, _) => ending.clone(),
-                (false, true) => Ending::Postponed(unavailable()),
-                (false, false) => Ending::Nothing,
+            let write = match (plan.acted_for().contains(uid), deferred) {
+                (true, _) => write.clone(),
+                (false, true) => WriteOutcome::Postponed(unavailable()),
+                (false, false) => WriteOutcome::Nothing,
             };
             let warnings = member.check.clone().and_then(Result::ok).unwrap_or_default();
-            Outcome::Planned(Planned::part(plan, object, described(id), warnings, ending))
+            Outcome::Planned(Planned::part(plan, object, described(id), warnings, write))
         }
         Part::Mover | Part::Waiting(_) if plan.losses(uid).is_empty() => return None,
         Part::Mover | Part::Waiting(_) => Outcome::Displaced,
@@ -532,8 +533,8 @@ fn entry(text: &str) -> Option<Entry> {
     }
 }
 
-fn unavailable() -> Trouble {
-    Trouble { reason: Reason::RemoteUnavailable, message: "no answer".into(), tenant: true }
+fn unavailable() -> Obstacle {
+    Obstacle { reason: ObstacleReason::RemoteUnavailable, message: "no answer".into(), tenant_wide: true }
 }
 
 fn assert_small(object: &Declared) {

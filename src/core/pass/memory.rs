@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::core::pass::plan::Dispute;
-use crate::core::schedule::Subject;
+use crate::core::schedule::ConnectionKey;
 use crate::core::world::Uid;
 
 /// Corrections older than this are forgotten.
@@ -35,7 +35,7 @@ pub struct Memory {
     clocks: BTreeMap<Uid, Clock>,
     rejected: BTreeMap<Uid, Rejection>,
     fights: BTreeMap<(String, String), Fight>,
-    failures: BTreeMap<Subject, u32>,
+    failures: BTreeMap<ConnectionKey, u32>,
     /// Whose turn it is on the connections whose changes go one object at a time.
     singly: BTreeMap<String, usize>,
     drifting: BTreeMap<String, BTreeSet<String>>,
@@ -202,14 +202,14 @@ impl Memory {
     }
 
     /// Notes that a look failed; yields how many have in a row.
-    pub fn failed(&mut self, subject: &Subject) -> u32 {
+    pub fn failed(&mut self, subject: &ConnectionKey) -> u32 {
         let failures = self.failures.entry(subject.clone()).or_default();
         *failures = failures.saturating_add(1);
         *failures
     }
 
     /// Notes that a look succeeded.
-    pub fn succeeded(&mut self, subject: &Subject) {
+    pub fn succeeded(&mut self, subject: &ConnectionKey) {
         self.failures.remove(subject);
     }
 
@@ -232,12 +232,12 @@ impl Memory {
     }
 
     /// Forgets the objects, and the places, that are not among these.
-    pub fn retain(&mut self, present: &BTreeSet<Uid>, places: &BTreeSet<Subject>) {
+    pub fn retain(&mut self, present: &BTreeSet<Uid>, places: &BTreeSet<ConnectionKey>) {
         self.clocks.retain(|object, _| present.contains(object));
         self.rejected.retain(|object, _| present.contains(object));
         self.taken.retain(|object, _| present.contains(object));
-        let is_there = |connection: &String| places.contains(&Subject::Id(connection.clone()));
-        self.failures.retain(|subject, _| *subject == Subject::Access || places.contains(subject));
+        let is_there = |connection: &String| places.contains(&ConnectionKey::Id(connection.clone()));
+        self.failures.retain(|connection, _| places.contains(connection));
         self.fights.retain(|(connection, _), _| is_there(connection));
         self.singly.retain(|connection, _| is_there(connection));
         self.drifting.retain(|connection, _| is_there(connection));
@@ -399,18 +399,17 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_objects_and_connections_that_nobody_names() {
-        let (now, here) = (Instant::now(), Subject::Id("con_1".into()));
+        let (now, here) = (Instant::now(), ConnectionKey::Id("con_1".into()));
         let mut memory = Memory::default();
         for connection in ["con_1", "con_2"] {
             memory.corrected(connection, "blog", OWNER, true, when(now));
             memory.go_singly(connection);
-            memory.failed(&Subject::Id(connection.into()));
+            memory.failed(&ConnectionKey::Id(connection.into()));
         }
-        memory.failed(&Subject::Access);
         memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
         assert_eq!(memory.disputes("con_1", now).len() + memory.disputes("con_2", now).len(), 1);
         assert_eq!([memory.turn("con_1"), memory.turn("con_1"), memory.turn("con_2")], [Some(0), Some(1), None]);
-        assert_eq!([memory.failed(&here), memory.failed(&Subject::Id("con_2".into())), memory.failed(&Subject::Access)], [2, 1, 2]);
+        assert_eq!([memory.failed(&here), memory.failed(&ConnectionKey::Id("con_2".into()))], [2, 1]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::plan::{Dispute, ParamPlan, Plan, Verdict};
 use crate::core::spec::{Refusal, Target};
@@ -27,17 +28,6 @@ const DISPUTED: usize = 3;
 
 /// An event's note is cut here: the API server refuses notes over 1 kB.
 const MAX_NOTE: usize = 900;
-
-/// Something that kept a pass from its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// The reason of `Synced`.
-    pub reason: Reason,
-    /// What happened and what to do. Safe to show.
-    pub message: String,
-    /// Whether it is about the tenant as a whole (credentials, scopes, limits, network) and not about this object.
-    pub tenant: bool,
-}
 
 /// How a pass ended for one object.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is used up at once")]
@@ -57,7 +47,7 @@ pub enum Outcome {
         id: Option<String>,
     },
     /// The connection could not be read or understood.
-    Unread(Trouble),
+    Unread(Obstacle),
     /// The connection or one of the parameters is not one to be managed.
     Refused {
         /// `UnsupportedStrategy`, `ReservedParam` or `InvalidSpec`.
@@ -96,7 +86,7 @@ pub struct Planned {
     /// What is unusual.
     pub warnings: Vec<String>,
     /// What became of the changes.
-    pub ending: Ending,
+    pub write: WriteOutcome,
 }
 
 impl Planned {
@@ -117,33 +107,33 @@ impl Planned {
             deferred: BTreeSet::new(),
             overwritten: BTreeSet::new(),
             warnings: Vec::new(),
-            ending: Ending::Nothing,
+            write: WriteOutcome::Nothing,
         }
     }
 
     /// One object's part of a plan.
-    pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, ending: Ending) -> Self {
+    pub fn part(plan: &Plan, object: &Declared, connection: ConnectionStatus, warnings: Vec<String>, write: WriteOutcome) -> Self {
         let params = plan.part(&object.uid);
         let names = |test: fn(&Plan, &str, &Uid) -> bool| {
             plan.changes.keys().chain(plan.deferred.keys()).filter(|name| test(plan, name, &object.uid)).cloned().collect()
         };
         let (touched, deferred) = (names(Plan::touches), names(Plan::defers));
         let overwritten = plan.overwritten.intersection(&touched).cloned().collect();
-        Self { connection, params, touched, deferred, overwritten, warnings, ending }
+        Self { connection, params, touched, deferred, overwritten, warnings, write }
     }
 }
 
-/// What became of the changes of a plan, for one object.
+/// What became of a write: of the whole PATCH for the pass, of one object's part of it for its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// There was nothing to write for it.
+pub enum WriteOutcome {
+    /// There was nothing to write.
     Nothing,
     /// Written, and the answer shows it.
     Written,
     /// The claim is stored, and the write failed or its answer was lost.
-    Failed(Trouble),
+    Failed(Obstacle),
     /// Nothing was claimed or written: there was no permit, or it is another object's turn.
-    Postponed(Trouble),
+    Postponed(Obstacle),
     /// The API refused the parameters: a 400 that names them.
     Rejected(String),
 }
@@ -348,7 +338,7 @@ pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conc
 }
 
 fn wrote(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Planned(planned) if planned.ending == Ending::Written && !planned.touched.is_empty())
+    matches!(outcome, Outcome::Planned(planned) if planned.write == WriteOutcome::Written && !planned.touched.is_empty())
 }
 
 fn target(object: &Declared) -> Option<String> {
@@ -377,7 +367,7 @@ fn finalizer(object: &Declared, outcome: &Outcome, status: &UpstreamParamsStatus
 fn waits_for_the_tenant(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::TenantNotReady(_) | Outcome::Unread(_) | Outcome::StillRejected { .. } => true,
-        Outcome::Planned(planned) => !matches!(planned.ending, Ending::Nothing | Ending::Written),
+        Outcome::Planned(planned) => !matches!(planned.write, WriteOutcome::Nothing | WriteOutcome::Written),
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)
@@ -445,8 +435,8 @@ fn leaving(param: &mut ParamStatus, observing: bool) {
 /// One parameter's line; none when nothing is left to say of it.
 fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: bool) -> Option<ParamStatus> {
     let touched = planned.touched.contains(name);
-    let written = touched && planned.ending == Ending::Written;
-    let claimed = touched && !matches!(planned.ending, Ending::Postponed(_));
+    let written = touched && planned.write == WriteOutcome::Written;
+    let claimed = touched && !matches!(planned.write, WriteOutcome::Postponed(_));
     let (state, owned) = match &param.verdict {
         Verdict::InSync => (ParamState::InSync, &param.after),
         Verdict::Write { absent: true, .. } | Verdict::Paced { absent: true } if observing => (ParamState::WouldAdd, &param.before),
@@ -605,7 +595,7 @@ fn resolved(object: &Declared, outcome: &Outcome) -> Finding {
 fn synced(object: &Declared, outcome: &Outcome, context: &Context, connections: &[ConnectionStatus]) -> Finding {
     match outcome {
         Outcome::Planned(planned) => synced_plan(object, planned, context, connections),
-        Outcome::Unread(trouble) => troubled(object, trouble, context),
+        Outcome::Unread(obstacle) => hindered(object, obstacle, context),
         Outcome::TenantNotReady(message) => Finding::new(UNKNOWN, Reason::TenantNotReady, message),
         Outcome::StillRejected { message, .. } => Finding::new(FALSE, Reason::Rejected, message),
         Outcome::Invalid(_)
@@ -620,15 +610,15 @@ fn synced(object: &Declared, outcome: &Outcome, context: &Context, connections: 
 
 /// Trouble with the tenant says nothing against an object that was in sync: one rotated credential must not turn
 /// hundreds of applications red.
-fn troubled(object: &Declared, trouble: &Trouble, context: &Context) -> Finding {
-    let unknown = [Reason::RateLimited, Reason::RemoteUnavailable, Reason::TenantNotReady, Reason::Pending];
-    if unknown.contains(&trouble.reason) {
-        return Finding::new(UNKNOWN, trouble.reason, &trouble.message);
+fn hindered(object: &Declared, obstacle: &Obstacle, context: &Context) -> Finding {
+    let unknown = [ObstacleReason::RateLimited, ObstacleReason::RemoteUnavailable, ObstacleReason::TenantNotReady, ObstacleReason::Pending];
+    if unknown.contains(&obstacle.reason) {
+        return Finding::new(UNKNOWN, obstacle.reason.into(), &obstacle.message);
     }
-    if trouble.tenant && was_in_sync(object, context.observing) {
-        return Finding::new(UNKNOWN, Reason::TenantNotReady, &trouble.message);
+    if obstacle.tenant_wide && was_in_sync(object, context.observing) {
+        return Finding::new(UNKNOWN, Reason::TenantNotReady, &obstacle.message);
     }
-    Finding::new(FALSE, trouble.reason, &trouble.message)
+    Finding::new(FALSE, obstacle.reason.into(), &obstacle.message)
 }
 
 /// What came of a plan, and after the third correction of a parameter that another tool keeps changing it.
@@ -668,10 +658,10 @@ fn contended(planned: &Planned) -> Option<Finding> {
 }
 
 fn synced_params(object: &Declared, planned: &Planned, context: &Context, connections: &[ConnectionStatus]) -> Finding {
-    match &planned.ending {
-        Ending::Rejected(message) => return Finding::new(FALSE, Reason::Rejected, message),
-        Ending::Failed(trouble) | Ending::Postponed(trouble) => return troubled(object, trouble, context),
-        Ending::Nothing | Ending::Written => {}
+    match &planned.write {
+        WriteOutcome::Rejected(message) => return Finding::new(FALSE, Reason::Rejected, message),
+        WriteOutcome::Failed(obstacle) | WriteOutcome::Postponed(obstacle) => return hindered(object, obstacle, context),
+        WriteOutcome::Nothing | WriteOutcome::Written => {}
     }
     let here: Vec<&ParamStatus> =
         connections.iter().filter(|entry| entry.id == planned.connection.id).flat_map(|entry| &entry.params).collect();
@@ -740,8 +730,10 @@ fn label(planned: &Planned) -> &str {
 fn ready(object: &Declared, outcome: &Outcome, context: &Context, parts: [&Finding; 3], connections: &[ConnectionStatus]) -> Finding {
     let trouble = match outcome {
         Outcome::TenantNotReady(_) => true,
-        Outcome::Unread(trouble) => trouble.tenant,
-        Outcome::Planned(planned) => matches!(&planned.ending, Ending::Failed(trouble) | Ending::Postponed(trouble) if trouble.tenant),
+        Outcome::Unread(obstacle) => obstacle.tenant_wide,
+        Outcome::Planned(planned) => {
+            matches!(&planned.write, WriteOutcome::Failed(obstacle) | WriteOutcome::Postponed(obstacle) if obstacle.tenant_wide)
+        }
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
         | Outcome::NotPermitted(_)
@@ -828,11 +820,11 @@ fn extra(object: &Declared, context: &Context, ready: &Finding, outcome: &Outcom
 fn deleting(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<Condition> {
     let waits_for = match outcome {
         Outcome::TenantNotReady(message) | Outcome::StillRejected { message, .. } => message.as_str(),
-        Outcome::Unread(trouble) => trouble.message.as_str(),
-        Outcome::Planned(planned) => match &planned.ending {
-            Ending::Failed(trouble) | Ending::Postponed(trouble) => trouble.message.as_str(),
-            Ending::Rejected(message) => message.as_str(),
-            Ending::Nothing | Ending::Written => "",
+        Outcome::Unread(obstacle) => obstacle.message.as_str(),
+        Outcome::Planned(planned) => match &planned.write {
+            WriteOutcome::Failed(obstacle) | WriteOutcome::Postponed(obstacle) => obstacle.message.as_str(),
+            WriteOutcome::Rejected(message) => message.as_str(),
+            WriteOutcome::Nothing | WriteOutcome::Written => "",
         },
         Outcome::Invalid(_)
         | Outcome::TenantNotFound
@@ -886,7 +878,7 @@ pub fn left_behind(object: &Declared, why: &str) -> Notice {
 }
 
 fn plan_notices(planned: &Planned) -> Vec<Notice> {
-    let written = planned.ending == Ending::Written;
+    let written = planned.write == WriteOutcome::Written;
     let names = |test: &dyn Fn(&str, &ParamPlan) -> bool| {
         planned.params.iter().filter(|(name, param)| test(name, param)).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
     };

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::schedule::Subject;
+use crate::core::schedule::ConnectionKey;
 
 /// Which connections let something be done and which don't, where the token doesn't say whether it may be.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub struct Evidence {
     options: Sightings,
     scopes: Sightings,
     /// Whom no call about got an answer since the last one that anybody got.
-    silent: BTreeSet<Subject>,
+    silent: BTreeSet<ConnectionKey>,
     /// What is in the way, since the last answer.
     silence: Option<String>,
 }
@@ -94,7 +94,7 @@ impl Evidence {
 
     /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
     /// or nobody else fares better.
-    pub fn unanswered(&mut self, subject: &Subject, message: &str, of_the_host: bool, known: usize) -> bool {
+    pub fn unanswered(&mut self, subject: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
         self.silent.insert(subject.clone());
         if of_the_host || self.silent.len() >= known.clamp(1, 2) {
             self.silence = Some(message.to_owned());
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn one_connection_without_an_answer_is_not_the_tenant() {
-        let (mut evidence, odd, other) = (Evidence::default(), Subject::Id("a".to_owned()), Subject::Id("b".to_owned()));
+        let (mut evidence, odd, other) = (Evidence::default(), ConnectionKey::Id("a".to_owned()), ConnectionKey::Id("b".to_owned()));
         for _ in 0..9 {
             assert!(!evidence.unanswered(&odd, "m", false, 2));
         }

@@ -17,6 +17,7 @@ use crate::api::reason::{ConditionType, Reason};
 use crate::api::rules;
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
 use crate::api::upstream_params::ManagementPolicy;
+use crate::core::obstacle::Obstacle;
 use crate::core::world::{DeclaredTenant, World};
 use crate::model::domain::{AllowedDomains, Audience, Domain};
 
@@ -251,9 +252,8 @@ fn resolve(
 pub enum Access {
     /// Not tried yet by this process.
     Untried,
-    /// The tenant could not be asked, or gave no answer to go by: what that is to its objects (`RateLimited`,
-    /// `RemoteUnavailable`, else `TenantNotReady`), and why.
-    Unknown(Reason, String),
+    /// The tenant could not be asked, or gave no answer to go by.
+    Unknown(Obstacle),
     /// Accepted.
     Granted,
     /// Accepted, and there is trouble now that may pass before anybody is harmed by it; the text says which.
@@ -325,10 +325,10 @@ fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
         (Access::Lacking(message), _) => ("False", Reason::MissingScope, message.clone()),
         (Access::Untried, Some(old)) => ("True", Reason::Authenticated, old.message.clone()),
         (Access::Untried, None) => ("Unknown", Reason::Pending, UNTRIED.to_owned()),
-        (Access::Troubled(message), _) | (Access::Unknown(_, message), Some(_)) => {
+        (Access::Troubled(message), _) | (Access::Unknown(Obstacle { message, .. }), Some(_)) => {
             ("True", Reason::Authenticated, format!("the credentials were accepted before; now: {message}"))
         }
-        (Access::Unknown(_, message), None) => ("Unknown", Reason::Pending, message.clone()),
+        (Access::Unknown(obstacle), None) => ("Unknown", Reason::Pending, obstacle.message.clone()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
 pub mod census;
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::core::pass::claims;
 use crate::core::spec::{Policies, Refusal, Spec, Target};
 use crate::core::status;
 use crate::core::tenant::credentials::Flaw;
+use objects::Objects;
+
+pub use objects::Connection;
 
 /// `metadata.uid`: another object of the same name has another one.
 pub type Uid = String;
@@ -212,7 +216,7 @@ pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
 pub struct World {
-    objects: BTreeMap<ObjectKey, Arc<Declared>>,
+    objects: Objects,
     tenants: BTreeMap<String, Arc<DeclaredTenant>>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     secrets: BTreeMap<String, Credentials>,
@@ -299,7 +303,7 @@ impl World {
         let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
         let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
         wakes.extend(self.news(&new));
-        self.objects.insert(key, Arc::new(new));
+        self.objects.insert(new);
         wakes
     }
 
@@ -354,8 +358,12 @@ impl World {
     pub fn list_objects(&mut self, namespace: Option<&str>, all: Vec<Declared>) -> Vec<Wake> {
         self.unserved.remove(&Kind::Object);
         let present: BTreeSet<&ObjectKey> = all.iter().map(|object| &object.key).collect();
-        let gone = self.objects.iter().filter(|(key, _)| is_within(namespace, key) && !present.contains(*key));
-        let gone: Vec<(ObjectKey, Uid)> = gone.map(|(key, object)| (key.clone(), object.uid.clone())).collect();
+        let known: Vec<&Arc<Declared>> = match namespace {
+            Some(namespace) => self.objects.in_namespace(namespace).collect(),
+            None => self.objects.iter().collect(),
+        };
+        let gone = known.into_iter().filter(|object| !present.contains(&object.key));
+        let gone: Vec<(ObjectKey, Uid)> = gone.map(|object| (object.key.clone(), object.uid.clone())).collect();
         let mut wakes: Vec<Wake> = gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect();
         for object in all {
             let ours = self.written.contains(&object.key);
@@ -376,13 +384,14 @@ impl World {
 
     /// Notes what our own write made of an object: the version, and what it changed.
     pub fn wrote(&mut self, key: &ObjectKey, uid: &str, resource_version: &str, change: impl FnOnce(&mut Declared)) {
-        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == uid) else { return };
-        if is_older(resource_version, &object.resource_version) {
+        let known = self.objects.get(key).filter(|object| object.uid == uid);
+        if known.is_none_or(|object| is_older(resource_version, &object.resource_version)) {
             return;
         }
-        let object = Arc::make_mut(object);
-        resource_version.clone_into(&mut object.resource_version);
-        change(object);
+        self.objects.change(key, |object| {
+            resource_version.clone_into(&mut object.resource_version);
+            change(object);
+        });
         self.written.insert(key.clone());
     }
 
@@ -450,14 +459,15 @@ impl World {
 
     /// Folds the labels of a namespace.
     pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
-        let inside: Vec<ObjectKey> = self.objects.keys().filter(|key| key.namespace == name).cloned().collect();
-        let same = self.namespaces.get(&name) == Some(&labels);
-        match self.namespaces.insert(name, labels) {
-            Some(_) if same => Vec::new(),
-            Some(_) => inside.into_iter().map(Wake::Relabelled).collect(),
+        let wake = match self.namespaces.get(&name) {
+            Some(known) if *known == labels => return Vec::new(),
+            Some(_) => Wake::Relabelled,
             // Its objects have waited for it.
-            None => inside.into_iter().map(Wake::Object).collect(),
-        }
+            None => Wake::Object,
+        };
+        let wakes = self.objects.in_namespace(&name).map(|object| wake(object.key.clone())).collect();
+        self.namespaces.insert(name, labels);
+        wakes
     }
 
     /// Folds a namespace that is gone.
@@ -505,12 +515,23 @@ impl World {
 
     /// All objects that name this tenant.
     pub fn objects_of(&self, tenant: &str) -> Vec<Arc<Declared>> {
-        self.objects.values().filter(|object| object.policies.tenant == tenant).cloned().collect()
+        self.objects.of(tenant).cloned().collect()
+    }
+
+    /// All objects that name a tenant which does not exist.
+    pub fn strays(&self) -> Vec<Arc<Declared>> {
+        let unknown = self.objects.tenants().filter(|tenant| !self.tenants.contains_key(*tenant));
+        unknown.flat_map(|tenant| self.objects.of(tenant)).cloned().collect()
+    }
+
+    /// All objects that a connection concerns ([`Connection::concerns`]), by their keys.
+    pub fn concerned(&self, connection: &Connection<'_>) -> Vec<Arc<Declared>> {
+        self.objects.concerned(connection).cloned().collect()
     }
 
     /// All objects.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
-        self.objects.values()
+        self.objects.iter()
     }
 
     /// The tenant of this name.
