@@ -196,7 +196,7 @@ impl Failure {
             | Self::Redirected { .. }
             | Self::Gone
             | Self::ClientError { route: Route::Token, .. }
-            | Self::BadDocument { error: DocumentError::OptionsHidden, .. } => Retry::ResyncPace,
+            | Self::BadDocument { error: DocumentError::ParamsNotAnObject, .. } => Retry::ResyncPace,
             Self::OutOfTime
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }

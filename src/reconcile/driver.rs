@@ -14,10 +14,9 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::auth0::Client;
 use crate::core::schedule::{ConnectionKey, Due};
 use crate::core::spec::Target;
-use crate::core::tenant::{Access, Settings};
+use crate::core::tenant::Access;
 use crate::core::world::{Left, ObjectKey, Uid};
 use crate::reconcile::pass;
 use crate::reconcile::tenant::{Shared, Step, Tenant};
@@ -214,25 +213,27 @@ impl Driver {
             Due::Authentication => {
                 let span = tracing::error_span!("access", tenant = tenant.name);
                 let trial = tenant.look_at_access().instrument(span).await;
-                if let (Some(subject), Some(client), Some(settings)) = (trial, tenant.client(), tenant.settings()) {
-                    pass(tenant, &client, &settings, subject).await;
+                if let Some(connection) = trial {
+                    pass(tenant, connection).await;
                     tenant.after_trial();
                 }
             }
             Due::Connection(connection) => {
-                let Some(client) = tenant.client() else { return };
-                if tenant.access != Access::Granted {
-                    return tenant.place_subject(&connection).await;
+                if tenant.access == Access::Granted {
+                    pass(tenant, connection).await;
+                } else {
+                    tenant.place_subject(&connection).await;
                 }
-                pass(tenant, &client, &settings, connection).await;
             }
         }
     }
 }
 
-/// Runs a pass, in a span that says of every line where it belongs: at the level of errors, so that it is there also for a
-/// warning, whatever else is filtered out.
-async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: ConnectionKey) {
-    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
-    pass::pass(tenant, client, settings, subject).instrument(span).await;
+/// Runs a pass and applies what it yields, in a span that says of every line where it belongs: at the level of errors, so
+/// that it is there also for a warning, whatever else is filtered out.
+async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
+    let (Some(client), Some(settings)) = (tenant.client(), tenant.settings()) else { return };
+    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&connection));
+    let next = pass::pass(tenant, client, settings, connection).instrument(span).await;
+    tenant.apply(next);
 }

@@ -363,20 +363,6 @@ impl Tenant {
         self.due_at(connection, Lane::Routine, at);
     }
 
-    pub(crate) fn due_retry(&mut self, connection: ConnectionKey, at: Instant) {
-        self.due_at(connection, Lane::Retry, at);
-    }
-
-    pub(crate) fn due_never(&mut self, connection: &ConnectionKey) {
-        let mut next = Next::default();
-        next.forget(connection.clone());
-        self.apply(next);
-    }
-
-    pub(crate) fn has_date(&self, connection: &ConnectionKey) -> bool {
-        self.agenda.has(connection)
-    }
-
     /// Does what needs no call to Auth0.
     pub(crate) async fn reconcile_item(&mut self, item: Item) {
         match item {
@@ -1139,11 +1125,6 @@ impl Tenant {
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
         let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
         resync.max(full_look) * 3
-    }
-
-    /// The pause before the next try at something that failed.
-    pub(crate) fn pause(&mut self, subject: &ConnectionKey) -> Duration {
-        schedule::backoff(self.memory.failed(subject), fastrand::f64())
     }
 }
 

@@ -4,6 +4,7 @@
 //! Guarantees: a failing connection is tried less and less often, up to [`MAX_BACKOFF`]. Time and chance are arguments.
 
 pub mod agenda;
+pub mod pace;
 pub mod work_queue;
 
 use std::time::{Duration, Instant};
