@@ -529,7 +529,7 @@ impl Tenant {
             (Access::Granted, None, Some(trouble)) => Access::Troubled(trouble.to_owned()),
             (access, _, _) => access.clone(),
         };
-        let status = tenant::conclude(&tenant, standing, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }
@@ -859,7 +859,7 @@ impl Tenant {
         let Some(outcome) = outcome else { return };
         if let Err(error) = self.say(object, object, &outcome, true).await {
             self.unsaid(object, &error);
-        } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
+        } else if outcome.next() == status::Next::WatchesTheAge {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
                 self.due_again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -1119,14 +1119,14 @@ impl Tenant {
         }
         self.queue.finish(&Item::Object(as_planned.key.clone()));
         if placed {
-            let ready = status::condition(&conclusion.status, ConditionType::Ready);
+            let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
             let tenant = &as_planned.policies.tenant;
-            let was = status::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            let was = status::condition(&as_planned.status.conditions, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
