@@ -175,8 +175,9 @@ impl Operator {
             // Made anew meanwhile.
             self.tell(&name, Note::Tenant);
         } else {
-            for object in self.shared.hub.look(|world| world.objects_of(&name)) {
-                self.tell_strays(Note::Object(object.key.clone()));
+            let left: Vec<ObjectKey> = self.shared.hub.look(|world| world.objects_of(&name).map(|object| object.key.clone()).collect());
+            for object in left {
+                self.tell_strays(Note::Object(object));
             }
         }
         Ok(())

@@ -1,14 +1,21 @@
 //! Every row of the table of conditions, and what tools make of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
+use crate::api::reason::Reason;
 use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
+use crate::api::upstream_params::{ParamState, ParamStatus};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::Place;
 use crate::core::pass::plan::{Dispute, Participant, Role, Site, plan};
-use crate::core::world::Declared;
+use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, TENANT, described, live, object, print, print_at};
 use crate::testing::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
+
+mod table;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -63,7 +70,7 @@ fn in_sync() -> Declared {
 }
 
 fn says(object: &Declared, kind: ConditionType) -> (String, String) {
-    let condition = condition(&object.status, kind).unwrap();
+    let condition = condition(&object.status.conditions, kind).unwrap();
     (condition.status.clone(), condition.reason.clone())
 }
 
@@ -85,7 +92,7 @@ fn states(object: &Declared) -> Vec<(&str, ParamState, usize)> {
 }
 
 fn since(object: &Declared, kind: ConditionType) -> i64 {
-    condition(&object.status, kind).unwrap().last_transition_time.0.as_second()
+    condition(&object.status.conditions, kind).unwrap().last_transition_time.0.as_second()
 }
 
 fn reasons(notices: &[Notice]) -> Vec<(bool, &'static str)> {
@@ -97,17 +104,17 @@ fn reasons(notices: &[Notice]) -> Vec<(bool, &'static str)> {
 #[test]
 fn a_new_object_that_is_refused_says_why() {
     let a = object("a").wants("blog", "x");
-    let refused = |reason: Reason| Outcome::Refused { reason, message: "because".into() };
+    let refused = |reason: UnfitReason| Outcome::Refused { reason, message: "because".into() };
     let invalid = Outcome::Invalid(Refusal { field: "spec.params".into(), problem: "name one".into() });
     for (outcome, expected) in [
         (invalid, "False/InvalidSpec Unknown/Pending Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
         (
-            refused(Reason::UnsupportedStrategy),
+            refused(UnfitReason::UnsupportedStrategy),
             "False/UnsupportedStrategy True/ResolvedRefs Unknown/Pending False/UnsupportedStrategy Stalled/UnsupportedStrategy",
         ),
-        (refused(Reason::InvalidSpec), "False/InvalidSpec True/ResolvedRefs Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
+        (refused(UnfitReason::InvalidSpec), "False/InvalidSpec True/ResolvedRefs Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
         (
-            refused(Reason::ReservedParam),
+            refused(UnfitReason::ReservedParam),
             "False/ReservedParam True/ResolvedRefs Unknown/Pending False/ReservedParam Reconciling/ProgressingWithRetry",
         ),
         (
@@ -196,7 +203,7 @@ fn a_fight_is_reported_and_keeps_the_record() {
     let fought = after(&a, &outcome, &context());
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
     assert_eq!(states(&fought), [("blog", Contended, 1)]);
-    let said = &condition(&fought.status, ConditionType::Synced).unwrap().message;
+    let said = &condition(&fought.status.conditions, ConditionType::Synced).unwrap().message;
     assert!(said.contains("blog was changed by somebody else 3 times since 2026-11-24T10:00:00Z"), "{said}");
     assert!(said.contains("; it is set back at 2026-11-24T10:15:00Z, or when this object is edited; find the other tool"), "{said}");
     assert_eq!(reasons(&conclude(&a, &outcome, &context()).notices), [(true, "Contended")]);
@@ -225,7 +232,7 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Written));
         let restored = after(&a, &outcome, &context());
         assert_eq!(row(&restored), "True/Accepted True/ResolvedRefs True/Applied True/Ready");
-        let message = &condition(&restored.status, ConditionType::Synced).unwrap().message;
+        let message = &condition(&restored.status.conditions, ConditionType::Synced).unwrap().message;
         assert!(message.ends_with(said), "{message}");
     }
 }
@@ -253,7 +260,7 @@ fn a_refusal_leaves_what_is_recorded() {
         Outcome::TenantNotFound,
         Outcome::TenantNotReady("because".into()),
         Outcome::ConnectionNotFound { id: None },
-        Outcome::Refused { reason: Reason::ReservedParam, message: "because".into() },
+        Outcome::Refused { reason: UnfitReason::ReservedParam, message: "because".into() },
     ] {
         assert_eq!(after(&a, &outcome, &context()).status.connections, a.status.connections, "{outcome:?}");
     }
@@ -275,7 +282,7 @@ fn a_tenant_that_appears_is_no_longer_reported_missing() {
 // ---- trouble after it was in sync ----
 
 fn message(object: &Declared, kind: ConditionType) -> &str {
-    &condition(&object.status, kind).unwrap().message
+    &condition(&object.status.conditions, kind).unwrap().message
 }
 
 #[test]
@@ -494,7 +501,7 @@ fn every_ending_twice_is_the_same_status_without_events() {
         Outcome::NotPermitted("because".into()),
         Outcome::ConnectionNotFound { id: None },
         Outcome::Unread(obstacle(ObstacleReason::OptionsHidden, true)),
-        Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() },
+        Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() },
         plan(WriteOutcome::Failed(obstacle(ObstacleReason::ApplyFailed, false))),
         plan(WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true))),
         plan(WriteOutcome::Rejected("no".into())),
@@ -601,7 +608,7 @@ fn an_object_is_not_accepted_where_some_of_its_names_are_taken_nor_where_it_is_r
     let (given, taken) = (among(&a, &both, &live(&[]), WriteOutcome::Written), among(&b, &both, &live(&[]), WriteOutcome::Written));
     assert!(is_accepted_on(&after(&a, &given, &context()), HERE));
     assert!(!is_accepted_on(&after(&b, &taken, &context()), HERE), "it keeps what it has elsewhere until it has all of it here");
-    let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
+    let refused = Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() };
     assert!(!is_accepted_on(&after(&a, &refused, &context()), HERE));
 }
 
@@ -641,7 +648,7 @@ fn an_observer_is_ready_also_where_enforce_would_be_kept_from_a_value() {
 #[test]
 fn refusals_stand_while_observing() {
     let a = object("a").observing().wants("blog", "x");
-    let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
+    let refused = Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() };
     assert_eq!(kstatus(&after(&a, &refused, &observing())), Seen::Failed);
 }
 
@@ -689,7 +696,7 @@ fn a_deletion_says_so_and_what_it_waits_for() {
         let dying = after(&a, outcome, &context());
         assert_eq!(row(&dying), "Unknown/Pending Unknown/Pending Unknown/Pending False/Deleting Reconciling/Progressing");
         assert_eq!((kstatus(&dying), conclude(&a, outcome, &context()).finalizer), (Seen::Terminating, Finalizer::Keep));
-        condition(&dying.status, ConditionType::Ready).unwrap().message.clone()
+        condition(&dying.status.conditions, ConditionType::Ready).unwrap().message.clone()
     };
     let found = live(&[("blog", "x")]);
     for outcome in [

@@ -514,8 +514,8 @@ impl World {
     }
 
     /// All objects that name this tenant.
-    pub fn objects_of(&self, tenant: &str) -> Vec<Arc<Declared>> {
-        self.objects.of(tenant).cloned().collect()
+    pub fn objects_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Declared>> {
+        self.objects.of(tenant)
     }
 
     /// All objects that name a tenant which does not exist.

@@ -266,7 +266,7 @@ mod tests {
         let scan = |keep: &dyn Fn(&Declared) -> bool| world.objects().filter(|object| keep(object)).cloned().collect::<Vec<_>>();
         let known = || [None].into_iter().chain(PLACES.into_iter().map(Some));
         for tenant in PLACES {
-            prop_assert_eq!(world.objects_of(tenant), scan(&|object| object.policies.tenant == tenant));
+            prop_assert_eq!(world.objects_of(tenant).cloned().collect::<Vec<_>>(), scan(&|object| object.policies.tenant == tenant));
             let inside: Vec<_> = world.objects.in_namespace(tenant).cloned().collect();
             prop_assert_eq!(inside, scan(&|object| object.key.namespace == tenant));
             for (id, name) in known().flat_map(|id| known().map(move |name| (id, name))) {

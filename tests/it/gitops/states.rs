@@ -9,8 +9,8 @@ use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
 use upstream_params_operator::core::obstacle::{Obstacle, ObstacleReason};
 use upstream_params_operator::core::pass::plan::{ParamPlan, Verdict};
-use upstream_params_operator::core::spec::{self, Refusal};
-use upstream_params_operator::core::status::{Context, Outcome, Planned, WriteOutcome, claimed, conclude};
+use upstream_params_operator::core::spec::{self, Refusal, UnfitReason};
+use upstream_params_operator::core::status::{self, Context, Outcome, Planned, WriteOutcome, claimed, conclude};
 use upstream_params_operator::core::tenant::{self, Access, Standing};
 use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
 use upstream_params_operator::model::domain::AllowedDomains;
@@ -116,9 +116,9 @@ pub(super) fn passes() -> Vec<Pass> {
         ("the tenant cannot be used", Outcome::TenantNotReady(text())),
         ("the tenant does not admit the namespace", Outcome::NotPermitted(text())),
         ("there is no such connection", Outcome::ConnectionNotFound { id: None }),
-        ("the connection has a type without such parameters", refused(Reason::UnsupportedStrategy)),
-        ("a reserved parameter is named", refused(Reason::ReservedParam)),
-        ("the connection's type allows fewer parameters", refused(Reason::InvalidSpec)),
+        ("the connection has a type without such parameters", refused(UnfitReason::UnsupportedStrategy)),
+        ("a reserved parameter is named", refused(UnfitReason::ReservedParam)),
+        ("the connection's type allows fewer parameters", refused(UnfitReason::InvalidSpec)),
         ("the options are hidden from the operator", Outcome::Unread(obstacle(ObstacleReason::OptionsHidden, true))),
         ("reading is over the rate limit", Outcome::Unread(obstacle(ObstacleReason::RateLimited, true))),
         ("Auth0 does not answer the read", Outcome::Unread(obstacle(ObstacleReason::RemoteUnavailable, true))),
@@ -266,11 +266,11 @@ pub(super) fn of_tenants() -> Vec<State> {
     let mut all = Vec::new();
     for (name, tenant, standing) in standings() {
         for (credentials, access) in &accesses {
-            let status = tenant::conclude(&tenant, &standing, access, now());
+            let status = status::tenant::conclude(&tenant, &standing, access, now());
             all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
-                let status = tenant::conclude(&known, &standing, access, now());
+                let status = status::tenant::conclude(&known, &standing, access, now());
                 all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };

@@ -269,7 +269,7 @@ impl Tenant {
 
     /// The objects that are to be concluded here.
     fn objects(&self) -> Vec<Arc<Declared>> {
-        self.shared.hub.look(|world| if self.strays { world.strays() } else { world.objects_of(&self.name) })
+        self.shared.hub.look(|world| if self.strays { world.strays() } else { world.objects_of(&self.name).cloned().collect() })
     }
 
     /// A connection of this tenant, by as much as is known of it.
@@ -296,8 +296,8 @@ impl Tenant {
         self.connection_of(subject).map(concerned).unwrap_or_default()
     }
 
-    /// Forgets what was noted of objects that are gone.
-    pub(crate) fn forget_gone(&mut self) {
+    /// Forgets what was noted of objects that are gone. Yields how many are there.
+    pub(crate) fn forget_gone(&mut self) -> usize {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
         let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
@@ -307,6 +307,7 @@ impl Tenant {
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.queue.retain(|key| keys.contains(key));
+        objects.len()
     }
 
     /// What is to be done now, as far as the budget allows it: work at Kubernetes and at Auth0 by turns.
@@ -514,7 +515,7 @@ impl Tenant {
             (Access::Granted, None, Some(trouble)) => Access::Troubled(trouble.to_owned()),
             (access, _, _) => access.clone(),
         };
-        let status = tenant::conclude(&tenant, standing, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }
@@ -588,7 +589,7 @@ impl Tenant {
     /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
     /// its own.
     fn any_subject(&self) -> Option<ConnectionKey> {
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        let objects = self.objects();
         let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
         let mut subjects: Vec<ConnectionKey> = looked_at.flat_map(|object| self.subjects(object)).collect();
         (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
@@ -716,10 +717,14 @@ impl Tenant {
         }
     }
 
-    /// How many places the tenant's objects name.
+    /// How many places the tenant's objects name: none, one, or two where there are more, as nothing depends on how many.
     fn known(&self) -> usize {
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        objects.iter().flat_map(|object| self.subjects(object)).collect::<BTreeSet<_>>().len()
+        let two = |world: &World| {
+            let mut places = world.objects_of(&self.name).flat_map(|object| self.subjects(object));
+            let Some(first) = places.next() else { return 0 };
+            if places.any(|other| other != first) { 2 } else { 1 }
+        };
+        self.shared.hub.look(two)
     }
 
     fn refused(&self, failure: &Failure) -> Access {
@@ -840,7 +845,7 @@ impl Tenant {
         let Some(outcome) = outcome else { return };
         if let Err(error) = self.say(object, object, &outcome, true).await {
             self.unsaid(object, &error);
-        } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
+        } else if outcome.next() == status::Next::WatchesTheAge {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
                 self.due_again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -1100,14 +1105,14 @@ impl Tenant {
         }
         self.queue.finish(&Item::Object(as_planned.key.clone()));
         if placed {
-            let ready = status::condition(&conclusion.status, ConditionType::Ready);
+            let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
             let tenant = &as_planned.policies.tenant;
-            let was = status::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            let was = status::condition(&as_planned.status.conditions, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
@@ -1119,7 +1124,8 @@ impl Tenant {
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
         // From what is declared, which is there also while the Secret is not.
-        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_mins(30) };
+        let declared = self.declared_tenant();
+        let Some(spec) = declared.as_ref().and_then(|tenant| tenant.spec.as_ref()) else { return Duration::from_mins(30) };
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
