@@ -57,11 +57,6 @@ impl Agenda {
         }
     }
 
-    /// Whether a connection has a date.
-    pub fn has(&self, connection: &ConnectionKey) -> bool {
-        self.due.contains_key(connection)
-    }
-
     fn rank(&self, lane: Lane) -> Rank {
         match lane {
             Lane::Edit => Rank::Edit,

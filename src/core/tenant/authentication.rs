@@ -104,6 +104,11 @@ impl Authentication {
         self.due
     }
 
+    /// Whether they are about to be tried for the first time.
+    pub fn is_untried(&self) -> bool {
+        self.answer == Answer::Untried
+    }
+
     /// Whether passes may run.
     pub fn is_accepted(&self) -> bool {
         matches!(self.answer, Answer::Accepted { .. })
