@@ -9,13 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ParamState};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::plan::{Participant, Plan, Site, plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
-use crate::core::spec::{self, Target};
+use crate::core::spec::{self, Target, UnfitReason};
 use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
 use crate::core::world::{Declared, Uid};
 use crate::model::document::{Document, Entry};
@@ -122,7 +121,7 @@ struct Member {
     observes: bool,
     part: Part,
     /// The warnings about its spec on this connection, or what is wrong with it; none for a spec that is invalid anyway.
-    check: Option<Result<Vec<String>, (Reason, String)>>,
+    check: Option<Result<Vec<String>, (UnfitReason, String)>>,
 }
 
 /// A pass on its way.

@@ -5,11 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::api::reason::Reason;
 use crate::core::obstacle::ObstacleReason;
 use crate::core::status::Outcome;
 use crate::core::tenant::authentication::{Answer, Authentication};
-use crate::core::tenant::{Settings, Standing, UNTRIED};
+use crate::core::tenant::{RefusedReason, Settings, Standing, UNTRIED, UnresolvedReason};
 
 /// How long a Secret may be away before that is said and its credentials are used no more: tools that sync Secrets delete them
 /// and make them anew.
@@ -21,9 +20,9 @@ pub enum TenantState<R> {
     /// There is no such object.
     Unknown,
     /// Its content can't be used: see [`Standing::Refused`].
-    Refused(Reason, String),
+    Refused(RefusedReason, String),
     /// Its Secret can't be used: see [`Standing::Unresolved`].
-    Unresolved(Reason, String),
+    Unresolved(UnresolvedReason, String),
     /// It serves.
     Serving(Box<Serving<R>>),
 }
@@ -94,8 +93,8 @@ impl<R> TenantState<R> {
     fn is(&self, standing: Option<&Standing>) -> bool {
         match (self, standing) {
             (Self::Unknown, None) => true,
-            (Self::Refused(reason, message), Some(Standing::Refused(other, text)))
-            | (Self::Unresolved(reason, message), Some(Standing::Unresolved(other, text))) => (reason, message) == (other, text),
+            (Self::Refused(reason, message), Some(Standing::Refused(other, text))) => (reason, message) == (other, text),
+            (Self::Unresolved(reason, message), Some(Standing::Unresolved(other, text))) => (reason, message) == (other, text),
             (Self::Serving(serving), Some(Standing::Serving(settings))) => serving.settings == **settings,
             (Self::Unknown | Self::Refused(..) | Self::Unresolved(..) | Self::Serving(_), _) => false,
         }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::read::Reading;
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
 use crate::core::pass::claims;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
-use crate::core::spec;
+use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned};
 use crate::core::tenant::Settings;
 use crate::core::world::{Connection, Declared};
@@ -36,7 +35,7 @@ pub(super) struct Member {
 #[derive(Default)]
 struct Answer {
     /// What can't be managed here.
-    refusal: Option<(Reason, String)>,
+    refusal: Option<(UnfitReason, String)>,
     /// What the API said when it refused its changes before.
     rejection: Option<String>,
     /// That it is not admitted here.
@@ -124,7 +123,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// Whether the spec of an object that names this connection can be carried out on it, and what is unusual about that.
-    fn check(&self, object: &Declared, reserved: &BTreeSet<String>) -> Option<Result<Vec<String>, (Reason, String)>> {
+    fn check(&self, object: &Declared, reserved: &BTreeSet<String>) -> Option<Result<Vec<String>, (UnfitReason, String)>> {
         let spec = object.spec.as_ref().ok().filter(|_| self.connection.is_named_by(object))?;
         Some(spec::against_connection(spec, &self.reading.document, reserved))
     }
