@@ -14,8 +14,7 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::plan::{Participant, Plan, Site, plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
-use crate::core::spec::UnfitReason;
-use crate::core::spec::{self, Target};
+use crate::core::spec::{self, Target, UnfitReason};
 use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
 use crate::core::world::{Declared, Uid};
 use crate::model::document::{Document, Entry};
@@ -195,11 +194,7 @@ impl Simulator {
         let check = object.spec.as_ref().ok().map(|spec| spec::against_connection(spec, document, &BTreeSet::new()));
         let facts = Facts {
             admission: if self.permits(object, id) { Admission::Granted } else { Admission::Denied },
-            life: match (object.deleting, object.finalizer) {
-                (false, _) => Life::Alive,
-                (true, false) => Life::Dying,
-                (true, true) => Life::Kept,
-            },
+            life: Life::of(object),
             names: match &check {
                 None => Names::Nothing,
                 Some(check) if placed => Names::This { fits: check.is_ok() },

@@ -7,8 +7,7 @@ use super::read::Reading;
 use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
 use crate::core::pass::claims;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
-use crate::core::spec;
-use crate::core::spec::UnfitReason;
+use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned};
 use crate::core::tenant::Settings;
 use crate::core::tenant::triage::not_permitted;
@@ -135,11 +134,7 @@ impl<'a> Gathering<'a> {
         let recorded = |id: &str| claims::connections(&object.status).any(|recorded| recorded == id);
         Facts {
             admission: Admission::Unknown,
-            life: match (object.deleting, object.finalizer) {
-                (false, _) => Life::Alive,
-                (true, false) => Life::Dying,
-                (true, true) => Life::Kept,
-            },
+            life: Life::of(object),
             names: match &object.spec {
                 Err(_) => Names::Nothing,
                 Ok(_) if self.connection.is_named_by(object) => Names::This { fits },

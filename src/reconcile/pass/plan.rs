@@ -27,7 +27,8 @@ impl<'t> Pass<'t, Read> {
         self.note_drift(&mut plan);
         self.take_turns(&mut plan);
         if !plan.would.is_empty() {
-            tracing::debug!(tenant = %self.tenant.name, connection = %self.at.reading.document.name, %plan, "observed");
+            let plan = plan.to_string().replace('\n', "; ");
+            tracing::debug!(tenant = %self.tenant.name, connection = %self.at.reading.document.name, plan, "observed");
         }
         self.then(|Read { declared, reading, live: _, members }| Planned { declared, reading, members, plan })
     }

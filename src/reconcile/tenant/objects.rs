@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::Tenant;
 use crate::core::pass::claims;
+use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Lane, Next, backoff};
 use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
 use crate::core::tenant::state::TenantState;
-use crate::core::tenant::triage::{self, Admission, Availability, Facts, Life, Triage, not_permitted};
+use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
 use crate::core::world::{Declared, Kind, ObjectKey};
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -110,10 +111,9 @@ impl Tenant {
     fn facts_of(&self, object: &Declared) -> Facts {
         let tenant = match &self.state {
             TenantState::Unknown => Availability::Missing,
-            TenantState::Refused(..) | TenantState::Unresolved(..) => Availability::NotReady,
             TenantState::Serving(serving) if serving.authentication.is_accepted() => Availability::Ready,
             TenantState::Serving(serving) if serving.authentication.is_untried() => Availability::Untried,
-            TenantState::Serving(_) => Availability::NotReady,
+            TenantState::Serving(_) | TenantState::Refused(..) | TenantState::Unresolved(..) => Availability::NotReady,
         };
         Facts {
             tenant,
