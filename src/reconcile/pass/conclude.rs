@@ -12,13 +12,13 @@ use super::member::Member;
 use super::write::{Ended, Written};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
+use crate::core::pass::memory::disputes::Parameter;
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::pass::role::Part;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::{Outcome, Planned, WriteOutcome};
 use crate::core::world::{Declared, Uid};
-use crate::reconcile::tenant::now_in_seconds;
 
 /// After so many passes without a result in a row, it is told.
 const TOLD: u32 = 3;
@@ -35,7 +35,7 @@ impl Pass<'_, Written> {
             }
             Ended::NoResult => self.run_again().await,
             Ended::Split => {
-                self.tenant.memory.go_singly(&id);
+                self.tenant.memory.turns.begin(&id);
                 self.next.at(self.connection, Lane::Edit, Instant::now());
             }
         }
@@ -46,7 +46,7 @@ impl Pass<'_, Written> {
         self.at.plan.written = *write == WriteOutcome::Written;
         match write {
             WriteOutcome::Rejected(message) => self.note_rejected(message),
-            WriteOutcome::Nothing | WriteOutcome::Written => self.tenant.memory.succeeded(&self.connection),
+            WriteOutcome::Nothing | WriteOutcome::Written => self.tenant.memory.failures.forget(&self.connection),
             WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) => {}
         }
     }
@@ -55,8 +55,7 @@ impl Pass<'_, Written> {
         let Written { reading, members, plan, .. } = &self.at;
         let (document, actors) = (&reading.document, plan.actors());
         for member in members.iter().filter(|member| actors.contains(&member.stored.uid)) {
-            let object = &member.stored;
-            self.tenant.memory.reject(&object.uid, object.generation, &document.id, document.options_hash(), message.to_owned());
+            self.tenant.memory.rejections.note(&member.stored, document, message.to_owned());
         }
     }
 
@@ -76,11 +75,11 @@ impl Pass<'_, Written> {
     }
 
     /// When the corrections that wait may be made.
-    fn corrections(&mut self) -> Vec<Instant> {
-        let (id, memory) = (&self.at.reading.document.id, &mut self.tenant.memory);
+    fn corrections(&self) -> Vec<Instant> {
+        let (connection, disputes) = (&self.at.reading.document.id, &self.tenant.memory.disputes);
         let waits = self.at.plan.objects.values().flatten().filter_map(|(name, param)| match param.verdict {
-            Verdict::Contended => memory.contend(id, name, (Instant::now(), now_in_seconds())).map(|(until, _)| until),
-            Verdict::Paced { .. } => memory.paced_until(id, name),
+            Verdict::Contended => disputes.waits_until(Parameter { connection, name }),
+            Verdict::Paced { .. } => disputes.paced_until(Parameter { connection, name }),
             Verdict::InSync
             | Verdict::Write { .. }
             | Verdict::Remove
@@ -96,7 +95,7 @@ impl Pass<'_, Written> {
     /// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile.
     /// Where it goes on, everybody who waits is told.
     async fn run_again(&mut self) {
-        let passes = self.tenant.memory.failed(&self.connection);
+        let passes = self.tenant.memory.failures.count(&self.connection);
         self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));
         let (tenant, connection) = (&self.tenant.name, &self.at.reading.document.name);
         if passes < TOLD {

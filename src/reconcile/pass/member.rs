@@ -103,7 +103,7 @@ impl<'a> Gathering<'a> {
             (Some(_), Some(_)) => Admission::Granted,
         };
         let check = self.check(&object, &reserved.unwrap_or_default());
-        let rejection = self.tenant.memory.rejection(&object.uid, object.generation, &document.id, document.options_hash());
+        let rejection = self.tenant.memory.rejections.of(&object, document);
         let facts = Facts { admission, rejected: rejection.is_some(), ..self.facts(&object, check.as_ref().is_some_and(Result::is_ok)) };
         let answer = Answer {
             refusal: check.as_ref().and_then(|check| check.as_ref().err()).cloned(),

@@ -95,7 +95,7 @@ impl<'t, At> Pass<'t, At> {
 
     /// The pace of what failed once more.
     fn back_off(&mut self) -> Pace {
-        Pace::Backoff(self.tenant.memory.failed(&self.connection))
+        Pace::Backoff(self.tenant.memory.failures.count(&self.connection))
     }
 
     /// The connection is looked at again then.

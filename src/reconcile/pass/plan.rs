@@ -8,6 +8,7 @@ use super::Pass;
 use super::member::Member;
 use super::read::{Read, Reading};
 use crate::core::pass::claims::Place;
+use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Participant, Plan, Site, Verdict, plan};
 use crate::core::world::DeclaredTenant;
 use crate::reconcile::tenant::now_in_seconds;
@@ -36,7 +37,9 @@ impl<'t> Pass<'t, Read> {
     fn plan_for_all(&mut self) -> Plan {
         let Read { reading, live, members, declared: _ } = &self.at;
         let id = &reading.document.id;
-        let disputes = self.tenant.memory.disputes(id, Instant::now());
+        let (memory, now) = (&mut self.tenant.memory, Instant::now());
+        memory.disputes.forget_old(now);
+        let disputes = memory.disputes.on(id, now);
         let place = Place { tenant: self.settings.audience.identity(), connection: id };
         let site = Site { place, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };
         let participants: Vec<Participant<'_>> =
@@ -47,20 +50,21 @@ impl<'t> Pass<'t, Read> {
     /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
     fn note_drift(&mut self, plan: &mut Plan) {
         let connection = &self.at.reading.document.id;
-        let now = (Instant::now(), now_in_seconds());
-        let memory = &mut self.tenant.memory;
+        let now = Moment { at: Instant::now(), time: now_in_seconds() };
+        let disputes = &mut self.tenant.memory.disputes;
         let mut drifted = BTreeSet::new();
         for (name, param) in plan.objects.values_mut().flatten() {
+            let parameter = Parameter { connection, name };
             match param.verdict {
                 Verdict::Write { drift: true, .. } | Verdict::Paced { .. } => drop(drifted.insert(name.clone())),
                 Verdict::Contended => {
                     drifted.insert(name.clone());
-                    let until = memory.contend(connection, name, now);
-                    if let (Some(dispute), Some((_, time))) = (&mut param.dispute, until) {
-                        dispute.until = Some(time);
+                    let until = disputes.put_off(parameter, now);
+                    if let (Some(dispute), Some(until)) = (&mut param.dispute, until) {
+                        dispute.until = Some(until.time);
                     }
                 }
-                Verdict::InSync => memory.calmed(connection, name),
+                Verdict::InSync => disputes.note_peace(parameter),
                 Verdict::Write { drift: false, .. }
                 | Verdict::Remove
                 | Verdict::Gone
@@ -70,7 +74,7 @@ impl<'t> Pass<'t, Read> {
                 | Verdict::Conflicted(_) => {}
             }
         }
-        let news = memory.drifted(connection, drifted);
+        let news = disputes.note_drift(connection, drifted);
         self.tenant.shared.metrics.drift_seen(&self.tenant.name, u64::try_from(news).unwrap_or(u64::MAX));
     }
 
@@ -78,8 +82,8 @@ impl<'t> Pass<'t, Read> {
     fn take_turns(&mut self, plan: &mut Plan) {
         let connection = &self.at.reading.document.id;
         if plan.changes.is_empty() {
-            self.tenant.memory.is_settled(connection);
-        } else if let Some(turn) = self.tenant.memory.turn(connection) {
+            self.tenant.memory.turns.end(connection);
+        } else if let Some(turn) = self.tenant.memory.turns.take(connection) {
             let actors = plan.actors();
             if let Some(actor) = actors.get(turn % actors.len().max(1)) {
                 plan.retain_actor(actor);

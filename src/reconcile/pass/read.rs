@@ -110,7 +110,7 @@ impl<'t> Pass<'t, Asked> {
                 self.tenant.proved(&self.client, Route::ReadConnection).await;
                 self.tenant.shared.metrics.good_look(&self.tenant.name);
                 for member in &members {
-                    self.tenant.memory.saw(&member.stored.uid, member.stored.generation, Instant::now());
+                    self.tenant.memory.clocks.note_look(&member.stored, Instant::now());
                 }
                 Continue(self.then(|Asked| Read { declared, reading, live, members }))
             }

@@ -43,7 +43,7 @@ impl Pass<'_, Asked> {
         if let Some(id) = &id {
             self.tenant.directory.forget(id);
         }
-        self.tenant.memory.succeeded(&self.connection);
+        self.tenant.memory.failures.forget(&self.connection);
         let outcome = Outcome::ConnectionNotFound { id };
         for (object, named) in concerned {
             let told = self.tell_unseen(&object, &outcome, named).await;

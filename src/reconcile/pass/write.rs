@@ -13,6 +13,7 @@ use super::read::Reading;
 use super::{FRESH, Pass};
 use crate::auth0::{About, Failure, Limits, Route};
 use crate::core::pass::correlation;
+use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
@@ -115,14 +116,15 @@ impl<'t> Pass<'t, Claimed> {
     fn note_written(&mut self, answer: &Document) {
         self.tenant.directory.wrote(answer);
         let Planned { members, plan, .. } = &self.at.planned;
-        let now = (Instant::now(), now_in_seconds());
+        let now = Moment { at: Instant::now(), time: now_in_seconds() };
         let corrected: Vec<(&String, &Uid)> =
             plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, change)| (name, &change.actor)).collect();
         for (name, actor) in &corrected {
             let generation = members.iter().find(|member| member.stored.uid == **actor).map_or(0, |member| member.stored.generation);
             let param = plan.objects.get(*actor).and_then(|params| params.get(*name));
             let removed = param.is_some_and(|param| matches!(param.verdict, Verdict::Write { absent: true, .. }));
-            self.tenant.memory.corrected(&answer.id, name, (actor.as_str(), generation), removed, now);
+            let parameter = Parameter { connection: &answer.id, name };
+            self.tenant.memory.disputes.note_correction(parameter, (actor, generation), removed, now);
         }
         self.tenant.shared.metrics.drift_corrected(&self.tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
     }

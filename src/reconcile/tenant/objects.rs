@@ -155,7 +155,7 @@ impl Tenant {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         let Some(object) = object else { return };
         let now = Instant::now();
-        let pause = match self.memory.status_taken(&object.uid, now) {
+        let pause = match self.memory.status_writes.count(&object.uid, now) {
             0 => Duration::ZERO,
             before => backoff(before, fastrand::f64()),
         };

@@ -61,7 +61,7 @@ impl Tenant {
         let now = Instant::now();
         let observing =
             as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
-        let (since_good_look, unready_for) = self.memory.ages(&as_planned.uid, as_planned.generation, now);
+        let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
         let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
         let conclusion = status::conclude(as_planned, outcome, &context);
         let mut stored = current.clone();
@@ -92,7 +92,7 @@ impl Tenant {
         if placed {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
-            self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
+            self.memory.clocks.note_end(as_planned, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if matches!(self.state, TenantState::Unknown) { "" } else { &self.name }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
