@@ -30,8 +30,7 @@ use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
 use crate::core::spec;
-use crate::core::tenant::credentials;
-use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World};
+use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World, credentials};
 use crate::kubernetes::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it

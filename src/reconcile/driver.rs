@@ -44,12 +44,12 @@ pub enum Note {
     },
     /// An object is gone and left what it owned.
     Left {
-        /// The object.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// The tenant object, its Secret or its standing may have changed.
     Tenant,
@@ -164,7 +164,7 @@ impl Driver {
                         self.tenant.went_without_cleaning(&left).await;
                     }
                 }
-                Note::Left { object, uid, note } => self.tenant.left(&object, &uid, note).await,
+                Note::Left { uid, left, why } => self.tenant.left(&left, &uid, why).await,
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();

@@ -327,10 +327,10 @@ impl Tenant {
     }
 
     /// An object is gone that left what it owned.
-    pub(crate) async fn left(&self, object: &ObjectKey, uid: &str, note: String) {
-        tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
-        let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
-        self.shared.report.notice_of(object, uid, &notice).await;
+    pub(crate) async fn left(&self, left: &Left, uid: &str, why: &str) {
+        let notice = status::left_behind(&left.parameters, why);
+        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object is gone, and left its parameters");
+        self.shared.report.notice_of(&left.object, uid, &notice).await;
     }
 
     /// An object is gone whose parameters should have been removed first.

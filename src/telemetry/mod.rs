@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt};
 
 use crate::auth0::Budget;
-use crate::core::world::census::{Counts, census};
+use crate::core::status::census::{Counts, census};
 use crate::kubernetes::hub::Hub;
 
 /// The content type of [`Metrics::text`].

@@ -7,6 +7,8 @@
 //!
 //! Assumes: the caller writes the status only when it differs, with the version the plan was made from.
 
+pub mod census;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -862,7 +864,7 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
     if let Outcome::Released(why) = outcome
         && claims::any(&object.status)
     {
-        notices.push(left_behind(object, why));
+        notices.push(left_behind(&claims::recorded(&object.status), why));
     }
     if let Outcome::Planned(planned) = outcome {
         let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
@@ -875,13 +877,10 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
     notices
 }
 
-/// What an object that goes leaves at Auth0, by name.
-pub fn left_behind(object: &Declared, why: &str) -> Notice {
-    let on = |entry: &ConnectionStatus| {
-        let names: Vec<&str> = entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{} on the connection {}", names.join(", "), entry.name.as_deref().unwrap_or(&entry.id)))
-    };
-    let places: Vec<String> = object.status.connections.iter().filter_map(on).collect();
+/// What an object that goes leaves at Auth0: the names of its parameters, by connection.
+pub fn left_behind(parameters: &[(String, Vec<String>)], why: &str) -> Notice {
+    let on = |(connection, names): &(String, Vec<String>)| format!("{} on the connection {connection}", names.join(", "));
+    let places: Vec<String> = parameters.iter().map(on).collect();
     Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
 }
 

@@ -8,22 +8,19 @@
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
-pub mod census;
+pub mod credentials;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
 use crate::core::pass::claims;
 use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::core::status;
-use crate::core::tenant::credentials::Flaw;
 use objects::Objects;
 
+pub use credentials::Credentials;
 pub use objects::Connection;
 
 /// `metadata.uid`: another object of the same name has another one.
@@ -125,27 +122,7 @@ pub struct DeclaredTenant {
     pub status: ClusterAuth0TenantStatus,
 }
 
-/// The two members of a Secret that may hold credentials ([`crate::core::tenant::credentials`] reads them).
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// The member `clientId`.
-    pub client_id: Option<String>,
-    /// The member `clientSecret`.
-    pub client_secret: Option<SecretString>,
-    /// What is wrong with a member, by its name: at most one flaw for each.
-    pub flaws: Vec<(&'static str, Flaw)>,
-    /// The names of some other members, where one of the two is missing.
-    pub others: Vec<String>,
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
-    }
-}
-
-/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+/// What an object that is gone left at Auth0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Left {
     /// The object.
@@ -157,7 +134,7 @@ pub struct Left {
 impl Left {
     fn of(gone: &Declared) -> Option<Self> {
         let parameters = claims::recorded(&gone.status);
-        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+        (!parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
     }
 }
 
@@ -190,19 +167,19 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<String>,
-        /// What it left behind, where that was not meant.
+        /// What it left behind and should have removed: somebody took its finalizer before it was deleted.
         left: Option<Left>,
     },
     /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
     Left {
         /// The tenant it belonged to.
         tenant: String,
-        /// Namespace and name.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// A tenant's credentials.
     Tenant(String),
@@ -336,16 +313,17 @@ impl World {
         self.written.remove(key);
         let Some(gone) = self.objects.remove(key) else { return Vec::new() };
         let tenant = gone.policies.tenant.clone();
-        let keeps = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+        let left = Left::of(&gone);
+        let keeps = left.clone().filter(|_| !gone.cleans_up()).map(|left| Wake::Left {
             tenant: tenant.clone(),
-            object: key.clone(),
             uid: gone.uid.clone(),
-            note: status::left_behind(&gone, gone.why_it_leaves()).note,
+            left,
+            why: gone.why_it_leaves(),
         });
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
         let connections = claims::connections(&gone.status).map(str::to_owned).collect();
         // Where we let it go ourselves, what was to be told is told.
-        let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
+        let left = left.filter(|_| gone.cleans_up() && expected.finalizer != Some(false));
         std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
     }
 
