@@ -94,12 +94,15 @@ impl Declared {
 
     /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
     pub fn differs(&self, other: &Self) -> bool {
+        self.status != other.status || self.differs_but_for_status(other)
+    }
+
+    fn differs_but_for_status(&self, other: &Self) -> bool {
         self.uid != other.uid
             || self.generation != other.generation
             || self.deleting != other.deleting
             || self.policies != other.policies
             || self.spec != other.spec
-            || self.status != other.status
     }
 }
 
@@ -286,20 +289,20 @@ impl World {
 
     /// What somebody else changed of an object.
     fn news(&self, new: &Declared) -> Option<Wake> {
-        let object = || Some(Wake::Object(new.key.clone()));
-        let Some(old) = self.objects.get(&new.key) else { return object() };
+        let key = || new.key.clone();
+        let Some(old) = self.objects.get(&new.key) else { return Some(Wake::Object(key())) };
         let expected = self.expected.get(&new.uid);
-        let mut old = Declared::clone(old);
-        if expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status)) {
-            old.status = new.status.clone();
+        let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
+        let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        if old.differs_but_for_status(new) {
+            return Some(Wake::Object(key()));
         }
-        let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
-        let only_status = || !Declared { status: new.status.clone(), ..old.clone() }.differs(new);
+        if old.status != new.status && !our_status {
+            return Some(Wake::Status(key()));
+        }
         match (old.finalizer, new.finalizer) {
-            _ if old.differs(new) && only_status() => Some(Wake::Status(new.key.clone())),
-            _ if old.differs(new) => object(),
-            (false, true) if !ours => object(),
-            (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),
+            (false, true) if !our_finalizer => Some(Wake::Object(key())),
+            (true, false) if !our_finalizer => Some(Wake::Finalizer(key())),
             (true | false, _) => None,
         }
     }
