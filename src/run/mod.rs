@@ -282,7 +282,7 @@ mod tests {
     fn tenant(name: &str) -> DeclaredTenant {
         DeclaredTenant {
             name: name.to_owned(),
-            uid: format!("uid-{name}"),
+            uid: format!("uid-{name}").into(),
             resource_version: "1".to_owned(),
             generation: 1,
             created: 0,
@@ -337,10 +337,10 @@ mod tests {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
             let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
             operator.deliver(left(None));
-            let what = Left { object: object.clone(), parameters: Vec::new() };
+            let what = Left { object: object.clone(), records: Vec::new() };
             operator.deliver(left(Some(what.clone())));
             assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
-            operator.deliver(Wake::Left { tenant: tenant.to_owned(), uid: "uid".to_owned(), left: what, why: "" });
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), uid: "uid".into(), left: what, why: "" });
             assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
             assert!(told.try_recv().is_err());
         }

@@ -16,10 +16,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::reason::{ConditionType, EventReason, Reason};
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
-use crate::core::pass::claims;
+use crate::core::pass::claims::{self, Record};
 use crate::core::pass::plan::{Dispute, ParamPlan, Plan, Verdict};
 use crate::core::spec::{Refusal, Target};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
+use crate::model::identity::{ConnectionId, Fingerprint, TenantIdentity, Uid};
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
 pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
@@ -56,7 +57,7 @@ pub enum Outcome {
     /// The named connection does not exist. The record of that id, if there is one, has lost its object.
     ConnectionNotFound {
         /// The id that was looked for, when it was by id.
-        id: Option<String>,
+        id: Option<ConnectionId>,
     },
     /// The connection could not be read or understood.
     Unread(Trouble),
@@ -103,7 +104,7 @@ pub struct Planned {
 
 impl Planned {
     /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
-    pub fn left(object: &Declared, connection: ConnectionStatus) -> Self {
+    pub fn left(object: &Declared, id: &ConnectionId, connection: ConnectionStatus) -> Self {
         let left = |claim: claims::Claim| ParamPlan {
             verdict: Verdict::Left,
             claim: Vec::new(),
@@ -113,7 +114,7 @@ impl Planned {
             dispute: None,
         };
         Self {
-            params: claims::on(&object.status, &connection.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
+            params: claims::on(&object.status, id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
             connection,
             touched: BTreeSet::new(),
             deferred: BTreeSet::new(),
@@ -258,11 +259,11 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 
 /// Whether the object was accepted on this connection, for this generation, and has all that it declares there: then it may
 /// leave another.
-pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
+pub fn is_accepted_on(object: &Declared, connection: &ConnectionId) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted)
         .is_some_and(|accepted| accepted.observed_generation == Some(object.generation) && accepted.status == TRUE);
     let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| has_arrived(param.state));
-    accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
+    accepted && object.status.connections.iter().any(|entry| *connection == *entry.id && arrived(entry))
 }
 
 /// Whether nothing is missing of a parameter at the connection that an object moves to: no login loses it meanwhile.
@@ -284,7 +285,7 @@ fn has_arrived(state: ParamState) -> bool {
 pub fn claimed(
     object: &Declared,
     connection: &ConnectionStatus,
-    records: &BTreeMap<String, Vec<String>>,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
     removed: &BTreeSet<String>,
     now: jiff::Timestamp,
 ) -> UpstreamParamsStatus {
@@ -306,7 +307,7 @@ pub fn claimed(
 
 /// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
 /// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
-pub fn left_elsewhere(object: &Declared, tenant: &str) -> Option<Conclusion> {
+pub fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
     let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
     if left.is_empty() {
         return None;
@@ -413,7 +414,7 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
             }
             new
         }
-        Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| &entry.id != id).collect(),
+        Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| *id != *entry.id).collect(),
         Outcome::Released(_) => Vec::new(),
         // Of an object that takes no part only its record is left to say: a line without one would be about a value that
         // nobody looks at for it any more.
@@ -468,7 +469,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Contended => (ParamState::Contended, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
-    Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
+    Some(ParamStatus { name: name.to_owned(), state, owned: claims::in_status(owned), applied })
 }
 
 // ---- the conditions ----
@@ -864,7 +865,7 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
     if let Outcome::Released(why) = outcome
         && claims::any(&object.status)
     {
-        notices.push(left_behind(&claims::recorded(&object.status), why));
+        notices.push(left_behind(&claims::records(&object.status).collect::<Vec<_>>(), why));
     }
     if let Outcome::Planned(planned) = outcome {
         let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
@@ -877,10 +878,10 @@ fn notices(object: &Declared, outcome: &Outcome, context: &Context, status: &Ups
     notices
 }
 
-/// What an object that goes leaves at Auth0: the names of its parameters, by connection.
-pub fn left_behind(parameters: &[(String, Vec<String>)], why: &str) -> Notice {
-    let on = |(connection, names): &(String, Vec<String>)| format!("{} on the connection {connection}", names.join(", "));
-    let places: Vec<String> = parameters.iter().map(on).collect();
+/// What an object that goes leaves at Auth0, by name.
+pub fn left_behind(records: &[Record], why: &str) -> Notice {
+    let names = |record: &Record| record.owned.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let places: Vec<String> = records.iter().map(|record| format!("{} on the connection {}", names(record), record.called())).collect();
     Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
 }
 
