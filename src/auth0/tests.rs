@@ -142,7 +142,7 @@ async fn another_connection_than_asked_for_is_never_taken() {
     assert!(bench.client.find("Other").await.expect("a name of another case is not there").is_none());
     assert_eq!(bench.client.read(ID).await.map(|_| ()), Err(malformed(Route::ReadConnection)));
     let written = bench.write().await.map(|_| ());
-    assert!(written.as_ref().is_err_and(Failure::may_have_taken_effect));
+    assert!(written.as_ref().is_err_and(|failure| failure.effect() != Effect::None));
     assert_eq!(written, Err(malformed(Route::WriteConnection)));
 }
 
@@ -281,7 +281,7 @@ async fn the_token_endpoint_has_its_own_endings() {
         let bench = Bench::new(&server.url);
         let failure = bench.write().await.expect_err("no token");
         assert_eq!(failure, expected);
-        assert!(!failure.may_have_taken_effect() && failure.tenant_trouble(), "{failure:?}");
+        assert!(failure.effect() == Effect::None && failure.tenant_wide(), "{failure:?}");
         assert_eq!(server.lines(), ["POST /oauth/token"]);
     }
 }
@@ -300,13 +300,13 @@ async fn an_answer_that_is_none_is_named() {
         let (read, write) = endings(move |_| Reply::json(200, &body)).await;
         assert_eq!(read, Err(Failure::Malformed { route: Route::ReadConnection, what }));
         let write = write.expect_err("malformed");
-        assert!(write.may_have_taken_effect());
+        assert!(write.effect() != Effect::None);
         assert_eq!(write, Failure::Malformed { route: Route::WriteConnection, what });
     }
     let (read, write) = endings(|_| Reply::json(200, r#"{"id":"con_abc123"}"#)).await;
     let error = DocumentError::NotAConnection("its name is missing");
     assert_eq!(read, Err(Failure::BadDocument { route: Route::ReadConnection, error }));
-    assert!(write.is_err_and(|failure| failure.may_have_taken_effect()));
+    assert!(write.is_err_and(|failure| failure.effect() != Effect::None));
 }
 
 #[tokio::test]
@@ -326,13 +326,13 @@ async fn an_answer_that_gets_lost_is_told_from_one_that_was_never_asked_for() {
         assert_eq!(read, Err(Failure::Interrupted { route: Route::ReadConnection }), "{cut}");
         assert!(
             write
-                .is_err_and(|failure| failure == Failure::Interrupted { route: Route::WriteConnection } && failure.may_have_taken_effect())
+                .is_err_and(|failure| failure == Failure::Interrupted { route: Route::WriteConnection } && failure.effect() != Effect::None)
         );
     }
     let gone = tenant(|_| Reply::Silence).await.url.clone();
     let failure = Bench::new(&gone).write().await.expect_err("nobody is there");
     assert_eq!(failure, Failure::Unreachable { why: Unreached::Connect });
-    assert!(!failure.may_have_taken_effect());
+    assert_eq!(failure.effect(), Effect::None);
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn a_cut_error_is_still_known_by_its_status() {
 async fn an_answer_is_counted_while_it_arrives() {
     let (read, write) = endings(|_| Reply::Endless).await;
     assert_eq!(read, Err(Failure::TooLarge { route: Route::ReadConnection }));
-    assert!(write.is_err_and(|failure| failure.may_have_taken_effect()));
+    assert!(write.is_err_and(|failure| failure.effect() != Effect::None));
     let (read, _) = endings(|_| Reply::json(200, " ".repeat(10_001))).await;
     assert_eq!(read, Err(Failure::TooLarge { route: Route::ReadConnection }));
     let (read, _) = endings(|_| Reply::json(200, format!("{:>10000}", connection().to_string()))).await;

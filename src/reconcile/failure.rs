@@ -9,9 +9,7 @@ use crate::model::document::DocumentError;
 
 /// The obstacle that a failed call is.
 pub(crate) fn obstacle_of(failure: &Failure) -> Obstacle {
-    let reason = reason(failure);
-    let tenant_wide = failure.tenant_trouble() || matches!(reason, ObstacleReason::RemoteUnavailable | ObstacleReason::RateLimited);
-    Obstacle { reason, message: failure.message(), tenant_wide }
+    Obstacle { reason: reason(failure), message: failure.message(), tenant_wide: failure.tenant_wide() }
 }
 
 /// Its reason. Without a token, which is of the tenant as a whole, nothing is said of a connection.
@@ -66,7 +64,7 @@ mod tests {
             (rejected(About::Entry("blog".to_owned())), ObstacleReason::Rejected, Retry::Never, false),
             (rejected(About::Foreign("blog".to_owned())), ObstacleReason::ApplyFailed, Retry::Backoff, false),
             (rejected(About::Options), ObstacleReason::ApplyFailed, Retry::Backoff, false),
-            (hidden, ObstacleReason::OptionsHidden, Retry::ResyncPace, true),
+            (hidden, ObstacleReason::OptionsHidden, Retry::Backoff, true),
             (Failure::MissingScope { scopes: vec![] }, ObstacleReason::TenantNotReady, Retry::ResyncPace, true),
             (Failure::Forbidden { message: String::new() }, ObstacleReason::ApplyFailed, Retry::Backoff, false),
             (Failure::ServerError { route: Route::WriteConnection, status: 502 }, ObstacleReason::RemoteUnavailable, Retry::Backoff, true),
