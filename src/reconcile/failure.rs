@@ -38,8 +38,7 @@ const fn reason(failure: &Failure) -> ObstacleReason {
         Failure::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => ObstacleReason::OptionsHidden,
         Failure::Rejected { about: About::Params | About::Entry(_), .. } => ObstacleReason::Rejected,
         Failure::Gone => ObstacleReason::ConnectionNotFound,
-        Failure::InvalidId
-        | Failure::Forbidden { .. }
+        Failure::Forbidden { .. }
         | Failure::Rejected { about: About::Options | About::Foreign(_), .. }
         | Failure::ClientError { .. }
         | Failure::BadDocument { .. } => ObstacleReason::ApplyFailed,

@@ -102,8 +102,6 @@ pub enum Failure {
         /// The tenant's domain.
         domain: Domain,
     },
-    /// The id is not `con_` and letters and digits, so it can't be part of an address. Nothing was sent.
-    InvalidId,
     /// The write could not have ended by the time given for it, or what it rests on changed meanwhile. No PATCH that could take
     /// effect was sent.
     OutOfTime,
@@ -210,7 +208,6 @@ impl Failure {
         match self {
             Self::DomainNotAllowed { .. } => row(Retry::Never, Effect::None, Silence::None, true),
             Self::AddressNotAllowed { .. } => row(Retry::ResyncPace, Effect::None, Silence::OfTheHost, true),
-            Self::InvalidId => row(Retry::Never, Effect::None, Silence::None, false),
             Self::OutOfTime => row(Retry::Backoff, Effect::None, Silence::None, true),
             Self::Unreachable { .. } => row(Retry::Backoff, Effect::None, Silence::OfTheHost, true),
             Self::TimedOut { route } | Self::Interrupted { route } => row(Retry::Backoff, Effect::StillPossible.of(*route), Silence::Here, true),
@@ -286,7 +283,9 @@ const fn come_back(retry_after: Option<Duration>) -> Retry {
 /// right takes its time.
 const fn read_again(error: DocumentError) -> Retry {
     match error {
-        DocumentError::OptionsHidden | DocumentError::OptionsUnusable | DocumentError::NotAConnection(_) => Retry::Backoff,
+        DocumentError::OptionsHidden | DocumentError::OptionsUnusable | DocumentError::NotAConnection(_) | DocumentError::NotAnId => {
+            Retry::Backoff
+        }
         DocumentError::ParamsNotAnObject => Retry::ResyncPace,
     }
 }

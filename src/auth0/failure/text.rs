@@ -23,9 +23,6 @@ impl fmt::Display for Failure {
                 f,
                 "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or start the operator with --permit-private-addresses if the tenant is reached that way"
             ),
-            Self::InvalidId => {
-                f.write_str("the connection id is not `con_` followed by letters and digits; copy it from the Auth0 dashboard")
-            }
             Self::OutOfTime => f.write_str("there was not enough time left to write safely; it is tried again"),
             Self::Unreachable { why: Unreached::Name } => {
                 f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS")

@@ -57,7 +57,7 @@ fn outcomes(object: &Declared) -> Vec<Outcome> {
         Outcome::TenantNotReady(text()),
         Outcome::NotPermitted(text()),
         Outcome::ConnectionNotFound { id: None },
-        Outcome::ConnectionNotFound { id: Some(HERE.to_owned()) },
+        Outcome::ConnectionNotFound { id: Some(HERE.into()) },
         Outcome::Unread(ours()),
         Outcome::Unread(tenants()),
         Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: text() },
