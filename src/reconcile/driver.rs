@@ -17,7 +17,8 @@ use tracing::Instrument;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Due, Lane, Next};
 use crate::core::spec::Target;
-use crate::core::world::{Left, ObjectKey, Uid};
+use crate::core::world::Left;
+use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 use crate::reconcile::pass;
 use crate::reconcile::tenant::{Shared, Step, Tenant};
 
@@ -37,18 +38,18 @@ pub enum Change {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
-        connections: Vec<String>,
+        connections: Vec<ConnectionId>,
         /// What it left behind, where that was not meant.
         left: Option<Left>,
     },
     /// An object is gone and left what it owned.
     Left {
-        /// The object.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// The tenant object, its Secret or what else it amounts to may have changed.
     Tenant,
@@ -181,7 +182,7 @@ impl Driver {
                     self.tenant.report_stripped(&left).await;
                 }
             }
-            Gone::Left(object, uid, note) => self.tenant.report_left(&object, &uid, note).await,
+            Gone::Left(left, uid, why) => self.tenant.report_left(&left, &uid, why).await,
         }
     }
 
@@ -240,9 +241,9 @@ async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
 /// An object that is gone.
 enum Gone {
     /// See [`Change::Gone`].
-    Vacated(Option<Target>, Vec<String>, Option<Left>),
+    Vacated(Option<Target>, Vec<ConnectionId>, Option<Left>),
     /// See [`Change::Left`].
-    Left(ObjectKey, Uid, String),
+    Left(Left, Uid, &'static str),
 }
 
 /// What changed, each object once.
@@ -264,7 +265,7 @@ impl Batch {
             Change::Finalizer(key) => drop(self.finalizers.insert(key)),
             Change::Status(key) => drop(self.statuses.insert(key)),
             Change::Gone { target, connections, left } => self.gone.push(Gone::Vacated(target, connections, left)),
-            Change::Left { object, uid, note } => self.gone.push(Gone::Left(object, uid, note)),
+            Change::Left { uid, left, why } => self.gone.push(Gone::Left(left, uid, why)),
             Change::Tenant => self.tenant = true,
         }
     }

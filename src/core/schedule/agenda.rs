@@ -129,7 +129,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn id(text: &str) -> ConnectionKey {
-        ConnectionKey::Id(text.to_owned())
+        ConnectionKey::Id(format!("con_{text}").as_str().into())
     }
 
     fn picked(text: &str) -> Pick {

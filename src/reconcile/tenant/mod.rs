@@ -31,7 +31,8 @@ use crate::core::schedule::work_queue::{Item, WorkQueue};
 use crate::core::schedule::{ConnectionKey, Due, Lane, Next};
 use crate::core::spec::Target;
 use crate::core::tenant::state::TenantState;
-use crate::core::world::{Connection, Declared, ObjectKey, Uid, World};
+use crate::core::world::{Connection, Declared, World};
+use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, Uid};
 pub(crate) use reporting::now_in_seconds;
 pub use shared::{Auth0Tenants, Shared};
 use state::Reach;
@@ -55,7 +56,7 @@ pub struct Tenant {
     pub(crate) directory: Directory,
     pub(crate) memory: Memory,
     /// The connections to which a write may still be under way, and until when.
-    unsettled: BTreeMap<String, Instant>,
+    unsettled: BTreeMap<ConnectionId, Instant>,
 }
 
 /// What a tenant's driver does now.
@@ -136,7 +137,7 @@ impl Tenant {
     }
 
     /// What is to be looked at where an object is gone: whoever waited for its parameters may have them now.
-    pub(crate) fn vacated(&self, target: Option<&Target>, connections: Vec<String>) -> Next {
+    pub(crate) fn vacated(&self, target: Option<&Target>, connections: Vec<ConnectionId>) -> Next {
         let mut next = Next::default();
         let named = target.map(|target| self.subject_of(target));
         for connection in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
@@ -157,9 +158,8 @@ impl Tenant {
     }
 
     /// A connection of this tenant, by as much as is known of it.
-    pub(crate) fn connection<'a>(&'a self, id: Option<&'a str>, name: Option<&'a str>) -> Connection<'a> {
-        let identity = Some(self.identity()).filter(|identity| !identity.is_empty());
-        Connection { tenant: &self.name, identity, id, name }
+    pub(crate) fn connection<'a>(&'a self, id: Option<&'a ConnectionId>, name: Option<&'a ConnectionName>) -> Connection<'a> {
+        Connection { tenant: &self.name, identity: self.identity(), id, name }
     }
 
     /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
@@ -183,15 +183,15 @@ impl Tenant {
     /// By id where it is known: reading by id needs no filter.
     pub(crate) fn subject_of(&self, target: &Target) -> ConnectionKey {
         match (self.directory.id_of(target), target) {
-            (Some(id), _) => ConnectionKey::Id(id.to_owned()),
-            (None, Target::Name(name) | Target::Id(name)) => ConnectionKey::Name(name.clone()),
+            (Some(id), _) | (None, Target::Id(id)) => ConnectionKey::Id(id.clone()),
+            (None, Target::Name(name)) => ConnectionKey::Name(name.clone()),
         }
     }
 
     /// A subject as people call it: a connection by its name, where that is known.
     pub(crate) fn called<'a>(&'a self, subject: &'a ConnectionKey) -> &'a str {
         match subject {
-            ConnectionKey::Id(id) => self.directory.name_of(id).unwrap_or(id),
+            ConnectionKey::Id(id) => self.directory.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
             ConnectionKey::Name(name) => name,
         }
     }
@@ -203,7 +203,7 @@ impl Tenant {
         let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.to_owned())));
+        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.clone())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.queue.retain(|key| keys.contains(key));
@@ -211,14 +211,14 @@ impl Tenant {
     }
 
     /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.
-    pub(crate) fn may_still_land(&mut self, connection: &str) {
+    pub(crate) fn may_still_land(&mut self, connection: &ConnectionId) {
         let now = Instant::now();
         self.unsettled.retain(|_, until| now < *until);
-        self.unsettled.insert(connection.to_owned(), now + self.shared.transport.request_timeout());
+        self.unsettled.insert(connection.clone(), now + self.shared.transport.request_timeout());
     }
 
     /// How long a write to this connection may still be under way.
-    pub(crate) fn unsettled_for(&self, connection: &str) -> Option<Duration> {
+    pub(crate) fn unsettled_for(&self, connection: &ConnectionId) -> Option<Duration> {
         self.unsettled.get(connection).map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 }

@@ -16,7 +16,8 @@ use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
 use crate::core::tenant::state::TenantState;
 use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
-use crate::core::world::{Declared, Kind, ObjectKey};
+use crate::core::world::{Declared, Kind};
+use crate::model::identity::{ConnectionId, ObjectKey};
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
 /// tried again.
@@ -218,15 +219,12 @@ impl Tenant {
     }
 
     /// The connections of this tenant that an object holds a record on.
-    pub(crate) fn recorded<'a>(&self, object: &'a Declared) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        let identity = self.identity();
-        claims::records(&object.status)
-            .filter(move |entry| identity.is_empty() || claims::is_of(entry, identity))
-            .map(|entry| entry.id.as_str())
+    pub(crate) fn recorded<'a>(&'a self, object: &'a Declared) -> impl Iterator<Item = ConnectionId> + use<'a> {
+        claims::connections_at(&object.status, self.identity())
     }
 
     fn recorded_subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
-        self.recorded(object).map(|id| ConnectionKey::Id(id.to_owned())).collect()
+        self.recorded(object).map(ConnectionKey::Id).collect()
     }
 
     /// The connections that an object has to be looked at on: the one it names, and those it holds a record on.

@@ -11,10 +11,11 @@ use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::core::schedule::work_queue::Item;
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
-use crate::core::tenant::Access;
 use crate::core::tenant::state::TenantState;
-use crate::core::world::{Declared, DeclaredTenant, Left, ObjectKey};
+use crate::core::tenant::{self, Access};
+use crate::core::world::{Declared, DeclaredTenant, Left};
 use crate::kubernetes::report::WriteError;
+use crate::model::identity::{ObjectKey, Uid};
 
 impl Tenant {
     fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
@@ -114,8 +115,7 @@ impl Tenant {
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
-        let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
-        resync.max(full_look) * 3
+        tenant::resync_interval(spec).max(full_look) * 3
     }
 
     /// What was to be written to an object was not: a date is set to try again.
@@ -131,8 +131,7 @@ impl Tenant {
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     pub(super) async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
-        let identity = self.identity().to_owned();
-        let Some(left) = status::left_elsewhere(object, &identity).filter(|_| !identity.is_empty()) else { return true };
+        let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity)) else { return true };
         let report = self.shared.report.clone();
         let written = async {
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
@@ -155,10 +154,10 @@ impl Tenant {
     }
 
     /// An object is gone that left what it owned.
-    pub(crate) async fn report_left(&self, object: &ObjectKey, uid: &str, note: String) {
-        tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
-        let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
-        self.shared.report.notice_of(object, uid, &notice).await;
+    pub(crate) async fn report_left(&self, left: &Left, uid: &Uid, why: &str) {
+        let notice = status::left_behind(&left.records, why);
+        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object is gone, and left its parameters");
+        self.shared.report.notice_of(&left.object, uid, &notice).await;
     }
 
     /// An object is gone whose parameters should have been removed first.

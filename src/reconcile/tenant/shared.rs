@@ -13,6 +13,7 @@ use crate::auth0::{Budget, Rate, Transport};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::Report;
 use crate::model::domain::AllowedDomains;
+use crate::model::identity::TenantIdentity;
 use crate::telemetry::Metrics;
 
 /// How many budgets are kept before those of tenants that are gone are forgotten.
@@ -68,22 +69,22 @@ pub(crate) type SharedBudget = Arc<Mutex<Budget>>;
 /// stands for it, or its Secret, is.
 #[derive(Debug, Default)]
 pub struct Auth0Tenants {
-    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    budgets: Mutex<BTreeMap<String, SharedBudget>>,
+    locks: Mutex<BTreeMap<TenantIdentity, Arc<tokio::sync::Mutex<()>>>>,
+    budgets: Mutex<BTreeMap<TenantIdentity, SharedBudget>>,
 }
 
 impl Auth0Tenants {
     /// The lock of this tenant.
-    pub(crate) fn lock_of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn lock_of(&self, identity: &TenantIdentity) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         // Of tenants that are gone nobody holds one any more.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-        locks.entry(identity.to_owned()).or_default().clone()
+        locks.entry(identity.clone()).or_default().clone()
     }
 
     /// The budget of this tenant, at this rate from now on. A changed rate gives nothing away: what is used up, or closed by a
     /// 429, stays so.
-    pub(crate) fn budget_at(&self, identity: &str, limit: &RateLimit, now: Instant) -> SharedBudget {
+    pub(crate) fn budget_at(&self, identity: &TenantIdentity, limit: &RateLimit, now: Instant) -> SharedBudget {
         let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), limit.burst.unsigned_abs().max(1));
         let (reads, requests) = (per_minute(limit.reads_per_minute), per_minute(limit.requests_per_minute));
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +92,7 @@ impl Auth0Tenants {
             budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
         }
         let fresh = || Arc::new(Mutex::new(Budget::new(reads, requests, now)));
-        let budget = budgets.entry(identity.to_owned()).or_insert_with(fresh).clone();
+        let budget = budgets.entry(identity.clone()).or_insert_with(fresh).clone();
         let mut known = budget.lock().unwrap_or_else(PoisonError::into_inner);
         known.reads.set_rate(reads, now);
         known.requests.set_rate(requests, now);

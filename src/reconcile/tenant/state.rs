@@ -11,6 +11,7 @@ use super::shared::{Shared, SharedBudget};
 use crate::auth0::{Call, Client, Credentials, Route, SharedSecret};
 use crate::core::tenant::state::{Judged, Serving};
 use crate::core::tenant::{self, Settings, Standing};
+use crate::model::identity::TenantIdentity;
 
 /// What a tenant that serves is reached with.
 pub(super) struct Reach {
@@ -85,9 +86,9 @@ impl Tenant {
         self.state.serving().map(|serving| serving.reach.client.clone())
     }
 
-    /// The identity of the Auth0 tenant; empty while the tenant does not serve.
-    pub(crate) fn identity(&self) -> &str {
-        self.serving().map_or("", |settings| settings.audience.identity())
+    /// The identity of the Auth0 tenant, while the tenant serves.
+    pub(crate) fn identity(&self) -> Option<&TenantIdentity> {
+        self.serving().map(|settings| settings.audience.identity())
     }
 
     /// When the budget allows the next pass. Without a tenant nothing is asked of anybody.

@@ -231,12 +231,12 @@ impl Authentication {
     /// A call was refused for `asked` scopes. Yields those that the tenant as a whole lacks; none when it is about this
     /// connection only.
     pub fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
-        self.evidence.lacks(&connection.to_string(), asked, token.scopes, token.serial, known)
+        self.evidence.lacks(connection, asked, token.scopes, token.serial, known)
     }
 
     /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
     pub fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
-        self.evidence.hid_options(&connection.to_string(), token.scopes, token.serial, known)
+        self.evidence.hid_options(connection, token.scopes, token.serial, known)
     }
 
     /// Scopes are missing from now on.

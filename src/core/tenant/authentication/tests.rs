@@ -73,7 +73,7 @@ fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news(
         for lacks in [false, true] {
             let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
             if was_silent {
-                one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+                one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
             }
             assert_eq!(one.answered(renewal.map(str::to_owned)), news, "{answer:?}");
             assert_eq!((&one.answer, one.missing.is_some()), (&after, lacks), "{answer:?}");
@@ -98,7 +98,7 @@ fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence
     ] {
         let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
         if was_silent {
-            one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+            one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
         }
         assert_eq!(one.access(), access);
     }
@@ -123,7 +123,7 @@ fn a_try_that_is_planned_is_not_put_off_and_each_failure_waits_longer() {
     one.call_was_tried((now, CHANCE));
     assert_eq!((seconds(&one), one.failures), (Some(99), 4));
     one.begin();
-    one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+    one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
     one.call_was_tried((now, CHANCE));
     assert_eq!((seconds(&one), one.failures), (Some(10), 4));
 }
