@@ -17,7 +17,8 @@ use tracing::Instrument;
 use crate::core::schedule::{ConnectionKey, Due};
 use crate::core::spec::Target;
 use crate::core::tenant::Access;
-use crate::core::world::{Left, ObjectKey, Uid};
+use crate::core::world::Left;
+use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 use crate::reconcile::pass;
 use crate::reconcile::tenant::{Shared, Step, Tenant};
 
@@ -37,18 +38,18 @@ pub enum Note {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
-        connections: Vec<String>,
+        connections: Vec<ConnectionId>,
         /// What it left behind, where that was not meant.
         left: Option<Left>,
     },
     /// An object is gone and left what it owned.
     Left {
-        /// The object.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// The tenant object, its Secret or its standing may have changed.
     Tenant,
@@ -163,7 +164,7 @@ impl Driver {
                         self.tenant.went_without_cleaning(&left).await;
                     }
                 }
-                Note::Left { object, uid, note } => self.tenant.left(&object, &uid, note).await,
+                Note::Left { uid, left, why } => self.tenant.left(&left, &uid, why).await,
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();

@@ -9,9 +9,7 @@ use crate::model::document::DocumentError;
 
 /// The obstacle that a failed call is.
 pub(crate) fn obstacle_of(failure: &Failure) -> Obstacle {
-    let reason = reason(failure);
-    let tenant_wide = failure.tenant_trouble() || matches!(reason, ObstacleReason::RemoteUnavailable | ObstacleReason::RateLimited);
-    Obstacle { reason, message: failure.message(), tenant_wide }
+    Obstacle { reason: reason(failure), message: failure.message(), tenant_wide: failure.tenant_wide() }
 }
 
 /// Its reason. Without a token, which is of the tenant as a whole, nothing is said of a connection.
@@ -40,8 +38,7 @@ const fn reason(failure: &Failure) -> ObstacleReason {
         Failure::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => ObstacleReason::OptionsHidden,
         Failure::Rejected { about: About::Params | About::Entry(_), .. } => ObstacleReason::Rejected,
         Failure::Gone => ObstacleReason::ConnectionNotFound,
-        Failure::InvalidId
-        | Failure::Forbidden { .. }
+        Failure::Forbidden { .. }
         | Failure::Rejected { about: About::Options | About::Foreign(_), .. }
         | Failure::ClientError { .. }
         | Failure::BadDocument { .. } => ObstacleReason::ApplyFailed,

@@ -18,11 +18,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::Transport;
-use crate::core::world::{ObjectKey, Wake};
+use crate::core::world::Wake;
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::Report;
 use crate::kubernetes::watch;
 use crate::model::domain::AllowedDomains;
+use crate::model::identity::ObjectKey;
 use crate::reconcile::driver::{Driver, Note};
 use crate::reconcile::tenant::{Shared, Turns};
 use crate::telemetry::Metrics;
@@ -194,7 +195,7 @@ impl Operator {
             Wake::Status(key) => self.tell_of(key, Note::Status),
             Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
             Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
-            Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
+            Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Note::Left { uid, left, why }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
         }
@@ -282,7 +283,7 @@ mod tests {
     fn tenant(name: &str) -> DeclaredTenant {
         DeclaredTenant {
             name: name.to_owned(),
-            uid: format!("uid-{name}"),
+            uid: format!("uid-{name}").into(),
             resource_version: "1".to_owned(),
             generation: 1,
             created: 0,
@@ -337,9 +338,10 @@ mod tests {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
             let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
             operator.deliver(left(None));
-            operator.deliver(left(Some(Left { object: object.clone(), parameters: Vec::new() })));
+            let what = Left { object: object.clone(), records: Vec::new() };
+            operator.deliver(left(Some(what.clone())));
             assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
-            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".to_owned(), note: String::new() });
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), uid: "uid".into(), left: what, why: "" });
             assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
             assert!(told.try_recv().is_err());
         }

@@ -16,8 +16,9 @@ use crate::core::pass::plan::{Participant, Plan, Site, plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
 use crate::core::spec::{self, Target, UnfitReason};
 use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
 use crate::model::document::{Document, Entry};
+use crate::model::identity::Uid;
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
 
 /// The members of a JSON object as text.
@@ -178,8 +179,8 @@ impl Simulator {
     fn names(&self, object: &Declared, id: &str) -> bool {
         let name = &self.connections[id].name;
         object.spec.as_ref().is_ok_and(|spec| match &spec.target {
-            Target::Name(target) => target == name,
-            Target::Id(target) => target == id,
+            Target::Name(target) => **target == **name,
+            Target::Id(target) => *target == id,
         })
     }
 
@@ -202,7 +203,9 @@ impl Simulator {
             names: match &check {
                 None => Names::Nothing,
                 Some(check) if placed => Names::This { fits: check.is_ok() },
-                Some(_) => Names::Another { accepted: self.target(object).is_some_and(|target| status::is_accepted_on(object, target)) },
+                Some(_) => Names::Another {
+                    accepted: self.target(object).is_some_and(|target| status::is_accepted_on(object, &target.as_str().into())),
+                },
             },
             recorded_here,
             recorded_elsewhere: claims::connections(&object.status).any(|recorded| recorded != id),
@@ -233,7 +236,7 @@ impl Simulator {
         let participants: Vec<Participant<'_>> =
             members.iter().filter_map(|member| member.part.role().map(|role| Participant { object: &member.object, role })).collect();
         let site = Site {
-            place: Place { tenant: TENANT, connection: id },
+            place: Place { tenant: &TENANT, connection: &id.into() },
             live: &live,
             disputes: &BTreeMap::new(),
             unsettled: self.unsettled.contains(id),
@@ -329,7 +332,8 @@ impl Simulator {
                 continue;
             }
             let stored = self.objects[uid].status.clone();
-            let planned = Declared { status: claims::without(stored, &run.id, &plan.losses(uid)), ..self.objects[uid].clone() };
+            let planned =
+                Declared { status: claims::without(stored, &run.id.as_str().into(), &plan.losses(uid)), ..self.objects[uid].clone() };
             let Some(outcome) = outcome(&member, &planned, &run) else { continue };
             if Some(uid) == run.refused.as_ref() {
                 given_up &= plan.adopts(uid);
@@ -432,9 +436,9 @@ impl Simulator {
             return false;
         }
         let recorded = object.status.connections.iter().filter(|connection| connection.id == id).flat_map(|connection| &connection.params);
-        let print = Place { tenant: TENANT, connection: id }.fingerprint(name, &entry);
+        let print = Place { tenant: &TENANT, connection: &id.into() }.fingerprint(name, &entry);
         let restored = object.deleting && object.finalizer && !claims::any(&object.status) && self.names(object, id);
-        recorded.filter(|param| param.name == name).any(|param| param.owned.contains(&print))
+        recorded.filter(|param| param.name == name).any(|param| param.owned.iter().any(|owned| print == **owned))
             || (restored && object.spec.as_ref().is_ok_and(|spec| spec.params.get(name) == Some(&entry) && self.could_set(spec, id)))
     }
 
@@ -512,7 +516,7 @@ fn outcome(member: &Member, object: &Declared, run: &Run) -> Option<Outcome> {
             let (reason, message) = member.check.clone()?.err()?;
             Outcome::Refused { reason, message }
         }
-        Part::Left => Outcome::Planned(Planned::left(object, described(id))),
+        Part::Left => Outcome::Planned(Planned::left(object, &id.as_str().into(), described(id))),
         Part::Released(why) => Outcome::Released(format!("{why:?}")),
         Part::RejectedLeaver | Part::StillRejected(_) | Part::Orphan => unreachable!("nothing is refused here, and no connection goes"),
     })

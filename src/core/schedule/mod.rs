@@ -9,6 +9,8 @@ pub mod work_queue;
 
 use std::time::{Duration, Instant};
 
+use crate::model::identity::{ConnectionId, ConnectionName};
+
 /// The longest pause between two tries at something that fails.
 pub const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
@@ -19,15 +21,16 @@ const MIN_BACKOFF: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConnectionKey {
     /// By its id.
-    Id(String),
+    Id(ConnectionId),
     /// By its name, where no id is known for it.
-    Name(String),
+    Name(ConnectionName),
 }
 
 impl std::fmt::Display for ConnectionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Id(text) | Self::Name(text) => text,
+            Self::Id(id) => id,
+            Self::Name(name) => name,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::core::schedule::backoff;
-use crate::core::world::ObjectKey;
+use crate::model::identity::ObjectKey;
 
 /// What is to be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,6 +14,7 @@ use crate::core::obstacle::Obstacle;
 use crate::core::pass::plan::{ParamPlan, Verdict};
 use crate::core::spec::Target;
 use crate::core::world::Declared;
+use crate::model::identity::ConnectionId;
 
 /// What is said of a condition that only a look at the connection can tell.
 const UNSEEN: &str = "the connection has not been looked at yet";
@@ -30,12 +31,12 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 
 /// Whether the object was accepted on this connection, for this generation, and has all that it declares there: then it may
 /// leave another.
-pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
+pub fn is_accepted_on(object: &Declared, connection: &ConnectionId) -> bool {
     let of_this_generation = condition(&object.status.conditions, ConditionType::Accepted)
         .is_some_and(|accepted| accepted.observed_generation == Some(object.generation));
     let accepted = of_this_generation && is(&object.status.conditions, ConditionType::Accepted, ConditionStatus::True);
     let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| has_arrived(param.state));
-    accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
+    accepted && object.status.connections.iter().any(|entry| *connection == *entry.id && arrived(entry))
 }
 
 /// Whether nothing is missing of a parameter at the connection that an object moves to: no login loses it meanwhile.

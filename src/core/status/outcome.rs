@@ -11,7 +11,8 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::plan::{ParamPlan, Plan, Verdict};
 use crate::core::spec::{Refusal, UnfitReason};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
+use crate::model::identity::{ConnectionId, Uid};
 
 /// How a pass ended for one object.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is used up at once")]
@@ -28,7 +29,7 @@ pub enum Outcome {
     /// The named connection does not exist. The record of that id, if there is one, has lost its object.
     ConnectionNotFound {
         /// The id that was looked for, when it was by id.
-        id: Option<String>,
+        id: Option<ConnectionId>,
     },
     /// The connection could not be read or understood.
     Unread(Obstacle),
@@ -90,7 +91,7 @@ pub enum WriteOutcome {
 
 impl Planned {
     /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
-    pub fn left(object: &Declared, connection: ConnectionStatus) -> Self {
+    pub fn left(object: &Declared, id: &ConnectionId, connection: ConnectionStatus) -> Self {
         let left = |claim: claims::Claim| ParamPlan {
             verdict: Verdict::Left,
             claim: Vec::new(),
@@ -100,7 +101,7 @@ impl Planned {
             dispute: None,
         };
         Self {
-            params: claims::on(&object.status, &connection.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
+            params: claims::on(&object.status, id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
             connection,
             touched: BTreeSet::new(),
             deferred: BTreeSet::new(),
@@ -211,7 +212,7 @@ pub(super) enum Record<'a> {
     /// Only what is owned stays. A line without a record would be about a value that nobody looks at for it any more.
     OwnedOnly,
     /// That of one connection goes, with the connection.
-    Without(&'a str),
+    Without(&'a ConnectionId),
     /// All of it goes.
     Emptied,
     /// It becomes what the plan says.
@@ -318,8 +319,8 @@ impl Planned {
 }
 
 impl<'a> Record<'a> {
-    fn without(id: Option<&'a String>) -> Self {
-        id.map_or(Self::Kept, |id| Self::Without(id))
+    fn without(id: Option<&'a ConnectionId>) -> Self {
+        id.map_or(Self::Kept, Self::Without)
     }
 }
 

@@ -13,13 +13,14 @@ use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, Ups
 use crate::core::pass::claims;
 use crate::core::pass::plan::{ParamPlan, Verdict};
 use crate::core::world::Declared;
+use crate::model::identity::{Fingerprint, TenantIdentity};
 
 /// The status to store before a write: the old one with the records of this connection, what is about to be `removed`
 /// called so, and nothing else changed. An object that has no conditions yet gets them, all unknown.
 pub fn claimed(
     object: &Declared,
     connection: &ConnectionStatus,
-    records: &BTreeMap<String, Vec<String>>,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
     removed: &BTreeSet<String>,
     now: jiff::Timestamp,
 ) -> UpstreamParamsStatus {
@@ -32,7 +33,7 @@ pub fn claimed(
 
 /// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
 /// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
-pub fn left_elsewhere(object: &Declared, tenant: &str) -> Option<Conclusion> {
+pub fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
     let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
     if left.is_empty() {
         return None;
@@ -57,7 +58,7 @@ pub(super) fn connections(object: &Declared, record: &Record<'_>, context: &Cont
     match record {
         Record::Kept => old,
         Record::OwnedOnly => owned_only(old),
-        Record::Without(id) => old.into_iter().filter(|entry| entry.id != *id).collect(),
+        Record::Without(id) => old.into_iter().filter(|entry| **id != *entry.id).collect(),
         Record::Emptied => Vec::new(),
         Record::Planned(planned) => after_plan(old, planned, context),
     }
@@ -125,5 +126,5 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Contended => (ParamState::Contended, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
-    Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
+    Some(ParamStatus { name: name.to_owned(), state, owned: claims::in_status(owned), applied })
 }

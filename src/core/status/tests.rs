@@ -8,11 +8,10 @@ use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, Ex
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
 use crate::api::upstream_params::{ParamState, ParamStatus};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
-use crate::core::pass::claims::Place;
 use crate::core::pass::plan::{Dispute, Participant, Role, Site, plan};
 use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
-use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, TENANT, described, live, object, print, print_at};
+use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
 use crate::testing::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 
 mod table;
@@ -50,7 +49,7 @@ fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, write: Wr
 /// One object's part of a plan for several.
 fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, write: WriteOutcome) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, disputes: &BTreeMap::new(), unsettled: false };
+    let site = Site { place: here(), live: found, disputes: &BTreeMap::new(), unsettled: false };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
     Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), write))
 }
@@ -197,7 +196,7 @@ fn a_fight_is_reported_and_keeps_the_record() {
     };
     let disputes = BTreeMap::from([("blog".to_owned(), dispute)]);
     let found = live(&[("blog", "theirs")]);
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
+    let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
     let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Nothing));
     let fought = after(&a, &outcome, &context());
@@ -227,7 +226,7 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
     {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
-        let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
+        let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
         let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
         let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Written));
         let restored = after(&a, &outcome, &context());
@@ -538,7 +537,8 @@ fn the_record_follows_what_became_of_the_write() {
         object.status.connections[0].params.clone()
     };
     let owned = |params: &[ParamStatus]| params.iter().map(|param| (param.state, param.owned.clone())).collect::<Vec<_>>();
-    let (old, new, dropped) = (print("blog", "old"), print("blog", "new"), print("drop", "x"));
+    let text = |name: &str, text: &str| print(name, text).to_string();
+    let (old, new, dropped) = (text("blog", "old"), text("blog", "new"), text("drop", "x"));
     assert_eq!(owned(&case(WriteOutcome::Written)), [(Applied, vec![new.clone()])]);
     let both = vec![old.clone(), new];
     for write in [WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true)), WriteOutcome::Rejected("no".into())] {
@@ -565,7 +565,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     assert_eq!(states(&after(&a, &among(&a, &parts, &found, WriteOutcome::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &BTreeMap::new(), unsettled: false };
+    let site = Site { place: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
     let mut deferred = plan(site, &parts, false);
     deferred.retain_actor(&a.uid);
     let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
@@ -596,8 +596,8 @@ fn a_move_is_not_done_before_the_old_connection_is_left() {
     let a = object("a").wants("blog", "x").lists_at(ELSEWHERE, "blog", InSync, &["x"]);
     let moved = after(&a, &part(&a, Role::Owner, &live(&[]), WriteOutcome::Written), &context());
     assert_eq!(row(&moved), "True/Accepted True/ResolvedRefs Unknown/Pending Unknown/Pending Reconciling/Progressing");
-    assert!(is_accepted_on(&moved, HERE));
-    assert!(!is_accepted_on(&moved.clone().generation(2), HERE), "for this generation only");
+    assert!(is_accepted_on(&moved, &HERE.into()));
+    assert!(!is_accepted_on(&moved.clone().generation(2), &HERE.into()), "for this generation only");
 }
 
 #[test]
@@ -606,10 +606,10 @@ fn an_object_is_not_accepted_where_some_of_its_names_are_taken_nor_where_it_is_r
     let b = object("b").born(2).wants("blog", "y");
     let both = [(&a, Role::Owner), (&b, Role::Owner)];
     let (given, taken) = (among(&a, &both, &live(&[]), WriteOutcome::Written), among(&b, &both, &live(&[]), WriteOutcome::Written));
-    assert!(is_accepted_on(&after(&a, &given, &context()), HERE));
-    assert!(!is_accepted_on(&after(&b, &taken, &context()), HERE), "it keeps what it has elsewhere until it has all of it here");
+    assert!(is_accepted_on(&after(&a, &given, &context()), &HERE.into()));
+    assert!(!is_accepted_on(&after(&b, &taken, &context()), &HERE.into()), "it keeps what it has elsewhere until it has all of it here");
     let refused = Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() };
-    assert!(!is_accepted_on(&after(&a, &refused, &context()), HERE));
+    assert!(!is_accepted_on(&after(&a, &refused, &context()), &HERE.into()));
 }
 
 // ---- observing ----
@@ -677,7 +677,7 @@ fn a_move_that_is_only_observed_is_ready_and_carries_its_record() {
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/DriftDetected True/Observing");
     assert_eq!(states(&watched), [("blog", WouldRemove, 1), ("blog", InSync, 0)]);
     // That it was in sync there is not forgotten by that: back there, another value is drift.
-    assert!(claims::on(&watched.status, ELSEWHERE)["blog"].applied);
+    assert!(claims::on(&watched.status, &ELSEWHERE.into())["blog"].applied);
     let again = after(&watched, &part(&watched, Role::Observer, &live(&[("blog", "x")]), WriteOutcome::Nothing), &observing());
     assert_eq!(again.status, watched.status);
     // And with Enforce nothing "would" be done any more: it is about to be.
@@ -788,7 +788,7 @@ fn a_claim_changes_the_record_and_nothing_else() {
     let records = BTreeMap::from([("blog".to_owned(), vec![print("blog", "x"), print("blog", "y")])]);
     let status = claimed(&a, &described(HERE), &records, &BTreeSet::new(), at(2000));
     let mut expected = a.status.clone();
-    expected.connections[0].params[0].owned.clone_from(&records["blog"]);
+    expected.connections[0].params[0].owned = claims::in_status(&records["blog"]);
     assert_eq!(status, expected);
 }
 

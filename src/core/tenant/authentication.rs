@@ -223,12 +223,12 @@ impl Authentication {
     /// A call was refused for `asked` scopes. Yields those that the tenant as a whole lacks; none when it is about this
     /// connection only.
     pub fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
-        self.evidence.lacks(&connection.to_string(), asked, token.scopes, token.serial, known)
+        self.evidence.lacks(connection, asked, token.scopes, token.serial, known)
     }
 
     /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
     pub fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
-        self.evidence.hid_options(&connection.to_string(), token.scopes, token.serial, known)
+        self.evidence.hid_options(connection, token.scopes, token.serial, known)
     }
 
     /// Scopes are missing from now on.
@@ -348,7 +348,7 @@ mod tests {
             for lacks in [false, true] {
                 let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
                 if was_silent {
-                    one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+                    one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
                 }
                 assert_eq!(one.answered(renewal.map(str::to_owned)), news, "{answer:?}");
                 assert_eq!((&one.answer, one.missing.is_some()), (&after, lacks), "{answer:?}");
@@ -373,7 +373,7 @@ mod tests {
         ] {
             let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
             if was_silent {
-                one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+                one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
             }
             assert_eq!(one.access(), access);
         }
@@ -398,7 +398,7 @@ mod tests {
         one.call_was_tried((now, CHANCE));
         assert_eq!((seconds(&one), one.failures), (Some(99), 4));
         one.begin();
-        one.unanswered(&ConnectionKey::Name("shop".to_owned()), "silent", true, 1, now);
+        one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
         one.call_was_tried((now, CHANCE));
         assert_eq!((seconds(&one), one.failures), (Some(10), 4));
     }

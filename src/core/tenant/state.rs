@@ -190,7 +190,15 @@ mod tests {
         });
         let name = || "t".to_owned();
         let (spec, status) = (Some(serde_json::from_value(spec).unwrap()), ClusterAuth0TenantStatus::default());
-        world.apply_tenant(DeclaredTenant { name: name(), uid: name(), resource_version: name(), generation: 1, created: 0, spec, status });
+        world.apply_tenant(DeclaredTenant {
+            name: name(),
+            uid: name().into(),
+            resource_version: name(),
+            generation: 1,
+            created: 0,
+            spec,
+            status,
+        });
         if let Some(secret) = secret {
             let held =
                 Credentials { client_id: Some("id".to_owned()), client_secret: Some(secret.to_owned().into()), ..Credentials::default() };

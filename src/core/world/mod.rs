@@ -8,41 +8,22 @@
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
-pub mod census;
+pub mod credentials;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
-use crate::core::pass::claims;
+use crate::core::pass::claims::{self, Record};
 use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::core::status;
-use crate::core::tenant::credentials::Flaw;
+use crate::model::identity::ConnectionId;
 use objects::Objects;
 
+pub use crate::model::identity::{ObjectKey, Uid};
+pub use credentials::Credentials;
 pub use objects::Connection;
-
-/// `metadata.uid`: another object of the same name has another one.
-pub type Uid = String;
-
-/// Namespace and name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// The namespace.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
-
-impl std::fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// One `UpstreamParams` as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,12 +78,15 @@ impl Declared {
 
     /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
     pub fn differs(&self, other: &Self) -> bool {
+        self.status != other.status || self.differs_but_for_status(other)
+    }
+
+    fn differs_but_for_status(&self, other: &Self) -> bool {
         self.uid != other.uid
             || self.generation != other.generation
             || self.deleting != other.deleting
             || self.policies != other.policies
             || self.spec != other.spec
-            || self.status != other.status
     }
 }
 
@@ -125,47 +109,28 @@ pub struct DeclaredTenant {
     pub status: ClusterAuth0TenantStatus,
 }
 
-/// The two members of a Secret that may hold credentials ([`crate::core::tenant::credentials`] reads them).
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// The member `clientId`.
-    pub client_id: Option<String>,
-    /// The member `clientSecret`.
-    pub client_secret: Option<SecretString>,
-    /// What is wrong with a member, by its name: at most one flaw for each.
-    pub flaws: Vec<(&'static str, Flaw)>,
-    /// The names of some other members, where one of the two is missing.
-    pub others: Vec<String>,
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
-    }
-}
-
-/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+/// What an object that is gone left at Auth0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Left {
     /// The object.
     pub object: ObjectKey,
-    /// The names of its parameters, by connection.
-    pub parameters: Vec<(String, Vec<String>)>,
+    /// Its records.
+    pub records: Vec<Record>,
 }
 
 impl Left {
     fn of(gone: &Declared) -> Option<Self> {
-        let parameters = claims::recorded(&gone.status);
-        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+        let records: Vec<Record> = claims::records(&gone.status).collect();
+        (!records.is_empty()).then(|| Self { object: gone.key.clone(), records })
     }
 }
 
 impl std::fmt::Display for Left {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (nth, (connection, names)) in self.parameters.iter().enumerate() {
+        for (nth, record) in self.records.iter().enumerate() {
+            let names: Vec<&str> = record.owned.keys().map(String::as_str).collect();
             let comma = if nth == 0 { "" } else { "; " };
-            write!(f, "{comma}{} on the connection {connection}", names.join(", "))?;
+            write!(f, "{comma}{} on the connection {}", names.join(", "), record.called())?;
         }
         Ok(())
     }
@@ -189,20 +154,20 @@ pub enum Wake {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
-        connections: Vec<String>,
-        /// What it left behind, where that was not meant.
+        connections: Vec<ConnectionId>,
+        /// What it left behind and should have removed: somebody took its finalizer before it was deleted.
         left: Option<Left>,
     },
     /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
     Left {
         /// The tenant it belonged to.
         tenant: String,
-        /// Namespace and name.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// A tenant's credentials.
     Tenant(String),
@@ -309,43 +274,44 @@ impl World {
 
     /// What somebody else changed of an object.
     fn news(&self, new: &Declared) -> Option<Wake> {
-        let object = || Some(Wake::Object(new.key.clone()));
-        let Some(old) = self.objects.get(&new.key) else { return object() };
+        let key = || new.key.clone();
+        let Some(old) = self.objects.get(&new.key) else { return Some(Wake::Object(key())) };
         let expected = self.expected.get(&new.uid);
-        let mut old = Declared::clone(old);
-        if expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status)) {
-            old.status = new.status.clone();
+        let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
+        let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        if old.differs_but_for_status(new) {
+            return Some(Wake::Object(key()));
         }
-        let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
-        let only_status = || !Declared { status: new.status.clone(), ..old.clone() }.differs(new);
+        if old.status != new.status && !our_status {
+            return Some(Wake::Status(key()));
+        }
         match (old.finalizer, new.finalizer) {
-            _ if old.differs(new) && only_status() => Some(Wake::Status(new.key.clone())),
-            _ if old.differs(new) => object(),
-            (false, true) if !ours => object(),
-            (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),
+            (false, true) if !our_finalizer => Some(Wake::Object(key())),
+            (true, false) if !our_finalizer => Some(Wake::Finalizer(key())),
             (true | false, _) => None,
         }
     }
 
     /// Folds an object that is gone.
-    pub fn delete_object(&mut self, key: &ObjectKey, uid: &str) -> Vec<Wake> {
-        if self.objects.get(key).is_none_or(|old| old.uid != uid) {
+    pub fn delete_object(&mut self, key: &ObjectKey, uid: &Uid) -> Vec<Wake> {
+        if self.objects.get(key).is_none_or(|old| old.uid != *uid) {
             return Vec::new();
         }
         let expected = self.expected.remove(uid).unwrap_or_default();
         self.written.remove(key);
         let Some(gone) = self.objects.remove(key) else { return Vec::new() };
         let tenant = gone.policies.tenant.clone();
-        let keeps = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+        let left = Left::of(&gone);
+        let keeps = left.clone().filter(|_| !gone.cleans_up()).map(|left| Wake::Left {
             tenant: tenant.clone(),
-            object: key.clone(),
             uid: gone.uid.clone(),
-            note: status::left_behind(&gone, gone.why_it_leaves()).note,
+            left,
+            why: gone.why_it_leaves(),
         });
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
-        let connections = claims::connections(&gone.status).map(str::to_owned).collect();
+        let connections = claims::connections(&gone.status).collect();
         // Where we let it go ourselves, what was to be told is told.
-        let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
+        let left = left.filter(|_| gone.cleans_up() && expected.finalizer != Some(false));
         std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
     }
 
@@ -373,18 +339,18 @@ impl World {
     }
 
     /// Notes the status that is about to be written.
-    pub fn expect(&mut self, uid: &str, status: &UpstreamParamsStatus) {
-        self.expected.entry(uid.to_owned()).or_default().status = Some(status.clone());
+    pub fn expect(&mut self, uid: &Uid, status: &UpstreamParamsStatus) {
+        self.expected.entry(uid.clone()).or_default().status = Some(status.clone());
     }
 
     /// Notes that our finalizer is about to be set or removed.
-    pub fn expect_finalizer(&mut self, uid: &str, present: bool) {
-        self.expected.entry(uid.to_owned()).or_default().finalizer = Some(present);
+    pub fn expect_finalizer(&mut self, uid: &Uid, present: bool) {
+        self.expected.entry(uid.clone()).or_default().finalizer = Some(present);
     }
 
     /// Notes what our own write made of an object: the version, and what it changed.
-    pub fn wrote(&mut self, key: &ObjectKey, uid: &str, resource_version: &str, change: impl FnOnce(&mut Declared)) {
-        let known = self.objects.get(key).filter(|object| object.uid == uid);
+    pub fn wrote(&mut self, key: &ObjectKey, uid: &Uid, resource_version: &str, change: impl FnOnce(&mut Declared)) {
+        let known = self.objects.get(key).filter(|object| object.uid == *uid);
         if known.is_none_or(|object| is_older(resource_version, &object.resource_version)) {
             return;
         }
@@ -446,8 +412,8 @@ impl World {
     }
 
     /// Notes what our own write made of a tenant.
-    pub fn wrote_tenant(&mut self, name: &str, uid: &str, resource_version: &str, status: &ClusterAuth0TenantStatus) {
-        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == uid) else { return };
+    pub fn wrote_tenant(&mut self, name: &str, uid: &Uid, resource_version: &str, status: &ClusterAuth0TenantStatus) {
+        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == *uid) else { return };
         if is_older(resource_version, &tenant.resource_version) {
             return;
         }

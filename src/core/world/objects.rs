@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{Declared, ObjectKey};
 use crate::core::pass::claims;
 use crate::core::spec::Target;
+use crate::model::identity::{ConnectionId, ConnectionName, TenantIdentity};
 
 /// A connection of a tenant, by as much as is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +18,11 @@ pub struct Connection<'a> {
     /// The name of the tenant object.
     pub tenant: &'a str,
     /// The identity of the Auth0 tenant that it stands for; `None` while it does not serve.
-    pub identity: Option<&'a str>,
+    pub identity: Option<&'a TenantIdentity>,
     /// Its id, when it is known.
-    pub id: Option<&'a str>,
+    pub id: Option<&'a ConnectionId>,
     /// Its name, when it is known.
-    pub name: Option<&'a str>,
+    pub name: Option<&'a ConnectionName>,
 }
 
 impl Connection<'_> {
@@ -45,8 +46,7 @@ impl Connection<'_> {
 
     /// Whether the status holds a record on it.
     pub fn is_recorded_by(&self, object: &Declared) -> bool {
-        let is_of = |entry| self.identity.is_none_or(|identity| claims::is_of(entry, identity));
-        claims::records(&object.status).any(|entry| self.id == Some(&*entry.id) && is_of(entry))
+        claims::connections_at(&object.status, self.identity).any(|id| self.id == Some(&id))
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Objects {
 struct OfTenant {
     all: BTreeSet<Key>,
     named: BTreeSet<(Target, Key)>,
-    recorded: BTreeSet<(String, Key)>,
+    recorded: BTreeSet<(ConnectionId, Key)>,
 }
 
 impl Objects {
@@ -101,9 +101,9 @@ impl Objects {
         let Connection { tenant, identity: _, id, name } = *connection;
         let mut keys = BTreeSet::new();
         if let Some(of) = self.tenants.get(tenant) {
-            keys.extend(id.into_iter().flat_map(|id| at(&of.recorded, id.to_owned())));
-            keys.extend(id.into_iter().flat_map(|id| at(&of.named, Target::Id(id.to_owned()))));
-            keys.extend(name.into_iter().flat_map(|name| at(&of.named, Target::Name(name.to_owned()))));
+            keys.extend(id.into_iter().flat_map(|id| at(&of.recorded, id.clone())));
+            keys.extend(id.into_iter().flat_map(|id| at(&of.named, Target::Id(id.clone()))));
+            keys.extend(name.into_iter().flat_map(|name| at(&of.named, Target::Name(name.clone()))));
         }
         // The index does not know at which Auth0 tenant a record was made.
         self.found(keys.into_iter()).filter(|object| connection.concerns(object))
@@ -169,8 +169,8 @@ fn named(key: &Key, object: &Declared) -> impl Iterator<Item = (Target, Key)> {
     object.spec.iter().map(|spec| (spec.target.clone(), key.clone()))
 }
 
-fn recorded(key: &Key, object: &Declared) -> impl Iterator<Item = (String, Key)> {
-    claims::connections(&object.status).map(|id| (id.to_owned(), key.clone()))
+fn recorded(key: &Key, object: &Declared) -> impl Iterator<Item = (ConnectionId, Key)> {
+    claims::connections(&object.status).map(|id| (id, key.clone()))
 }
 
 /// The keys that stand behind this.
@@ -200,8 +200,16 @@ mod tests {
         Wrote { name: usize, status: UpstreamParamsStatus },
     }
 
-    fn place() -> impl Strategy<Value = String> {
-        (0..PLACES.len()).prop_map(|place| PLACES[place].to_owned())
+    fn place() -> impl Strategy<Value = &'static str> {
+        (0..PLACES.len()).prop_map(|place| PLACES[place])
+    }
+
+    fn id(place: &str) -> ConnectionId {
+        ConnectionId::parse(&format!("con_{place}")).unwrap()
+    }
+
+    fn name(place: &str) -> ConnectionName {
+        ConnectionName::parse(place).unwrap()
     }
 
     fn key(name: usize) -> ObjectKey {
@@ -210,10 +218,15 @@ mod tests {
 
     /// A status with entries that hold a record, and with some that don't.
     fn status() -> impl Strategy<Value = UpstreamParamsStatus> {
-        let entry = (place(), proptest::option::of(place()), any::<bool>()).prop_map(|(id, tenant, owns)| {
+        let entry = (place(), proptest::option::of(place()), any::<bool>()).prop_map(|(place, tenant, owns)| {
             let owned = if owns { vec!["print".to_owned()] } else { Vec::new() };
             let param = ParamStatus { name: "blog".to_owned(), state: ParamState::InSync, owned, applied: None };
-            ConnectionStatus { id, tenant, params: vec![param], ..ConnectionStatus::default() }
+            ConnectionStatus {
+                id: id(place).to_string(),
+                tenant: tenant.map(str::to_owned),
+                params: vec![param],
+                ..ConnectionStatus::default()
+            }
         });
         vec(entry, 0..3).prop_map(|connections| UpstreamParamsStatus { connections, ..UpstreamParamsStatus::default() })
     }
@@ -221,16 +234,16 @@ mod tests {
     fn declared() -> impl Strategy<Value = Declared> {
         let target = proptest::option::weighted(0.9, (any::<bool>(), place()));
         let version = (0..2_usize, 0..4_i64);
-        (0..5_usize, place(), target, status(), version).prop_map(|(name, tenant, target, status, (uid, version))| {
+        (0..5_usize, place(), target, status(), version).prop_map(|(nth, tenant, target, status, (uid, version))| {
             let mut new = match target {
                 Some(_) => object("x"),
                 None => object("x").invalid(),
             };
             if let (Ok(spec), Some((by_id, place))) = (&mut new.spec, target) {
-                spec.target = if by_id { Target::Id(place) } else { Target::Name(place) };
+                spec.target = if by_id { Target::Id(id(place)) } else { Target::Name(name(place)) };
             }
-            new.policies.tenant = tenant;
-            Declared { key: key(name), uid: format!("uid-{uid}"), resource_version: version.to_string(), status, ..new }
+            new.policies.tenant = tenant.to_owned();
+            Declared { key: key(nth), uid: format!("uid-{uid}").into(), resource_version: version.to_string(), status, ..new }
         })
     }
 
@@ -246,7 +259,7 @@ mod tests {
     fn happens(world: &mut World, event: Event) {
         match event {
             Event::Apply(object) => drop(world.apply_object(*object)),
-            Event::Delete { name, uid } => drop(world.delete_object(&key(name), &format!("uid-{uid}"))),
+            Event::Delete { name, uid } => drop(world.delete_object(&key(name), &format!("uid-{uid}").into())),
             Event::List { all, mut objects } => {
                 let namespace = (!all).then_some(PLACES[0]);
                 objects.retain(|object| all || object.key.namespace == PLACES[0]);
@@ -255,7 +268,7 @@ mod tests {
             }
             Event::Wrote { name, status } => {
                 for uid in ["uid-0", "uid-1"] {
-                    world.wrote(&key(name), uid, "3", |object| object.status = status.clone());
+                    world.wrote(&key(name), &uid.into(), "3", |object| object.status = status.clone());
                 }
             }
         }
@@ -264,14 +277,16 @@ mod tests {
     /// Everything that can be asked, answered by the index and by a look at every object.
     fn agrees(world: &World) -> Result<(), TestCaseError> {
         let scan = |keep: &dyn Fn(&Declared) -> bool| world.objects().filter(|object| keep(object)).cloned().collect::<Vec<_>>();
-        let known = || [None].into_iter().chain(PLACES.into_iter().map(Some));
+        let ids: Vec<_> = PLACES.into_iter().map(|place| Some(id(place))).chain([None]).collect();
+        let names: Vec<_> = PLACES.into_iter().map(|place| Some(name(place))).chain([None]).collect();
+        let identities: Vec<_> = PLACES.into_iter().map(|place| Some(TenantIdentity::from_status(place))).chain([None]).collect();
         for tenant in PLACES {
             prop_assert_eq!(world.objects_of(tenant).cloned().collect::<Vec<_>>(), scan(&|object| object.policies.tenant == tenant));
             let inside: Vec<_> = world.objects.in_namespace(tenant).cloned().collect();
             prop_assert_eq!(inside, scan(&|object| object.key.namespace == tenant));
-            for (id, name) in known().flat_map(|id| known().map(move |name| (id, name))) {
-                for identity in known() {
-                    let connection = Connection { tenant, identity, id, name };
+            for (id, name) in ids.iter().flat_map(|id| names.iter().map(move |name| (id.as_ref(), name.as_ref()))) {
+                for identity in &identities {
+                    let connection = Connection { tenant, identity: identity.as_ref(), id, name };
                     prop_assert_eq!(world.concerned(&connection), scan(&|object| connection.concerns(object)), "{:?}", connection);
                 }
             }
@@ -298,15 +313,17 @@ mod tests {
         let record = ParamStatus { name: "blog".to_owned(), state: ParamState::InSync, owned: vec!["print".to_owned()], applied: None };
         let mut both = object("a").at("shop");
         let entry =
-            ConnectionStatus { id: "con_1".to_owned(), tenant: Some("host".to_owned()), params: vec![record], ..Default::default() };
+            ConnectionStatus { id: id("red").to_string(), tenant: Some("host".to_owned()), params: vec![record], ..Default::default() };
         both.status.connections = vec![entry];
-        let connection = Connection { tenant: "default", identity: Some("host"), id: Some("con_2"), name: Some("store") };
+        let (red, green, shop, store) = (id("red"), id("green"), name("shop"), name("store"));
+        let (host, other) = (TenantIdentity::from_status("host"), TenantIdentity::from_status("other"));
+        let connection = Connection { tenant: "default", identity: Some(&host), id: Some(&green), name: Some(&store) };
         for (connection, named, recorded) in [
             (connection, false, false),
-            (Connection { name: Some("shop"), ..connection }, true, false),
-            (Connection { id: Some("con_1"), ..connection }, false, true),
-            (Connection { id: Some("con_1"), identity: Some("other"), ..connection }, false, false),
-            (Connection { id: Some("con_1"), identity: None, name: None, ..connection }, false, true),
+            (Connection { name: Some(&shop), ..connection }, true, false),
+            (Connection { id: Some(&red), ..connection }, false, true),
+            (Connection { id: Some(&red), identity: Some(&other), ..connection }, false, false),
+            (Connection { id: Some(&red), identity: None, name: None, ..connection }, false, true),
         ] {
             assert_eq!((connection.is_named_by(&both), connection.is_recorded_by(&both)), (named, recorded), "{connection:?}");
             assert_eq!(connection.concerns(&both), named || recorded, "{connection:?}");

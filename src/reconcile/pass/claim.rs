@@ -19,8 +19,9 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::Plan;
 use crate::core::schedule::pace::Pace;
 use crate::core::status::{self, WriteOutcome};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
 use crate::kubernetes::report::{Report, WriteError};
+use crate::model::identity::{Fingerprint, Uid};
 use crate::reconcile::tenant::now_in_seconds;
 
 /// How old a document may be when a claim for the PATCH is stored: the PATCH has to start after it, and in time.
@@ -126,7 +127,7 @@ impl<'t> Pass<'t, Planned> {
 struct Claim {
     object: Arc<Declared>,
     connection: ConnectionStatus,
-    records: BTreeMap<String, Vec<String>>,
+    records: BTreeMap<String, Vec<Fingerprint>>,
     removed: BTreeSet<String>,
 }
 

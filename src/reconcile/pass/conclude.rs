@@ -18,7 +18,8 @@ use crate::core::pass::role::Part;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::{Outcome, Planned, WriteOutcome};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
+use crate::model::identity::Uid;
 
 /// After so many passes without a result in a row, it is told.
 const TOLD: u32 = 3;
@@ -163,7 +164,7 @@ impl Pass<'_, Written> {
             | Part::StillRejected(_)
             | Part::Left
             | Part::Released(_)
-            | Part::Orphan => member.outcome_of_its_own(planned, &described),
+            | Part::Orphan => member.outcome_of_its_own(planned, &reading.document.id, &described),
         }
     }
 
@@ -174,7 +175,7 @@ impl Pass<'_, Written> {
         let Ok(spec) = &planned.spec else { return };
         if member.named {
             // Accepted here, so it may leave where it was.
-            let others = claims::connections(&planned.status).map(|id| ConnectionKey::Id(id.to_owned()));
+            let others = claims::connections(&planned.status).map(ConnectionKey::Id);
             for other in others.filter(|other| *other != self.connection) {
                 if member.was_accepted {
                     self.next.at_unless_due(other, Lane::Edit, now);
@@ -191,7 +192,7 @@ impl Pass<'_, Written> {
     /// Whether an object has no record on the connection any more.
     fn has_left(&self, object: &Declared) -> bool {
         let now = self.tenant.shared.hub.look(|world| world.object(&object.key));
-        now.is_none_or(|now| claims::connections(&now.status).all(|id| *id != self.at.reading.document.id))
+        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::auth0::Failure;
 use crate::core::pass::plan::{self, Effect, Plan};
-use crate::core::world::ObjectKey;
 use crate::model::document::Document;
+use crate::model::identity::ObjectKey;
 
 /// What was changed of a login, for whom, and what the tenant's log calls it. Never a value.
 pub(super) struct Line<'a> {

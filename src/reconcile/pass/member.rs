@@ -11,6 +11,7 @@ use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned};
 use crate::core::tenant::Settings;
 use crate::core::world::{Connection, Declared};
+use crate::model::identity::ConnectionId;
 use crate::reconcile::tenant::{Tenant, not_permitted};
 
 /// An object in a pass.
@@ -41,19 +42,19 @@ struct Answer {
     /// That it is not admitted here.
     not_permitted: Option<Outcome>,
     /// The id of the connection that is gone and had this one's name.
-    gone: Option<String>,
+    gone: Option<ConnectionId>,
 }
 
 impl Member {
     /// The object as it is planned for: without what it had on a connection that is gone.
     pub(super) fn planned(&self, reading: &Reading) -> Declared {
         let mut planned = Declared::clone(&self.stored);
-        planned.status.connections.retain(|entry| Some(&entry.id) != reading.gone.as_ref());
+        planned.status.connections.retain(|entry| reading.gone.as_ref().is_none_or(|gone| *gone != *entry.id));
         planned
     }
 
     /// What is said of it whatever the plan is; `planned` is the object as it is planned for.
-    pub(super) fn outcome_of_its_own(&self, planned: &Declared, described: &ConnectionStatus) -> Option<Outcome> {
+    pub(super) fn outcome_of_its_own(&self, planned: &Declared, id: &ConnectionId, described: &ConnectionStatus) -> Option<Outcome> {
         let Answer { refusal, rejection, not_permitted, gone } = &self.answer;
         match self.part {
             Part::Owner | Part::Observer | Part::Leaver | Part::Mover | Part::Waiting(_) => None,
@@ -62,7 +63,7 @@ impl Member {
             Part::StillRejected(_) | Part::RejectedLeaver => {
                 rejection.clone().map(|message| Outcome::StillRejected { message, warnings: self.warnings.clone() })
             }
-            Part::Left => Some(Outcome::Planned(Planned::left(planned, described.clone()))),
+            Part::Left => Some(Outcome::Planned(Planned::left(planned, id, described.clone()))),
             Part::Released(Release::NotAdmitted) => Some(Outcome::Released("the tenant does not admit it any more".to_owned())),
             Part::Released(Release::Policy) => Some(Outcome::Released(planned.why_it_leaves().to_owned())),
             Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
@@ -130,7 +131,7 @@ impl<'a> Gathering<'a> {
 
     /// The facts that the object itself and what is known of its connections tell.
     fn facts(&self, object: &Declared, fits: bool) -> Facts {
-        let recorded = |id: &str| claims::connections(&object.status).any(|recorded| recorded == id);
+        let recorded = |id: &ConnectionId| claims::connections(&object.status).any(|recorded| recorded == *id);
         Facts {
             admission: Admission::Unknown,
             life: match (object.deleting, object.finalizer) {
@@ -148,7 +149,7 @@ impl<'a> Gathering<'a> {
                 }
             },
             recorded_here: self.connection.is_recorded_by(object),
-            recorded_elsewhere: claims::connections(&object.status).any(|id| *id != self.reading.document.id),
+            recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.reading.document.id),
             recorded_on_gone: self.reading.gone.as_ref().is_some_and(|gone| recorded(gone)),
             observes: self.settings.observes || object.policies.management == ManagementPolicy::Observe,
             retains: object.policies.deletion == DeletionPolicy::Retain,

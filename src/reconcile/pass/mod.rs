@@ -111,9 +111,9 @@ impl<'t, At> Pass<'t, At> {
     /// The connection as a status describes it, without its parameters.
     fn described(&self, document: &Document) -> ConnectionStatus {
         ConnectionStatus {
-            id: document.id.clone(),
-            tenant: Some(self.settings.audience.identity().to_owned()),
-            name: Some(document.name.clone()),
+            id: document.id.to_string(),
+            tenant: Some(self.settings.audience.identity().to_string()),
+            name: Some(document.name.to_string()),
             strategy: Some(document.strategy.clone()),
             params: Vec::new(),
         }

@@ -15,6 +15,7 @@ use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::spec::Target;
 use crate::core::world::{Declared, DeclaredTenant};
 use crate::model::document::{Document, Live};
+use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// Nothing is known yet but which connection is asked for.
 pub(super) struct Asked;
@@ -36,7 +37,7 @@ pub(super) struct Reading {
     /// When it was asked for: what it shows may be as old as the request.
     pub(super) asked_at: Instant,
     /// The id under which the connection was known before, when that one is gone.
-    pub(super) gone: Option<String>,
+    pub(super) gone: Option<ConnectionId>,
 }
 
 /// Who was concerned by the connection as it was known, and whether he named it.
@@ -82,9 +83,9 @@ impl<'t> Pass<'t, Asked> {
             return Ok(Some(Reading { document, asked_at, gone: None }));
         }
         let known = self.tenant.directory.name_of(id);
-        let is_named = concerned.iter().any(|(object, _)| {
-            object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name.as_str()) == known))
-        });
+        let is_named = concerned
+            .iter()
+            .any(|(object, _)| object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name) == known)));
         match known.filter(|_| is_named) {
             Some(name) => find_by_name(&self.client, name, Some(id)).await,
             None => Ok(None),
@@ -149,7 +150,7 @@ impl<'t> Pass<'t, Asked> {
     }
 }
 
-async fn find_by_name(client: &Client, name: &str, known_as: Option<&String>) -> Result<Option<Reading>, Failure> {
+async fn find_by_name(client: &Client, name: &ConnectionName, known_as: Option<&ConnectionId>) -> Result<Option<Reading>, Failure> {
     let asked_at = Instant::now();
     let found = client.find(name).await?;
     Ok(found.map(|document| {

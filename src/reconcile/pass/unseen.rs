@@ -68,7 +68,7 @@ impl Pass<'_, Asked> {
         let unread = Outcome::Unread(obstacle_of(&failure));
         let described = self.described(&reading.document);
         for member in members.into_iter().filter(|member| member.named || member.stored.deleting) {
-            let own = member.outcome_of_its_own(&member.stored, &described).filter(|_| member.named);
+            let own = member.outcome_of_its_own(&member.stored, &reading.document.id, &described).filter(|_| member.named);
             self.tell(&member.stored, &member.stored, (own.as_ref().unwrap_or(&unread), member.named)).await;
         }
         let pace = self.pace(&failure);

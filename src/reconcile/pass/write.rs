@@ -17,8 +17,8 @@ use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
-use crate::core::world::{ObjectKey, Uid};
 use crate::model::document::{Document, Live};
+use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::obstacle_of;
 use crate::reconcile::tenant::now_in_seconds;
 

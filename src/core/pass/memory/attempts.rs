@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::pass::memory::ConnectionId;
 use crate::core::schedule::ConnectionKey;
 use crate::core::world::Declared;
-use crate::core::world::Uid;
 use crate::model::document::Document;
+use crate::model::identity::{ConnectionId, Uid};
 
 /// How often the looks at a connection failed in a row.
 #[derive(Debug, Default)]

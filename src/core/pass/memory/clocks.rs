@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::core::world::Declared;
-use crate::core::world::Uid;
+use crate::model::identity::Uid;
 
 /// How long it is remembered that somebody wrote a status, and how often that is counted.
 const REMEMBERED: Duration = Duration::from_mins(10);

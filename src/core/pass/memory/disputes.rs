@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::core::pass::memory::ConnectionId;
 use crate::core::pass::plan::Dispute;
-use crate::core::world::Uid;
+use crate::model::identity::{ConnectionId, Uid};
 
 /// Corrections older than this are forgotten.
 const FIGHT_WINDOW: Duration = Duration::from_hours(1);

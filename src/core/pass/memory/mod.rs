@@ -13,10 +13,7 @@ use self::attempts::{Failures, Rejections, Turns};
 use self::clocks::{Clocks, StatusWrites};
 use self::disputes::Disputes;
 use crate::core::schedule::ConnectionKey;
-use crate::core::world::Uid;
-
-/// The id of a connection.
-type ConnectionId = String;
+use crate::model::identity::{ConnectionId, Uid};
 
 /// What a process remembers.
 #[derive(Debug, Default)]

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Dispute, ParamPlan, Participant, Plan, Role, Site, Verdict};
 use crate::core::pass::claims::{self, Claim, Place};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
+use crate::model::identity::{Fingerprint, Uid};
 
 /// A participant with what it has a record of here.
 pub(super) struct Claimant<'a> {
@@ -223,9 +224,11 @@ impl<'s, 'a> Question<'s, 'a> {
     }
 
     /// The winner's record before the write, and after it.
-    fn record(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], verdict: &Verdict) -> (Vec<String>, Vec<String>) {
+    fn record(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], verdict: &Verdict) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
         let owned = winner.claim(self.name).owned;
-        let new = winner.wants(self.name).map(|entry| self.site.place.fingerprint(self.name, entry)).unwrap_or_default();
+        let Some(new) = winner.wants(self.name).map(|entry| self.site.place.fingerprint(self.name, entry)) else {
+            return (owned.clone(), owned);
+        };
         match verdict {
             Verdict::InSync if self.site.unsettled => {
                 let known = releasing.iter().flat_map(|giver| giver.claim(self.name).owned).chain(owned);
@@ -239,7 +242,7 @@ impl<'s, 'a> Question<'s, 'a> {
                     Live::Entry(entry) => Some(self.site.place.fingerprint(self.name, entry)),
                     Live::Foreign => None,
                 });
-                (claims::with(&owned, &new, live.as_deref()), vec![new])
+                (claims::with(&owned, &new, live.as_ref()), vec![new])
             }
             Verdict::Remove
             | Verdict::Gone

@@ -24,8 +24,9 @@ use self::decide::{Claimant, decide};
 pub use self::show::{Line, When};
 pub use self::value::Plan;
 use crate::core::pass::claims::Place;
-use crate::core::world::{Declared, ObjectKey, Uid};
+use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
+use crate::model::identity::{Fingerprint, ObjectKey, Uid};
 
 /// What an object may do on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,11 +138,11 @@ pub struct ParamPlan {
     /// What is to be done.
     pub verdict: Verdict,
     /// The record as it is.
-    pub before: Vec<String>,
+    pub before: Vec<Fingerprint>,
     /// The record to store before the write: for a new value it holds the new fingerprint already.
-    pub claim: Vec<String>,
+    pub claim: Vec<Fingerprint>,
     /// The record once the plan is carried out.
-    pub after: Vec<String>,
+    pub after: Vec<Fingerprint>,
     /// Whether the parameter was in sync here before.
     pub applied: bool,
     /// That somebody keeps changing it, with this pass' own correction counted.

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{Change, Effect, Plan, Verdict};
-use crate::core::world::{ObjectKey, Uid};
 use crate::model::document::{Entry, Live};
+use crate::model::identity::{ObjectKey, Uid};
 
 /// When a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ mod tests {
 
     fn planned(found: &[(&str, &str)], parts: &[(&Declared, Role)]) -> Plan {
         let participants: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-        let (live, place) = (live(found), Place { tenant: TENANT, connection: HERE });
+        let (live, place) = (live(found), Place { tenant: &TENANT, connection: &HERE.into() });
         plan(Site { place, live: &live, disputes: &BTreeMap::new(), unsettled: false }, &participants, false)
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::Decision;
 use super::{Change, ParamPlan, Verdict};
-use crate::core::world::{ObjectKey, Uid};
 use crate::model::document::Entry;
+use crate::model::identity::{Fingerprint, ObjectKey, Uid};
 
 /// A plan for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Plan {
     }
 
     /// What an object stores before the write: the records of the names that change for it.
-    pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<String>> {
+    pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<Fingerprint>> {
         let params = self.objects.get(object).into_iter().flatten();
         let claimed = |name: &String| self.touches(name, object) || self.adopted.get(name) == Some(object);
         params.filter(|(name, _)| claimed(name)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()

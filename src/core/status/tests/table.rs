@@ -38,8 +38,8 @@ const HEAD: [&str; 10] = ["outcome", "Accepted", "ResolvedRefs", "Synced", "Read
 
 fn line(cells: [&str; 10]) -> String {
     let widths = [21, 22, 21, 18, 24, 24, 12, 6, 6, 0];
-    let padded: String = cells.into_iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-    format!("{}\n", padded.trim_end())
+    let padded: Vec<String> = cells.into_iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    format!("{}\n", padded.concat().trim_end())
 }
 
 /// Every outcome for this object. The name of each comes from a match that lacks none.
@@ -57,7 +57,7 @@ fn outcomes(object: &Declared) -> Vec<Outcome> {
         Outcome::TenantNotReady(text()),
         Outcome::NotPermitted(text()),
         Outcome::ConnectionNotFound { id: None },
-        Outcome::ConnectionNotFound { id: Some(HERE.to_owned()) },
+        Outcome::ConnectionNotFound { id: Some(HERE.into()) },
         Outcome::Unread(ours()),
         Outcome::Unread(tenants()),
         Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: text() },
