@@ -147,7 +147,7 @@ impl<'a> Gathering<'a> {
             },
             recorded_here: self.connection.is_recorded_by(object),
             recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.reading.document.id),
-            recorded_on_gone: self.reading.gone.as_ref().is_some_and(|gone| recorded(gone)),
+            recorded_on_gone: self.reading.gone.as_ref().is_some_and(recorded),
             observes: self.settings.observes || object.policies.management == ManagementPolicy::Observe,
             retains: object.policies.deletion == DeletionPolicy::Retain,
             rejected: false,
