@@ -1073,7 +1073,7 @@ impl Tenant {
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
-        tenant::resync_interval(&spec).max(full_look) * 3
+        tenant::resync_interval(spec).max(full_look) * 3
     }
 
     /// The pause before the next try at something that failed.
