@@ -311,3 +311,17 @@ async fn an_id_that_no_connection_has_is_said_so() {
     scope.delete("blog").await;
     scope.until_gone("blog").await;
 }
+
+#[tokio::test]
+async fn who_names_a_connection_that_is_called_something_else_now_is_told_that_there_is_none() {
+    let scope = support::shared().scope("called-else").await;
+    scope.connection("shop", "oidc", json!({}));
+    scope.create("shop", json!({"connection": {"name": "shop"}, "params": {"audience": {"value": "x"}}})).await;
+    scope.until_ready("shop").await;
+    // Auth0 lets nobody do that, but a tenant that is restored from a backup may look like it.
+    let mut document = scope.auth0.connection("shop");
+    document["name"] = json!("store");
+    scope.auth0.delete_connection("shop");
+    scope.auth0.restore_connection(&document.to_string()).unwrap();
+    scope.until_condition("shop", "ResolvedRefs", "False", "ConnectionNotFound").await;
+}
