@@ -13,21 +13,22 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
 use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
 use crate::core::pass::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
-use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
+use crate::core::status::{self, Outcome, Planned, WriteOutcome};
 use crate::core::tenant::Settings;
 use crate::core::world::{Declared, DeclaredTenant};
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::{Document, DocumentError, Live};
 use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, TenantIdentity, Uid};
-use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
+use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds};
 
 /// How old a document may be when a PATCH built from it starts.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -130,7 +131,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
 async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
@@ -293,7 +294,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &ConnectionId, plan: &mut Plan)
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
         if part.placed || part.object.deleting {
@@ -435,7 +436,7 @@ enum Done {
     /// Several objects' changes were refused together: they go one by one.
     Split,
     /// Nothing was claimed; it is worth another try after this time, if that is known.
-    Postponed(Trouble, Option<Duration>),
+    Postponed(Obstacle, Option<Duration>),
     /// The claims could not all be stored, or took too long: read and plan again.
     Superseded,
 }
@@ -550,9 +551,12 @@ fn log_write(
 /// Why nothing can be written to the connection now.
 fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
     if let Some(lacking) = &tenant.lacking {
-        return Some(Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true }, None));
+        return Some(Done::Postponed(
+            Obstacle { reason: ObstacleReason::TenantNotReady, message: lacking.message.clone(), tenant_wide: true },
+            None,
+        ));
     }
-    let unavailable = |message: String| Trouble { reason: Reason::RemoteUnavailable, message, tenant: true };
+    let unavailable = |message: String| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };
     if let Some(left) = tenant.unsettled_for(&reading.document.id) {
         let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
         return Some(Done::Postponed(unavailable(message.to_owned()), Some(left)));
@@ -748,7 +752,7 @@ async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, p
     );
     let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
                    the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
-    let done = Done::Postponed(Trouble { reason: Reason::Pending, message: message.to_owned(), tenant: false }, None);
+    let done = Done::Postponed(Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false }, None);
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
@@ -844,21 +848,21 @@ fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], m
     }
 }
 
-fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
+fn ending(plan: &Plan, object: &Uid, done: &Done) -> WriteOutcome {
     let acted_for = plan.acted_for().contains(object);
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     match done {
-        Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
-        _ if !acted_for && deferred => Ending::Postponed(Trouble {
-            reason: Reason::Pending,
+        Done::Postponed(trouble, _) if acted_for || deferred => WriteOutcome::Postponed(trouble.clone()),
+        _ if !acted_for && deferred => WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
             message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
-            tenant: false,
+            tenant_wide: false,
         }),
-        _ if !acted_for => Ending::Nothing,
-        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => Ending::Nothing,
-        Done::Written => Ending::Written,
-        Done::Failed(failure) => Ending::Failed(trouble(failure)),
-        Done::Rejected(message) => Ending::Rejected(message.clone()),
+        _ if !acted_for => WriteOutcome::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => WriteOutcome::Nothing,
+        Done::Written => WriteOutcome::Written,
+        Done::Failed(failure) => WriteOutcome::Failed(obstacle_of(failure)),
+        Done::Rejected(message) => WriteOutcome::Rejected(message.clone()),
     }
 }
 

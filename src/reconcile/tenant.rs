@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::FINALIZER;
-use crate::api::reason::{ConditionType, EventReason, Reason};
+use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, NEEDED_SCOPES, Rate, Route, SharedSecret, Silence, Transport};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
 use crate::core::spec::{Spec, Target};
-use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
+use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
 use crate::core::world::{Connection, Declared, DeclaredTenant, Kind, Left, World};
@@ -32,6 +33,7 @@ use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
 use crate::model::domain::AllowedDomains;
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, TenantIdentity, Uid};
+use crate::reconcile::failure::obstacle_of;
 use crate::telemetry::Metrics;
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -461,7 +463,7 @@ impl Tenant {
             (Access::Granted, None, Some(trouble)) => Access::Troubled(trouble.to_owned()),
             (access, _, _) => access.clone(),
         };
-        let status = tenant::conclude(&tenant, standing, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
             return self.chores.done(&Chore::Tenant);
         }
@@ -677,7 +679,7 @@ impl Tenant {
         if refuses_credentials(failure) {
             return Access::Refused(self.said_of(failure));
         }
-        Access::Unknown(failure.reason(), failure.message())
+        Access::Unknown(Obstacle { tenant_wide: true, ..obstacle_of(failure) })
     }
 
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.
@@ -721,10 +723,9 @@ impl Tenant {
             Some(Standing::Serving(_)) => match &self.access {
                 Access::Granted | Access::Troubled(_) => None,
                 Access::Untried => named(tenant::UNTRIED),
-                Access::Unknown(Reason::TenantNotReady, message) | Access::Refused(message) | Access::Lacking(message) => named(message),
-                Access::Unknown(reason, message) => {
-                    Some(Outcome::Unread(Trouble { reason: *reason, message: message.clone(), tenant: true }))
-                }
+                Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(obstacle) if obstacle.reason == ObstacleReason::TenantNotReady => named(&obstacle.message),
+                Access::Unknown(obstacle) => Some(Outcome::Unread(obstacle.clone())),
             },
         }
     }
@@ -792,7 +793,7 @@ impl Tenant {
         let Some(outcome) = outcome else { return };
         if let Err(error) = self.say(object, object, &outcome, true).await {
             self.unsaid(object, &error);
-        } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
+        } else if outcome.next() == status::Next::WatchesTheAge {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
                 self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -1049,14 +1050,14 @@ impl Tenant {
         }
         self.chores.done(&Chore::Object(as_planned.key.clone()));
         if placed {
-            let ready = status::condition(&conclusion.status, ConditionType::Ready);
+            let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
             let tenant = &as_planned.policies.tenant;
-            let was = status::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            let was = status::condition(&as_planned.status.conditions, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
@@ -1100,13 +1101,6 @@ pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<
         "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
         object.key.namespace
     ))
-}
-
-/// A trouble as a failed call is one.
-pub(crate) fn trouble(failure: &Failure) -> Trouble {
-    let reason = failure.reason();
-    let tenant = failure.tenant_trouble() || matches!(reason, Reason::RemoteUnavailable | Reason::RateLimited);
-    Trouble { reason, message: failure.message(), tenant }
 }
 
 /// The time as Kubernetes writes it: whole seconds.
