@@ -85,19 +85,15 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
     }
 }
 
-/// The objects that name the connection or hold a record on it.
+/// The objects that the connection concerns, as far as anything can be said of them: not before their namespace is known.
 fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
-    let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
+    let mut objects = tenant.concerned(subject);
+    tenant.shared.hub.look(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
+    objects
 }
 
 fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
-}
-
-fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if *known == id))
+    tenant.connection_of(subject).is_some_and(|connection| connection.is_named_by(object))
 }
 
 // ---- read ----
@@ -207,6 +203,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
         tenant.agenda.edit(asked, now);
         return;
     };
+    let askers = involved(tenant, &asked).into_iter().map(|object| (names(tenant, &object, &asked), object)).collect();
     if tenant.directory.saw(document) {
         tenant.shared.metrics.foreign_difference(&tenant.name);
         tracing::warn!(tenant = %tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
@@ -221,10 +218,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(tenant, settings, &reading);
-    if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
-        // Who holds a record on the connection that is gone and names another one is no part of this pass.
-        tenant.agenda.edit(asked.clone(), now);
-    }
+    look_elsewhere(tenant, &asked, askers, &parts);
     let live = match document.live() {
         Ok(live) => live,
         Err(error) => return unusable(tenant, &subject, parts, error).await,
@@ -252,6 +246,20 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     let pass = Pass { client, settings, declared, reading: &reading };
     let done = carry_out(tenant, &pass, &mut plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
+}
+
+/// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he belongs:
+/// who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
+fn look_elsewhere(tenant: &mut Tenant, asked: &Subject, askers: Vec<(bool, Arc<Declared>)>, parts: &[Part]) {
+    let now = Instant::now();
+    for (named, object) in askers {
+        let part = parts.iter().find(|part| part.object.uid == object.uid);
+        match (named, part, &object.spec) {
+            (true, Some(Part { placed: true, .. }), _) | (false, Some(_), _) => {}
+            (true, _, Ok(spec)) => tenant.agenda.edit(tenant.subject_of(&spec.target), now),
+            (true | false, _, _) => tenant.agenda.edit(asked.clone(), now),
+        }
+    }
 }
 
 /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
@@ -303,17 +311,11 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
 
 /// Who takes part, and how.
 fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
-    let document = &reading.document;
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    let concerned = objects.into_iter().filter_map(|object| {
-        let placed = object.spec.as_ref().is_ok_and(|spec| match &spec.target {
-            Target::Name(name) => *name == document.name,
-            Target::Id(id) => *id == document.id,
-        });
-        let recorded = tenant.recorded(&object).any(|id| id == document.id);
-        (placed || recorded).then_some((object, placed, recorded))
-    });
-    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
+    let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
+    let concerned = tenant.shared.hub.look(|world| world.concerned(&connection));
+    let part_of =
+        |object: &Arc<Declared>| part(tenant, settings, reading, object, connection.is_named_by(object), connection.is_recorded_by(object));
+    concerned.iter().map(part_of).collect()
 }
 
 fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {

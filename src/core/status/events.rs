@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::Context;
 use super::outcome::{Deletion, Planned, Record, Row, WriteOutcome};
 use crate::api::reason::{ConditionStatus, ConditionType, EventReason, Reason};
-use crate::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
+use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
 use crate::core::pass::plan::{ParamPlan, Verdict};
 use crate::core::world::Declared;
@@ -41,7 +41,7 @@ pub(super) fn notices(object: &Declared, row: &Row<'_>, context: &Context, statu
     if let Deletion::Released(why) = row.deletion
         && claims::any(&object.status)
     {
-        notices.push(left_behind(object, why));
+        notices.push(left_behind(&claims::records(&object.status).collect::<Vec<_>>(), why));
     }
     if let Record::Planned(planned) = row.record {
         let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
@@ -55,12 +55,9 @@ pub(super) fn notices(object: &Declared, row: &Row<'_>, context: &Context, statu
 }
 
 /// What an object that goes leaves at Auth0, by name.
-pub fn left_behind(object: &Declared, why: &str) -> Notice {
-    let on = |entry: &ConnectionStatus| {
-        let names: Vec<&str> = entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{} on the connection {}", names.join(", "), entry.name.as_deref().unwrap_or(&entry.id)))
-    };
-    let places: Vec<String> = object.status.connections.iter().filter_map(on).collect();
+pub fn left_behind(records: &[claims::Record], why: &str) -> Notice {
+    let names = |record: &claims::Record| record.owned.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let places: Vec<String> = records.iter().map(|record| format!("{} on the connection {}", names(record), record.called())).collect();
     Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
 }
 

@@ -10,6 +10,7 @@
 //! To read in this order: [`outcome`] (how a pass ends, and the one table of what follows), `conditions` (those of both kinds),
 //! `object` and `synced` (the conditions of an object), `record` (what it owns where), `events`, [`tenant`] (the status of a tenant).
 
+pub mod census;
 mod conditions;
 mod events;
 mod object;

@@ -3,7 +3,6 @@
 //! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
 //! that matches both the namespace's labels and the connection's name.
 
-pub mod credentials;
 pub mod evidence;
 
 use std::collections::{BTreeMap, BTreeSet};
