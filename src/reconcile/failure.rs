@@ -56,6 +56,7 @@ mod tests {
     #[test]
     fn consequences_follow_from_the_ending() {
         let hidden = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsHidden };
+        let no_params = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::ParamsNotAnObject };
         let rejected = |about| Failure::Rejected { message: "m".to_owned(), about };
         let domain = Domain::parse("example.auth0.com").expect("domain");
         for (failure, reason, retry, tenant_wide) in [
@@ -64,6 +65,7 @@ mod tests {
             (rejected(About::Foreign("blog".to_owned())), ObstacleReason::ApplyFailed, Retry::Backoff, false),
             (rejected(About::Options), ObstacleReason::ApplyFailed, Retry::Backoff, false),
             (hidden, ObstacleReason::OptionsHidden, Retry::Backoff, true),
+            (no_params, ObstacleReason::ApplyFailed, Retry::ResyncPace, false),
             (Failure::MissingScope { scopes: vec![] }, ObstacleReason::TenantNotReady, Retry::ResyncPace, true),
             (Failure::Forbidden { message: String::new() }, ObstacleReason::ApplyFailed, Retry::Backoff, false),
             (Failure::ServerError { route: Route::WriteConnection, status: 502 }, ObstacleReason::RemoteUnavailable, Retry::Backoff, true),
