@@ -14,14 +14,13 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::auth0::Client;
-use crate::core::schedule::{Next, Subject};
+use crate::core::schedule::{ConnectionKey, Due};
 use crate::core::spec::Target;
-use crate::core::tenant::{Access, Settings};
+use crate::core::tenant::Access;
 use crate::core::world::Left;
 use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 use crate::reconcile::pass;
-use crate::reconcile::tenant::{Shared, Tenant};
+use crate::reconcile::tenant::{Shared, Step, Tenant};
 
 /// What a driver is told.
 #[derive(Clone, Debug)]
@@ -89,8 +88,8 @@ impl Driver {
     pub async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
-            let heard = match self.tenant.next() {
-                Next::Look(subject) => {
+            let heard = match self.tenant.step() {
+                Step::Auth0(due) => {
                     // News first: what is planned from should be the latest.
                     while let Ok(note) = self.notes.try_recv() {
                         self.absorb(note).await;
@@ -98,21 +97,21 @@ impl Driver {
                     if self.tenant.shared.stop.is_cancelled() || self.notes.is_closed() {
                         return;
                     }
-                    self.look(subject).await;
+                    self.look(due).await;
                     continue;
                 }
-                Next::Chore(chore) => {
+                Step::Kubernetes(item) => {
                     while let Ok(note) = self.notes.try_recv() {
                         self.absorb(note).await;
                     }
                     if self.tenant.shared.stop.is_cancelled() {
                         return;
                     }
-                    self.tenant.do_chore(chore).await;
+                    self.tenant.reconcile_item(item).await;
                     continue;
                 }
-                Next::Wait(until) => self.listen(Some(until)).await,
-                Next::Idle => self.listen(None).await,
+                Step::Wait(until) => self.listen(Some(until)).await,
+                Step::Idle => self.listen(None).await,
             };
             match heard {
                 Heard::Stop => return,
@@ -195,39 +194,49 @@ impl Driver {
     }
 
     /// Looks at what is due, when it is this object's turn at the Auth0 tenant.
-    async fn look(&mut self, subject: Subject) {
+    async fn look(&mut self, due: Due) {
         let tenant = &mut self.tenant;
-        if subject == Subject::Access {
+        if due == Due::Authentication {
             // A Secret that was away for a moment may be away for good.
             tenant.refresh().await;
         }
-        let Some(settings) = tenant.settings() else { return tenant.place_subject(&subject).await };
+        let Some(settings) = tenant.settings() else {
+            if let Due::Connection(connection) = &due {
+                tenant.place_subject(connection).await;
+            }
+            return;
+        };
         let turn = tenant.shared.turns.of(settings.audience.identity());
         let _turn = turn.lock().await;
         if tenant.shared.stop.is_cancelled() {
             // Who waited for another's pass begins none after it.
             return;
         }
-        if subject == Subject::Access {
-            let span = tracing::error_span!("access", tenant = tenant.name);
-            let trial = tenant.look_at_access().instrument(span).await;
-            if let (Some(subject), Some(client), Some(settings)) = (trial, tenant.client(), tenant.settings()) {
-                pass(tenant, &client, &settings, subject).await;
-                tenant.after_trial();
+        match due {
+            Due::Authentication => {
+                let span = tracing::error_span!("access", tenant = tenant.name);
+                let trial = tenant.look_at_access().instrument(span).await;
+                if let Some(connection) = trial {
+                    pass(tenant, connection).await;
+                    tenant.after_trial();
+                }
             }
-            return;
+            Due::Connection(connection) => {
+                if tenant.access == Access::Granted {
+                    pass(tenant, connection).await;
+                } else {
+                    tenant.place_subject(&connection).await;
+                }
+            }
         }
-        let Some(client) = tenant.client() else { return };
-        if tenant.access != Access::Granted {
-            return tenant.place_subject(&subject).await;
-        }
-        pass(tenant, &client, &settings, subject).await;
     }
 }
 
-/// Runs a pass, in a span that says of every line where it belongs: at the level of errors, so that it is there also for a
-/// warning, whatever else is filtered out.
-async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, subject: Subject) {
-    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&subject));
-    pass::pass(tenant, client, settings, subject).instrument(span).await;
+/// Runs a pass and applies what it yields, in a span that says of every line where it belongs: at the level of errors, so
+/// that it is there also for a warning, whatever else is filtered out.
+async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
+    let (Some(client), Some(settings)) = (tenant.client(), tenant.settings()) else { return };
+    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&connection));
+    let next = pass::pass(tenant, client, settings, connection).instrument(span).await;
+    tenant.apply(next);
 }

@@ -18,11 +18,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::Transport;
-use crate::core::world::{ObjectKey, Wake};
+use crate::core::world::Wake;
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::Report;
 use crate::kubernetes::watch;
 use crate::model::domain::AllowedDomains;
+use crate::model::identity::ObjectKey;
 use crate::reconcile::driver::{Driver, Note};
 use crate::reconcile::tenant::{Shared, Turns};
 use crate::telemetry::Metrics;

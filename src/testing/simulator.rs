@@ -9,14 +9,16 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::api::upstream_params::{AdoptionPolicy, ManagementPolicy, ParamState, UpstreamParamsStatus};
+use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ParamState};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
-use crate::core::pass::plan::{Participant, Plan, Role, Site, plan};
-use crate::core::spec::{self, Target};
+use crate::core::pass::plan::{Participant, Plan, Site, plan};
+use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
+use crate::core::spec::{self, Target, UnfitReason};
 use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
 use crate::model::document::{Document, Entry};
+use crate::model::identity::Uid;
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
 
 /// The members of a JSON object as text.
@@ -113,14 +115,24 @@ impl Luck {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut;
 
-/// One object's part in a pass.
-struct Part {
+/// One object in a pass.
+struct Member {
     object: Declared,
     placed: bool,
     observes: bool,
-    role: Option<Role>,
-    warnings: Vec<String>,
-    settled: Option<Outcome>,
+    part: Part,
+    /// The warnings about its spec on this connection, or what is wrong with it; none for a spec that is invalid anyway.
+    check: Option<Result<Vec<String>, (UnfitReason, String)>>,
+}
+
+/// A pass on its way.
+struct Run {
+    id: String,
+    members: Vec<Member>,
+    plan: Plan,
+    write: WriteOutcome,
+    /// Whose writes the API server refuses.
+    refused: Option<Uid>,
 }
 
 /// The tenant and the cluster.
@@ -176,71 +188,53 @@ impl Simulator {
         self.connections.keys().find(|id| self.names(object, id))
     }
 
-    /// The contract between the driver and the core: who may do what on a connection.
-    fn part(&self, object: &Declared, id: &str, document: &Document) -> Option<Part> {
+    /// An object's part in a pass over a connection, if it names it or has a record there.
+    fn member(&self, object: &Declared, id: &str, document: &Document) -> Option<Member> {
         let (placed, observes) = (self.names(object, id), self.observes(object));
-        let recorded = claims::connections(&object.status).any(|recorded| recorded == id);
-        if !placed && !recorded {
-            return None;
-        }
-        let part = |role, settled| Part { object: object.clone(), placed, observes, role, warnings: Vec::new(), settled };
-        let bystander = recorded.then_some(Role::Bystander);
-        let released = |why: &str| part(None, Some(Outcome::Released(why.to_owned())));
-        let accepted = self.target(object).is_some_and(|target| status::is_accepted_on(object, &target.as_str().into()));
-        if !self.permits(object, id) {
-            return Some(match (object.deleting, placed) {
-                (true, _) => released("the tenant does not admit it"),
-                (false, true) => part(bystander, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
-                // What became invalid may still mean this connection, and what observes carries its record.
-                (false, false) => {
-                    part(bystander, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, &id.into(), described(id)))))
-                }
-            });
-        }
-        if object.deleting {
-            let removes = object.cleans_up() && !self.tenant_observes;
-            let lost = !claims::any(&object.status);
-            if removes && lost && !object.spec.as_ref().is_ok_and(|spec| spec::against_connection(spec, document, &BTreeSet::new()).is_ok())
-            {
-                return Some(released("nothing is recorded as its own"));
-            }
-            return Some(if removes { part(Some(Role::Leaver), None) } else { released("it only observes, or retains") });
-        }
-        // An object that only observes holds nothing.
-        let holder = if observes { bystander } else { recorded.then_some(Role::Holder) };
-        let Ok(spec) = &object.spec else { return Some(part(holder, None)) };
-        if !placed {
-            let role = match (observes, accepted) {
-                (true, _) => bystander,
-                (false, true) => Some(Role::Leaver),
-                (false, false) => Some(Role::Mover),
-            };
-            return Some(part(role, None));
-        }
-        Some(match spec::against_connection(spec, document, &BTreeSet::new()) {
-            Err((reason, message)) => part(holder, Some(Outcome::Refused { reason, message })),
-            Ok(warnings) => Part { warnings, ..part(Some(if observes { Role::Observer } else { Role::Owner }), None) },
-        })
+        let recorded_here = claims::connections(&object.status).any(|recorded| recorded == id);
+        let check = object.spec.as_ref().ok().map(|spec| spec::against_connection(spec, document, &BTreeSet::new()));
+        let facts = Facts {
+            admission: if self.permits(object, id) { Admission::Granted } else { Admission::Denied },
+            life: match (object.deleting, object.finalizer) {
+                (false, _) => Life::Alive,
+                (true, false) => Life::Dying,
+                (true, true) => Life::Kept,
+            },
+            names: match &check {
+                None => Names::Nothing,
+                Some(check) if placed => Names::This { fits: check.is_ok() },
+                Some(_) => Names::Another {
+                    accepted: self.target(object).is_some_and(|target| status::is_accepted_on(object, &target.as_str().into())),
+                },
+            },
+            recorded_here,
+            recorded_elsewhere: claims::connections(&object.status).any(|recorded| recorded != id),
+            recorded_on_gone: false,
+            observes,
+            retains: object.policies.deletion == DeletionPolicy::Retain,
+            rejected: false,
+        };
+        (placed || recorded_here).then(|| Member { object: object.clone(), placed, observes, part: facts.part(), check })
     }
 
-    fn parts(&self, id: &str) -> Vec<Part> {
+    fn members(&self, id: &str) -> Vec<Member> {
         let document = self.connections[id].document(id);
-        self.objects.values().filter_map(|object| self.part(object, id, &document)).collect()
+        self.objects.values().filter_map(|object| self.member(object, id, &document)).collect()
     }
 
     /// What the planner is given, in the order of `sorted`.
     pub(crate) fn plan(&self, id: &str, reversed: bool) -> Plan {
-        let mut parts = self.parts(id);
+        let mut members = self.members(id);
         if reversed {
-            parts.reverse();
+            members.reverse();
         }
-        self.plan_for(id, &parts)
+        self.plan_for(id, &members)
     }
 
-    fn plan_for(&self, id: &str, parts: &[Part]) -> Plan {
+    fn plan_for(&self, id: &str, members: &[Member]) -> Plan {
         let live = self.connections[id].document(id).live().unwrap();
         let participants: Vec<Participant<'_>> =
-            parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.object, role })).collect();
+            members.iter().filter_map(|member| member.part.role().map(|role| Participant { object: &member.object, role })).collect();
         let site = Site {
             place: Place { tenant: &TENANT, connection: &id.into() },
             live: &live,
@@ -254,49 +248,51 @@ impl Simulator {
     pub(crate) fn pass(&mut self, id: &str, mut luck: Luck) -> Result<(), Cut> {
         self.now += 1;
         let before = self.clone();
-        let parts = self.parts(id);
-        let mut plan = self.plan_for(id, &parts);
-        let refused = luck.refused.and_then(|number| parts.get(number)).map(|part| part.object.uid.clone());
-        let mut ending = WriteOutcome::Nothing;
+        let members = self.members(id);
+        let plan = self.plan_for(id, &members);
+        let refused = luck.refused.and_then(|number| members.get(number)).map(|member| member.object.uid.clone());
+        let mut run = Run { id: id.to_owned(), members, plan, write: WriteOutcome::Nothing, refused };
         if self.unsettled.contains(id) {
-            return self.conclude(id, &plan, parts, &WriteOutcome::Postponed(unavailable()), refused.as_ref(), &mut luck);
+            run.write = WriteOutcome::Postponed(unavailable());
+            return self.conclude(run, &mut luck);
         }
-        let mut parts = parts;
-        let writes = !plan.changes.is_empty();
-        if !plan.is_empty() {
+        if !run.plan.is_empty() {
             assert!(!self.tenant_observes, "nothing is written to a tenant that only observes");
-            let claimed = self.claim(id, &plan, refused.as_ref(), &mut luck)?;
-            let left: BTreeSet<Uid> = plan.acted_for().difference(&claimed).cloned().collect();
-            plan.retain_adopted(&claimed);
-            plan.retain_claimed(&claimed);
-            if if writes { plan.changes.is_empty() } else { plan.adopted.is_empty() } {
+            let writes = !run.plan.changes.is_empty();
+            let claimed = self.claim(&run, &mut luck)?;
+            let left: BTreeSet<Uid> = run.plan.acted_for().difference(&claimed).cloned().collect();
+            run.plan.retain_adopted(&claimed);
+            run.plan.retain_claimed(&claimed);
+            if if writes { run.plan.changes.is_empty() } else { run.plan.adopted.is_empty() } {
                 // It came to no result.
                 return Ok(());
             }
             if luck.fate == Fate::Works && writes {
-                parts.retain(|part| !left.contains(&part.object.uid));
+                run.members.retain(|member| !left.contains(&member.object.uid));
             }
         }
-        if writes {
+        if !run.plan.changes.is_empty() {
             luck.call()?;
             if luck.fate != Fate::Fails {
-                self.write(id, &plan, &before);
+                self.write(&run, &before);
             }
             luck.call()?;
-            plan.written = luck.fate == Fate::Works;
-            ending = if plan.written { WriteOutcome::Written } else { WriteOutcome::Failed(unavailable()) };
+            run.plan.written = luck.fate == Fate::Works;
+            run.write = if run.plan.written { WriteOutcome::Written } else { WriteOutcome::Failed(unavailable()) };
         }
-        self.conclude(id, &plan, parts, &ending, refused.as_ref(), &mut luck)?;
-        if luck.fate == Fate::Works && refused.is_none() {
+        let undisturbed = luck.fate == Fate::Works && run.refused.is_none();
+        self.conclude(run, &mut luck)?;
+        if undisturbed {
             assert!(self.plan(id, false).changes.is_empty(), "a plan that was carried out leaves nothing to plan");
         }
         Ok(())
     }
 
-    fn claim(&mut self, id: &str, plan: &Plan, refused: Option<&Uid>, luck: &mut Luck) -> Result<BTreeSet<Uid>, Cut> {
+    fn claim(&mut self, run: &Run, luck: &mut Luck) -> Result<BTreeSet<Uid>, Cut> {
+        let Run { id, plan, refused, .. } = run;
         let now = self.timestamp();
         let mut claimed = BTreeSet::new();
-        for uid in plan.acted_for().into_iter().filter(|uid| Some(uid) != refused) {
+        for uid in plan.acted_for().into_iter().filter(|uid| Some(uid) != refused.as_ref()) {
             let object = self.objects.get_mut(&uid).unwrap();
             if object.cleans_up() && !object.finalizer && !object.deleting {
                 luck.call()?;
@@ -314,7 +310,8 @@ impl Simulator {
         jiff::Timestamp::from_second(self.now).unwrap()
     }
 
-    fn write(&mut self, id: &str, plan: &Plan, before: &Self) {
+    fn write(&mut self, run: &Run, before: &Self) {
+        let Run { id, plan, .. } = run;
         let remote = self.connections[id].clone();
         let body = remote.document(id).patch_body(&plan.entries()).unwrap();
         self.patches += 1;
@@ -323,59 +320,32 @@ impl Simulator {
     }
 
     /// Who adopts a name has stored its claim already; it is told last, when nobody else has a record of the name.
-    fn conclude(
-        &mut self,
-        id: &str,
-        plan: &Plan,
-        mut parts: Vec<Part>,
-        ending: &WriteOutcome,
-        refused: Option<&Uid>,
-        luck: &mut Luck,
-    ) -> Result<(), Cut> {
-        parts.sort_by_key(|part| plan.adopts(&part.object.uid));
-        let silent = |uid: Uid| plan.unadopted.contains(&uid) || parts.iter().all(|part| part.object.uid != uid);
-        let mut given_up = !plan.losers().into_iter().any(silent);
-        for part in parts {
-            let uid = &part.object.uid;
+    fn conclude(&mut self, mut run: Run, luck: &mut Luck) -> Result<(), Cut> {
+        let members = std::mem::take(&mut run.members);
+        let plan = &run.plan;
+        let (adopting, others): (Vec<Member>, Vec<Member>) = members.into_iter().partition(|member| plan.adopts(&member.object.uid));
+        let is_there = |uid: &Uid| others.iter().chain(&adopting).any(|member| member.object.uid == *uid);
+        let mut given_up = plan.losers().iter().all(|uid| is_there(uid) && !plan.unadopted.contains(uid));
+        for member in others.into_iter().chain(adopting) {
+            let uid = &member.object.uid;
             if (!given_up && plan.adopts(uid)) || plan.unadopted.contains(uid) {
                 continue;
             }
-            let losses = plan.losses(uid);
-            let outcome = match (part.settled, part.role) {
-                (Some(outcome), _) => outcome,
-                (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) if losses.is_empty() => continue,
-                (None, None | Some(Role::Holder | Role::Mover | Role::Bystander)) => Outcome::Displaced,
-                (None, Some(Role::Owner | Role::Observer | Role::Leaver)) => {
-                    let deferred = plan.deferred.keys().any(|name| plan.defers(name, uid));
-                    let ending = match (plan.acted_for().contains(uid), deferred) {
-                        (true, _) => ending.clone(),
-                        (false, true) => WriteOutcome::Postponed(unavailable()),
-                        (false, false) => WriteOutcome::Nothing,
-                    };
-                    Outcome::Planned(Planned::part(plan, &self.objects[uid], described(id), part.warnings, ending))
-                }
-            };
-            if Some(uid) == refused {
+            let stored = self.objects[uid].status.clone();
+            let planned =
+                Declared { status: claims::without(stored, &run.id.as_str().into(), &plan.losses(uid)), ..self.objects[uid].clone() };
+            let Some(outcome) = outcome(&member, &planned, &run) else { continue };
+            if Some(uid) == run.refused.as_ref() {
                 given_up &= plan.adopts(uid);
                 continue;
             }
-            let stored = self.objects[uid].status.clone();
-            self.objects.get_mut(uid).unwrap().status = claims::without(stored.clone(), &id.into(), &losses);
-            self.say(uid, &outcome, part.placed, part.observes, &stored, luck)?;
+            self.say(&planned, &outcome, (member.placed, member.observes), luck)?;
         }
         Ok(())
     }
 
-    /// `stored` is the status that is replaced: what is concluded from may lack records that have just been lost.
-    fn say(
-        &mut self,
-        uid: &Uid,
-        outcome: &Outcome,
-        placed: bool,
-        observing: bool,
-        stored: &UpstreamParamsStatus,
-        luck: &mut Luck,
-    ) -> Result<(), Cut> {
+    /// `planned` may lack records that have just been lost, and are still stored.
+    fn say(&mut self, planned: &Declared, outcome: &Outcome, (placed, observing): (bool, bool), luck: &mut Luck) -> Result<(), Cut> {
         let context = Context {
             now: self.timestamp(),
             observing,
@@ -384,9 +354,9 @@ impl Simulator {
             stale_after: Duration::from_mins(30),
             unready_for: Duration::ZERO,
         };
+        let conclusion = status::conclude(planned, outcome, &context);
+        let uid = &planned.uid;
         let object = self.objects.get_mut(uid).unwrap();
-        let conclusion = status::conclude(object, outcome, &context);
-        object.status = stored.clone();
         if conclusion.finalizer == Finalizer::Add {
             luck.call()?;
             object.finalizer = true;
@@ -423,8 +393,8 @@ impl Simulator {
             let object = &self.objects[&uid];
             // One that is being deleted and owns something is concluded where it owns it.
             if !(object.deleting && claims::any(&object.status)) {
-                let stored = object.status.clone();
-                self.say(&uid, &outcome, true, observes, &stored, &mut Luck { ..Luck::GOOD }).unwrap();
+                let object = object.clone();
+                self.say(&object, &outcome, (true, observes), &mut Luck { ..Luck::GOOD }).unwrap();
             }
         }
     }
@@ -523,6 +493,33 @@ impl Simulator {
             }
         }
     }
+}
+
+/// What is said of an object; none where nothing is.
+fn outcome(member: &Member, object: &Declared, run: &Run) -> Option<Outcome> {
+    let (Run { id, plan, write, .. }, uid) = (run, &object.uid);
+    Some(match member.part {
+        Part::Owner | Part::Observer | Part::Leaver => {
+            let deferred = plan.deferred.keys().any(|name| plan.defers(name, uid));
+            let write = match (plan.acted_for().contains(uid), deferred) {
+                (true, _) => write.clone(),
+                (false, true) => WriteOutcome::Postponed(unavailable()),
+                (false, false) => WriteOutcome::Nothing,
+            };
+            let warnings = member.check.clone().and_then(Result::ok).unwrap_or_default();
+            Outcome::Planned(Planned::part(plan, object, described(id), warnings, write))
+        }
+        Part::Mover | Part::Waiting(_) if plan.losses(uid).is_empty() => return None,
+        Part::Mover | Part::Waiting(_) => Outcome::Displaced,
+        Part::NotPermitted(_) => Outcome::NotPermitted("the tenant does not admit it".into()),
+        Part::Refused(_) => {
+            let (reason, message) = member.check.clone()?.err()?;
+            Outcome::Refused { reason, message }
+        }
+        Part::Left => Outcome::Planned(Planned::left(object, &id.as_str().into(), described(id))),
+        Part::Released(why) => Outcome::Released(format!("{why:?}")),
+        Part::RejectedLeaver | Part::StillRejected(_) | Part::Orphan => unreachable!("nothing is refused here, and no connection goes"),
+    })
 }
 
 fn overwrites(object: &Declared) -> bool {

@@ -5,3 +5,4 @@ pub mod correlation;
 pub mod directory;
 pub mod memory;
 pub mod plan;
+pub mod role;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::schedule::Subject;
+use crate::core::schedule::ConnectionKey;
 
 /// Which connections let something be done and which don't, where the token doesn't say whether it may be.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ struct Sightings {
     /// The token that was seen to be good for it last.
     good_with: Option<u64>,
     /// The connections that refused it since.
-    refused_by: BTreeSet<Subject>,
+    refused_by: BTreeSet<ConnectionKey>,
 }
 
 impl Sightings {
@@ -26,7 +26,7 @@ impl Sightings {
     }
 
     /// Whether it is the tenant's as a whole that a connection refuses. `known`: how many connections are known.
-    fn refused(&mut self, connection: &Subject, token: u64, known: usize) -> bool {
+    fn refused(&mut self, connection: &ConnectionKey, token: u64, known: usize) -> bool {
         self.refused_by.insert(connection.clone());
         match self.good_with {
             Some(good) if good == token => false,
@@ -42,7 +42,7 @@ pub struct Evidence {
     options: Sightings,
     scopes: Sightings,
     /// Whom no call about got an answer since the last one that anybody got.
-    silent: BTreeSet<Subject>,
+    silent: BTreeSet<ConnectionKey>,
     /// What is in the way, since the last answer.
     silence: Option<String>,
 }
@@ -55,7 +55,7 @@ impl Evidence {
 
     /// A connection came without options. Yields whether the token is what is lacking: of a token with `scopes` that is
     /// known, of another one by what else was seen.
-    pub fn hid_options(&mut self, connection: &Subject, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
+    pub fn hid_options(&mut self, connection: &ConnectionKey, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
         match scopes {
             Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
             None => self.options.refused(connection, token, known),
@@ -71,7 +71,7 @@ impl Evidence {
     /// lacks; none when it is about this connection only.
     pub fn lacks(
         &mut self,
-        connection: &Subject,
+        connection: &ConnectionKey,
         asked: &[String],
         scopes: Option<&[String]>,
         token: u64,
@@ -94,7 +94,7 @@ impl Evidence {
 
     /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
     /// or nobody else fares better.
-    pub fn unanswered(&mut self, subject: &Subject, message: &str, of_the_host: bool, known: usize) -> bool {
+    pub fn unanswered(&mut self, subject: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
         self.silent.insert(subject.clone());
         if of_the_host || self.silent.len() >= known.clamp(1, 2) {
             self.silence = Some(message.to_owned());
@@ -119,8 +119,8 @@ mod tests {
         scopes.iter().map(|scope| (*scope).to_owned()).collect()
     }
 
-    fn place(name: &str) -> Subject {
-        Subject::Name(name.into())
+    fn place(name: &str) -> ConnectionKey {
+        ConnectionKey::Name(name.into())
     }
 
     #[test]

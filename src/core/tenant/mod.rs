@@ -3,7 +3,10 @@
 //! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
 //! that matches both the namespace's labels and the connection's name.
 
+pub mod authentication;
 pub mod evidence;
+pub mod state;
+pub mod triage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Every verdict, as a sentence.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::api::upstream_params::ParamState::{Applied, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::core::pass::claims::MAX_OWNED;

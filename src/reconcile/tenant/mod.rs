@@ -22,7 +22,9 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
-use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
+use crate::core::schedule::agenda::{Agenda, Pick};
+use crate::core::schedule::work_queue::{Item, WorkQueue};
+use crate::core::schedule::{self, ConnectionKey, Due, Lane, Next};
 use crate::core::spec::{Spec, Target};
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
@@ -141,9 +143,9 @@ pub struct Tenant {
     client: Option<Arc<Client>>,
     budget: Arc<Mutex<Budget>>,
     pub(crate) agenda: Agenda,
-    pub(crate) chores: Chores,
+    pub(crate) queue: WorkQueue,
     /// Whether it was a chore that was done last: then a look that is due comes first, as chores may last and come again.
-    did_chore: bool,
+    did_reconcile: bool,
     /// Since when a deletion waits for what is not known yet.
     waits: BTreeMap<Uid, Instant>,
     /// What was told of a deletion that is not through yet.
@@ -153,6 +155,10 @@ pub struct Tenant {
     pub(crate) access: Access,
     /// Scopes that a write or a read showed to be missing: writes pause until a new token has them, or does not say.
     pub(crate) lacking: Option<Lacking>,
+    /// When the credentials are tried again.
+    authentication_due: Option<Instant>,
+    /// How often in a row that failed.
+    authentication_failures: u32,
     /// Whether it is the API that refuses the credentials: then no token proves anything, but a call that succeeds does.
     refused_by_api: bool,
     /// What the calls showed of the tenant as a whole.
@@ -191,11 +197,24 @@ impl Lacking {
     }
 }
 
+/// What a tenant's driver does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Reconcile this at Kubernetes alone.
+    Kubernetes(Item),
+    /// Do this at Auth0.
+    Auth0(Due),
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Nothing at all.
+    Idle,
+}
+
 /// What is to be done about an object that changed: what to say of it at once, and where to look.
 #[derive(Default)]
 struct Placement {
     outcome: Option<Outcome>,
-    look: Vec<Subject>,
+    look: Vec<ConnectionKey>,
 }
 
 impl Placement {
@@ -203,7 +222,7 @@ impl Placement {
         Self { outcome: Some(outcome), look: Vec::new() }
     }
 
-    fn look(look: Vec<Subject>) -> Self {
+    fn look(look: Vec<ConnectionKey>) -> Self {
         Self { outcome: None, look }
     }
 }
@@ -220,14 +239,16 @@ impl Tenant {
             client: None,
             budget: Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))),
             agenda: Agenda::default(),
-            chores: Chores::default(),
-            did_chore: false,
+            queue: WorkQueue::default(),
+            did_reconcile: false,
             waits: BTreeMap::new(),
             told: BTreeSet::new(),
             directory: Directory::default(),
             memory: Memory::default(),
             access: Access::Untried,
             lacking: None,
+            authentication_due: None,
+            authentication_failures: 0,
             refused_by_api: false,
             evidence: Evidence::default(),
             renewal: None,
@@ -259,11 +280,10 @@ impl Tenant {
 
     /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
     /// is looked at by its id.
-    pub(crate) fn connection_of<'a>(&'a self, subject: &'a Subject) -> Option<Connection<'a>> {
+    pub(crate) fn connection_of<'a>(&'a self, subject: &'a ConnectionKey) -> Option<Connection<'a>> {
         match subject {
-            Subject::Access => None,
-            Subject::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
-            Subject::Name(name) => {
+            ConnectionKey::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
+            ConnectionKey::Name(name) => {
                 let unseen = self.directory.id_of(&Target::Name(name.clone())).is_none();
                 unseen.then(|| self.connection(None, Some(name)))
             }
@@ -271,7 +291,7 @@ impl Tenant {
     }
 
     /// The objects that the connection behind a subject concerns.
-    pub(crate) fn concerned(&self, subject: &Subject) -> Vec<Arc<Declared>> {
+    pub(crate) fn concerned(&self, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
         let concerned = |connection| self.shared.hub.look(|world| world.concerned(&connection));
         self.connection_of(subject).map(concerned).unwrap_or_default()
     }
@@ -280,51 +300,83 @@ impl Tenant {
     pub(crate) fn forget_gone(&mut self) -> usize {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
-        let places: BTreeSet<Subject> = objects.iter().flat_map(|object| self.subjects(object)).collect();
+        let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&Subject::Id(id.clone())));
+        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.clone())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
-        self.chores.retain(|key| keys.contains(key));
+        self.queue.retain(|key| keys.contains(key));
         objects.len()
     }
 
-    /// What is to be done now, as far as the budget allows it: chores and looks by turns.
-    pub(crate) fn next(&mut self) -> Next {
+    /// What is to be done now, as far as the budget allows it: work at Kubernetes and at Auth0 by turns.
+    pub(crate) fn step(&mut self) -> Step {
         let now = Instant::now();
-        if !std::mem::take(&mut self.did_chore)
-            && let Some(chore) = self.chores.take(now)
+        if !std::mem::take(&mut self.did_reconcile)
+            && let Some(item) = self.queue.take(now)
         {
-            self.did_chore = true;
-            return Next::Chore(chore);
+            self.did_reconcile = true;
+            return Step::Kubernetes(item);
         }
         let opens_at = self.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now);
-        let next = self.agenda.next(now, opens_at);
+        let pick = self.agenda.pick(now, opens_at, self.authentication_due);
         let grace_ends = self.kept.as_ref().and_then(|kept| kept.until);
-        if grace_ends.is_some_and(|end| end <= now) && !matches!(next, Next::Look(_)) {
-            return Next::Look(Subject::Access);
+        if pick == Pick::Due(Due::Authentication) {
+            self.authentication_due = None;
         }
-        match (next, self.chores.first().into_iter().chain(grace_ends).min()) {
-            (Next::Wait(until), Some(other)) => Next::Wait(until.min(other)),
-            (Next::Idle, Some(other)) => Next::Wait(other),
-            (next, _) => next,
+        match (pick, self.queue.first().into_iter().chain(grace_ends).min()) {
+            (Pick::Due(due), _) => Step::Auth0(due),
+            _ if grace_ends.is_some_and(|end| end <= now) => Step::Auth0(Due::Authentication),
+            (Pick::Wait(until), Some(other)) => Step::Wait(until.min(other)),
+            (Pick::Wait(until), None) | (Pick::Idle, Some(until)) => Step::Wait(until),
+            (Pick::Idle, None) => Step::Idle,
         }
     }
 
+    /// Tries the credentials at this time, or earlier where that was planned.
+    fn authenticate_at(&mut self, at: Instant) {
+        self.authentication_due = Some(self.authentication_due.map_or(at, |known| known.min(at)));
+    }
+
+    /// The pause before the next try of the credentials, after one that failed.
+    fn authentication_pause(&mut self) -> Duration {
+        self.authentication_failures = self.authentication_failures.saturating_add(1);
+        schedule::backoff(self.authentication_failures, fastrand::f64())
+    }
+
+    /// Applies what is to be looked at next.
+    pub(crate) fn apply(&mut self, next: Next) {
+        self.agenda.apply(next);
+    }
+
+    fn due_at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
+        let mut next = Next::default();
+        next.at(connection, lane, at);
+        self.apply(next);
+    }
+
+    pub(crate) fn due_edit(&mut self, connection: ConnectionKey, at: Instant) {
+        self.due_at(connection, Lane::Edit, at);
+    }
+
+    pub(crate) fn due_again(&mut self, connection: ConnectionKey, at: Instant) {
+        self.due_at(connection, Lane::Routine, at);
+    }
+
     /// Does what needs no call to Auth0.
-    pub(crate) async fn do_chore(&mut self, chore: Chore) {
-        match chore {
-            Chore::Tenant => self.report_tenant().await,
-            Chore::Object(key) => self.place_by_key(&key, true).await,
+    pub(crate) async fn reconcile_item(&mut self, item: Item) {
+        match item {
+            Item::Tenant => self.report_tenant().await,
+            Item::Object(key) => self.place_by_key(&key, true).await,
         }
     }
 
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
     pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<ConnectionId>) {
         let named = target.map(|target| self.subject_of(target));
-        for subject in named.into_iter().chain(connections.into_iter().map(Subject::Id)) {
-            self.agenda.edit(subject, Instant::now());
+        for subject in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
+            self.due_edit(subject, Instant::now());
         }
     }
 
@@ -402,7 +454,7 @@ impl Tenant {
         let Some(Standing::Serving(settings)) = &self.standing else {
             self.client = None;
             self.access = Access::Untried;
-            self.agenda.forget(&Subject::Access);
+            self.authentication_due = None;
             return;
         };
         let same_access = matches!(&old, Some(Standing::Serving(old)) if old.same_access(settings));
@@ -421,8 +473,8 @@ impl Tenant {
             self.refused_by_api = false;
             self.evidence = Evidence::default();
             self.renewal = None;
-            self.memory.succeeded(&Subject::Access);
-            self.agenda.edit(Subject::Access, now);
+            self.authentication_failures = 0;
+            self.authenticate_at(now);
         }
     }
 
@@ -456,7 +508,7 @@ impl Tenant {
         self.shared.metrics.authenticated(&self.name, self.access == Access::Granted && self.lacking.is_none());
         let (Some(tenant), Some(standing)) = (self.declared_tenant(), &self.standing) else {
             self.shared.metrics.forget(&self.name);
-            return self.chores.done(&Chore::Tenant);
+            return self.queue.finish(&Item::Tenant);
         };
         let access = match (&self.access, &self.lacking, self.evidence.silence().or(self.renewal.as_deref())) {
             (Access::Granted, Some(lacking), _) => Access::Lacking(lacking.message.clone()),
@@ -465,26 +517,26 @@ impl Tenant {
         };
         let status = status::tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
-            return self.chores.done(&Chore::Tenant);
+            return self.queue.finish(&Item::Tenant);
         }
         let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
         tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
         match self.shared.report.tenant_status(&tenant, &status).await {
             Ok(()) => {
-                self.chores.done(&Chore::Tenant);
+                self.queue.finish(&Item::Tenant);
                 for notice in status::transitions(&tenant.status.conditions, &status.conditions) {
                     self.shared.report.tenant_notice(&tenant, &notice).await;
                 }
             }
             Err(error) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
-                self.chores.failed(Chore::Tenant, Instant::now(), fastrand::f64());
+                self.queue.add_after_failure(Item::Tenant, Instant::now(), fastrand::f64());
             }
         }
     }
 
     /// Tries the credentials. Yields what to look at for it where only a call of the API can tell.
-    pub(crate) async fn look_at_access(&mut self) -> Option<Subject> {
+    pub(crate) async fn look_at_access(&mut self) -> Option<ConnectionKey> {
         let client = self.client.clone()?;
         if self.lacking.is_some() {
             // Scopes that were granted meanwhile are in new tokens only.
@@ -507,11 +559,11 @@ impl Tenant {
                 let was_lacking = self.lacking.is_some();
                 self.lacking = self.lacking.take().filter(|lacking| lacking.remains(&granted));
                 if self.lacking.is_some() || self.evidence.silence().is_some() {
-                    let pause = self.pause(&Subject::Access);
-                    self.agenda.again(Subject::Access, Instant::now() + pause);
+                    let pause = self.authentication_pause();
+                    self.authenticate_at(Instant::now() + pause);
                 } else if granted.scopes.is_some() || !was_lacking {
                     // A token that does not say is only worth a try, which may fail as the last one did.
-                    self.memory.succeeded(&Subject::Access);
+                    self.authentication_failures = 0;
                 }
             }
             Err(failure) => {
@@ -528,18 +580,18 @@ impl Tenant {
 
     /// After a look that should show whether the API still refuses the credentials: if it didn't, there is another.
     pub(crate) fn after_trial(&mut self) {
-        if self.refused_by_api && !self.agenda.has(&Subject::Access) {
-            let pause = self.pause(&Subject::Access);
-            self.agenda.again(Subject::Access, Instant::now() + pause);
+        if self.refused_by_api && self.authentication_due.is_none() {
+            let pause = self.authentication_pause();
+            self.authenticate_at(Instant::now() + pause);
         }
     }
 
     /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
     /// its own.
-    fn any_subject(&self) -> Option<Subject> {
+    fn any_subject(&self) -> Option<ConnectionKey> {
         let objects = self.objects();
         let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
-        let mut subjects: Vec<Subject> = looked_at.flat_map(|object| self.subjects(object)).collect();
+        let mut subjects: Vec<ConnectionKey> = looked_at.flat_map(|object| self.subjects(object)).collect();
         (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
     }
 
@@ -547,15 +599,15 @@ impl Tenant {
     async fn no_token(&mut self, client: &Client, failure: &Failure) {
         self.access = self.refused(failure);
         self.refused_by_api = false;
-        let pause = self.pause(&Subject::Access);
+        let pause = self.authentication_pause();
         let due = client.token_trouble().await.map_or_else(|| Instant::now() + pause, |trouble| trouble.until);
-        self.agenda.again(Subject::Access, due);
+        self.authenticate_at(due);
     }
 
     fn accepted(&mut self) {
         self.access = Access::Granted;
         self.refused_by_api = false;
-        self.memory.succeeded(&Subject::Access);
+        self.authentication_failures = 0;
     }
 
     /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over.
@@ -571,8 +623,8 @@ impl Tenant {
             self.accepted();
         }
         if self.lacking.is_none() && self.evidence.silence().is_none() && !was_refused {
-            self.memory.succeeded(&Subject::Access);
-            self.agenda.forget(&Subject::Access);
+            self.authentication_failures = 0;
+            self.authentication_due = None;
         }
         self.report_tenant().await;
         if was_refused {
@@ -591,7 +643,7 @@ impl Tenant {
         // A token that names its scopes has said whether it lacks this one.
         if granted.scopes.is_none() && self.lacking.as_ref().is_some_and(|lacking| lacking.scopes == [READ_OPTIONS]) {
             self.lacking = None;
-            self.memory.succeeded(&Subject::Access);
+            self.authentication_failures = 0;
             self.report_tenant().await;
             self.place_all().await;
         }
@@ -599,7 +651,7 @@ impl Tenant {
 
     /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
     /// trouble of one connection is not held against the tenant.
-    pub(crate) async fn learn(&mut self, subject: &Subject, failure: Failure) -> Failure {
+    pub(crate) async fn learn(&mut self, subject: &ConnectionKey, failure: Failure) -> Failure {
         let Some(client) = self.client.clone() else { return failure };
         if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
             self.no_token(&client, &failure).await;
@@ -626,7 +678,7 @@ impl Tenant {
 
     /// A connection lets something be done only with a scope. Yields the failure as it is to be told when the token has that
     /// scope; else the tenant as a whole lacks it from now on.
-    fn trouble_of_its_own(&mut self, subject: &Subject, failure: &Failure, granted: &Granted) -> Option<Failure> {
+    fn trouble_of_its_own(&mut self, subject: &ConnectionKey, failure: &Failure, granted: &Granted) -> Option<Failure> {
         let (known, scopes) = (self.known(), granted.scopes.as_deref());
         if let Failure::MissingScope { scopes: named } = failure {
             let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
@@ -645,23 +697,23 @@ impl Tenant {
     }
 
     /// Notes a call that got no answer. When it lasts, the look at the tenant's access that is planned here says so.
-    fn heard_nothing(&mut self, subject: &Subject, failure: &Failure) {
+    fn heard_nothing(&mut self, subject: &ConnectionKey, failure: &Failure) {
         let of_the_host = match failure.silence() {
             Silence::None => return,
             Silence::Here => false,
             Silence::OfTheHost => true,
         };
         let known = self.known();
-        if self.evidence.unanswered(subject, &failure.message(), of_the_host, known) && !self.agenda.has(&Subject::Access) {
-            self.agenda.again(Subject::Access, Instant::now() + SILENCE_GRACE);
+        if self.evidence.unanswered(subject, &failure.message(), of_the_host, known) && self.authentication_due.is_none() {
+            self.authenticate_at(Instant::now() + SILENCE_GRACE);
         }
     }
 
     /// A try that is planned already is not put off by every connection that shows the same trouble again.
     fn plan_access(&mut self) {
-        if !self.agenda.has(&Subject::Access) {
-            let pause = self.pause(&Subject::Access);
-            self.agenda.again(Subject::Access, Instant::now() + pause);
+        if self.authentication_due.is_none() {
+            let pause = self.authentication_pause();
+            self.authenticate_at(Instant::now() + pause);
         }
     }
 
@@ -754,18 +806,18 @@ impl Tenant {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         let Some(object) = object else { return };
         let now = Instant::now();
-        let pause = match self.memory.status_taken(&object.uid, now) {
+        let pause = match self.memory.status_writes.count(&object.uid, now) {
             0 => Duration::ZERO,
             before => schedule::backoff(before, fastrand::f64()),
         };
-        self.chores.at(Chore::Object(key.clone()), now + pause);
+        self.queue.add(Item::Object(key.clone()), now + pause);
     }
 
     pub(crate) async fn place_by_key(&mut self, key: &ObjectKey, edited: bool) {
         let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
         match object {
             Some(object) => self.place(&object, edited).await,
-            None => self.chores.done(&Chore::Object(key.clone())),
+            None => self.queue.finish(&Item::Object(key.clone())),
         }
     }
 
@@ -785,9 +837,9 @@ impl Tenant {
         let Placement { outcome, look } = self.placement(object);
         for subject in look {
             if edited {
-                self.agenda.edit(subject, Instant::now());
+                self.due_edit(subject, Instant::now());
             } else {
-                self.agenda.again(subject, Instant::now());
+                self.due_again(subject, Instant::now());
             }
         }
         let Some(outcome) = outcome else { return };
@@ -796,7 +848,7 @@ impl Tenant {
         } else if outcome.next() == status::Next::WatchesTheAge {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
-                self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
+                self.due_again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
     }
@@ -852,7 +904,7 @@ impl Tenant {
             return;
         }
         tracing::debug!(tenant = %self.name, object = %object.key, unknown, "an object waits");
-        self.chores.at(Chore::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
+        self.queue.add(Item::Object(object.key.clone()), now + PATIENCE.saturating_sub(waited).max(UNKNOWN_PACE));
     }
 
     /// What was to be written to an object was not: a date is set to try again.
@@ -863,7 +915,7 @@ impl Tenant {
                 tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
             }
         }
-        self.chores.failed(Chore::Object(object.key.clone()), Instant::now(), fastrand::f64());
+        self.queue.add_after_failure(Item::Object(object.key.clone()), Instant::now(), fastrand::f64());
     }
 
     fn placement(&self, object: &Declared) -> Placement {
@@ -946,8 +998,8 @@ impl Tenant {
         claims::connections_at(&object.status, self.identity())
     }
 
-    fn recorded_subjects(&self, object: &Declared) -> Vec<Subject> {
-        self.recorded(object).map(Subject::Id).collect()
+    fn recorded_subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        self.recorded(object).map(ConnectionKey::Id).collect()
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
@@ -975,8 +1027,8 @@ impl Tenant {
     }
 
     /// Where an object has to be looked at: the connection it names, and those it holds a record on.
-    fn subjects(&self, object: &Declared) -> Vec<Subject> {
-        let mut subjects: BTreeSet<Subject> = self.recorded_subjects(object).into_iter().collect();
+    fn subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+        let mut subjects: BTreeSet<ConnectionKey> = self.recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || subjects.is_empty()) {
             subjects.insert(self.subject_of(&spec.target));
         }
@@ -984,24 +1036,23 @@ impl Tenant {
     }
 
     /// By id where it is known: reading by id needs no filter.
-    pub(crate) fn subject_of(&self, target: &Target) -> Subject {
+    pub(crate) fn subject_of(&self, target: &Target) -> ConnectionKey {
         match (self.directory.id_of(target), target) {
-            (Some(id), _) | (None, Target::Id(id)) => Subject::Id(id.clone()),
-            (None, Target::Name(name)) => Subject::Name(name.clone()),
+            (Some(id), _) | (None, Target::Id(id)) => ConnectionKey::Id(id.clone()),
+            (None, Target::Name(name)) => ConnectionKey::Name(name.clone()),
         }
     }
 
     /// A subject as people call it: a connection by its name, where that is known.
-    pub(crate) fn called<'a>(&'a self, subject: &'a Subject) -> &'a str {
+    pub(crate) fn called<'a>(&'a self, subject: &'a ConnectionKey) -> &'a str {
         match subject {
-            Subject::Access => "",
-            Subject::Id(id) => self.directory.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
-            Subject::Name(name) => name,
+            ConnectionKey::Id(id) => self.directory.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
+            ConnectionKey::Name(name) => name,
         }
     }
 
     /// Says of the objects at a place that the tenant is not ready.
-    pub(crate) async fn place_subject(&mut self, subject: &Subject) {
+    pub(crate) async fn place_subject(&mut self, subject: &ConnectionKey) {
         for object in self.concerned(subject) {
             if self.subjects(&object).contains(subject) {
                 self.place(&object, false).await;
@@ -1021,7 +1072,7 @@ impl Tenant {
         let now = Instant::now();
         let observing =
             as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
-        let (since_good_look, unready_for) = self.memory.ages(&as_planned.uid, as_planned.generation, now);
+        let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
         let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
         let conclusion = status::conclude(as_planned, outcome, &context);
         let mut stored = current.clone();
@@ -1048,11 +1099,11 @@ impl Tenant {
         if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
             self.shared.report.status(&stored, &conclusion.status).await?;
         }
-        self.chores.done(&Chore::Object(as_planned.key.clone()));
+        self.queue.finish(&Item::Object(as_planned.key.clone()));
         if placed {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
-            self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
+            self.memory.clocks.note_end(as_planned, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
@@ -1075,11 +1126,6 @@ impl Tenant {
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
         tenant::resync_interval(spec).max(full_look) * 3
-    }
-
-    /// The pause before the next try at something that failed.
-    pub(crate) fn pause(&mut self, subject: &Subject) -> Duration {
-        schedule::backoff(self.memory.failed(subject), fastrand::f64())
     }
 }
 
@@ -1140,7 +1186,7 @@ mod tests {
         let mut tenant = Tenant::new("default".to_owned(), Shared::refused(hub));
         tenant.refresh().await;
         assert!(tenant.settings().is_some(), "{:?}", tenant.standing);
-        tenant.chores = Chores::default();
+        tenant.queue = WorkQueue::default();
         tenant
     }
 
@@ -1150,10 +1196,10 @@ mod tests {
         let looks = (0..10).filter(|_| {
             // As where an API server takes longer to refuse a status than the pauses between the tries.
             for name in ["one", "two"] {
-                tenant.chores.at(Chore::Object(builders::object(name).key), Instant::now());
+                tenant.queue.add(Item::Object(builders::object(name).key), Instant::now());
             }
-            tenant.agenda.edit(Subject::Id("con_1".into()), Instant::now());
-            matches!(tenant.next(), Next::Look(_))
+            tenant.due_edit(ConnectionKey::Id("con_1".into()), Instant::now());
+            matches!(tenant.step(), Step::Auth0(_))
         });
         assert_eq!(looks.count(), 5);
     }

@@ -1,0 +1,119 @@
+//! What came of earlier attempts: looks that failed, changes that the API refused, connections whose changes go one object at
+//! a time.
+
+use std::collections::BTreeMap;
+
+use crate::core::schedule::ConnectionKey;
+use crate::core::world::Declared;
+use crate::model::document::Document;
+use crate::model::identity::{ConnectionId, Uid};
+
+/// How often the looks at a connection failed in a row.
+#[derive(Debug, Default)]
+pub struct Failures {
+    in_a_row: BTreeMap<ConnectionKey, u32>,
+}
+
+impl Failures {
+    /// Counts a look that failed; yields how many have in a row.
+    pub fn count(&mut self, connection: &ConnectionKey) -> u32 {
+        let failures = self.in_a_row.entry(connection.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        *failures
+    }
+
+    /// Forgets the failures of a connection: a look succeeded.
+    pub fn forget(&mut self, connection: &ConnectionKey) {
+        self.in_a_row.remove(connection);
+    }
+
+    pub(super) fn retain(&mut self, is_there: impl Fn(&ConnectionKey) -> bool) {
+        self.in_a_row.retain(|connection, _| is_there(connection));
+    }
+}
+
+/// The changes that the API refused, by the object that they are of.
+#[derive(Debug, Default)]
+pub struct Rejections {
+    by_object: BTreeMap<Uid, Rejection>,
+}
+
+/// A refused change: it is the same as long as neither the object nor the connection has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rejection {
+    generation: i64,
+    connection: ConnectionId,
+    options: Option<[u8; 32]>,
+    /// What Auth0 said. Safe to show.
+    message: String,
+}
+
+impl Rejections {
+    /// Notes that the API refused this object's changes to a connection as it is, and what it said.
+    pub fn note(&mut self, object: &Declared, document: &Document, message: String) {
+        let (generation, connection, options) = (object.generation, document.id.clone(), document.options_hash());
+        self.by_object.insert(object.uid.clone(), Rejection { generation, connection, options, message });
+    }
+
+    /// What the API said when it refused the same changes before, if neither the object nor the connection has changed since.
+    pub fn of(&self, object: &Declared, document: &Document) -> Option<&str> {
+        let Rejection { generation, connection, options, message } = self.by_object.get(&object.uid)?;
+        let same = (*generation, connection, *options) == (object.generation, &document.id, document.options_hash());
+        same.then_some(message.as_str())
+    }
+
+    pub(super) fn retain(&mut self, is_there: impl Fn(&Uid) -> bool) {
+        self.by_object.retain(|object, _| is_there(object));
+    }
+}
+
+/// Whose turn it is on the connections whose changes go one object at a time, because a joint PATCH was refused.
+#[derive(Debug, Default)]
+pub struct Turns {
+    next: BTreeMap<ConnectionId, usize>,
+}
+
+impl Turns {
+    /// From now on the changes of a connection go one object at a time.
+    pub fn begin(&mut self, connection: &ConnectionId) {
+        self.next.entry(connection.clone()).or_default();
+    }
+
+    /// Takes the next turn, where they go so: another's each time, so that who comes to no end keeps nobody waiting.
+    pub fn take(&mut self, connection: &ConnectionId) -> Option<usize> {
+        let turn = self.next.get_mut(connection)?;
+        *turn = turn.wrapping_add(1);
+        Some(turn.wrapping_sub(1))
+    }
+
+    /// The changes of a connection go together again: nothing is left to write.
+    pub fn end(&mut self, connection: &ConnectionId) {
+        self.next.remove(connection);
+    }
+
+    pub(super) fn retain(&mut self, is_there: impl Fn(&ConnectionId) -> bool) {
+        self.next.retain(|connection, _| is_there(connection));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::builders::object;
+
+    fn document(id: &str, options: &str) -> Document {
+        Document::parse(&format!(r#"{{"id":"{id}","name":"shop","strategy":"oidc","options":{options}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_rejection_holds_until_the_object_or_the_connection_changes() {
+        let (a, here) = (object("a"), document("con_1", "{}"));
+        let mut rejections = Rejections::default();
+        rejections.note(&a, &here, "because".into());
+        assert_eq!(rejections.of(&a, &here), Some("because"));
+        assert_eq!(rejections.of(&object("b"), &here), None);
+        assert_eq!(rejections.of(&a.clone().generation(2), &here), None);
+        assert_eq!(rejections.of(&a, &document("con_2", "{}")), None);
+        assert_eq!(rejections.of(&a, &document("con_1", r#"{"a":1}"#)), None);
+    }
+}

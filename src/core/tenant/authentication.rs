@@ -1,0 +1,418 @@
+//! What Auth0 said of a tenant's credentials, and when they are tried again.
+//!
+//! Guarantees: as long as the API refuses the credentials, no token proves anything, but a call that succeeds does; what
+//! is known of missing scopes outlasts a tenant that does not answer; each try that fails waits longer. Time and chance
+//! are arguments.
+//!
+//! Assumes: told of every call, in order. New credentials begin with a new [`Authentication`].
+
+use std::time::{Duration, Instant};
+
+use crate::core::obstacle::Obstacle;
+use crate::core::schedule::{ConnectionKey, backoff};
+use crate::core::tenant::Access;
+use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
+
+/// How long a tenant may give no answer before that is said of it.
+const SILENCE_GRACE: Duration = Duration::from_secs(10);
+
+/// What Auth0 answered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was not asked yet.
+    Untried,
+    /// It could not be asked, or gave no answer to go by.
+    Unknown(Obstacle),
+    /// It accepts them.
+    Accepted {
+        /// Why no new token can be had, while the one at hand still holds.
+        renewal: Option<String>,
+    },
+    /// It gives no token; the text says why.
+    Refused(String),
+    /// It gives a token, which its API refuses.
+    RefusedByApi(String),
+}
+
+/// Scopes that a read or a write showed to be missing: writes pause until a new token has them, or does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingScopes {
+    /// Which.
+    pub scopes: Vec<String>,
+    /// What to do about it.
+    pub message: String,
+}
+
+impl MissingScopes {
+    /// Whether a token with these scopes still lacks them. One that does not say what it grants is worth a try.
+    fn remain_with(&self, granted: Option<&[String]>) -> bool {
+        granted.is_some_and(|granted| self.scopes.iter().any(|scope| !granted.contains(scope)))
+    }
+}
+
+/// A token, as far as its answer tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a> {
+    /// Its scopes, where the answer names them.
+    pub scopes: Option<&'a [String]>,
+    /// Which it is, of those that were fetched with the same credentials.
+    pub serial: u64,
+}
+
+/// What an answer to a call about a connection changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that is to be said.
+    None,
+    /// Something to be said of the tenant.
+    OfTheTenant,
+    /// The tenant can be used again.
+    AcceptedAgain,
+}
+
+/// What is known of the credentials.
+#[derive(Debug)]
+pub struct Authentication {
+    answer: Answer,
+    missing: Option<MissingScopes>,
+    /// What the calls showed of the tenant as a whole.
+    evidence: Evidence,
+    /// When they are tried again.
+    due: Option<Instant>,
+    /// How many tries failed in a row.
+    failures: u32,
+}
+
+impl Authentication {
+    /// Of credentials that are to be tried at once.
+    pub fn untried(now: Instant) -> Self {
+        Self { answer: Answer::Untried, missing: None, evidence: Evidence::default(), due: Some(now), failures: 0 }
+    }
+
+    /// What Auth0 answered last.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// The scopes that are missing.
+    pub fn missing(&self) -> Option<&MissingScopes> {
+        self.missing.as_ref()
+    }
+
+    /// When the credentials are tried again.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether passes may run.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.answer, Answer::Accepted { .. })
+    }
+
+    /// Whether it is the API that refuses the credentials.
+    pub fn is_refused_by_api(&self) -> bool {
+        matches!(self.answer, Answer::RefusedByApi(_))
+    }
+
+    /// What all of this is to the tenant's status.
+    pub fn access(&self) -> Access {
+        match (&self.answer, &self.missing) {
+            (Answer::Untried, _) => Access::Untried,
+            (Answer::Unknown(obstacle), _) => Access::Unknown(obstacle.clone()),
+            (Answer::Refused(message) | Answer::RefusedByApi(message), _) => Access::Refused(message.clone()),
+            (Answer::Accepted { .. }, Some(missing)) => Access::Lacking(missing.message.clone()),
+            (Answer::Accepted { renewal }, None) => {
+                let trouble = self.evidence.silence().or(renewal.as_deref());
+                trouble.map_or(Access::Granted, |trouble| Access::Troubled(trouble.to_owned()))
+            }
+        }
+    }
+
+    /// The try begins: it has no date any more.
+    pub fn begin(&mut self) {
+        self.due = None;
+    }
+
+    /// A token was had. `known`: how many connections the tenant's objects name.
+    pub fn token_granted(&mut self, scopes: Option<&[String]>, known: usize, (now, chance): (Instant, f64)) {
+        let renewal = self.renewal().map(str::to_owned);
+        self.answer = Answer::Accepted { renewal };
+        if known == 0 {
+            // There is nobody left for whom it could be asked again: what was silent is nobody's trouble any more.
+            self.evidence.answered();
+        }
+        let was_missing = self.missing.is_some();
+        self.missing = self.missing.take().filter(|missing| missing.remain_with(scopes));
+        if self.missing.is_some() || self.evidence.silence().is_some() {
+            let pause = self.next_pause(chance);
+            self.try_by(now + pause);
+        } else if scopes.is_some() || !was_missing {
+            // A token that does not say is only worth a try, which may fail as the last one did.
+            self.failures = 0;
+        }
+    }
+
+    /// No token can be had, because Auth0 refuses it (`Err` says why) or for another reason. Nobody asks for one before `until`,
+    /// where the token endpoint has a pause.
+    pub fn token_denied(&mut self, why: Result<Obstacle, String>, until: Option<Instant>, (now, chance): (Instant, f64)) {
+        self.answer = why.map_or_else(Answer::Refused, Answer::Unknown);
+        let pause = self.next_pause(chance);
+        self.try_by(until.unwrap_or(now + pause));
+    }
+
+    /// The API refused a token that Auth0 gave.
+    pub fn refused_by_api(&mut self, message: String, when: (Instant, f64)) {
+        self.answer = Answer::RefusedByApi(message);
+        self.try_unless_due(when);
+    }
+
+    /// There is nothing that the API could be asked about, so the token has to do.
+    pub fn nothing_to_ask_about(&mut self) {
+        self.answer = Answer::Accepted { renewal: None };
+        self.failures = 0;
+    }
+
+    /// After a call that should show whether the API still refuses the credentials: if it didn't, there is another try.
+    pub fn call_was_tried(&mut self, when: (Instant, f64)) {
+        if self.is_refused_by_api() {
+            self.try_unless_due(when);
+        }
+    }
+
+    /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over. `renewal`: why no new
+    /// token can be had, while the one at hand still holds.
+    pub fn answered(&mut self, renewal: Option<String>) -> News {
+        let was_silent = self.evidence.answered();
+        let was_refused = self.is_refused_by_api();
+        let changed = renewal.as_deref() != self.renewal();
+        match self.answer {
+            Answer::Accepted { .. } | Answer::RefusedByApi(_) => self.answer = Answer::Accepted { renewal },
+            Answer::Untried | Answer::Unknown(_) | Answer::Refused(_) => {}
+        }
+        if was_refused {
+            self.failures = 0;
+            return News::AcceptedAgain;
+        }
+        if !was_silent && !changed {
+            return News::None;
+        }
+        if self.missing.is_none() {
+            self.failures = 0;
+            self.due = None;
+        }
+        News::OfTheTenant
+    }
+
+    /// A write went through with this token.
+    pub fn wrote(&mut self, token: Token<'_>) {
+        self.evidence.wrote(token.serial);
+    }
+
+    /// A connection showed its options. Yields whether that ended a lack of scopes.
+    pub fn showed_options(&mut self, token: Token<'_>) -> bool {
+        self.evidence.showed_options(token.serial);
+        // A token that names its scopes has said whether it lacks this one.
+        let ends = token.scopes.is_none() && self.missing.as_ref().is_some_and(|missing| missing.scopes == [READ_OPTIONS]);
+        if ends {
+            self.missing = None;
+            self.failures = 0;
+        }
+        ends
+    }
+
+    /// A call was refused for `asked` scopes. Yields those that the tenant as a whole lacks; none when it is about this
+    /// connection only.
+    pub fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
+        self.evidence.lacks(connection, asked, token.scopes, token.serial, known)
+    }
+
+    /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
+    pub fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
+        self.evidence.hid_options(connection, token.scopes, token.serial, known)
+    }
+
+    /// Scopes are missing from now on.
+    pub fn scopes_are_missing(&mut self, missing: MissingScopes, when: (Instant, f64)) {
+        self.missing = Some(missing);
+        self.try_unless_due(when);
+    }
+
+    /// A call got no answer. When that lasts, the try that is planned here says so.
+    pub fn unanswered(&mut self, connection: &ConnectionKey, message: &str, of_the_host: bool, known: usize, now: Instant) {
+        if self.evidence.unanswered(connection, message, of_the_host, known) && self.due.is_none() {
+            self.due = Some(now + SILENCE_GRACE);
+        }
+    }
+
+    fn renewal(&self) -> Option<&str> {
+        match &self.answer {
+            Answer::Accepted { renewal } => renewal.as_deref(),
+            Answer::Untried | Answer::Unknown(_) | Answer::Refused(_) | Answer::RefusedByApi(_) => None,
+        }
+    }
+
+    /// A try that is planned already is not put off by every connection that shows the same trouble again.
+    fn try_unless_due(&mut self, (now, chance): (Instant, f64)) {
+        if self.due.is_none() {
+            let pause = self.next_pause(chance);
+            self.try_by(now + pause);
+        }
+    }
+
+    fn try_by(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |known| known.min(at)));
+    }
+
+    fn next_pause(&mut self, chance: f64) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        backoff(self.failures, chance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::obstacle::ObstacleReason;
+
+    const CHANCE: f64 = 1.0;
+    const SERIAL: u64 = 1;
+
+    fn silent() -> Obstacle {
+        Obstacle { reason: ObstacleReason::RemoteUnavailable, message: "silent".to_owned(), tenant_wide: true }
+    }
+
+    fn missing(scopes: &[&str]) -> MissingScopes {
+        MissingScopes { scopes: all(scopes), message: "missing".to_owned() }
+    }
+
+    fn all(scopes: &[&str]) -> Vec<String> {
+        scopes.iter().map(|scope| (*scope).to_owned()).collect()
+    }
+
+    fn accepted(renewal: Option<&str>) -> Answer {
+        Answer::Accepted { renewal: renewal.map(str::to_owned) }
+    }
+
+    fn refused() -> Answer {
+        Answer::Refused("refused".to_owned())
+    }
+
+    fn by_api() -> Answer {
+        Answer::RefusedByApi("by the API".to_owned())
+    }
+
+    /// Credentials of which this is known, with a try in a minute.
+    fn known(answer: &Answer, missing: Option<MissingScopes>, now: Instant) -> Authentication {
+        let due = Some(now + Duration::from_mins(1));
+        Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), due, failures: 3 }
+    }
+
+    #[test]
+    fn a_token_makes_every_answer_but_keeps_what_is_missing_unless_it_shows_better() {
+        let now = Instant::now();
+        let lacking = || missing(&["update:connections"]);
+        for answer in [Answer::Untried, Answer::Unknown(silent()), refused(), by_api(), accepted(None), accepted(Some("renewal"))] {
+            let kept = if let Answer::Accepted { .. } = &answer { answer.clone() } else { accepted(None) };
+            for (lacks, granted, lacks_then, failures) in [
+                (false, Some(&["read:connections"][..]), false, 0),
+                (false, None, false, 0),
+                (true, Some(&["read:connections"][..]), true, 4),
+                (true, Some(&["update:connections"][..]), false, 0),
+                (true, None, false, 3),
+            ] {
+                let mut one = known(&answer, lacks.then(lacking), now);
+                one.token_granted(granted.map(all).as_deref(), 1, (now, CHANCE));
+                assert_eq!(
+                    (&one.answer, one.missing.is_some(), one.failures),
+                    (&kept, lacks_then, failures),
+                    "{answer:?} {lacks} {granted:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news() {
+        let now = Instant::now();
+        for (answer, was_silent, renewal, news, after) in [
+            (accepted(None), false, None, News::None, accepted(None)),
+            (accepted(None), true, None, News::OfTheTenant, accepted(None)),
+            (accepted(None), false, Some("renewal"), News::OfTheTenant, accepted(Some("renewal"))),
+            (accepted(Some("renewal")), false, None, News::OfTheTenant, accepted(None)),
+            (accepted(Some("renewal")), false, Some("renewal"), News::None, accepted(Some("renewal"))),
+            (by_api(), false, None, News::AcceptedAgain, accepted(None)),
+            (by_api(), true, Some("renewal"), News::AcceptedAgain, accepted(Some("renewal"))),
+            (refused(), false, None, News::None, refused()),
+            (Answer::Untried, false, None, News::None, Answer::Untried),
+        ] {
+            for lacks in [false, true] {
+                let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
+                if was_silent {
+                    one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+                }
+                assert_eq!(one.answered(renewal.map(str::to_owned)), news, "{answer:?}");
+                assert_eq!((&one.answer, one.missing.is_some()), (&after, lacks), "{answer:?}");
+                assert_eq!(one.due.is_none(), news == News::OfTheTenant && !lacks, "{answer:?}: what is over needs no try");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence() {
+        let now = Instant::now();
+        for (answer, lacks, was_silent, access) in [
+            (Answer::Untried, false, false, Access::Untried),
+            (Answer::Unknown(silent()), true, true, Access::Unknown(silent())),
+            (refused(), true, true, Access::Refused("refused".to_owned())),
+            (by_api(), false, false, Access::Refused("by the API".to_owned())),
+            (accepted(None), false, false, Access::Granted),
+            (accepted(None), false, true, Access::Troubled("silent".to_owned())),
+            (accepted(Some("renewal")), false, false, Access::Troubled("renewal".to_owned())),
+            (accepted(Some("renewal")), false, true, Access::Troubled("silent".to_owned())),
+            (accepted(Some("renewal")), true, true, Access::Lacking("missing".to_owned())),
+        ] {
+            let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
+            if was_silent {
+                one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+            }
+            assert_eq!(one.access(), access);
+        }
+    }
+
+    #[test]
+    fn a_try_that_is_planned_is_not_put_off_and_each_failure_waits_longer() {
+        let now = Instant::now();
+        let mut one = Authentication::untried(now);
+        assert_eq!(one.due(), Some(now));
+        let seconds = |one: &Authentication| one.due().map(|due| due.duration_since(now).as_secs());
+        for expected in [1, 2, 4] {
+            one.begin();
+            one.token_denied(Ok(silent()), None, (now, CHANCE));
+            assert_eq!(seconds(&one), Some(expected));
+        }
+        one.begin();
+        one.token_denied(Err("refused".to_owned()), Some(now + Duration::from_secs(99)), (now, CHANCE));
+        assert_eq!((seconds(&one), one.answer()), (Some(99), &refused()), "as long as the token endpoint asks for");
+        one.refused_by_api("by the API".to_owned(), (now, CHANCE));
+        one.scopes_are_missing(missing(&["x"]), (now, CHANCE));
+        one.call_was_tried((now, CHANCE));
+        assert_eq!((seconds(&one), one.failures), (Some(99), 4));
+        one.begin();
+        one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+        one.call_was_tried((now, CHANCE));
+        assert_eq!((seconds(&one), one.failures), (Some(10), 4));
+    }
+
+    #[test]
+    fn options_that_are_shown_end_a_lack_of_their_scope_where_the_token_does_not_say() {
+        let now = Instant::now();
+        let named = all(&["read:connections"]);
+        for (scopes, token, ends) in
+            [(&[READ_OPTIONS][..], None, true), (&[READ_OPTIONS], Some(&*named), false), (&["update:connections"], None, false)]
+        {
+            let mut one = known(&accepted(None), Some(missing(scopes)), now);
+            assert_eq!(one.showed_options(Token { scopes: token, serial: SERIAL }), ends);
+            assert_eq!(one.missing().is_none(), ends);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The last step: everybody is told what came of the pass, and the connection has its next date.
+//!
+//! Guarantees: who adopts a name as it is has stored its claim, and is told last, when nobody else has a record of the name
+//! any more: until then the name is still the other's, who may come back. Nothing is concluded of who could not store its
+//! claim in time, so that its records stay.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::Pass;
+use super::member::Member;
+use super::write::{Ended, Written};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
+use crate::core::pass::claims;
+use crate::core::pass::memory::disputes::Parameter;
+use crate::core::pass::plan::{Plan, Verdict};
+use crate::core::pass::role::Part;
+use crate::core::schedule::pace::{NextLook, Pace};
+use crate::core::schedule::{ConnectionKey, Lane, Next};
+use crate::core::status::{Outcome, Planned, WriteOutcome};
+use crate::core::world::Declared;
+use crate::model::identity::Uid;
+
+/// After so many passes without a result in a row, it is told.
+const TOLD: u32 = 3;
+
+impl Pass<'_, Written> {
+    /// Concludes. Yields what is to be looked at next.
+    pub(super) async fn conclude(mut self) -> Next {
+        let id = self.at.reading.document.id.clone();
+        match std::mem::replace(&mut self.at.ended, Ended::NoResult) {
+            Ended::With(write, pace) => {
+                self.note(&write);
+                self.set_date(&write, pace);
+                self.tell_all(&write).await;
+            }
+            Ended::NoResult => self.run_again().await,
+            Ended::Split => {
+                self.tenant.memory.turns.begin(&id);
+                self.next.at(self.connection, Lane::Edit, Instant::now());
+            }
+        }
+        self.next
+    }
+
+    fn note(&mut self, write: &WriteOutcome) {
+        self.at.plan.written = *write == WriteOutcome::Written;
+        match write {
+            WriteOutcome::Rejected(message) => self.note_rejected(message),
+            WriteOutcome::Nothing | WriteOutcome::Written => self.tenant.memory.failures.forget(&self.connection),
+            WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) => {}
+        }
+    }
+
+    fn note_rejected(&mut self, message: &str) {
+        let Written { reading, members, plan, .. } = &self.at;
+        let (document, actors) = (&reading.document, plan.actors());
+        for member in members.iter().filter(|member| actors.contains(&member.stored.uid)) {
+            self.tenant.memory.rejections.note(&member.stored, document, message.to_owned());
+        }
+    }
+
+    /// When the connection is looked at again.
+    fn set_date(&mut self, write: &WriteOutcome, pace: Pace) {
+        let deferred = !self.at.plan.deferred.is_empty();
+        let unsettled = self.tenant.unsettled_for(&self.at.reading.document.id);
+        let (lane, pace, unsettled) = match write {
+            WriteOutcome::Failed(_) => (Lane::Retry, pace, unsettled),
+            WriteOutcome::Postponed(_) => (Lane::Retry, pace, None),
+            WriteOutcome::Nothing | WriteOutcome::Written | WriteOutcome::Rejected(_) if deferred => (Lane::Retry, Pace::AtOnce, None),
+            WriteOutcome::Nothing => (Lane::Routine, pace, unsettled),
+            WriteOutcome::Written | WriteOutcome::Rejected(_) => (Lane::Routine, pace, None),
+        };
+        let corrections = self.corrections();
+        self.look_again(lane, &NextLook { pace, unsettled, corrections });
+    }
+
+    /// When the corrections that wait may be made.
+    fn corrections(&self) -> Vec<Instant> {
+        let (connection, disputes) = (&self.at.reading.document.id, &self.tenant.memory.disputes);
+        let waits = self.at.plan.objects.values().flatten().filter_map(|(name, param)| match param.verdict {
+            Verdict::Contended => disputes.waits_until(Parameter { connection, name }),
+            Verdict::Paced { .. } => disputes.paced_until(Parameter { connection, name }),
+            Verdict::InSync
+            | Verdict::Write { .. }
+            | Verdict::Remove
+            | Verdict::Gone
+            | Verdict::Handed
+            | Verdict::Left
+            | Verdict::ExistingValue
+            | Verdict::Conflicted(_) => None,
+        });
+        waits.collect()
+    }
+
+    /// A pass that came to no result is run again soon. One is nothing to tell of: somebody edited an object meanwhile.
+    /// Where it goes on, everybody who waits is told.
+    async fn run_again(&mut self) {
+        let passes = self.tenant.memory.failures.count(&self.connection);
+        self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));
+        let (tenant, connection) = (&self.tenant.name, &self.at.reading.document.name);
+        if passes < TOLD {
+            tracing::info!(%tenant, %connection, "a pass came to no result and is run again");
+            return;
+        }
+        tracing::warn!(
+            %tenant, %connection, passes,
+            "passes come to no result, as no record of what is to be written can be stored in time"
+        );
+        let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
+                       the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
+        let waits = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
+        self.tell_all(&WriteOutcome::Postponed(waits)).await;
+    }
+
+    /// Tells everybody; who adopts a name last, and only where all that lose one were told.
+    async fn tell_all(&mut self, write: &WriteOutcome) {
+        let members = std::mem::take(&mut self.at.members);
+        let uids: BTreeSet<&Uid> = members.iter().map(|member| &member.stored.uid).collect();
+        let mut given_up = self.at.plan.losers().iter().all(|uid| uids.contains(uid) && !self.at.plan.unadopted.contains(uid));
+        let (adopting, others): (Vec<Member>, Vec<Member>) =
+            members.into_iter().partition(|member| self.at.plan.adopts(&member.stored.uid));
+        for member in others {
+            given_up &= self.tell_member(&member, write).await;
+        }
+        for member in adopting {
+            if given_up {
+                self.tell_member(&member, write).await;
+            }
+        }
+    }
+
+    /// Tells one object what came of the pass. Yields whether all is well with that.
+    async fn tell_member(&mut self, member: &Member, write: &WriteOutcome) -> bool {
+        let uid = &member.stored.uid;
+        if self.at.plan.unadopted.contains(uid) {
+            // Its claim was not stored: it comes with the next pass.
+            return true;
+        }
+        let (id, losses) = (&self.at.reading.document.id, self.at.plan.losses(uid));
+        let mut planned = member.planned(&self.at.reading);
+        planned.status = claims::without(planned.status, id, &losses);
+        let Some(outcome) = self.outcome(member, &planned, write) else { return true };
+        let told = self.tell(&planned, &member.stored, (&outcome, member.named)).await;
+        if told {
+            self.follow_up(member, &planned);
+        }
+        told
+    }
+
+    /// What is said of an object; nothing where it can't act and loses nothing.
+    fn outcome(&self, member: &Member, planned: &Declared, write: &WriteOutcome) -> Option<Outcome> {
+        let Written { reading, plan, .. } = &self.at;
+        let (uid, described) = (&planned.uid, self.described(&reading.document));
+        match member.part {
+            Part::Owner | Part::Observer | Part::Leaver => {
+                let write = write_for(plan, uid, write);
+                Some(Outcome::Planned(Planned::part(plan, planned, described, member.warnings.clone(), write)))
+            }
+            Part::Mover | Part::Waiting(_) => (!plan.losses(uid).is_empty()).then_some(Outcome::Displaced),
+            Part::RejectedLeaver
+            | Part::NotPermitted(_)
+            | Part::Refused(_)
+            | Part::StillRejected(_)
+            | Part::Left
+            | Part::Released(_)
+            | Part::Orphan => member.outcome_of_its_own(planned, &reading.document.id, &described),
+        }
+    }
+
+    /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else
+    /// each has its own date, which may be the end of a pause: two that called for each other would never pause.
+    fn follow_up(&mut self, member: &Member, planned: &Declared) {
+        let now = Instant::now();
+        let Ok(spec) = &planned.spec else { return };
+        if member.named {
+            // Accepted here, so it may leave where it was.
+            let others = claims::connections(&planned.status).map(ConnectionKey::Id);
+            for other in others.filter(|other| *other != self.connection) {
+                if member.was_accepted {
+                    self.next.at_unless_due(other, Lane::Edit, now);
+                } else {
+                    self.next.at(other, Lane::Edit, now);
+                }
+            }
+        } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned) {
+            // It has left here, so what it names can be concluded.
+            self.next.at(self.tenant.subject_of(&spec.target), Lane::Edit, now);
+        }
+    }
+
+    /// Whether an object has no record on the connection any more.
+    fn has_left(&self, object: &Declared) -> bool {
+        let now = self.tenant.shared.hub.look(|world| world.object(&object.key));
+        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
+    }
+}
+
+/// What became of the write for one object.
+fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
+    let acted_for = plan.acted_for().contains(object);
+    let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
+    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
+    if acted_for || waits_as_told {
+        write.clone()
+    } else if deferred {
+        WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
+            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
+            tenant_wide: false,
+        })
+    } else {
+        WriteOutcome::Nothing
+    }
+}

@@ -1,0 +1,159 @@
+//! An object in a pass: the facts that decide its part, and what is said of it where that does not depend on the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::read::Reading;
+use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
+use crate::core::pass::claims;
+use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
+use crate::core::spec::{self, UnfitReason};
+use crate::core::status::{self, Outcome, Planned};
+use crate::core::tenant::Settings;
+use crate::core::world::{Connection, Declared};
+use crate::model::identity::ConnectionId;
+use crate::reconcile::tenant::{Tenant, not_permitted};
+
+/// An object in a pass.
+pub(super) struct Member {
+    /// The object as it is stored: claims move its version on.
+    pub(super) stored: Arc<Declared>,
+    /// The labels of its namespace, which decide what it is admitted to.
+    pub(super) labels: Option<BTreeMap<String, String>>,
+    /// Whether the spec names this connection. Nothing is said of one whose namespace is not known, as if it did not.
+    pub(super) named: bool,
+    /// What it does, and what is said of it.
+    pub(super) part: Part,
+    /// Whether it was accepted here already, with all that it declares, before this pass.
+    pub(super) was_accepted: bool,
+    /// What is unusual about its spec on this connection.
+    pub(super) warnings: Vec<String>,
+    /// What is said where its part is not decided by the plan.
+    answer: Answer,
+}
+
+/// What only a look at the connection could tell of an object.
+#[derive(Default)]
+struct Answer {
+    /// What can't be managed here.
+    refusal: Option<(UnfitReason, String)>,
+    /// What the API said when it refused its changes before.
+    rejection: Option<String>,
+    /// That it is not admitted here.
+    not_permitted: Option<Outcome>,
+    /// The id of the connection that is gone and had this one's name.
+    gone: Option<ConnectionId>,
+}
+
+impl Member {
+    /// The object as it is planned for: without what it had on a connection that is gone.
+    pub(super) fn planned(&self, reading: &Reading) -> Declared {
+        let mut planned = Declared::clone(&self.stored);
+        planned.status.connections.retain(|entry| reading.gone.as_ref().is_none_or(|gone| *gone != *entry.id));
+        planned
+    }
+
+    /// What is said of it whatever the plan is; `planned` is the object as it is planned for.
+    pub(super) fn outcome_of_its_own(&self, planned: &Declared, id: &ConnectionId, described: &ConnectionStatus) -> Option<Outcome> {
+        let Answer { refusal, rejection, not_permitted, gone } = &self.answer;
+        match self.part {
+            Part::Owner | Part::Observer | Part::Leaver | Part::Mover | Part::Waiting(_) => None,
+            Part::NotPermitted(_) => not_permitted.clone(),
+            Part::Refused(_) => refusal.clone().map(|(reason, message)| Outcome::Refused { reason, message }),
+            Part::StillRejected(_) | Part::RejectedLeaver => {
+                rejection.clone().map(|message| Outcome::StillRejected { message, warnings: self.warnings.clone() })
+            }
+            Part::Left => Some(Outcome::Planned(Planned::left(planned, id, described.clone()))),
+            Part::Released(Release::NotAdmitted) => Some(Outcome::Released("the tenant does not admit it any more".to_owned())),
+            Part::Released(Release::Policy) => Some(Outcome::Released(planned.why_it_leaves().to_owned())),
+            Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
+            Part::Orphan => Some(Outcome::ConnectionNotFound { id: gone.clone() }),
+        }
+    }
+}
+
+/// What the members of a pass are gathered from.
+pub(super) struct Gathering<'a> {
+    tenant: &'a Tenant,
+    settings: &'a Settings,
+    reading: &'a Reading,
+    connection: Connection<'a>,
+}
+
+impl<'a> Gathering<'a> {
+    /// From what is known now.
+    pub(super) fn new(tenant: &'a Tenant, settings: &'a Settings, reading: &'a Reading) -> Self {
+        let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
+        Self { tenant, settings, reading, connection }
+    }
+
+    /// Everybody whom the connection concerns.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let concerned = self.tenant.shared.hub.look(|world| world.concerned(&self.connection));
+        concerned.into_iter().map(|object| self.member(object)).collect()
+    }
+
+    fn member(&self, object: Arc<Declared>) -> Member {
+        let document = &self.reading.document;
+        let labels = self.tenant.shared.hub.look(|world| world.labels(&object.key.namespace).cloned());
+        let reserved = labels.as_ref().and_then(|labels| self.settings.admission(labels, &document.name));
+        let admission = match (&labels, &reserved) {
+            (None, _) => Admission::Unknown,
+            (Some(_), None) => Admission::Denied,
+            (Some(_), Some(_)) => Admission::Granted,
+        };
+        let check = self.check(&object, &reserved.unwrap_or_default());
+        let rejection = self.tenant.memory.rejections.of(&object, document);
+        let facts = Facts { admission, rejected: rejection.is_some(), ..self.facts(&object, check.as_ref().is_some_and(Result::is_ok)) };
+        let answer = Answer {
+            refusal: check.as_ref().and_then(|check| check.as_ref().err()).cloned(),
+            rejection: rejection.map(str::to_owned),
+            not_permitted: (admission == Admission::Denied).then(|| not_permitted(&self.tenant.name, &object, Some(&document.name))),
+            gone: self.reading.gone.clone(),
+        };
+        Member {
+            named: admission != Admission::Unknown && self.connection.is_named_by(&object),
+            part: facts.part(),
+            was_accepted: status::is_accepted_on(&object, &document.id),
+            // One that leaves is not told what would be unusual about it.
+            warnings: check.and_then(Result::ok).filter(|_| !object.deleting).unwrap_or_default(),
+            stored: object,
+            labels,
+            answer,
+        }
+    }
+
+    /// Whether the spec of an object that names this connection can be carried out on it, and what is unusual about that.
+    fn check(&self, object: &Declared, reserved: &BTreeSet<String>) -> Option<Result<Vec<String>, (UnfitReason, String)>> {
+        let spec = object.spec.as_ref().ok().filter(|_| self.connection.is_named_by(object))?;
+        Some(spec::against_connection(spec, &self.reading.document, reserved))
+    }
+
+    /// The facts that the object itself and what is known of its connections tell.
+    fn facts(&self, object: &Declared, fits: bool) -> Facts {
+        let recorded = |id: &ConnectionId| claims::connections(&object.status).any(|recorded| recorded == *id);
+        Facts {
+            admission: Admission::Unknown,
+            life: match (object.deleting, object.finalizer) {
+                (false, _) => Life::Alive,
+                (true, false) => Life::Dying,
+                (true, true) => Life::Kept,
+            },
+            names: match &object.spec {
+                Err(_) => Names::Nothing,
+                Ok(_) if self.connection.is_named_by(object) => Names::This { fits },
+                // Only where it was accepted where it is now, it leaves where it was.
+                Ok(spec) => {
+                    let there = self.tenant.directory.id_of(&spec.target);
+                    Names::Another { accepted: there.is_some_and(|id| status::is_accepted_on(object, id)) }
+                }
+            },
+            recorded_here: self.connection.is_recorded_by(object),
+            recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.reading.document.id),
+            recorded_on_gone: self.reading.gone.as_ref().is_some_and(|gone| recorded(gone)),
+            observes: self.settings.observes || object.policies.management == ManagementPolicy::Observe,
+            retains: object.policies.deletion == DeletionPolicy::Retain,
+            rejected: false,
+        }
+    }
+}

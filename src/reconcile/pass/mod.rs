@@ -1,0 +1,121 @@
+//! One pass over one connection: read, plan, claim, write, conclude.
+//!
+//! Guarantees: the document that a PATCH is built from was read for it, and asked for at most [`FRESH`] before the PATCH
+//! starts; every object that is acted for stored its claim in between, with the version the plan was made from; what
+//! could not be claimed in time is left to the next pass; whatever happens, every object of the connection is told, or
+//! the connection is looked at again soon.
+//!
+//! Assumes: no other pass of this tenant runs at the same time ([`crate::reconcile::driver`]), and what a pass yields is
+//! applied to the tenant's agenda after it.
+
+mod claim;
+mod conclude;
+mod log;
+mod member;
+mod plan;
+mod read;
+mod unseen;
+mod write;
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::read::Asked;
+use crate::api::upstream_params::ConnectionStatus;
+use crate::auth0::{Client, Failure, Retry};
+use crate::core::schedule::pace::{Clock, NextLook, Pace};
+use crate::core::schedule::{ConnectionKey, Lane, Next};
+use crate::core::status::Outcome;
+use crate::core::tenant::Settings;
+use crate::core::world::Declared;
+use crate::kubernetes::report::WriteError;
+use crate::model::document::Document;
+use crate::reconcile::tenant::Tenant;
+
+/// How old a document may be when a PATCH built from it starts.
+pub const FRESH: Duration = Duration::from_secs(2);
+
+/// Runs one pass. Yields what is to be looked at next.
+pub(crate) async fn pass(tenant: &mut Tenant, client: Arc<Client>, settings: Settings, connection: ConnectionKey) -> Next {
+    let pass = Pass { tenant, client, settings, connection, next: Next::default(), at: Asked };
+    let read = match pass.read().await {
+        Continue(read) => read,
+        Break(next) => return next,
+    };
+    let written = match read.plan().claim().await {
+        Continue(claimed) => claimed.write().await,
+        Break(unwritten) => unwritten,
+    };
+    written.conclude().await
+}
+
+/// A pass, as far as it has come: [`Asked`], [`read::Read`], [`plan::Planned`], [`claim::Claimed`] or [`write::Written`]. Each
+/// step takes what the one before gave, so that nothing can be written which was not claimed.
+struct Pass<'t, At> {
+    /// What this process knows of the tenant.
+    tenant: &'t mut Tenant,
+    client: Arc<Client>,
+    settings: Settings,
+    /// The connection: as it was asked for, and once it was read, by its id.
+    connection: ConnectionKey,
+    /// What is to be looked at next, as far as it is known.
+    next: Next,
+    /// How far it has come.
+    at: At,
+}
+
+impl<'t, At> Pass<'t, At> {
+    /// The pass after a step.
+    fn then<To>(self, step: impl FnOnce(At) -> To) -> Pass<'t, To> {
+        let Self { tenant, client, settings, connection, next, at } = self;
+        Pass { tenant, client, settings, connection, next, at: step(at) }
+    }
+
+    /// Concludes an object; on a conflict or a failure it is planned again, later each time. Yields whether it was told.
+    async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool)) -> bool {
+        match self.tenant.say(planned, stored, outcome, named).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.tenant.unsaid(planned, &error);
+                error == WriteError::Gone
+            }
+        }
+    }
+
+    /// How soon a look or a write is tried again that failed like this.
+    fn pace(&mut self, failure: &Failure) -> Pace {
+        match failure.retry() {
+            // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
+            Retry::After(after) => Pace::After(after),
+            Retry::Backoff => self.back_off(),
+            Retry::ResyncPace | Retry::Never => Pace::Routine,
+        }
+    }
+
+    /// The pace of what failed once more.
+    fn back_off(&mut self) -> Pace {
+        Pace::Backoff(self.tenant.memory.failures.count(&self.connection))
+    }
+
+    /// The connection is looked at again then.
+    fn look_again(&mut self, lane: Lane, look: &NextLook) {
+        let at = look.at(self.clock());
+        self.next.at(self.connection.clone(), lane, at);
+    }
+
+    fn clock(&self) -> Clock {
+        Clock { now: Instant::now(), resync: self.settings.resync, chance: fastrand::f64() }
+    }
+
+    /// The connection as a status describes it, without its parameters.
+    fn described(&self, document: &Document) -> ConnectionStatus {
+        ConnectionStatus {
+            id: document.id.to_string(),
+            tenant: Some(self.settings.audience.identity().to_string()),
+            name: Some(document.name.to_string()),
+            strategy: Some(document.strategy.clone()),
+            params: Vec::new(),
+        }
+    }
+}

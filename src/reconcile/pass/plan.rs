@@ -1,0 +1,93 @@
+//! The second step: all members are planned together, and what somebody else changed is noted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Pass;
+use super::member::Member;
+use super::read::{Read, Reading};
+use crate::core::pass::claims::Place;
+use crate::core::pass::memory::disputes::{Moment, Parameter};
+use crate::core::pass::plan::{Participant, Plan, Site, Verdict, plan};
+use crate::core::world::DeclaredTenant;
+use crate::reconcile::tenant::now_in_seconds;
+
+/// The connection was planned.
+pub(super) struct Planned {
+    pub(super) declared: Arc<DeclaredTenant>,
+    pub(super) reading: Reading,
+    pub(super) members: Vec<Member>,
+    pub(super) plan: Plan,
+}
+
+impl<'t> Pass<'t, Read> {
+    /// Plans what is to be written.
+    pub(super) fn plan(mut self) -> Pass<'t, Planned> {
+        let mut plan = self.plan_for_all();
+        self.note_drift(&mut plan);
+        self.take_turns(&mut plan);
+        if !plan.would.is_empty() {
+            let plan = plan.to_string().replace('\n', "; ");
+            tracing::debug!(tenant = %self.tenant.name, connection = %self.at.reading.document.name, plan, "observed");
+        }
+        self.then(|Read { declared, reading, live: _, members }| Planned { declared, reading, members, plan })
+    }
+
+    fn plan_for_all(&mut self) -> Plan {
+        let Read { reading, live, members, declared: _ } = &self.at;
+        let id = &reading.document.id;
+        let (memory, now) = (&mut self.tenant.memory, Instant::now());
+        memory.disputes.forget_old(now);
+        let disputes = memory.disputes.on(id, now);
+        let place = Place { tenant: self.settings.audience.identity(), connection: id };
+        let site = Site { place, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };
+        let participants: Vec<Participant<'_>> =
+            members.iter().filter_map(|member| Some(Participant { object: &member.stored, role: member.part.role()? })).collect();
+        plan(site, &participants, self.settings.observes)
+    }
+
+    /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
+    fn note_drift(&mut self, plan: &mut Plan) {
+        let connection = &self.at.reading.document.id;
+        let now = Moment { at: Instant::now(), time: now_in_seconds() };
+        let disputes = &mut self.tenant.memory.disputes;
+        let mut drifted = BTreeSet::new();
+        for (name, param) in plan.objects.values_mut().flatten() {
+            let parameter = Parameter { connection, name };
+            match param.verdict {
+                Verdict::Write { drift: true, .. } | Verdict::Paced { .. } => drop(drifted.insert(name.clone())),
+                Verdict::Contended => {
+                    drifted.insert(name.clone());
+                    let until = disputes.put_off(parameter, now);
+                    if let (Some(dispute), Some(until)) = (&mut param.dispute, until) {
+                        dispute.until = Some(until.time);
+                    }
+                }
+                Verdict::InSync => disputes.note_peace(parameter),
+                Verdict::Write { drift: false, .. }
+                | Verdict::Remove
+                | Verdict::Gone
+                | Verdict::Handed
+                | Verdict::Left
+                | Verdict::ExistingValue
+                | Verdict::Conflicted(_) => {}
+            }
+        }
+        let news = disputes.note_drift(connection, drifted);
+        self.tenant.shared.metrics.drift_seen(&self.tenant.name, u64::try_from(news).unwrap_or(u64::MAX));
+    }
+
+    /// Where a joint write was refused, one object's changes go at a time until nothing is left to write.
+    fn take_turns(&mut self, plan: &mut Plan) {
+        let connection = &self.at.reading.document.id;
+        if plan.changes.is_empty() {
+            self.tenant.memory.turns.end(connection);
+        } else if let Some(turn) = self.tenant.memory.turns.take(connection) {
+            let actors = plan.actors();
+            if let Some(actor) = actors.get(turn % actors.len().max(1)) {
+                plan.retain_actor(actor);
+            }
+        }
+    }
+}

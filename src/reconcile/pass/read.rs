@@ -1,0 +1,160 @@
+//! The first step: the connection is read, and with it everybody whom it concerns.
+//!
+//! Guarantees: a pass goes on only from a document whose parameters can be used, while the tenant is declared as it was; the
+//! objects are the latest, not those from before the read.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Pass;
+use super::member::{Gathering, Member};
+use crate::auth0::{Client, Failure, Route};
+use crate::core::schedule::{ConnectionKey, Lane, Next};
+use crate::core::spec::Target;
+use crate::core::world::{Declared, DeclaredTenant};
+use crate::model::document::{Document, Live};
+use crate::model::identity::{ConnectionId, ConnectionName};
+
+/// Nothing is known yet but which connection is asked for.
+pub(super) struct Asked;
+
+/// The connection was read.
+pub(super) struct Read {
+    /// The tenant as it is declared.
+    pub(super) declared: Arc<DeclaredTenant>,
+    pub(super) reading: Reading,
+    /// Its parameters.
+    pub(super) live: BTreeMap<String, Live>,
+    /// Everybody whom it concerns.
+    pub(super) members: Vec<Member>,
+}
+
+/// A connection that was read, and when.
+pub(super) struct Reading {
+    pub(super) document: Document,
+    /// When it was asked for: what it shows may be as old as the request.
+    pub(super) asked_at: Instant,
+    /// The id under which the connection was known before, when that one is gone.
+    pub(super) gone: Option<ConnectionId>,
+}
+
+/// Who was concerned by the connection as it was known, and whether he named it.
+type Concerned = Vec<(Arc<Declared>, bool)>;
+
+impl<'t> Pass<'t, Asked> {
+    /// Reads the connection. Yields what is next where there is nothing to plan.
+    pub(super) async fn read(mut self) -> ControlFlow<Next, Pass<'t, Read>> {
+        let concerned = self.concerned();
+        if concerned.is_empty() {
+            self.next.forget(self.connection);
+            return Break(self.next);
+        }
+        let found = self.find(&concerned).await;
+        if found.is_ok() {
+            self.tenant.answered(&self.client).await;
+        }
+        match found {
+            Err(failure) => Break(self.unread(concerned, failure).await),
+            Ok(None) => Break(self.not_found(concerned).await),
+            Ok(Some(reading)) => self.take_in(reading).await,
+        }
+    }
+
+    /// Whom the connection concerns, as far as anything can be said of them: not before their namespace is known.
+    fn concerned(&self) -> Concerned {
+        let mut objects = self.tenant.concerned(&self.connection);
+        self.tenant.shared.hub.look(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
+        let connection = self.tenant.connection_of(&self.connection);
+        let named = |object: &Declared| connection.is_some_and(|connection| connection.is_named_by(object));
+        objects.into_iter().map(|object| (object.clone(), named(&object))).collect()
+    }
+
+    /// Finds the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
+    /// answered the first time did not know it yet.
+    async fn find(&self, concerned: &Concerned) -> Result<Option<Reading>, Failure> {
+        let id = match &self.connection {
+            ConnectionKey::Name(name) => return find_by_name(&self.client, name, None).await,
+            ConnectionKey::Id(id) => id,
+        };
+        let asked_at = Instant::now();
+        if let Some(document) = self.client.read(id).await? {
+            return Ok(Some(Reading { document, asked_at, gone: None }));
+        }
+        let known = self.tenant.directory.name_of(id);
+        let is_named = concerned
+            .iter()
+            .any(|(object, _)| object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name) == known)));
+        match known.filter(|_| is_named) {
+            Some(name) => find_by_name(&self.client, name, Some(id)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Notes what was read, and gathers everybody whom it concerns.
+    async fn take_in(mut self, reading: Reading) -> ControlFlow<Next, Pass<'t, Read>> {
+        let declared = self.tenant.shared.hub.look(|world| world.tenant(&self.tenant.name));
+        let Some(declared) = declared.filter(|_| !self.tenant.is_outdated()) else {
+            // What the tenant admits changed during the read: the news is taken in before the next pass.
+            self.next.at(self.connection, Lane::Edit, Instant::now());
+            return Break(self.next);
+        };
+        let asked = self.connection.clone();
+        let concerned = self.concerned();
+        self.note(&reading);
+        let members = Gathering::new(self.tenant, &self.settings, &reading).members();
+        self.look_elsewhere(&asked, concerned, &members);
+        match reading.document.live() {
+            Err(error) => Break(self.unusable(members, &reading, error).await),
+            Ok(live) => {
+                self.tenant.proved(&self.client, Route::ReadConnection).await;
+                self.tenant.shared.metrics.good_look(&self.tenant.name);
+                for member in &members {
+                    self.tenant.memory.clocks.note_look(&member.stored, Instant::now());
+                }
+                Continue(self.then(|Asked| Read { declared, reading, live, members }))
+            }
+        }
+    }
+
+    /// Notes the connection as it was read; from now on the pass is about its id.
+    fn note(&mut self, reading: &Reading) {
+        let document = &reading.document;
+        if self.tenant.directory.saw(document) {
+            self.tenant.shared.metrics.foreign_difference(&self.tenant.name);
+            tracing::warn!(tenant = %self.tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
+        }
+        if let Some(gone) = &reading.gone {
+            self.tenant.directory.forget(gone);
+        }
+        let found = ConnectionKey::Id(document.id.clone());
+        if self.connection != found {
+            self.next.forget(found.clone());
+            self.next.forget(std::mem::replace(&mut self.connection, found));
+        }
+    }
+
+    /// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he
+    /// belongs: who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
+    fn look_elsewhere(&mut self, asked: &ConnectionKey, concerned: Concerned, members: &[Member]) {
+        for (object, named) in concerned {
+            let member = members.iter().find(|member| member.stored.uid == object.uid);
+            let elsewhere = match (named, member, &object.spec) {
+                (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => continue,
+                (true, _, Ok(spec)) => self.tenant.subject_of(&spec.target),
+                (true | false, _, _) => asked.clone(),
+            };
+            self.next.at(elsewhere, Lane::Edit, Instant::now());
+        }
+    }
+}
+
+async fn find_by_name(client: &Client, name: &ConnectionName, known_as: Option<&ConnectionId>) -> Result<Option<Reading>, Failure> {
+    let asked_at = Instant::now();
+    let found = client.find(name).await?;
+    Ok(found.map(|document| {
+        let gone = known_as.filter(|id| **id != document.id).cloned();
+        Reading { document, asked_at, gone }
+    }))
+}

@@ -1,0 +1,83 @@
+//! How a pass ends that has nothing to plan from: the connection could not be read, does not exist, or can't be used.
+//!
+//! Guarantees: an object that is not admitted to what it names is told that, and nothing of what was found or not.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Pass;
+use super::member::Member;
+use super::read::{Asked, Reading};
+use crate::auth0::{Failure, Route};
+use crate::core::schedule::pace::{NextLook, Pace};
+use crate::core::schedule::{ConnectionKey, Lane, Next};
+use crate::core::status::Outcome;
+use crate::core::world::Declared;
+use crate::model::document::DocumentError;
+use crate::reconcile::failure::obstacle_of;
+
+impl Pass<'_, Asked> {
+    /// The call failed.
+    pub(super) async fn unread(mut self, concerned: Vec<(Arc<Declared>, bool)>, failure: Failure) -> Next {
+        let name = self.tenant.called(&self.connection);
+        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection could not be read");
+        let failure = self.tenant.learn(&self.connection, failure).await;
+        let outcome = Outcome::Unread(obstacle_of(&failure));
+        for (object, named) in concerned {
+            if named || object.deleting {
+                self.tell_unseen(&object, &outcome, named).await;
+            }
+        }
+        let pace = self.pace(&failure);
+        self.look_again(Lane::Retry, &NextLook::of(pace));
+        self.next
+    }
+
+    /// The tenant has no such connection: who names it waits for it, who only holds a record on it has nothing there any
+    /// more.
+    pub(super) async fn not_found(mut self, concerned: Vec<(Arc<Declared>, bool)>) -> Next {
+        let id = match &self.connection {
+            ConnectionKey::Id(id) => Some(id.clone()),
+            ConnectionKey::Name(_) => None,
+        };
+        if let Some(id) = &id {
+            self.tenant.directory.forget(id);
+        }
+        self.tenant.memory.failures.forget(&self.connection);
+        let outcome = Outcome::ConnectionNotFound { id };
+        for (object, named) in concerned {
+            let told = self.tell_unseen(&object, &outcome, named).await;
+            let Ok(spec) = &object.spec else { continue };
+            let there = self.tenant.subject_of(&spec.target);
+            if named && !object.deleting {
+                let again = NextLook::of(Pace::Routine).at(self.clock());
+                self.next.at(there, Lane::Routine, again);
+            } else if told && !named {
+                // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
+                self.next.at(there, Lane::Edit, Instant::now());
+            }
+        }
+        self.next
+    }
+
+    /// The connection was read, but its options can't be used.
+    pub(super) async fn unusable(mut self, members: Vec<Member>, reading: &Reading, error: DocumentError) -> Next {
+        let failure = self.tenant.learn(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
+        let name = self.tenant.called(&self.connection);
+        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection can't be managed");
+        let unread = Outcome::Unread(obstacle_of(&failure));
+        let described = self.described(&reading.document);
+        for member in members.into_iter().filter(|member| member.named || member.stored.deleting) {
+            let own = member.outcome_of_its_own(&member.stored, &reading.document.id, &described).filter(|_| member.named);
+            self.tell(&member.stored, &member.stored, (own.as_ref().unwrap_or(&unread), member.named)).await;
+        }
+        let pace = self.pace(&failure);
+        self.look_again(Lane::Routine, &NextLook::of(pace));
+        self.next
+    }
+
+    async fn tell_unseen(&mut self, object: &Declared, outcome: &Outcome, named: bool) -> bool {
+        let refusal = if named && !object.deleting { self.tenant.name_not_admitted(object) } else { None };
+        self.tell(object, object, (refusal.as_ref().unwrap_or(outcome), named)).await
+    }
+}

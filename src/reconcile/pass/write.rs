@@ -1,0 +1,181 @@
+//! The fourth step: one PATCH with everything that is claimed.
+//!
+//! Guarantees: it starts only while the document is fresh and all that it rests on is declared as it was, also after a token
+//! was renewed for it; it counts as written only when the answer shows what was sent.
+
+use std::time::Instant;
+
+use super::claim::{Claimed, until_stored};
+use super::log::Line;
+use super::member::Member;
+use super::plan::Planned;
+use super::read::Reading;
+use super::{FRESH, Pass};
+use crate::auth0::{About, Failure, Limits, Route};
+use crate::core::pass::correlation;
+use crate::core::pass::memory::disputes::{Moment, Parameter};
+use crate::core::pass::plan::{Plan, Verdict};
+use crate::core::schedule::pace::Pace;
+use crate::core::status::WriteOutcome;
+use crate::model::document::{Document, Live};
+use crate::model::identity::{ObjectKey, Uid};
+use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::tenant::now_in_seconds;
+
+/// The pass did what it could.
+pub(super) struct Written {
+    pub(super) reading: Reading,
+    /// Those of whom something is to be said.
+    pub(super) members: Vec<Member>,
+    pub(super) plan: Plan,
+    pub(super) ended: Ended,
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With an outcome, and how soon the connection is looked at again for it.
+    With(WriteOutcome, Pace),
+    /// The claims could not be stored in time, or what it rests on changed: read and plan again.
+    NoResult,
+    /// Several objects' changes were refused together: they go one by one.
+    Split,
+}
+
+impl Ended {
+    /// There was nothing to write.
+    pub(super) const WITHOUT_A_WRITE: Self = Self::With(WriteOutcome::Nothing, Pace::Routine);
+}
+
+impl<'t> Pass<'t, Claimed> {
+    /// Writes what is claimed.
+    pub(super) async fn write(mut self) -> Pass<'t, Written> {
+        let answer = self.patch().await;
+        until_stored(std::mem::take(&mut self.at.late), &mut self.at.planned.members).await;
+        let ended = match answer {
+            None | Some(Err(Failure::OutOfTime | Failure::Gone)) => Ended::NoResult,
+            Some(Ok(answer)) => {
+                self.note_written(&answer);
+                // Those are next, at once: to tell them so would take as long as to write them.
+                let Claimed { planned, unclaimed, .. } = &mut self.at;
+                planned.members.retain(|member| !unclaimed.contains(&member.stored.uid));
+                Ended::With(WriteOutcome::Written, Pace::Routine)
+            }
+            Some(Err(Failure::Rejected { message, about })) => self.refused(message, about).await,
+            Some(Err(failure)) => self.failed(failure).await,
+        };
+        self.then(|Claimed { planned, late: _, unclaimed: _ }| {
+            let Planned { declared: _, reading, members, plan } = planned;
+            Written { reading, members, plan, ended }
+        })
+    }
+
+    /// Sends the PATCH. Yields the answer, if it shows what was sent; none where it was not to be sent any more.
+    async fn patch(&mut self) -> Option<Result<Document, Failure>> {
+        let Planned { reading, plan, .. } = &self.at.planned;
+        let age = reading.asked_at.elapsed();
+        let body = reading.document.patch_body(&plan.entries()).ok()?;
+        if plan.changes.is_empty() || age > FRESH {
+            return None;
+        }
+        self.tenant.shared.metrics.read_to_write(&self.tenant.name, age.as_secs_f64());
+        let objects = self.actors();
+        let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), Instant::now());
+        let may_start = self.fence();
+        // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
+        let finish_by = reading.asked_at + FRESH + self.tenant.shared.transport.request_timeout();
+        let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
+        let answer = self.client.write(&reading.document.id, &body, &correlation, limits).await;
+        if answer.is_ok() {
+            self.tenant.proved(&self.client, Route::WriteConnection).await;
+        }
+        let answer = answer.and_then(|answer| shows(plan, answer));
+        let (tenant, connection, took) = (&self.tenant.name, &reading.document, started.elapsed());
+        Line { tenant, connection, plan, objects: &objects, correlation: &correlation, took }.log(answer.as_ref().err());
+        Some(answer)
+    }
+
+    /// The objects whose changes are written.
+    fn actors(&self) -> Vec<ObjectKey> {
+        let Planned { members, plan, .. } = &self.at.planned;
+        let actors = plan.actors();
+        members.iter().filter(|member| actors.contains(&member.stored.uid)).map(|member| member.stored.key.clone()).collect()
+    }
+
+    /// Whether all that the write rests on is declared as it was when it was planned: the tenant, what it admits, and every
+    /// object that is acted for. It is asked right before each PATCH, the second after a refused token included.
+    fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let Planned { declared, members, plan, .. } = &self.at.planned;
+        let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
+        let acting = members.iter().filter(|member| acted_for.contains(&member.stored.uid));
+        let objects: Vec<_> = acting.map(|member| (member.stored.clone(), member.labels.clone())).collect();
+        move || hub.look(|world| world.still_declares(&declared, &objects))
+    }
+
+    /// Notes what was written, and counts what was set back.
+    fn note_written(&mut self, answer: &Document) {
+        self.tenant.directory.wrote(answer);
+        let Planned { members, plan, .. } = &self.at.planned;
+        let now = Moment { at: Instant::now(), time: now_in_seconds() };
+        let corrected: Vec<(&String, &Uid)> =
+            plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, change)| (name, &change.actor)).collect();
+        for (name, actor) in &corrected {
+            let generation = members.iter().find(|member| member.stored.uid == **actor).map_or(0, |member| member.stored.generation);
+            let param = plan.objects.get(*actor).and_then(|params| params.get(*name));
+            let removed = param.is_some_and(|param| matches!(param.verdict, Verdict::Write { absent: true, .. }));
+            let parameter = Parameter { connection: &answer.id, name };
+            self.tenant.memory.disputes.note_correction(parameter, (actor, generation), removed, now);
+        }
+        self.tenant.shared.metrics.drift_corrected(&self.tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
+    }
+
+    /// What follows from a 400: only what this PATCH changes can be the objects' own fault.
+    async fn refused(&mut self, message: String, about: About) -> Ended {
+        let Planned { reading, plan, .. } = &self.at.planned;
+        let about = match about {
+            About::Entry(path) => foreign_entry(&reading.document, plan, &path).map_or(About::Entry(path), About::Foreign),
+            about @ (About::Options | About::Params | About::Foreign(_)) => about,
+        };
+        let ours = matches!(about, About::Params | About::Entry(_));
+        let several = plan.actors().len() > 1;
+        let failure = Failure::Rejected { message, about };
+        match (ours, several) {
+            (true, true) => Ended::Split,
+            (true, false) => Ended::With(WriteOutcome::Rejected(failure.message()), Pace::Routine),
+            (false, _) => self.failed(failure).await,
+        }
+    }
+
+    async fn failed(&mut self, failure: Failure) -> Ended {
+        if failure.may_still_land() {
+            self.tenant.may_still_land(&self.at.planned.reading.document.id);
+        }
+        let failure = self.tenant.learn(&self.connection, failure).await;
+        let pace = self.pace(&failure);
+        Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
+    }
+}
+
+/// The answer to a write, if it shows what was sent.
+fn shows(plan: &Plan, answer: Document) -> Result<Document, Failure> {
+    let malformed = |what| Err(Failure::Malformed { route: Route::WriteConnection, what });
+    // The read before it showed the options, so an answer without them says nothing of the token; the next read shows what
+    // came of the write.
+    let Ok(live) = answer.live() else { return malformed("a connection without its options") };
+    let shown = plan.changes.iter().all(|(name, change)| live.get(name) == change.entry.clone().map(Live::Entry).as_ref());
+    if shown { Ok(answer) } else { malformed("a connection without what was written") }
+}
+
+/// The name of the entry that a path is of, when the PATCH left it as it was. Names may hold dots, so the longest fits.
+fn foreign_entry(document: &Document, plan: &Plan, path: &str) -> Option<String> {
+    let sent = plan.changes.iter().filter(|(_, change)| change.entry.is_some()).map(|(name, _)| name.as_str());
+    let live = document.live().unwrap_or_default();
+    let is_of = |name: &&str| path.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let named = |names: &mut dyn Iterator<Item = &str>| names.filter(is_of).max_by_key(|name| name.len()).map(str::to_owned);
+    match (named(&mut sent.into_iter()), named(&mut live.keys().map(String::as_str))) {
+        (Some(ours), Some(other)) if other.len() > ours.len() => Some(other),
+        (Some(_), _) => None,
+        // A name that is on neither side is not ours either; what the server calls it is in its message.
+        (None, other) => Some(other.unwrap_or_default()),
+    }
+}
