@@ -16,7 +16,7 @@ const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-con
 
 #[tokio::test]
 async fn the_api_server_takes_what_is_valid_and_refuses_the_rest_with_a_remedy() {
-    let control_plane = testbed::control_plane::ControlPlane::start(testbed::control_plane::Options::default()).await.unwrap();
+    let control_plane = control_plane::ControlPlane::start(control_plane::Options::default()).await.unwrap();
     let control_plane = tokio::task::spawn_blocking(move || {
         check(&|| control_plane.kubectl());
         control_plane

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, TenantHandle};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::{connection_ids, owned};

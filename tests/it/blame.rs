@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use auth0_emulator::{Fault, TenantHandle};
 use kube::Api;
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 
 use crate::steps::{assert_stalled, calls, condition, one, patches};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, TenantHandle};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::facts::owned;

@@ -1,10 +1,10 @@
 //! The end of an object: what it owns goes, what it does not own stays, and nothing keeps it for ever.
 
+use auth0_emulator::{Fault, RateLimited};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, RateLimited};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::owned;

@@ -1,7 +1,7 @@
 //! What other tools and people change at Auth0: what is ours is set back, a fight is given up, the rest is let be.
 
+use auth0_emulator::TenantHandle;
 use serde_json::{Value, json};
-use testbed::auth0::TenantHandle;
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::facts::{owned, transition_times};

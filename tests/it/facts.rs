@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use auth0_emulator::TenantHandle;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::TenantHandle;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::support::{self, OPERATOR_NAMESPACE, SOON, Scope, has_finalizer, states};

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use control_plane::binaries::Helm;
+use control_plane::supervise::Scratch;
 use serde_json::Value;
-use testbed::control_plane::binaries::Helm;
-use testbed::control_plane::supervise::Scratch;
 
 use crate::support::{OPERATOR_NAMESPACE, root};
 

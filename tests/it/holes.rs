@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, RateLimited, TenantHandle};
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, RateLimited, TenantHandle};
 use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 

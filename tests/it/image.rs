@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use control_plane::supervise::{Options, Supervised, supervise};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use testbed::control_plane::supervise::{Options, Supervised, supervise};
 
 use crate::helm::{environment, kind, rendered};
 use crate::support::{Bench, OPERATOR_NAMESPACE, SOON, from};

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, TenantHandle};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::front::{Act, Front, Rule, fronted};

@@ -1,10 +1,10 @@
 //! No secret and no value of anybody's parameter is shown anywhere, whatever goes wrong.
 
+use auth0_emulator::{Fault, RateLimited};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, RateLimited};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use auth0_emulator::Fault;
 use serde_json::{Value, json};
-use testbed::auth0::Fault;
 
 use crate::steps::{one, patches, refusal_of_params};
 use crate::support;

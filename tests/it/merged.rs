@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, TenantHandle};
 use serde_json::json;
-use testbed::auth0::{Fault, TenantHandle};
 
 use crate::steps::{calls, one, patches, refusal_of_params};
 use crate::support::{self, Scope};

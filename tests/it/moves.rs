@@ -1,7 +1,7 @@
 //! Objects that move to another connection, and connections that come, go and come back.
 
+use auth0_emulator::{Fault, TenantHandle};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::facts::{connection_ids, owned};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Call, Fault, RateLimited, TenantHandle};
 use serde_json::json;
-use testbed::auth0::{Call, Fault, RateLimited, TenantHandle};
 
 use crate::steps::{calls, condition, one, patches, token_requests};
 use crate::support::{self, SCOPES, Scope, message};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use auth0_emulator::Fault;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use testbed::auth0::Fault;
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::steps::{assert_stalled, one, patches, refusal_of_params};

@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::Fault;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
-use testbed::auth0::Fault;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::leaks;
@@ -20,7 +20,7 @@ pub(crate) struct Detached {
     name: String,
     domain: String,
     client: kube::Client,
-    auth0: testbed::auth0::TenantHandle,
+    auth0: auth0_emulator::TenantHandle,
 }
 
 impl Detached {

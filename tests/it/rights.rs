@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use control_plane::Options;
 use serde_json::{Value, json};
-use testbed::control_plane::Options;
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::support::{Bench, OPERATOR_NAMESPACE, has_finalizer, root};

@@ -4,11 +4,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use auth0_emulator::Fault;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::Fault;
 use upstream_params_operator::api::upstream_params::ParamState;
 
 use crate::steps::{calls, one};

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Fault, TenantHandle};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, TenantHandle};
 
 use crate::steps::{answered, calls, one, says, token_requests};
 use crate::support::{self, Bench, OPERATOR_NAMESPACE, SOON, Scope, from};

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Call, Origin, TenantHandle};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use testbed::auth0::{Call, Origin, TenantHandle};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 

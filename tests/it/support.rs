@@ -12,15 +12,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Emulator, TenantHandle};
+use control_plane::supervise::{Options as SuperviseOptions, Supervised, supervise};
+use control_plane::{ControlPlane, Options};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use testbed::auth0::{Emulator, TenantHandle};
-use testbed::control_plane::supervise::{Options as SuperviseOptions, Supervised, supervise};
-use testbed::control_plane::{ControlPlane, Options};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
@@ -87,7 +87,7 @@ impl Bench {
     pub(crate) async fn with(options: Options) -> Self {
         let control_plane = ControlPlane::start(Options { controllers: true, ..options }).await.unwrap();
         control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await.unwrap();
-        let emulator = Emulator::start(testbed::auth0::Options::default()).unwrap();
+        let emulator = Emulator::start(auth0_emulator::Options::default()).unwrap();
         Self {
             control_plane,
             emulator,

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use auth0_emulator::{Call, Fault, RateLimited};
 use kube::api::DeleteParams;
 use serde_json::json;
-use testbed::auth0::{Call, Fault, RateLimited};
 
 use crate::steps::{answered, assert_stalled, calls, condition, one, patches, says, token_requests};
 use crate::support::{self, SCOPES, Scope, message};

@@ -197,7 +197,7 @@ fn the_readme_and_the_check_of_the_repository_run_the_same_commands() {
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
     let documents =
-        ["README.md", "charts/upstream-params-operator/README.md", "tests/control-plane/README.md"].map(|name| root().join(name));
+        ["README.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"].map(|name| root().join(name));
     let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
     for document in &documents {
         for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -274,7 +274,7 @@ fn test_modules() -> BTreeSet<PathBuf> {
 
 #[test]
 fn every_file_begins_with_what_it_is_about() {
-    for folder in ["src", "tests"] {
+    for folder in ["src", "crates", "tests", "benches"] {
         for file in files(folder, "rs") {
             assert!(read(&file).starts_with("//! "), "{} has no module documentation", file.display());
         }

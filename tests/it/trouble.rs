@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use auth0_emulator::{Fault, Limits, RateLimited};
 use serde_json::{Value, json};
-use testbed::auth0::{Fault, Limits, RateLimited};
 
 use crate::steps::{answered, calls, condition, one, patches, refusal_of_params, token_requests};
 use crate::support::{self, SOON, Scope, message};

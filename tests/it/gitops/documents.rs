@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use control_plane::binaries;
+use control_plane::supervise::Scratch;
 use serde_json::Value;
-use testbed::control_plane::binaries;
-use testbed::control_plane::supervise::Scratch;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus};
 use super::states;

@@ -6,13 +6,13 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use control_plane::Options;
+use control_plane::binaries::Helm;
+use control_plane::supervise::{Options as SuperviseOptions, Scratch, Supervised, supervise};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use testbed::control_plane::Options;
-use testbed::control_plane::binaries::Helm;
-use testbed::control_plane::supervise::{Options as SuperviseOptions, Scratch, Supervised, supervise};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{RELEASE, chart, environment, helm, kind, name, objects, run, succeeds, text};

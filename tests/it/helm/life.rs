@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use control_plane::binaries::Helm;
+use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
-use testbed::control_plane::binaries::Helm;
-use testbed::control_plane::supervise::Scratch;
 
 use super::cluster::{Cluster, cluster};
 use super::render::{copy_folder, edit};

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use control_plane::binaries::Helm;
+use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
-use testbed::control_plane::binaries::Helm;
-use testbed::control_plane::supervise::Scratch;
 
 use super::{chart, files, helm, kind, name, objects, refusal, rendered, run, succeeds, template, template_of, text, the};
 use crate::support::OPERATOR_NAMESPACE;

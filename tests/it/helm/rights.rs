@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use control_plane::binaries::Helm;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Api;
 use kube::api::{PostParams, ResourceExt};
 use serde_json::{Value, json};
-use testbed::control_plane::binaries::Helm;
 
 use super::cluster::{Cluster, OPERATOR_USER, cluster};
 use super::{chart, files, kind, name, rendered, succeeds};

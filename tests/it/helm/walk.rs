@@ -6,10 +6,10 @@
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 
+use auth0_emulator::TenantHandle;
+use control_plane::binaries::Helm;
+use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
-use testbed::auth0::TenantHandle;
-use testbed::control_plane::binaries::Helm;
-use testbed::control_plane::supervise::Scratch;
 
 use super::cluster::{Cluster, RESTRICTED, cluster};
 use super::render::copy_folder;

@@ -10,8 +10,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use control_plane::supervise::{Options, Scratch, Supervised, supervise};
 use serde_json::{Value, json};
-use testbed::control_plane::supervise::{Options, Scratch, Supervised, supervise};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

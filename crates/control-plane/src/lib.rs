@@ -4,6 +4,9 @@
 //! - Any number may run side by side, in one process or in many.
 //! - Data is not synced to disk: a power failure loses it, which a test does not mind.
 //! - There are no nodes: a pod is stored and never runs.
+//!
+//! The programs are built once from the Go modules in `go/`, or taken from `KUBEBUILDER_ASSETS`; Helm and promtool too: see
+//! [`binaries`]. What goes wrong is an [`Error`] that says what to do. This crate knows nothing of the operator.
 
 use std::{
     ffi::OsStr,
@@ -49,8 +52,8 @@ const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,ser
 /// How to start a control plane.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), testbed::control_plane::Error> {
-/// use testbed::control_plane::{ControlPlane, Options};
+/// # async fn example() -> Result<(), control_plane::Error> {
+/// use control_plane::{ControlPlane, Options};
 ///
 /// let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await?;
 /// println!("{}", control_plane.run(["get", "namespaces"]).await?);
@@ -135,7 +138,7 @@ impl ControlPlane {
 
         let admin_token = credentials::random_token()?;
         let mut users = options.users;
-        users.push(User { name: "testbed-admin".to_owned(), groups: vec!["system:masters".to_owned()], token: admin_token.clone() });
+        users.push(User { name: "control-plane-admin".to_owned(), groups: vec!["system:masters".to_owned()], token: admin_token.clone() });
         write_credentials(&folder, &users)?;
         let mut api_server_arguments = api_server_arguments(&folder, etcd_port, port, options.controllers);
         api_server_arguments.extend(options.api_server_arguments);
@@ -322,7 +325,7 @@ impl ControlPlane {
 /// The folder to work in, and what removes it later if it is temporary.
 fn fresh_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<Scratch>), Error> {
     let Some(folder) = wanted else {
-        let scratch = Scratch::new("testbed")?;
+        let scratch = Scratch::new("control-plane")?;
         return Ok((scratch.path().to_owned(), Some(scratch)));
     };
     let folder = std::path::absolute(&folder).map_err(io_error("resolve", &folder))?;

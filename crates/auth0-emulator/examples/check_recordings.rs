@@ -1,6 +1,6 @@
 //! Holds the emulator against recorded traffic of real tenants.
 //!
-//! `cargo run -p testbed --example check_recordings -- FOLDER`, where FOLDER has `connections/`, `transitions/` and `errors/` with one JSON
+//! `cargo run -p auth0-emulator --example check_recordings -- FOLDER`, where FOLDER has `connections/`, `transitions/` and `errors/` with one JSON
 //! file per interaction. Prints how many agree and how the others differ.
 //!
 //! What a recording cannot hold is given or masked: discovery documents and SAML metadata that the tenant fetched are served as the
@@ -13,7 +13,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use testbed::auth0::{ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TenantHandle};
+use auth0_emulator::{ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TenantHandle};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

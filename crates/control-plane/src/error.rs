@@ -54,7 +54,7 @@ pub enum Error {
     #[error("no folder to cache the control plane in: set HOME, XDG_CACHE_HOME or KUBEBUILDER_ASSETS")]
     NoCacheFolder,
     /// An embedded `go.mod` does not require what is to be built.
-    #[error("a go.mod under tests/control-plane does not require {0}: write it anew as the README there says")]
+    #[error("a go.mod under crates/control-plane/go does not require {0}: write it anew as the README there says")]
     NoPinnedVersion(&'static str),
     /// A folder that was to be fresh holds something.
     #[error("{} is not empty: a control plane starts in a fresh folder", .0.display())]

@@ -77,21 +77,21 @@ pub(super) fn kubeconfig(server: &str, ca: &[u8], token: &str) -> String {
         "apiVersion: v1
 kind: Config
 clusters:
-- name: testbed
+- name: control-plane
   cluster:
     server: {server}
     certificate-authority-data: {ca}
 users:
-- name: testbed
+- name: control-plane
   user:
     token: {token}
 contexts:
-- name: testbed
+- name: control-plane
   context:
-    cluster: testbed
-    user: testbed
+    cluster: control-plane
+    user: control-plane
     namespace: default
-current-context: testbed
+current-context: control-plane
 "
     )
 }

@@ -15,14 +15,14 @@ use super::{
 };
 
 // Embedded, so that an installed program can build them too.
-const GO_MOD: &str = include_str!("../../../control-plane/go.mod");
-const GO_SUM: &str = include_str!("../../../control-plane/go.sum");
-const HELM3_MOD: &str = include_str!("../../../control-plane/helm3/go.mod");
-const HELM3_SUM: &str = include_str!("../../../control-plane/helm3/go.sum");
-const HELM4_MOD: &str = include_str!("../../../control-plane/helm4/go.mod");
-const HELM4_SUM: &str = include_str!("../../../control-plane/helm4/go.sum");
-const PROMTOOL_MOD: &str = include_str!("../../../control-plane/promtool/go.mod");
-const PROMTOOL_SUM: &str = include_str!("../../../control-plane/promtool/go.sum");
+const GO_MOD: &str = include_str!("../go/go.mod");
+const GO_SUM: &str = include_str!("../go/go.sum");
+const HELM3_MOD: &str = include_str!("../go/helm3/go.mod");
+const HELM3_SUM: &str = include_str!("../go/helm3/go.sum");
+const HELM4_MOD: &str = include_str!("../go/helm4/go.mod");
+const HELM4_SUM: &str = include_str!("../go/helm4/go.sum");
+const PROMTOOL_MOD: &str = include_str!("../go/promtool/go.mod");
+const PROMTOOL_SUM: &str = include_str!("../go/promtool/go.sum");
 
 const PACKAGES: [&str; 4] = [
     "go.etcd.io/etcd/server/v3",
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_ready_made_folder_may_lack_the_controllers_but_nothing_else() {
-        let scratch = supervise::Scratch::new("testbed-assets").unwrap();
+        let scratch = supervise::Scratch::new("control-plane-assets").unwrap();
         let add = |name: &str| std::fs::write(scratch.path().join(name), "").unwrap();
         add("etcd");
         add("kubectl");
@@ -437,7 +437,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_process_waits_for_the_lock_and_says_so() {
-        let scratch = supervise::Scratch::new("testbed-lock").unwrap();
+        let scratch = supervise::Scratch::new("control-plane-lock").unwrap();
         let path = scratch.path().join("lock");
         let held = lock(&path, "the control plane", &|_| ()).await.unwrap();
         let said = std::sync::Mutex::new(String::new());

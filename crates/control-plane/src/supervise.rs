@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     /// Set for the process that a test starts in order to kill it.
-    const VICTIM: &str = "TESTBED_VICTIM_FOLDER";
+    const VICTIM: &str = "CONTROL_PLANE_VICTIM_FOLDER";
 
     fn alive(pid: u32) -> bool {
         let mut ask = Command::new("/bin/sh");
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_reports_its_status_and_fills_its_log() {
-        let scratch = Scratch::new("testbed-supervise").unwrap();
+        let scratch = Scratch::new("control-plane-supervise").unwrap();
         let options = Options::new(scratch.path().join("log"));
         let mut command = script("echo out $NAME $GONE; echo err >&2; pwd; exit 7");
         command.env("NAME", "value").env_remove("GONE").current_dir("/");
@@ -351,7 +351,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_ends_with_127_and_a_missing_folder_is_an_error() {
-        let scratch = Scratch::new("testbed-supervise").unwrap();
+        let scratch = Scratch::new("control-plane-supervise").unwrap();
         let log = scratch.path().join("log");
         let process = supervise(&Command::new("no-such-program"), &Options::new(&log)).unwrap();
         assert_eq!(process.wait().await.unwrap().code(), Some(127));
@@ -362,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn terminate_lets_a_process_finish_and_kill_does_not() {
-        let scratch = Scratch::new("testbed-supervise").unwrap();
+        let scratch = Scratch::new("control-plane-supervise").unwrap();
         let options = Options::new(scratch.path().join("log"));
         let polite = supervise(&script("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"), &options).unwrap();
         until("it is up", || std::fs::read_to_string(polite.log()).unwrap().contains("up")).await;
@@ -381,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_ends_a_process_with_all_it_started_even_when_it_is_frozen_and_deaf() {
-        let scratch = Scratch::new("testbed-supervise").unwrap();
+        let scratch = Scratch::new("control-plane-supervise").unwrap();
         let options = Options::new(scratch.path().join("log")).grace(Duration::from_millis(200));
         let process = supervise(&script("trap '' TERM; sleep 1000 & echo $!; wait"), &options).unwrap();
         let grandchild = || std::fs::read_to_string(process.log()).unwrap().trim().parse::<u32>();
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_scratch_folder_goes_with_its_value() {
-        let scratch = Scratch::new("testbed-scratch").unwrap();
+        let scratch = Scratch::new("control-plane-scratch").unwrap();
         let path = scratch.path().to_owned();
         std::fs::write(path.join("file"), "content").unwrap();
         drop(scratch);
@@ -405,7 +405,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_outlives_a_process_that_is_killed() {
-        let scratch = Scratch::new("testbed-supervise").unwrap();
+        let scratch = Scratch::new("control-plane-supervise").unwrap();
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "control_plane::supervise::tests::victim"])
             .env(VICTIM, scratch.path())
@@ -430,7 +430,7 @@ mod tests {
     fn victim() {
         let told = std::env::var_os(VICTIM).expect("only `nothing_outlives_a_process_that_is_killed` starts this");
         let told = Path::new(&told);
-        let scratch = Scratch::new("testbed-victim").unwrap();
+        let scratch = Scratch::new("control-plane-victim").unwrap();
         // Its log lies in the folder that is removed at the same time.
         let options = Options::new(scratch.path().join("log"));
         let process = supervise(Command::new("sleep").arg("1000"), &options).unwrap();

@@ -78,7 +78,7 @@ async fn a_component_that_does_not_start_says_why() {
 
 #[tokio::test]
 async fn a_component_that_is_not_ready_in_time_says_so() {
-    let scratch = Scratch::new("testbed-slow").unwrap();
+    let scratch = Scratch::new("control-plane-slow").unwrap();
     let mut slow = Command::new("/bin/sh");
     slow.args(["-c", "echo starting; sleep 1000"]);
     let slow = component(&slow, scratch.path(), "slow").unwrap();
@@ -97,7 +97,7 @@ async fn controllers_are_refused_without_their_program() {
 
 #[test]
 fn a_folder_of_ones_own_has_to_be_empty_and_stays() {
-    let scratch = Scratch::new("testbed-own").unwrap();
+    let scratch = Scratch::new("control-plane-own").unwrap();
     let own = scratch.path().join("deep/own");
     let (folder, temporary) = fresh_folder(Some(own.clone())).unwrap();
     assert_eq!((&folder, temporary.is_none()), (&own, true));

@@ -89,7 +89,7 @@ impl fmt::Debug for Effect {
 /// A fault: which calls it meets, how often, and what it does.
 ///
 /// ```
-/// use testbed::auth0::Fault;
+/// use auth0_emulator::Fault;
 /// let fault = Fault::lose_answer().method("PATCH").connection("wordpress").times(1);
 /// ```
 #[derive(Clone, Debug)]
@@ -292,7 +292,7 @@ pub(crate) fn apply_edit(options: &mut Object, edit: impl FnOnce(&mut serde_json
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth0::json::Json;
+    use crate::json::Json;
 
     #[test]
     fn globs_match() {

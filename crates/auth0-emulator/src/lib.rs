@@ -8,9 +8,9 @@
 //! address. A tenant is set up, disturbed and looked at through its [`TenantHandle`]:
 //!
 //! ```
-//! use testbed::auth0::{ALL_SCOPES, Emulator, Fault, Options};
+//! use auth0_emulator::{ALL_SCOPES, Emulator, Fault, Options};
 //!
-//! # fn main() -> Result<(), testbed::auth0::Error> {
+//! # fn main() -> Result<(), auth0_emulator::Error> {
 //! let emulator = Emulator::start(Options::default())?;
 //! let tenant = emulator.tenant("a.eu.auth0.com");
 //! tenant.add_client("id", "secret", ALL_SCOPES);
@@ -21,6 +21,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! This crate knows nothing of the operator: it shares no code with it, or both would share their bugs.
 
 mod answer;
 mod authorize;
