@@ -30,7 +30,7 @@ use kube::api::{DynamicObject, PostParams};
 use serde_json::json;
 use support::{Bench, Scope};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-use upstream_params_operator::core::tenancy::glob_matches;
+use upstream_params_operator::core::tenant::glob_matches;
 
 const SEQUENTIAL: usize = 100;
 

@@ -1,15 +1,14 @@
 //! Manages the upstream parameters of Auth0 connections from Kubernetes, and nothing else of them.
 //!
-//! The way in, from the outside to the middle:
+//! The rooms, from the outside to the middle; each imports only from those after it:
 //!
-//! - [`cli`]: flags and commands; the only reader of the environment, but for the pod's name, which [`cluster::report`] reads.
-//! - [`operator`]: the process: watches, drivers, health.
-//! - [`hub`]: the one owner of what Kubernetes declares; watches fold events into it, drivers plan from it.
-//! - [`driver`]: the driver of one tenant: takes in news, picks what is due, one pass after the other.
-//! - [`tenant`]: one tenant as this process knows it: whether it can be used, what is due, what is said of its objects.
-//! - [`connection`]: one pass over one connection: read, plan, claim, write, conclude.
-//! - [`core`]: everything that is decided, as pure functions.
-//! - [`cluster`]: the Kubernetes edge. [`auth0`]: the tenant edge.
+//! - [`cli`]: flags and commands; the only reader of the environment, but for the pod's name, which [`kubernetes::report`] reads.
+//! - [`run`]: the process: watches, drivers, health.
+//! - [`reconcile`]: the driver of one tenant, what it knows of the tenant, and the pass over one connection.
+//! - [`telemetry`]: log lines and metrics.
+//! - [`kubernetes`] and [`auth0`]: the two edges. Neither knows of the other.
+//! - [`core`]: everything that is decided, as pure functions, in the order in which a pass takes them.
+//! - [`model`]: the values that every room shares.
 //! - [`api`]: the kinds, their schema, every public name and reason.
 //!
 //! The unit of work is the connection, not the Kubernetes object: all objects that name one connection are planned
@@ -18,14 +17,12 @@
 pub mod api;
 pub mod auth0;
 pub mod cli;
-pub mod cluster;
-pub mod connection;
 pub mod core;
-pub mod driver;
-pub mod hub;
-pub mod operator;
+pub mod kubernetes;
+pub mod model;
+pub mod reconcile;
+pub mod run;
 pub mod telemetry;
-pub mod tenant;
 
 #[cfg(test)]
-mod seeds;
+mod testing;

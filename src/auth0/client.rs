@@ -18,13 +18,13 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::call::{Call, Observer, Route};
-use super::domain::{Audience, Domain};
 use super::failure::Failure;
 use super::limits::asked_pause;
 use super::message::{Complaint, Redactor};
 use super::token::{Credentials, Granted, Token, TokenCache, TokenTrouble};
 use super::transport::{Answer, Question, Transport};
-use crate::core::document::{Document, PatchBody};
+use crate::model::document::{Document, PatchBody};
+use crate::model::domain::{Audience, Domain};
 
 /// One tenant. It is meant to be shared: all methods take `&self`.
 pub struct Client {

@@ -8,10 +8,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::call::Route;
-use super::domain::Domain;
 use super::message::NEEDED_SCOPES;
 use crate::api::reason::Reason;
-use crate::core::document::DocumentError;
+use crate::model::document::DocumentError;
+use crate::model::domain::Domain;
 
 /// How the token endpoint begins to say that it knows no API of the audience that was asked for.
 const AUDIENCE_UNKNOWN: [&str; 2] = ["Service not enabled within domain", "Service not found"];

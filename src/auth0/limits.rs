@@ -362,7 +362,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::seeds::cases(256))]
+        #![proptest_config(crate::testing::seeds::cases(256))]
 
         #[test]
         fn whatever_is_answered_a_bucket_opens_when_it_says_and_within_five_minutes(

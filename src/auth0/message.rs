@@ -14,7 +14,7 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use super::failure::About;
-use crate::core::document::UPSTREAM_PARAMS;
+use crate::model::document::UPSTREAM_PARAMS;
 
 /// How many characters of a message are shown.
 const SHOWN: usize = 200;
@@ -548,7 +548,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::seeds::cases(256))]
+        #![proptest_config(crate::testing::seeds::cases(256))]
 
         #[test]
         fn no_value_of_a_request_is_repeated(

@@ -1,5 +1,6 @@
 //! The tenant edge against a scripted server: every ending is reached over HTTP.
 
+use crate::model::domain::{Audience, Domain};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::scripted::{Received, Reply, Server};
 use super::*;
 use crate::api::reason::Reason;
-use crate::core::document::{Document, DocumentError, Entry, PatchBody};
+use crate::model::document::{Document, DocumentError, Entry, PatchBody};
 
 const ID: &str = "con_abc123";
 const PATH: &str = "/api/v2/connections/con_abc123";

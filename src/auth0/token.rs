@@ -22,9 +22,9 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::domain::Audience;
 use super::failure::{Failure, Retry};
 use super::message::is_scope;
+use crate::model::domain::Audience;
 
 /// What a token without `expires_in` is believed to live for.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);

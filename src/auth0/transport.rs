@@ -23,8 +23,8 @@ use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
 
 use super::call::{RateHeaders, Route};
-use super::domain::{AllowedDomains, Domain};
 use super::failure::{Failure, Unreached};
+use crate::model::domain::{AllowedDomains, Domain};
 
 /// How much of an error's body is read, in bytes: its message is short.
 const MAX_ERROR_BODY: usize = 64 * 1024;

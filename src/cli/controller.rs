@@ -9,9 +9,10 @@ use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth0::{self, AllowedDomains, Transport, TransportOptions};
-use crate::cluster::reach;
-use crate::operator;
+use crate::auth0::{self, Transport, TransportOptions};
+use crate::kubernetes::reach;
+use crate::model::domain::AllowedDomains;
+use crate::run;
 use crate::telemetry::{self, LogFormat};
 
 /// Where a pod finds the name of its namespace.
@@ -78,7 +79,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
         let settings = settings(arguments).await?;
-        operator::run(settings, stop).await.map_err(anyhow::Error::from)
+        run::run(settings, stop).await.map_err(anyhow::Error::from)
     });
     // A name that is looked up, which nothing can end, must not hold the process.
     runtime.shutdown_background();
@@ -92,7 +93,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
+async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
     let allowed = AllowedDomains::parse(arguments.allowed_domains.iter().filter(|one| !one.is_empty())).context("--allowed-domains")?;
     if let Some(endpoint) = &arguments.insecure_tenant_endpoint {
         tracing::warn!(%endpoint, "every tenant is replaced by this plain http address: for tests only");
@@ -106,7 +107,7 @@ async fn settings(arguments: Arguments) -> anyhow::Result<operator::Settings> {
         endpoint_override: arguments.insecure_tenant_endpoint,
         ..TransportOptions::default()
     })?;
-    Ok(operator::Settings {
+    Ok(run::Settings {
         client: kubernetes().await?,
         watched: arguments.watch_namespaces.into_iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::world::ObjectKey;
+use crate::core::world::ObjectKey;
 
 /// The longest pause between two tries at something that fails.
 pub const MAX_BACKOFF: Duration = Duration::from_mins(5);

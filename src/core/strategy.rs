@@ -5,7 +5,7 @@
 //! this table tells a user that a parameter will never reach an identity provider.
 //! Source: the strategies of Auth0's OpenAPI document of 2026-06-25.
 
-use super::document::Document;
+use crate::model::document::Document;
 
 /// What upstream parameters do on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

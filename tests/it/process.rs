@@ -21,8 +21,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upstream_params_operator::auth0::{AllowedDomains, Transport, TransportOptions, install_crypto_provider};
-use upstream_params_operator::operator::{self, Error, Settings};
+use upstream_params_operator::auth0::{Transport, TransportOptions, install_crypto_provider};
+use upstream_params_operator::model::domain::AllowedDomains;
+use upstream_params_operator::run::{self, Error, Settings};
 
 use crate::steps::one;
 use crate::support::{self, Bench, OPERATOR_NAMESPACE, SOON, from};
@@ -54,7 +55,7 @@ impl Embedded {
             http: Some(address),
         };
         let stop = CancellationToken::new();
-        Self { ended: tokio::spawn(operator::run(settings, stop.clone())), stop, address }
+        Self { ended: tokio::spawn(run::run(settings, stop.clone())), stop, address }
     }
 
     async fn until_ready(&self) {

@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::crd;
-use crate::auth0::{AllowedDomains, Transport, TransportOptions};
+use crate::auth0::{Transport, TransportOptions};
 use crate::cli::print;
-use crate::operator;
+use crate::model::domain::AllowedDomains;
+use crate::run;
 
 /// The tenant of the examples.
 const DOMAIN: &str = "example.eu.auth0.com";
@@ -76,7 +77,7 @@ pub(super) struct Stage {
     /// The connections before the operator came.
     pub(super) before: Vec<(String, Value)>,
     stop: CancellationToken,
-    operator: JoinHandle<Result<(), operator::Error>>,
+    operator: JoinHandle<Result<(), run::Error>>,
 }
 
 impl Stage {
@@ -90,7 +91,7 @@ impl Stage {
         print(&format!("kube-apiserver {} and an emulated tenant {DOMAIN} at {} are up\n", control_plane.server(), emulator.url()))?;
         install(&control_plane).await?;
         let stop = CancellationToken::new();
-        let operator = tokio::spawn(operator::run(settings(&control_plane, &emulator).await?, stop.clone()));
+        let operator = tokio::spawn(run::run(settings(&control_plane, &emulator).await?, stop.clone()));
         let stage = Self { control_plane, emulator, tenant, before, stop, operator };
         stage.apply_examples().await?;
         Ok(stage)
@@ -206,7 +207,7 @@ async fn install(control_plane: &ControlPlane) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::Result<operator::Settings> {
+async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::Result<run::Settings> {
     let kubeconfig = kube::config::Kubeconfig::from_yaml(control_plane.kubeconfig_yaml())?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?;
     let allowed = AllowedDomains::default();
@@ -215,7 +216,7 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
         endpoint_override: Some(emulator.url()),
         ..TransportOptions::default()
     })?;
-    Ok(operator::Settings {
+    Ok(run::Settings {
         client: kube::Client::try_from(config)?,
         namespace: OPERATOR_NAMESPACE.to_owned(),
         watched: BTreeSet::new(),

@@ -7,12 +7,12 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
-use upstream_params_operator::auth0::AllowedDomains;
-use upstream_params_operator::core::conclude::{Context, Ending, Outcome, Planned, Trouble, claimed, conclude};
-use upstream_params_operator::core::plan::{ParamPlan, Verdict};
-use upstream_params_operator::core::tenancy::{self, Access, Standing};
-use upstream_params_operator::core::validate::{self, Refusal};
+use upstream_params_operator::core::pass::plan::{ParamPlan, Verdict};
+use upstream_params_operator::core::spec::{self, Refusal};
+use upstream_params_operator::core::status::{Context, Ending, Outcome, Planned, Trouble, claimed, conclude};
+use upstream_params_operator::core::tenant::{self, Access, Standing};
 use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
+use upstream_params_operator::model::domain::AllowedDomains;
 
 use crate::support::from;
 
@@ -62,8 +62,8 @@ fn declared(generation: i64, status: UpstreamParamsStatus) -> Declared {
         deleting: false,
         finalizer: false,
         other_finalizers: Vec::new(),
-        policies: validate::policies(&spec()),
-        spec: validate::spec(&spec()),
+        policies: spec::policies(&spec()),
+        spec: spec::spec(&spec()),
         status,
     }
 }
@@ -262,11 +262,11 @@ pub(super) fn of_tenants() -> Vec<State> {
     let mut all = Vec::new();
     for (name, tenant, standing) in standings() {
         for (credentials, access) in &accesses {
-            let status = tenancy::conclude(&tenant, &standing, access, now());
+            let status = tenant::conclude(&tenant, &standing, access, now());
             all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
-                let status = tenancy::conclude(&known, &standing, access, now());
+                let status = tenant::conclude(&known, &standing, access, now());
                 all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };
@@ -302,7 +302,7 @@ fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {
         if let Some(credentials) = credentials {
             world.apply_secret("auth0-credentials".to_owned(), credentials);
         }
-        let standing = tenancy::standing(&world, &tenant.name, &allowed, "operator").unwrap();
+        let standing = tenant::standing(&world, &tenant.name, &allowed, "operator").unwrap();
         (name, tenant, standing)
     };
     cases.map(judge).into_iter().collect()

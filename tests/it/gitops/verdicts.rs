@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use upstream_params_operator::api::reason::{ConditionType, Reason};
-use upstream_params_operator::core::conclude::Context;
+use upstream_params_operator::core::status::Context;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus, kubectl_wait};
 use super::states::{self, State};

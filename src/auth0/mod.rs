@@ -1,0 +1,41 @@
+//! The tenant edge: everything this operator says to the Auth0 Management API, and everything it hears.
+//!
+//! Guarantees:
+//!
+//! - A request goes to the tenant's own host over verified TLS, or nowhere: [`Domain`](crate::model::domain::Domain) admits host names only,
+//!   [`AllowedDomains`](crate::model::domain::AllowedDomains) is asked again in the [`Transport`], addresses inside a private network are refused, and a
+//!   redirect is an error, so no credential travels on.
+//! - Nothing waits or grows without bound: connecting, the whole request and the size of an answer are limited.
+//! - An answer is believed only when it is what was asked for: whole, JSON, of the name or id in the request.
+//! - What can be said of a failure is safe to say: [`Failure`] holds Auth0's own message without any value that this
+//!   operator sent, and never a body, a URL, a header or a parser's error.
+//! - A token is fetched once for many callers, ahead of its expiry, and at most once more when it is refused.
+//!
+//! Assumes: [`install_crypto_provider`] ran, a tokio runtime with I/O and time, and that the caller asks a
+//! [`Budget`] before each call; the [`Client`] itself never waits for a limit and never repeats a call for one.
+//!
+//! Fails: every call ends in [`Failure`], which is complete: each variant says which reason the status gets, when to
+//! try again, and whether a write may have taken effect. Nothing in here panics on what a server sends.
+
+mod call;
+mod client;
+mod failure;
+mod limits;
+mod message;
+mod token;
+mod transport;
+
+#[cfg(test)]
+mod certified;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+pub use call::{Call, Observer, RateHeaders, Route};
+pub use client::{Client, Limits};
+pub use failure::{About, Failure, Retry, Silence, Unreached};
+pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};
+pub use message::NEEDED_SCOPES;
+pub use token::{Credentials, Granted, SharedSecret, TokenTrouble};
+pub use transport::{Transport, TransportError, TransportOptions, install_crypto_provider};

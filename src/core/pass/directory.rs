@@ -1,0 +1,145 @@
+//! What a tenant's connections looked like when they were last seen: enough to find them, never their options.
+//!
+//! Guarantees: of two ids seen under one name only the later is known; finding by name or id takes no look at the others,
+//! as every pass asks for every object.
+
+use std::collections::BTreeMap;
+
+use crate::core::spec::Target;
+use crate::model::document::Document;
+
+/// One connection, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projection {
+    /// Its name.
+    pub name: String,
+    /// A hash of everything in its options but the upstream parameters.
+    pub foreign: Option<[u8; 32]>,
+    /// Whether `foreign` is what the answer to a write of ours showed, so that another value at the next look means
+    /// that somebody else's edit and our write may have crossed.
+    pub written: bool,
+}
+
+/// The connections of one tenant that some object names or named.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_id: BTreeMap<String, Projection>,
+    /// The id of each name in `by_id`.
+    by_name: BTreeMap<String, String>,
+}
+
+impl Directory {
+    /// The id of the connection that a target means, as far as it was seen.
+    pub fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a str> {
+        match target {
+            Target::Id(id) => Some(id),
+            Target::Name(name) => self.by_name.get(name).map(String::as_str),
+        }
+    }
+
+    /// The name of a connection, as far as it was seen.
+    pub fn name_of(&self, id: &str) -> Option<&str> {
+        self.by_id.get(id).map(|seen| seen.name.as_str())
+    }
+
+    /// Notes a connection that was read. Yields whether the options that are not ours differ from what the answer to
+    /// our last write showed.
+    pub fn saw(&mut self, document: &Document) -> bool {
+        self.note(document, false)
+    }
+
+    /// Notes a connection as the answer to a write of ours shows it.
+    pub fn wrote(&mut self, document: &Document) {
+        self.note(document, true);
+    }
+
+    fn note(&mut self, document: &Document, written: bool) -> bool {
+        let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written };
+        let differs = self.by_id.get(&document.id).is_some_and(|old| old.written && old.foreign != new.foreign);
+        // A connection that was made anew under the same name has another id, and a renamed one leaves its old name.
+        if let Some(namesake) = self.by_name.get(&document.name).filter(|id| **id != document.id).cloned() {
+            self.forget(&namesake);
+        }
+        self.forget(&document.id);
+        self.by_name.insert(document.name.clone(), document.id.clone());
+        self.by_id.insert(document.id.clone(), new);
+        differs
+    }
+
+    /// Forgets a connection that is gone.
+    pub fn forget(&mut self, id: &str) {
+        if let Some(seen) = self.by_id.remove(id) {
+            self.by_name.remove(&seen.name);
+        }
+    }
+
+    /// Forgets the connections for which this does not hold.
+    pub fn retain(&mut self, is_named: impl Fn(&str) -> bool) {
+        self.by_id.retain(|id, _| is_named(id));
+        self.by_name.retain(|_, id| self.by_id.contains_key(id));
+    }
+
+    /// How many connections are known.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(directory: &mut Directory, id: &str, name: &str, options: &str) -> bool {
+        directory.saw(&document(id, name, options))
+    }
+
+    fn document(id: &str, name: &str, options: &str) -> Document {
+        let text = format!(r#"{{"id":"{id}","name":"{name}","strategy":"oidc","options":{options}}}"#);
+        Document::parse(&text).unwrap()
+    }
+
+    fn found<'a>(directory: &'a Directory, name: &str) -> Option<&'a str> {
+        directory.by_name.get(name).map(String::as_str)
+    }
+
+    #[test]
+    fn a_connection_is_found_under_its_last_name_and_a_name_has_its_last_id() {
+        let mut directory = Directory::default();
+        seen(&mut directory, "con_1", "shop", "{}");
+        seen(&mut directory, "con_1", "store", "{}");
+        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_1"), 1));
+        seen(&mut directory, "con_2", "store", "{}");
+        assert_eq!((found(&directory, "store"), directory.name_of("con_1"), directory.len()), (Some("con_2"), None, 1));
+        seen(&mut directory, "con_1", "shop", "{}");
+        directory.forget("con_2");
+        directory.forget("con_2");
+        assert_eq!((found(&directory, "store"), found(&directory, "shop"), directory.len()), (None, Some("con_1"), 1));
+        assert_eq!(directory.id_of(&Target::Name("shop".into())), Some("con_1"));
+        assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some("con_9"), "an id needs no look");
+    }
+
+    #[test]
+    fn what_nobody_names_is_forgotten() {
+        let mut directory = Directory::default();
+        seen(&mut directory, "con_1", "shop", "{}");
+        seen(&mut directory, "con_2", "store", "{}");
+        directory.retain(|id| id == "con_2");
+        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_2"), 1));
+    }
+
+    #[test]
+    fn other_options_differ_only_from_what_a_write_showed() {
+        let mut directory = Directory::default();
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":1}"#));
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#), "somebody's edit between two looks is nobody's loss");
+        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#));
+        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(seen(&mut directory, "con_1", "shop", r#"{"a":3}"#));
+    }
+}

@@ -1,0 +1,160 @@
+//! What the calls to a tenant show of the tenant as a whole, and what of one connection only.
+//!
+//! Guarantees: what happens to one connection is that connection's trouble while another one of the tenant shows better;
+//! a refusal of the API ends with a call that succeeds and with nothing else. Assumes: told of every call, in order.
+//!
+//! Which scopes a token has is what the answer that granted it says. Only where that answer is silent do the
+//! connections have to tell.
+
+use std::collections::BTreeSet;
+
+use crate::core::schedule::Subject;
+
+/// Which connections let something be done and which don't, where the token doesn't say whether it may be.
+#[derive(Debug, Default)]
+struct Sightings {
+    /// The token that was seen to be good for it last.
+    good_with: Option<u64>,
+    /// The connections that refused it since.
+    refused_by: BTreeSet<String>,
+}
+
+impl Sightings {
+    fn good(&mut self, token: u64) {
+        self.good_with = Some(token);
+        self.refused_by.clear();
+    }
+
+    /// Whether it is the tenant's as a whole that a connection refuses. `known`: how many connections are known.
+    fn refused(&mut self, connection: &str, token: u64, known: usize) -> bool {
+        self.refused_by.insert(connection.to_owned());
+        match self.good_with {
+            Some(good) if good == token => false,
+            Some(_) => self.refused_by.len() > 1,
+            None => self.refused_by.len() > 1 || known <= 1,
+        }
+    }
+}
+
+/// What the calls of a tenant have shown.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    options: Sightings,
+    scopes: Sightings,
+    /// Whom no call about got an answer since the last one that anybody got.
+    silent: BTreeSet<Subject>,
+    /// What is in the way, since the last answer.
+    silence: Option<String>,
+}
+
+impl Evidence {
+    /// The options of a connection were there.
+    pub fn showed_options(&mut self, token: u64) {
+        self.options.good(token);
+    }
+
+    /// A connection came without options. Yields whether the token is what is lacking: of a token with `scopes` that is
+    /// known, of another one by what else was seen.
+    pub fn hid_options(&mut self, connection: &str, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
+        match scopes {
+            Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
+            None => self.options.refused(connection, token, known),
+        }
+    }
+
+    /// A write went through.
+    pub fn wrote(&mut self, token: u64) {
+        self.scopes.good(token);
+    }
+
+    /// A call was refused for `asked` scopes (all that are needed, where the answer names none). Yields those that the token
+    /// lacks; none when it is about this connection only.
+    pub fn lacks(
+        &mut self,
+        connection: &str,
+        asked: &[String],
+        scopes: Option<&[String]>,
+        token: u64,
+        known: usize,
+    ) -> Option<Vec<String>> {
+        match scopes {
+            Some(scopes) => {
+                let missing: Vec<String> = asked.iter().filter(|scope| !scopes.contains(scope)).cloned().collect();
+                (!missing.is_empty()).then_some(missing)
+            }
+            None => self.scopes.refused(connection, token, known).then(|| asked.to_vec()),
+        }
+    }
+
+    /// Auth0 answered. Yields whether it was said that it doesn't.
+    pub fn answered(&mut self) -> bool {
+        self.silent.clear();
+        self.silence.take().is_some()
+    }
+
+    /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
+    /// or nobody else fares better.
+    pub fn unanswered(&mut self, subject: &Subject, message: &str, of_the_host: bool, known: usize) -> bool {
+        self.silent.insert(subject.clone());
+        if of_the_host || self.silent.len() >= known.clamp(1, 2) {
+            self.silence = Some(message.to_owned());
+        }
+        self.silence.is_some()
+    }
+
+    /// What keeps the tenant from answering.
+    pub fn silence(&self) -> Option<&str> {
+        self.silence.as_deref()
+    }
+}
+
+/// The scope without which connections come without their options.
+pub const READ_OPTIONS: &str = "read:connections_options";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(scopes: &[&str]) -> Vec<String> {
+        scopes.iter().map(|scope| (*scope).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_token_says_of_its_scopes_decides() {
+        let mut evidence = Evidence::default();
+        assert!(!evidence.hid_options("a", Some(&all(&["read:connections", READ_OPTIONS])), 1, 1));
+        assert!(evidence.hid_options("a", Some(&all(&["read:connections"])), 1, 9));
+        let asked = all(&["read:x", "update:x"]);
+        assert_eq!(evidence.lacks("a", &asked, Some(&all(&["read:x"])), 1, 9), Some(all(&["update:x"])));
+        assert_eq!(evidence.lacks("a", &asked, Some(&asked), 1, 1), None);
+    }
+
+    #[test]
+    fn where_the_token_is_silent_another_connection_tells() {
+        let mut evidence = Evidence::default();
+        assert!(evidence.hid_options("a", None, 1, 1), "there is nobody else to ask");
+        assert!(!evidence.hid_options("a", None, 1, 2), "the other one was not looked at yet");
+        evidence.showed_options(1);
+        assert!(!evidence.hid_options("a", None, 1, 2) && !evidence.hid_options("b", None, 1, 3), "the same token showed it elsewhere");
+        evidence.showed_options(1);
+        // Another token: one may be odd, two are not.
+        assert!(!evidence.hid_options("a", None, 2, 3) && !evidence.hid_options("a", None, 2, 3));
+        assert!(evidence.hid_options("b", None, 2, 3));
+        evidence.showed_options(2);
+        assert!(!evidence.hid_options("b", None, 2, 3));
+    }
+
+    #[test]
+    fn one_connection_without_an_answer_is_not_the_tenant() {
+        let (mut evidence, odd, other) = (Evidence::default(), Subject::Id("a".to_owned()), Subject::Id("b".to_owned()));
+        for _ in 0..9 {
+            assert!(!evidence.unanswered(&odd, "m", false, 2));
+        }
+        assert!(!evidence.answered());
+        assert!(!evidence.unanswered(&odd, "m", false, 2) && evidence.unanswered(&other, "n", false, 2));
+        assert_eq!(evidence.silence(), Some("n"));
+        assert!(evidence.answered() && evidence.silence().is_none());
+        assert!(evidence.unanswered(&odd, "m", true, 2) && evidence.answered());
+        assert!(evidence.unanswered(&odd, "m", false, 1), "there is nobody else to ask");
+    }
+}

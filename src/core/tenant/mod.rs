@@ -1,0 +1,425 @@
+//! What a tenant object amounts to: whether it serves, whom it admits to what, and what is said of it.
+//!
+//! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
+//! that matches both the namespace's labels and the connection's name.
+
+pub mod credentials;
+pub mod evidence;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::{Selector, SelectorExt};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::api::reason::{ConditionType, Reason};
+use crate::api::rules;
+use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
+use crate::api::upstream_params::ManagementPolicy;
+use crate::core::world::{DeclaredTenant, World};
+use crate::model::domain::{AllowedDomains, Audience, Domain};
+
+/// A tenant that can be served.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host that requests go to.
+    pub domain: Domain,
+    /// The audience of its tokens, whose host is the tenant's identity.
+    pub audience: Audience,
+    /// The application's client id.
+    pub client_id: String,
+    /// The application's secret.
+    pub client_secret: SecretString,
+    /// What makes the credentials look wrong: said when Auth0 refuses them.
+    pub oddity: Option<String>,
+    /// The Secret they are from.
+    pub secret: String,
+    /// Whether nothing at all may be written.
+    pub observes: bool,
+    /// How fast it may be asked.
+    pub rate_limit: RateLimit,
+    /// The time between two looks at each connection.
+    pub resync: Duration,
+    admissions: Vec<Admission>,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_access(other)
+            && (self.observes, &self.rate_limit, self.resync, &self.admissions)
+                == (other.observes, &other.rate_limit, other.resync, &other.admissions)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Admission {
+    namespaces: Selector,
+    connections: Vec<String>,
+    reserved: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Whether both reach the same tenant with the same credentials, so that a token of the one is good for the other.
+    pub fn same_access(&self, other: &Self) -> bool {
+        let parts = |settings: &Self| {
+            let secret = settings.client_secret.expose_secret().to_owned();
+            (settings.domain.as_str().to_owned(), settings.audience.as_str().to_owned(), settings.client_id.clone(), secret)
+        };
+        parts(self) == parts(other)
+    }
+
+    /// Whether any entry admits a namespace with these labels to any connection.
+    pub fn admits_namespace(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.admissions.iter().any(|admission| admission.namespaces.matches(labels))
+    }
+
+    /// Whether a namespace with these labels may manage the connection of this name; if so, with the reserved
+    /// parameters it may set.
+    pub fn admission(&self, labels: &BTreeMap<String, String>, connection: &str) -> Option<BTreeSet<String>> {
+        let matching = |admission: &&Admission| {
+            admission.namespaces.matches(labels) && admission.connections.iter().any(|pattern| glob_matches(pattern, connection))
+        };
+        let mut matching = self.admissions.iter().filter(matching).peekable();
+        matching.peek()?;
+        Some(matching.flat_map(|admission| admission.reserved.iter().cloned()).collect())
+    }
+}
+
+/// Whether a pattern, in which `*` stands for any characters, matches the whole text.
+///
+/// Takes a time that grows with the length of both and no faster, whatever the pattern: the first place of a part leaves
+/// most of the text to the next, so no other place needs a try, and searching for one part is linear.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let (Some(first), Some(last)) = (parts.next(), parts.next_back()) else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    parts.all(|part| rest.split_once(part).map(|(_, after)| rest = after).is_some())
+}
+
+/// The first pattern of connections that admission refuses today, with the rule that it breaks: such an object is older
+/// than the rule.
+fn bad_pattern(spec: &ClusterAuth0TenantSpec) -> Option<String> {
+    let patterns = spec.access.iter().enumerate().flat_map(|(entry, access)| {
+        access
+            .connections
+            .iter()
+            .enumerate()
+            .map(move |(position, pattern)| (format!("spec.access[{entry}].connections[{position}]"), pattern))
+    });
+    patterns.into_iter().find_map(|(place, pattern)| rules::connection_glob(pattern).err().map(|rule| format!("{place}: {rule}")))
+}
+
+/// What a tenant object amounts to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// It serves.
+    Serving(Box<Settings>),
+    /// Its content can't be used: `InvalidDomain`, `InvalidSpec`, `DomainNotAllowed` or `DuplicateTenant`, and what to do.
+    Refused(Reason, String),
+    /// Its Secret can't be used: `SecretNotFound` or `SecretKeyMissing`, and what to do.
+    Unresolved(Reason, String),
+}
+
+/// Judges the tenant of this name; `None` when there is no such object. `namespace` is the operator's own.
+pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str) -> Option<Standing> {
+    standing_with(world, name, allowed, namespace, None)
+}
+
+/// As [`standing`], where the Secret may be away for a moment: then the credentials of the `kept` settings go on, for the same
+/// host.
+pub fn standing_with(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str, kept: Option<&Settings>) -> Option<Standing> {
+    let tenant = world.tenant(name)?;
+    Some(match parts(&tenant, allowed) {
+        Err((reason, message)) => Standing::Refused(reason, message),
+        Ok((spec, domain, audience)) => match older_twin(world, &tenant, allowed, &audience) {
+            Some(twin) => Standing::Refused(
+                Reason::DuplicateTenant,
+                format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
+            ),
+            None => resolve(world, spec, domain, audience, namespace, kept),
+        },
+    })
+}
+
+fn parts<'a>(
+    tenant: &'a DeclaredTenant,
+    allowed: &AllowedDomains,
+) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (Reason, String)> {
+    let invalid = |problem: String| (Reason::InvalidDomain, problem);
+    let spec =
+        tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
+    let domain = Domain::parse(&spec.domain).map_err(|error| invalid(format!("spec.domain: {error}")))?;
+    let audience = match &spec.audience {
+        Some(audience) => Audience::parse(audience).map_err(|error| invalid(format!("spec.audience: {error}")))?,
+        None => Audience::of(&domain),
+    };
+    if let Some(problem) = bad_pattern(spec) {
+        return Err((Reason::InvalidSpec, problem));
+    }
+    if allowed.permits(&domain) {
+        Ok((spec, domain, audience))
+    } else {
+        Err((
+            Reason::DomainNotAllowed,
+            format!(
+                "spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed",
+                domain.as_str()
+            ),
+        ))
+    }
+}
+
+fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, audience: &Audience) -> Option<String> {
+    let rank = |tenant: &DeclaredTenant| (tenant.created, tenant.name.clone());
+    let twin = world
+        .tenants()
+        .filter(|other| rank(other) < rank(tenant))
+        .find(|other| parts(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
+    twin.map(|twin| twin.name.clone())
+}
+
+/// What is used of a Secret.
+struct Found {
+    client_id: String,
+    client_secret: SecretString,
+    oddity: Option<String>,
+}
+
+/// The credentials in a Secret, or what is wrong with it.
+fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing> {
+    let Some(credentials) = world.credentials(secret) else {
+        let message =
+            format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret");
+        return Err(Standing::Unresolved(Reason::SecretNotFound, message));
+    };
+    let flaws: Vec<String> = credentials.flaws.iter().map(|(member, flaw)| format!("{member} {}", flaw.message())).collect();
+    if let (Some(client_id), Some(client_secret)) = (credentials.client_id, credentials.client_secret) {
+        let oddity = (!flaws.is_empty()).then(|| format!("in the Secret {secret}, {}", flaws.join(", and ")));
+        return Ok(Found { client_id, client_secret, oddity });
+    }
+    let others = match credentials.others.as_slice() {
+        [] => String::new(),
+        others => format!(" (it has {})", others.join(", ")),
+    };
+    let message = format!(
+        "the Secret {secret} in the namespace {namespace} can't be used{others}: {}; it needs clientId and clientSecret as non-empty text",
+        flaws.join(", and ")
+    );
+    Err(Standing::Unresolved(Reason::SecretKeyMissing, message))
+}
+
+fn resolve(
+    world: &World,
+    spec: &ClusterAuth0TenantSpec,
+    domain: Domain,
+    audience: Audience,
+    namespace: &str,
+    kept: Option<&Settings>,
+) -> Standing {
+    let secret = &spec.credentials.secret_ref.name;
+    let kept = kept.filter(|kept| kept.secret == *secret && kept.domain == domain && kept.audience == audience);
+    let Found { client_id, client_secret, oddity } = match (found(world, secret, namespace), kept) {
+        (Ok(found), _) => found,
+        (Err(_), Some(kept)) => {
+            Found { client_id: kept.client_id.clone(), client_secret: kept.client_secret.clone(), oddity: kept.oddity.clone() }
+        }
+        (Err(unresolved), None) => return unresolved,
+    };
+    let admissions = spec.access.iter().filter_map(|entry| {
+        // A selector that can't be read admits nobody.
+        let namespaces = Selector::try_from(entry.namespace_selector.clone()).ok()?;
+        let reserved = entry.allowed_reserved_params.iter().cloned().collect();
+        Some(Admission { namespaces, connections: entry.connections.clone(), reserved })
+    });
+    Standing::Serving(Box::new(Settings {
+        domain,
+        audience,
+        client_id,
+        client_secret,
+        oddity,
+        secret: secret.clone(),
+        observes: spec.management_policy == ManagementPolicy::Observe,
+        rate_limit: spec.rate_limit.clone(),
+        resync: Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5)),
+        admissions: admissions.collect(),
+    }))
+}
+
+/// What is known of the tenant's answer to our credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Not tried yet by this process.
+    Untried,
+    /// The tenant could not be asked, or gave no answer to go by: what that is to its objects (`RateLimited`,
+    /// `RemoteUnavailable`, else `TenantNotReady`), and why.
+    Unknown(Reason, String),
+    /// Accepted.
+    Granted,
+    /// Accepted, and there is trouble now that may pass before anybody is harmed by it; the text says which.
+    Troubled(String),
+    /// Refused; the text says what the tenant says.
+    Refused(String),
+    /// Accepted, but scopes are missing; the text names them.
+    Lacking(String),
+}
+
+/// What is said of a tenant whose access was not tried.
+pub const UNTRIED: &str = "the credentials have not been tried yet";
+
+/// What is said of a tenant that gave a token.
+const ACCEPTED: &str = "the tenant accepted the credentials";
+
+type Finding = (&'static str, Reason, String);
+
+/// The status of a tenant.
+pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, now: jiff::Timestamp) -> ClusterAuth0TenantStatus {
+    let fine = |reason: Reason, message: &str| ("True", reason, message.to_owned());
+    let waiting = |message: &str| ("Unknown", Reason::Pending, message.to_owned());
+    let accepted_as = || fine(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
+    let (accepted, resolved, authenticated) = match standing {
+        Standing::Refused(reason, message) => (
+            ("False", *reason, message.clone()),
+            waiting("not looked up while the object is not accepted"),
+            waiting("not tried while the object is not accepted"),
+        ),
+        Standing::Unresolved(reason, message) => {
+            (accepted_as(), ("False", *reason, message.clone()), waiting("not tried without a Secret"))
+        }
+        Standing::Serving(_) => {
+            (accepted_as(), fine(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(tenant, access))
+        }
+    };
+    let ready = match [&accepted, &resolved, &authenticated].into_iter().find(|finding| finding.0 != "True") {
+        None if authenticated.2 == ACCEPTED => fine(Reason::Ready, "the tenant can be used"),
+        // Whoever asks why nothing happens looks here first.
+        None => fine(Reason::Ready, &authenticated.2),
+        Some(finding) => finding.clone(),
+    };
+    let mut all = vec![
+        (ConditionType::Ready, ready.clone()),
+        (ConditionType::Accepted, accepted),
+        (ConditionType::ResolvedRefs, resolved),
+        (ConditionType::Authenticated, authenticated),
+    ];
+    if matches!(ready.1, Reason::InvalidDomain | Reason::InvalidSpec) {
+        // Only a change of this object, or of a domain another object, helps.
+        all.push((ConditionType::Stalled, ("True", ready.1, ready.2)));
+    } else if ready.0 != "True" {
+        let reason = if ready.0 == "Unknown" { Reason::Progressing } else { Reason::ProgressingWithRetry };
+        all.push((ConditionType::Reconciling, ("True", reason, ready.2)));
+    }
+    ClusterAuth0TenantStatus {
+        observed_generation: Some(tenant.generation),
+        conditions: all.into_iter().map(|(kind, finding)| dated(tenant, kind, finding, now)).collect(),
+    }
+}
+
+fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
+    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Authenticated.as_str());
+    let accepted_before = old.filter(|old| old.status == "True" && old.observed_generation == Some(tenant.generation));
+    // A tenant that does not answer for a moment has not refused anything.
+    match (access, accepted_before) {
+        (Access::Granted, _) => ("True", Reason::Authenticated, ACCEPTED.to_owned()),
+        (Access::Refused(message), _) => ("False", Reason::AuthenticationFailed, message.clone()),
+        (Access::Lacking(message), _) => ("False", Reason::MissingScope, message.clone()),
+        (Access::Untried, Some(old)) => ("True", Reason::Authenticated, old.message.clone()),
+        (Access::Untried, None) => ("Unknown", Reason::Pending, UNTRIED.to_owned()),
+        (Access::Troubled(message), _) | (Access::Unknown(_, message), Some(_)) => {
+            ("True", Reason::Authenticated, format!("the credentials were accepted before; now: {message}"))
+        }
+        (Access::Unknown(_, message), None) => ("Unknown", Reason::Pending, message.clone()),
+    }
+}
+
+fn dated(tenant: &DeclaredTenant, kind: ConditionType, (status, reason, message): Finding, now: jiff::Timestamp) -> Condition {
+    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == status);
+    Condition {
+        type_: kind.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: reason.as_str().to_owned(),
+        message,
+        observed_generation: Some(tenant.generation),
+        last_transition_time: old.map_or(Time(now), |old| old.last_transition_time.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, text) in
+            [("*", "x"), ("shop-*", "shop-1"), ("shop-*", "shop-"), ("*-eu", "a-eu"), ("a*b*c", "a-b-b-c"), ("exact", "exact")]
+        {
+            assert!(glob_matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x"), ("ab*ba", "aba")] {
+            assert!(!glob_matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    /// What it means, tried out: every end of what the first star stands for.
+    fn matches_by_trying(pattern: &str, text: &str) -> bool {
+        let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+        let Some(text) = text.strip_prefix(head) else { return false };
+        (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| matches_by_trying(rest, &text[at..]))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_as_trying_everything_does(pattern in "[ab\u{e9}*]{0,8}", text in "[ab\u{e9}]{0,10}") {
+            assert_eq!(glob_matches(&pattern, &text), matches_by_trying(&pattern, &text), "{pattern:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn no_pattern_takes_long_however_it_is_made() {
+        let start = std::time::Instant::now();
+        let text = "a".repeat(100_000);
+        // Both took longer than anybody waits, the first with 128 letters already.
+        assert!(!glob_matches("*a*a*a*a*a*a*a*a*a*a*ax", &text));
+        assert!(!glob_matches(&format!("*{}b*", "a".repeat(50_000)), &text));
+        assert!(glob_matches(&"*a".repeat(50_000), &text));
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    fn tenant_with(pattern: &str) -> World {
+        let spec = serde_json::json!({
+            "domain": "example.eu.auth0.com",
+            "credentials": {"secretRef": {"name": "credentials"}},
+            "access": [{"namespaceSelector": {}, "connections": ["fine-*", pattern]}],
+        });
+        let tenant = DeclaredTenant {
+            name: "t".into(),
+            uid: "uid".into(),
+            resource_version: "1".into(),
+            generation: 1,
+            created: 0,
+            spec: Some(serde_json::from_value(spec).unwrap()),
+            status: ClusterAuth0TenantStatus::default(),
+        };
+        let mut world = World::default();
+        world.apply_tenant(tenant);
+        world
+    }
+
+    #[test]
+    fn a_tenant_that_is_older_than_the_bound_on_patterns_is_told_which_one_and_serves_nobody() {
+        let judged = |pattern: &str| standing(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
+        assert!(matches!(judged("a*b*c*d*e*f*g*h*i"), Standing::Unresolved(Reason::SecretNotFound, _)));
+        for (pattern, rule) in [
+            ("a*b*c*d*e*f*g*h*i*j", rules::CONNECTION_GLOB_STARS),
+            (&*"c".repeat(129), rules::CONNECTION_GLOB_TOO_LONG),
+            ("shop-?", rules::CONNECTION_GLOB),
+            ("", rules::CONNECTION_GLOB),
+        ] {
+            let Standing::Refused(Reason::InvalidSpec, message) = judged(pattern) else { panic!("{pattern}") };
+            assert_eq!(message, format!("spec.access[0].connections[1]: {rule}"));
+            let world = tenant_with(pattern);
+            let status = conclude(&world.tenant("t").unwrap(), &judged(pattern), &Access::Untried, jiff::Timestamp::UNIX_EPOCH);
+            assert!(status.conditions.iter().any(|one| one.type_ == "Stalled" && one.status == "True" && one.message == message));
+        }
+    }
+}

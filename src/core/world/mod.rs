@@ -1,0 +1,550 @@
+//! What Kubernetes declares: the one view that everything is planned from.
+//!
+//! Guarantees: folding the same events in any order that a watch may deliver them in ends in the same world; an event
+//! that is older than what we wrote ourselves changes nothing; the events that our own writes cause wake nobody. A
+//! complete list is what there is, whatever was known before, also where versions have gone back, as after the restore
+//! of a backup; only what we wrote since the list began is newer.
+//!
+//! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
+//! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
+
+pub mod census;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
+use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
+use crate::core::pass::claims;
+use crate::core::spec::{Policies, Refusal, Spec, Target};
+use crate::core::status;
+use crate::core::tenant::credentials::Flaw;
+
+/// `metadata.uid`: another object of the same name has another one.
+pub type Uid = String;
+
+/// Namespace and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One `UpstreamParams` as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// `metadata.uid`.
+    pub uid: Uid,
+    /// The version that status writes must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
+    pub created: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether our finalizer is on it.
+    pub finalizer: bool,
+    /// The finalizers of others, which a write of ours must leave.
+    pub other_finalizers: Vec<String>,
+    /// What is readable even when the spec is invalid.
+    pub policies: Policies,
+    /// The spec, or why it can't be carried out.
+    pub spec: Result<Spec, Refusal>,
+    /// The status, our only memory across restarts.
+    pub status: UpstreamParamsStatus,
+}
+
+impl Declared {
+    /// Who comes first where two want the same name: the older, then by namespace and name.
+    pub fn rank(&self) -> (i64, &ObjectKey) {
+        (self.created, &self.key)
+    }
+
+    /// Whether it may replace a value that somebody else set first.
+    pub fn overwrites(&self) -> bool {
+        self.spec.as_ref().is_ok_and(|spec| spec.adoption == AdoptionPolicy::Overwrite)
+    }
+
+    /// Whether its deletion removes what it owns.
+    pub fn cleans_up(&self) -> bool {
+        self.policies.deletion == DeletionPolicy::Delete && self.policies.management == ManagementPolicy::Enforce
+    }
+
+    /// Why an object that does not clean up leaves what it owns.
+    pub fn why_it_leaves(&self) -> &'static str {
+        match self.policies.deletion {
+            DeletionPolicy::Retain => "its deletionPolicy is Retain",
+            DeletionPolicy::Delete => "it only observes, or its ClusterAuth0Tenant does",
+        }
+    }
+
+    /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
+    pub fn differs(&self, other: &Self) -> bool {
+        self.uid != other.uid
+            || self.generation != other.generation
+            || self.deleting != other.deleting
+            || self.policies != other.policies
+            || self.spec != other.spec
+            || self.status != other.status
+    }
+}
+
+/// One `ClusterAuth0Tenant` as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeclaredTenant {
+    /// Its name.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: Uid,
+    /// The version that status writes must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
+    pub created: i64,
+    /// The spec, or `None` when it can't be read.
+    pub spec: Option<ClusterAuth0TenantSpec>,
+    /// The status.
+    pub status: ClusterAuth0TenantStatus,
+}
+
+/// The two members of a Secret that may hold credentials ([`crate::core::tenant::credentials`] reads them).
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The member `clientId`.
+    pub client_id: Option<String>,
+    /// The member `clientSecret`.
+    pub client_secret: Option<SecretString>,
+    /// What is wrong with a member, by its name: at most one flaw for each.
+    pub flaws: Vec<(&'static str, Flaw)>,
+    /// The names of some other members, where one of the two is missing.
+    pub others: Vec<String>,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
+    }
+}
+
+/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The object.
+    pub object: ObjectKey,
+    /// The names of its parameters, by connection.
+    pub parameters: Vec<(String, Vec<String>)>,
+}
+
+impl Left {
+    fn of(gone: &Declared) -> Option<Self> {
+        let parameters = claims::recorded(&gone.status);
+        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+    }
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (nth, (connection, names)) in self.parameters.iter().enumerate() {
+            let comma = if nth == 0 { "" } else { "; " };
+            write!(f, "{comma}{} on the connection {connection}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Something that changed, and so whose pass is due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// An object that is new or changed.
+    Object(ObjectKey),
+    /// An object of a namespace whose labels changed: nobody edited the object.
+    Relabelled(ObjectKey),
+    /// An object whose status somebody else wrote, and nothing else changed.
+    Status(ObjectKey),
+    /// An object that somebody took our finalizer from, and nothing else changed.
+    Finalizer(ObjectKey),
+    /// An object that is gone: whoever waited for its parameters may have them now.
+    Gone {
+        /// The tenant it belonged to.
+        tenant: String,
+        /// The connection it named.
+        target: Option<Target>,
+        /// The connections it held a record on.
+        connections: Vec<String>,
+        /// What it left behind, where that was not meant.
+        left: Option<Left>,
+    },
+    /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
+    Left {
+        /// The tenant it belonged to.
+        tenant: String,
+        /// Namespace and name.
+        object: ObjectKey,
+        /// Its uid.
+        uid: Uid,
+        /// What it left, and why.
+        note: String,
+    },
+    /// A tenant's credentials.
+    Tenant(String),
+    /// The tenants: which of them serves depends on all of them.
+    Tenants,
+}
+
+/// An object as a plan was made from it, with the labels of its namespace.
+pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
+/// The world. All four maps are complete once [`World::is_complete`].
+#[derive(Debug, Default)]
+pub struct World {
+    objects: BTreeMap<ObjectKey, Arc<Declared>>,
+    tenants: BTreeMap<String, Arc<DeclaredTenant>>,
+    namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    secrets: BTreeMap<String, Credentials>,
+    /// What we are about to write, so that its echo on the watch is not taken for somebody's edit.
+    expected: BTreeMap<Uid, Expected>,
+    /// What we wrote since the list began that is under way or was the last: an answer may be newer than that list.
+    written: BTreeSet<ObjectKey>,
+    written_tenants: BTreeSet<String>,
+    listed: BTreeSet<Kind>,
+    unserved: BTreeSet<Kind>,
+}
+
+/// What our own writes make of an object.
+#[derive(Debug, Default)]
+struct Expected {
+    status: Option<UpstreamParamsStatus>,
+    finalizer: Option<bool>,
+}
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `UpstreamParams` of every namespace.
+    Object,
+    /// `ClusterAuth0Tenant`.
+    Tenant,
+    /// The labels of namespaces.
+    Namespace,
+    /// The Secrets of the operator's own namespace.
+    Secret,
+}
+
+impl Kind {
+    /// Everything that is watched.
+    pub const ALL: [Self; 4] = [Self::Object, Self::Tenant, Self::Namespace, Self::Secret];
+}
+
+/// Whether `old` is certainly an earlier version than `new`. Versions of one kind compare as numbers (Kubernetes 1.35,
+/// KEP-5504; so in every etcd-backed server before); anything else counts as news, and a stale write gets its 409.
+fn is_older(old: &str, new: &str) -> bool {
+    matches!((old.parse::<u64>(), new.parse::<u64>()), (Ok(old), Ok(new)) if old < new)
+}
+
+/// Whether a list of one namespace, or of all, is about this object.
+fn is_within(namespace: Option<&str>, key: &ObjectKey) -> bool {
+    namespace.is_none_or(|namespace| key.namespace == namespace)
+}
+
+impl World {
+    /// Notes that the first list of a kind is complete.
+    pub fn listed(&mut self, kind: Kind) {
+        self.listed.insert(kind);
+    }
+
+    /// Whether every watch has listed once. No pass runs before: a half-filled world looks like tenants that are gone.
+    pub fn is_complete(&self) -> bool {
+        Kind::ALL.iter().all(|kind| self.listed.contains(kind))
+    }
+
+    /// Notes that the API server does not know this kind (any more): what is not there may only not be known yet. A
+    /// complete list ends that.
+    pub fn unserved(&mut self, kind: Kind) {
+        self.unserved.insert(kind);
+    }
+
+    /// Whether the API server knows this kind, as far as we know.
+    pub fn is_served(&self, kind: Kind) -> bool {
+        !self.unserved.contains(&kind)
+    }
+
+    /// Folds an object that was added or changed.
+    pub fn apply_object(&mut self, new: Declared) -> Vec<Wake> {
+        let old = self.objects.get(&new.key);
+        if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
+            return Vec::new();
+        }
+        self.take_object(new)
+    }
+
+    fn take_object(&mut self, new: Declared) -> Vec<Wake> {
+        let key = new.key.clone();
+        let old = self.objects.get(&key);
+        // Its name is there again, and the event that it went was never seen: as when a watch had to list anew.
+        let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
+        let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
+        wakes.extend(self.news(&new));
+        self.objects.insert(key, Arc::new(new));
+        wakes
+    }
+
+    /// What somebody else changed of an object.
+    fn news(&self, new: &Declared) -> Option<Wake> {
+        let object = || Some(Wake::Object(new.key.clone()));
+        let Some(old) = self.objects.get(&new.key) else { return object() };
+        let expected = self.expected.get(&new.uid);
+        let mut old = Declared::clone(old);
+        if expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status)) {
+            old.status = new.status.clone();
+        }
+        let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        let only_status = || !Declared { status: new.status.clone(), ..old.clone() }.differs(new);
+        match (old.finalizer, new.finalizer) {
+            _ if old.differs(new) && only_status() => Some(Wake::Status(new.key.clone())),
+            _ if old.differs(new) => object(),
+            (false, true) if !ours => object(),
+            (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),
+            (true | false, _) => None,
+        }
+    }
+
+    /// Folds an object that is gone.
+    pub fn delete_object(&mut self, key: &ObjectKey, uid: &str) -> Vec<Wake> {
+        if self.objects.get(key).is_none_or(|old| old.uid != uid) {
+            return Vec::new();
+        }
+        let expected = self.expected.remove(uid).unwrap_or_default();
+        self.written.remove(key);
+        let Some(gone) = self.objects.remove(key) else { return Vec::new() };
+        let tenant = gone.policies.tenant.clone();
+        let keeps = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+            tenant: tenant.clone(),
+            object: key.clone(),
+            uid: gone.uid.clone(),
+            note: status::left_behind(&gone, gone.why_it_leaves()).note,
+        });
+        let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
+        let connections = claims::connections(&gone.status).map(str::to_owned).collect();
+        // Where we let it go ourselves, what was to be told is told.
+        let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
+        std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
+    }
+
+    /// A list of the objects of one namespace, or of all, begins.
+    pub fn objects_are_listed(&mut self, namespace: Option<&str>) {
+        self.written.retain(|key| !is_within(namespace, key));
+    }
+
+    /// Folds a complete list of the objects of one namespace, or of all.
+    pub fn list_objects(&mut self, namespace: Option<&str>, all: Vec<Declared>) -> Vec<Wake> {
+        self.unserved.remove(&Kind::Object);
+        let present: BTreeSet<&ObjectKey> = all.iter().map(|object| &object.key).collect();
+        let gone = self.objects.iter().filter(|(key, _)| is_within(namespace, key) && !present.contains(*key));
+        let gone: Vec<(ObjectKey, Uid)> = gone.map(|(key, object)| (key.clone(), object.uid.clone())).collect();
+        let mut wakes: Vec<Wake> = gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect();
+        for object in all {
+            let ours = self.written.contains(&object.key);
+            wakes.extend(if ours { self.apply_object(object) } else { self.take_object(object) });
+        }
+        wakes
+    }
+
+    /// Notes the status that is about to be written.
+    pub fn expect(&mut self, uid: &str, status: &UpstreamParamsStatus) {
+        self.expected.entry(uid.to_owned()).or_default().status = Some(status.clone());
+    }
+
+    /// Notes that our finalizer is about to be set or removed.
+    pub fn expect_finalizer(&mut self, uid: &str, present: bool) {
+        self.expected.entry(uid.to_owned()).or_default().finalizer = Some(present);
+    }
+
+    /// Notes what our own write made of an object: the version, and what it changed.
+    pub fn wrote(&mut self, key: &ObjectKey, uid: &str, resource_version: &str, change: impl FnOnce(&mut Declared)) {
+        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == uid) else { return };
+        if is_older(resource_version, &object.resource_version) {
+            return;
+        }
+        let object = Arc::make_mut(object);
+        resource_version.clone_into(&mut object.resource_version);
+        change(object);
+        self.written.insert(key.clone());
+    }
+
+    /// Folds a tenant that was added or changed.
+    pub fn apply_tenant(&mut self, new: DeclaredTenant) -> Vec<Wake> {
+        let old = self.tenants.get(&new.name);
+        if old.is_some_and(|old| old.uid == new.uid && is_older(&new.resource_version, &old.resource_version)) {
+            return Vec::new();
+        }
+        self.take_tenant(new)
+    }
+
+    fn take_tenant(&mut self, new: DeclaredTenant) -> Vec<Wake> {
+        let old = self.tenants.get(&new.name);
+        let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
+        let same_status = old.is_some_and(|old| old.status == new.status);
+        let name = new.name.clone();
+        self.tenants.insert(name.clone(), Arc::new(new));
+        match (same_spec, same_status) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![Wake::Tenant(name)],
+            // Its place among others of the same identity may have changed with it.
+            (false, _) => vec![Wake::Tenants],
+        }
+    }
+
+    /// Folds a tenant that is gone.
+    pub fn delete_tenant(&mut self, name: &str) -> Vec<Wake> {
+        self.tenants.remove(name).map(|_| vec![Wake::Tenants]).unwrap_or_default()
+    }
+
+    /// A list of the tenants begins.
+    pub fn tenants_are_listed(&mut self) {
+        self.written_tenants.clear();
+    }
+
+    /// Folds a complete list of the tenants.
+    pub fn list_tenants(&mut self, all: Vec<DeclaredTenant>) -> Vec<Wake> {
+        // Who waits for a tenant of which it was not known whether it is there has its answer now.
+        let mut wakes = if self.unserved.remove(&Kind::Tenant) { vec![Wake::Tenants] } else { Vec::new() };
+        let present: BTreeSet<&String> = all.iter().map(|tenant| &tenant.name).collect();
+        let before = self.tenants.len();
+        self.tenants.retain(|name, _| present.contains(name));
+        if before != self.tenants.len() {
+            wakes.push(Wake::Tenants);
+        }
+        for tenant in all {
+            let ours = self.written_tenants.contains(&tenant.name);
+            wakes.extend(if ours { self.apply_tenant(tenant) } else { self.take_tenant(tenant) });
+        }
+        wakes
+    }
+
+    /// Notes what our own write made of a tenant.
+    pub fn wrote_tenant(&mut self, name: &str, uid: &str, resource_version: &str, status: &ClusterAuth0TenantStatus) {
+        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == uid) else { return };
+        if is_older(resource_version, &tenant.resource_version) {
+            return;
+        }
+        let tenant = Arc::make_mut(tenant);
+        resource_version.clone_into(&mut tenant.resource_version);
+        tenant.status = status.clone();
+        self.written_tenants.insert(name.to_owned());
+    }
+
+    /// Folds the labels of a namespace.
+    pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
+        let inside: Vec<ObjectKey> = self.objects.keys().filter(|key| key.namespace == name).cloned().collect();
+        let same = self.namespaces.get(&name) == Some(&labels);
+        match self.namespaces.insert(name, labels) {
+            Some(_) if same => Vec::new(),
+            Some(_) => inside.into_iter().map(Wake::Relabelled).collect(),
+            // Its objects have waited for it.
+            None => inside.into_iter().map(Wake::Object).collect(),
+        }
+    }
+
+    /// Folds a namespace that is gone.
+    pub fn delete_namespace(&mut self, name: &str) {
+        self.namespaces.remove(name);
+    }
+
+    /// Folds a complete list of the namespaces.
+    pub fn list_namespaces(&mut self, all: Vec<(String, BTreeMap<String, String>)>) -> Vec<Wake> {
+        let present: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
+        self.namespaces.retain(|name, _| present.contains(name));
+        all.into_iter().flat_map(|(name, labels)| self.apply_namespace(name, labels)).collect()
+    }
+
+    /// Folds a Secret of the operator's namespace.
+    pub fn apply_secret(&mut self, name: String, credentials: Credentials) -> Vec<Wake> {
+        let wakes = self.users_of(&name);
+        let old = self.secrets.insert(name, credentials.clone());
+        if old == Some(credentials) { Vec::new() } else { wakes }
+    }
+
+    /// Folds a Secret that is gone.
+    pub fn delete_secret(&mut self, name: &str) -> Vec<Wake> {
+        self.secrets.remove(name).map(|_| self.users_of(name)).unwrap_or_default()
+    }
+
+    /// Folds a complete list of the Secrets of the operator's namespace.
+    pub fn list_secrets(&mut self, all: Vec<(String, Credentials)>) -> Vec<Wake> {
+        let present: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
+        let gone: Vec<String> = self.secrets.keys().filter(|name| !present.contains(*name)).cloned().collect();
+        let mut wakes: Vec<Wake> = gone.iter().flat_map(|name| self.delete_secret(name)).collect();
+        wakes.extend(all.into_iter().flat_map(|(name, credentials)| self.apply_secret(name, credentials)));
+        wakes
+    }
+
+    fn users_of(&self, secret: &str) -> Vec<Wake> {
+        let uses = |tenant: &&Arc<DeclaredTenant>| tenant.spec.as_ref().is_some_and(|spec| spec.credentials.secret_ref.name == secret);
+        self.tenants.values().filter(uses).map(|tenant| Wake::Tenant(tenant.name.clone())).collect()
+    }
+
+    /// The object of this name.
+    pub fn object(&self, key: &ObjectKey) -> Option<Arc<Declared>> {
+        self.objects.get(key).cloned()
+    }
+
+    /// All objects that name this tenant.
+    pub fn objects_of(&self, tenant: &str) -> Vec<Arc<Declared>> {
+        self.objects.values().filter(|object| object.policies.tenant == tenant).cloned().collect()
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
+        self.objects.values()
+    }
+
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Option<Arc<DeclaredTenant>> {
+        self.tenants.get(name).cloned()
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<DeclaredTenant>> {
+        self.tenants.values()
+    }
+
+    /// The labels of a namespace; `None` when it is not known (yet), which is not the same as having none: a watch of
+    /// objects may be ahead of that of namespaces.
+    pub fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(namespace)
+    }
+
+    /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
+    pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[Ground]) -> bool {
+        let same = |object: &Declared, now: &Declared| {
+            (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
+        };
+        self.tenants.get(&tenant.name).is_some_and(|now| (&now.uid, &now.spec) == (&tenant.uid, &tenant.spec))
+            && objects.iter().all(|(object, labels)| {
+                self.objects.get(&object.key).is_some_and(|now| same(object, now)) && self.labels(&object.key.namespace) == labels.as_ref()
+            })
+    }
+
+    /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
+    pub fn credentials(&self, secret: &str) -> Option<Credentials> {
+        self.secrets.get(secret).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Events: stored once, and counted when they come again.
+//!
+//! Guarantees: an event that says the same of the same object within [`WINDOW`] is a count of the first (`series`), not
+//! another object; of one reason no more than [`MOST_NOTES`] different notes are stored for an object within the
+//! window, what is beyond them is one count. (`kube`'s own recorder counts by reason and keeps the first note, whatever
+//! the next one says.)
+//!
+//! Assumes: whoever publishes about one object does so one at a time.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::{Event, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::core::status::Notice;
+
+/// How long an event is counted on. The API server forgets events after an hour, and begins that hour anew with each count.
+const WINDOW: Duration = Duration::from_hours(1);
+
+/// How many different notes of one reason are stored for one object within the window.
+const MOST_NOTES: usize = 5;
+
+/// The note of what is beyond that.
+const MORE: &str = "more of the same with other details; the object's conditions and the operator's log have them";
+
+/// Where events about an object without a namespace are: nowhere else does the API server take them.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// An event's name is that of its object with a suffix, and no longer than a name may be.
+const MOST_OF_NAME: usize = 220;
+
+/// Who says it.
+const CONTROLLER: &str = "upstream-params-operator";
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    uid: String,
+    reason: &'static str,
+    note: String,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    name: String,
+    count: i32,
+    at: Instant,
+}
+
+/// Publishes events.
+#[derive(Debug)]
+pub(super) struct Events {
+    instance: String,
+    told: Mutex<BTreeMap<Key, Told>>,
+    serial: AtomicU32,
+}
+
+impl Events {
+    /// Events of this instance of the operator, by default of one that has no name.
+    pub(super) fn new(instance: Option<String>) -> Self {
+        let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
+        Self { instance, told: Mutex::default(), serial: AtomicU32::default() }
+    }
+
+    /// Stores an event, or counts it.
+    pub(super) async fn publish(&self, client: Client, regarding: ObjectReference, notice: &Notice) -> Result<(), kube::Error> {
+        let namespace = regarding.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        let api: Api<Event> = Api::namespaced(client, &namespace);
+        let (key, known) = self.look_up(&regarding, notice);
+        if let Some(told) = known {
+            let count = told.count.saturating_add(1);
+            let series = EventSeries { count, last_observed_time: MicroTime(jiff::Timestamp::now()) };
+            match api.patch(&told.name, &PatchParams::default(), &Patch::Merge(json!({ "series": series }))).await {
+                Ok(_) => {
+                    self.remember(key, told.name, count);
+                    return Ok(());
+                }
+                // It is forgotten already: this one is the first again.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let event = self.first(regarding, namespace, &key, notice.warning);
+        let name = event.metadata.name.clone().unwrap_or_default();
+        api.create(&PostParams::default(), &event).await?;
+        self.remember(key, name, 1);
+        Ok(())
+    }
+
+    /// Under which key an event is counted, and the one it is counted on.
+    fn look_up(&self, regarding: &ObjectReference, notice: &Notice) -> (Key, Option<Told>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, told| told.at.elapsed() < WINDOW);
+        let uid = regarding.uid.clone().unwrap_or_default();
+        let mut key = Key { uid, reason: notice.reason, note: notice.note.clone() };
+        if !told.contains_key(&key) && told.keys().filter(|old| (&old.uid, old.reason) == (&key.uid, key.reason)).count() >= MOST_NOTES {
+            MORE.clone_into(&mut key.note);
+        }
+        let known = told.get(&key).cloned();
+        (key, known)
+    }
+
+    fn remember(&self, key: Key, name: String, count: i32) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Told { name, count, at: Instant::now() });
+    }
+
+    fn first(&self, regarding: ObjectReference, namespace: String, key: &Key, warning: bool) -> Event {
+        let now = jiff::Timestamp::now();
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let name: String = regarding.name.as_deref().unwrap_or(CONTROLLER).chars().take(MOST_OF_NAME).collect();
+        // A part of a name between dots ends with a letter or a digit.
+        let name = format!("{}.{:x}.{serial:x}", name.trim_end_matches(['-', '.']), now.as_nanosecond());
+        Event {
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+            action: Some("Reconcile".to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(key.note.clone()),
+            reason: Some(key.reason.to_owned()),
+            regarding: Some(regarding),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+            ..Event::default()
+        }
+    }
+}

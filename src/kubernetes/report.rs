@@ -1,0 +1,289 @@
+//! What is written to Kubernetes: statuses, the finalizer, events. Nothing else, ever.
+//!
+//! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
+//! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
+//! (only a version that differs in nothing a plan depends on is followed);
+//! what was written is folded into the world at once. A write ends within [`TIMEOUT`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::json;
+
+use super::events::Events;
+use crate::api::FINALIZER;
+use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
+use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
+use crate::core::status::Notice;
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
+use crate::kubernetes::hub::Hub;
+
+/// How long one write to the API server may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Under which name the API server records what this operator wrote (`metadata.managedFields`).
+const FIELD_MANAGER: &str = "upstream-params-operator";
+
+/// How often a write follows an object whose metadata moves on.
+const REBASES: u32 = 20;
+
+/// How often, and with which pause, the watch is asked for the version that a conflict tells of.
+const WATCH_TRIES: u32 = 20;
+const WATCH_PAUSE: Duration = Duration::from_millis(5);
+
+/// The pauses before an event that got no answer is sent again.
+const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+
+/// Why a write did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The object changed, or is another one of the same name: plan again from the newer version.
+    #[error("the object changed since it was read")]
+    Conflict,
+    /// The object is gone.
+    #[error("the object is gone")]
+    Gone,
+    /// The API server refused or did not answer. Names the status at most.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What is changed of an object.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Status(&'a UpstreamParamsStatus),
+    Finalizer(bool),
+}
+
+/// Writes to Kubernetes.
+#[derive(Clone)]
+pub struct Report {
+    client: Client,
+    events: Arc<Events>,
+    hub: Arc<Hub>,
+}
+
+impl Report {
+    /// Writes through this client, and folds what it wrote into the hub's world.
+    pub fn new(client: Client, hub: Arc<Hub>) -> Self {
+        Self { client, events: Arc::new(Events::new(std::env::var("HOSTNAME").ok())), hub }
+    }
+
+    fn api(&self, object: &Declared) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &object.key.namespace, &ApiResource::erase::<UpstreamParams>(&()))
+    }
+
+    /// Replaces the whole status. Yields the object as it is then.
+    pub async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
+        self.write(object, Change::Status(status)).await
+    }
+
+    /// Adds or removes our finalizer. Yields the object as it is then.
+    pub async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+        self.write(object, Change::Finalizer(present)).await
+    }
+
+    /// Writes, and where only metadata has moved on, such as an annotation that somebody keeps changing, writes to the
+    /// newer version: planning from that one would come to the same, and a busy co-writer must not keep an object from
+    /// its end.
+    async fn write(&self, object: &Declared, change: Change<'_>) -> Result<Declared, WriteError> {
+        let mut object = object.clone();
+        for _ in 0..REBASES {
+            let written = match change {
+                Change::Status(status) => self.put_status(&object, status).await,
+                Change::Finalizer(present) => self.patch_finalizer(&object, present).await,
+            };
+            match written {
+                Err(WriteError::Conflict) => object = self.moved_on(&object).await.ok_or(WriteError::Conflict)?,
+                ended => return ended,
+            }
+        }
+        Err(WriteError::Conflict)
+    }
+
+    /// The newer version of an object, as soon as the watch has it, if nothing differs in it that a plan depends on.
+    async fn moved_on(&self, object: &Declared) -> Option<Declared> {
+        for _ in 0..WATCH_TRIES {
+            let newest = self.hub.look(|world| world.object(&object.key))?;
+            if newest.resource_version != object.resource_version {
+                let same = newest.finalizer == object.finalizer && !newest.differs(object);
+                return same.then(|| Declared::clone(&newest));
+            }
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
+        None
+    }
+
+    async fn put_status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
+        let body =
+            status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
+        self.hub.fold(|world| {
+            world.expect(&object.uid, status);
+            Vec::new()
+        });
+        let api = self.api(object);
+        let written = bounded(api.replace_status(&object.key.name, &as_us(), &body)).await?;
+        let new = Declared { resource_version: written.resource_version().unwrap_or_default(), status: status.clone(), ..object.clone() };
+        self.fold_own(object, &new);
+        Ok(new)
+    }
+
+    async fn patch_finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+        self.hub.fold(|world| {
+            world.expect_finalizer(&object.uid, present);
+            Vec::new()
+        });
+        let ours = present.then(|| FINALIZER.to_owned());
+        let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
+        // A merge patch that names the version is refused when the object has moved on, as an update would be.
+        let patch = json!({"metadata": {"uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers}});
+        let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = bounded(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
+        let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
+        self.fold_own(object, &new);
+        Ok(new)
+    }
+
+    fn fold_own(&self, object: &Declared, new: &Declared) {
+        self.hub.fold(|world| {
+            world.wrote(&object.key, &object.uid, &new.resource_version, |known| {
+                known.status = new.status.clone();
+                known.finalizer = new.finalizer;
+            });
+            Vec::new()
+        });
+    }
+
+    /// Emits an event about an object. Yields whether the API server takes it: a namespace that is being deleted takes
+    /// none.
+    pub async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
+        self.notice_of(&object.key, &object.uid, notice).await
+    }
+
+    /// Emits an event about an object of which only this is known, as of one that is gone.
+    pub async fn notice_of(&self, object: &ObjectKey, uid: &str, notice: &Notice) -> bool {
+        self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await
+    }
+
+    /// Emits an event about a tenant. Such events are in the namespace `default`, as those about everything that has no
+    /// namespace. Yields whether the API server takes it.
+    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
+        self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await
+    }
+
+    /// Stores or counts an event. One that gets no answer is tried again beside everything else: nothing depends on events.
+    async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> bool {
+        let (events, client) = (self.events.clone(), self.client.clone());
+        if let Some(taken) = stored(&events, &client, &regarding, notice).await {
+            return taken;
+        }
+        let notice = notice.clone();
+        tokio::spawn(async move {
+            for pause in EVENT_PAUSES {
+                tokio::time::sleep(pause).await;
+                if stored(&events, &client, &regarding, &notice).await.is_some() {
+                    return;
+                }
+            }
+            let (about, note) = (regarding.name.unwrap_or_default(), notice.note);
+            tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
+        });
+        true
+    }
+
+    /// Replaces the whole status of a tenant. As with objects, a version that differs in metadata only is followed.
+    pub async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
+        let mut tenant = tenant.clone();
+        for _ in 0..REBASES {
+            match self.put_tenant_status(&tenant, status).await {
+                Err(WriteError::Conflict) => tenant = self.tenant_moved_on(&tenant).await.ok_or(WriteError::Conflict)?,
+                ended => return ended,
+            }
+        }
+        Err(WriteError::Conflict)
+    }
+
+    async fn tenant_moved_on(&self, tenant: &DeclaredTenant) -> Option<DeclaredTenant> {
+        for _ in 0..WATCH_TRIES {
+            let newest = self.hub.look(|world| world.tenant(&tenant.name))?;
+            if newest.resource_version != tenant.resource_version {
+                let same = DeclaredTenant { resource_version: newest.resource_version.clone(), ..tenant.clone() } == *newest;
+                return same.then(|| DeclaredTenant::clone(&newest));
+            }
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
+        None
+    }
+
+    async fn put_tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
+        let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
+        let written = bounded(api.replace_status(&tenant.name, &as_us(), &body)).await?;
+        self.hub.fold(|world| {
+            world.wrote_tenant(&tenant.name, &tenant.uid, &written.resource_version().unwrap_or_default(), status);
+            Vec::new()
+        });
+        Ok(())
+    }
+}
+
+/// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
+async fn stored(events: &Events, client: &Client, regarding: &ObjectReference, notice: &Notice) -> Option<bool> {
+    match tokio::time::timeout(TIMEOUT, events.publish(client.clone(), regarding.clone(), notice)).await {
+        Ok(Ok(())) => Some(true),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
+            tracing::debug!(about = regarding.name, reason = notice.reason, code = status.code, "an event was refused");
+            Some(false)
+        }
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+fn regarding<K: Resource<DynamicType = ()>>(name: &str, namespace: Option<&str>, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(K::kind(&()).into_owned()),
+        namespace: namespace.map(str::to_owned),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+fn as_us() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// A body of metadata and status: what the `/status` subresource reads.
+fn status_body<K: Resource<DynamicType = ()>>(
+    name: &str,
+    namespace: Option<&str>,
+    uid: &str,
+    resource_version: &str,
+    status: &impl Serialize,
+) -> Result<DynamicObject, WriteError> {
+    let mut body = DynamicObject::new(name, &ApiResource::erase::<K>(&()));
+    body.metadata.namespace = namespace.map(str::to_owned);
+    body.metadata.uid = Some(uid.to_owned());
+    body.metadata.resource_version = Some(resource_version.to_owned());
+    let status = serde_json::to_value(status).map_err(|_| WriteError::Failed("the status can't be written as JSON".to_owned()))?;
+    body.data = json!({ "status": status });
+    Ok(body)
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+    match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),
+        Ok(Err(kube::Error::Api(status))) => {
+            Err(WriteError::Failed(format!("the API server answered {} ({})", status.code, status.reason)))
+        }
+        Ok(Err(_)) => Err(WriteError::Failed("the API server can't be reached".to_owned())),
+        Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
+    }
+}

@@ -1,0 +1,365 @@
+//! The operator as a whole: watches, drivers, health.
+//!
+//! Guarantees: one driver for each tenant that exists, and one for all objects that name none, so that nobody makes
+//! drivers by making up names; a driver ends with its tenant, after the pass it is in. Asked to stop, every driver
+//! finishes the pass it is in, which ends within its own time-outs, and then this returns. A task that ends unasked ends
+//! the operator with an error: half of it must not go on as if it were the whole.
+
+mod server;
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth0::Transport;
+use crate::core::world::{ObjectKey, Wake};
+use crate::kubernetes::hub::Hub;
+use crate::kubernetes::report::Report;
+use crate::kubernetes::watch;
+use crate::model::domain::AllowedDomains;
+use crate::reconcile::driver::{Driver, Note};
+use crate::reconcile::tenant::{Shared, Turns};
+use crate::telemetry::Metrics;
+use tasks::{Ended, Task, Tasks};
+
+/// How long drivers get to finish what they are in: a pass is at most two reads, a few status writes and one PATCH.
+const GRACE: Duration = Duration::from_secs(45);
+
+/// What the operator runs with.
+pub struct Settings {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own namespace, where the Secrets of tenants are.
+    pub namespace: String,
+    /// The namespaces whose objects are served; empty: all.
+    pub watched: BTreeSet<String>,
+    /// Which hosts tenants may have.
+    pub allowed: AllowedDomains,
+    /// How tenants are reached.
+    pub transport: Transport,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes any. None: nowhere.
+    pub http: Option<SocketAddr>,
+}
+
+/// Why the operator can't run, or can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address for health and metrics can't be listened on.
+    #[error("can't listen on {address} for health and metrics: {source}; choose another --http-address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// A part of the operator ended unasked.
+    #[error("{task} {how} although nobody asked it to end: a fault of the operator, which ends so that it is started anew")]
+    Ended {
+        /// Which part.
+        task: String,
+        /// `panicked` or `ended`.
+        how: &'static str,
+    },
+}
+
+impl From<Ended> for Error {
+    fn from(ended: Ended) -> Self {
+        Self::Ended { task: ended.task.to_string(), how: if ended.panicked { "panicked" } else { "ended" } }
+    }
+}
+
+/// Runs until the token is cancelled.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
+    let (hub, mut wakes) = Hub::new();
+    let hub = Arc::new(hub);
+    let metrics = Arc::new(Metrics::new(hub.clone()));
+    let mut tasks = Tasks::default();
+    if let Some(address) = settings.http {
+        let listener = server::listen(address).map_err(|source| Error::Listen { address, source })?;
+        tasks.spawn(Task::Server, server::serve(listener, server::routes(hub.clone(), metrics.clone()), stop.clone()));
+    }
+    for (what, watch) in watch::all(&settings.client, &settings.namespace, &settings.watched, &hub) {
+        tasks.spawn(Task::Watch(what), watch);
+    }
+    let shared = Shared {
+        report: Report::new(settings.client, hub.clone()),
+        hub,
+        transport: settings.transport,
+        allowed: settings.allowed,
+        namespace: settings.namespace,
+        metrics,
+        turns: Arc::new(Turns::default()),
+        stop: stop.clone(),
+    };
+    let mut operator = Operator { shared, tasks, drivers: BTreeMap::new(), strays: None };
+    let result = operator.until_told(&mut wakes, &stop).await;
+    stop.cancel();
+    result.and(operator.finish().await)
+}
+
+/// Brings wakes to the drivers they concern, starts drivers and lets them go, and notices what ends.
+struct Operator {
+    shared: Shared,
+    tasks: Tasks,
+    drivers: BTreeMap<String, Mailbox>,
+    /// Of the driver of all objects whose tenant does not exist.
+    strays: Option<mpsc::UnboundedSender<Note>>,
+}
+
+/// How a tenant's driver is told something.
+enum Mailbox {
+    Open(mpsc::UnboundedSender<Note>),
+    /// The tenant is gone, and its driver is still in its last pass. No other takes over before that has ended.
+    Closed,
+}
+
+impl Operator {
+    /// Runs until the token is cancelled, or until something ends that should not.
+    async fn until_told(&mut self, wakes: &mut mpsc::UnboundedReceiver<Wake>, stop: &CancellationToken) -> Result<(), Error> {
+        let hub = self.shared.hub.clone();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            ended = self.tasks.ended() => return Err(ended.into()),
+            () = hub.completed() => {}
+        }
+        tracing::info!("all watches have listed; passes begin");
+        self.begin();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                ended = self.tasks.ended() => self.ended(ended)?,
+                wake = wakes.recv() => match wake {
+                    Some(wake) => self.deliver(wake),
+                    // The sender is in the hub, which is ours too.
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Lets every driver finish its pass.
+    async fn finish(mut self) -> Result<(), Error> {
+        self.drivers.clear();
+        self.strays = None;
+        let (panicked, cut) = self.tasks.finish(GRACE).await;
+        for task in &cut {
+            tracing::warn!("{task} did not end in time and is cut short; the next start finishes what it was at");
+        }
+        tracing::info!("stopped");
+        panicked.into_iter().next().map_or(Ok(()), |task| Err(Ended { task, panicked: true }.into()))
+    }
+
+    fn begin(&mut self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.tasks.spawn(Task::Strays, Driver::of_strays(self.shared.clone(), receiver).run());
+        self.strays = Some(sender);
+        self.tell_all();
+    }
+
+    /// A driver that was let go has ended; any other end is unasked.
+    fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+        let name = match &ended.task {
+            Task::Driver(name) if !ended.panicked && matches!(self.drivers.get(name), Some(Mailbox::Closed)) => name.clone(),
+            Task::Driver(_) | Task::Watch(_) | Task::Strays | Task::Server => return Err(ended.into()),
+        };
+        self.drivers.remove(&name);
+        if self.exists(&name) {
+            // Made anew meanwhile.
+            self.tell(&name, Note::Tenant);
+        } else {
+            for object in self.shared.hub.look(|world| world.objects_of(&name)) {
+                self.tell_strays(Note::Object(object.key.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn exists(&self, tenant: &str) -> bool {
+        self.shared.hub.look(|world| world.tenant(tenant).is_some())
+    }
+
+    fn deliver(&mut self, wake: Wake) {
+        match wake {
+            Wake::Object(key) => self.tell_of(key, Note::Object),
+            Wake::Relabelled(key) => self.tell_of(key, Note::Relabelled),
+            Wake::Status(key) => self.tell_of(key, Note::Status),
+            Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
+            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
+            Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
+            Wake::Tenant(name) => self.tell(&name, Note::Tenant),
+            Wake::Tenants => self.tell_all(),
+        }
+    }
+
+    fn tell_of(&mut self, key: ObjectKey, note: impl FnOnce(ObjectKey) -> Note) {
+        let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
+        if let Some(tenant) = tenant {
+            self.tell(&tenant, note(key));
+        }
+    }
+
+    /// Every tenant judges itself anew. The drivers of those that are gone say so to their objects, and end.
+    fn tell_all(&mut self) {
+        let names: BTreeSet<String> = self.shared.hub.look(|world| world.tenants().map(|tenant| tenant.name.clone()).collect());
+        for (name, mailbox) in &mut self.drivers {
+            if let (Mailbox::Open(driver), false) = (&*mailbox, names.contains(name)) {
+                drop(driver.send(Note::Tenant));
+                *mailbox = Mailbox::Closed;
+            }
+        }
+        for name in &names {
+            self.tell(name, Note::Tenant);
+        }
+    }
+
+    /// Tells the driver of a tenant, which is started where there is none yet.
+    fn tell(&mut self, tenant: &str, note: Note) {
+        match self.drivers.get(tenant) {
+            // A driver that is gone has ended unasked, which is about to be noticed.
+            Some(Mailbox::Open(driver)) => drop(driver.send(note)),
+            // Its end is waited for, and everything of the tenant is looked at then; but nobody can look at what is gone.
+            Some(Mailbox::Closed) => {
+                if matches!(note, Note::Gone { .. } | Note::Left { .. }) {
+                    self.tell_strays(note);
+                }
+            }
+            None if self.exists(tenant) => {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                // Before anything else it looks at everything of its tenant.
+                self.tasks.spawn(Task::Driver(tenant.to_owned()), Driver::new(tenant.to_owned(), self.shared.clone(), receiver).run());
+                drop(sender.send(note));
+                self.drivers.insert(tenant.to_owned(), Mailbox::Open(sender));
+            }
+            None => self.tell_strays(note),
+        }
+    }
+
+    fn tell_strays(&self, note: Note) {
+        let told = match note {
+            Note::Object(_) | Note::Relabelled(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
+            // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
+            Note::Gone { left: left @ Some(_), .. } => Note::Gone { target: None, connections: Vec::new(), left },
+            Note::Gone { left: None, .. } | Note::Tenant => return,
+        };
+        if let Some(strays) = &self.strays {
+            drop(strays.send(told));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tenant::ClusterAuth0TenantStatus;
+    use crate::core::world::{DeclaredTenant, Kind, Left};
+    use crate::testing::builders;
+
+    /// An operator whose API server refuses every write, with this many objects, each of a tenant that somebody made up.
+    fn operator(objects: usize) -> (Operator, mpsc::UnboundedReceiver<Wake>) {
+        let (hub, wakes) = Hub::new();
+        let hub = Arc::new(hub);
+        for n in 0..objects {
+            let mut object = builders::object(&format!("object-{n}"));
+            object.policies.tenant = format!("made-up-{n}");
+            hub.fold(|world| world.apply_object(object));
+        }
+        for kind in Kind::ALL {
+            hub.listed(kind);
+        }
+        let shared = Shared::refused(hub);
+        (Operator { shared, tasks: Tasks::default(), drivers: BTreeMap::new(), strays: None }, wakes)
+    }
+
+    fn tenant(name: &str) -> DeclaredTenant {
+        DeclaredTenant {
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            created: 0,
+            spec: None,
+            status: ClusterAuth0TenantStatus::default(),
+        }
+    }
+
+    fn delivered(operator: &mut Operator, wakes: &mut mpsc::UnboundedReceiver<Wake>) {
+        while let Ok(wake) = wakes.try_recv() {
+            operator.deliver(wake);
+        }
+    }
+
+    #[tokio::test]
+    async fn made_up_tenants_share_one_driver_and_one_that_is_gone_keeps_none() {
+        let (mut operator, mut wakes) = operator(1000);
+        let hub = operator.shared.hub.clone();
+        operator.begin();
+        delivered(&mut operator, &mut wakes);
+        assert_eq!((operator.tasks.len(), operator.drivers.len()), (1, 0), "tasks and drivers of a thousand made-up tenants");
+
+        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        delivered(&mut operator, &mut wakes);
+        assert_eq!((operator.tasks.len(), operator.drivers.len()), (2, 1), "the tenant that exists has its own");
+
+        // Gone and made anew before its driver has ended: the same name gets another one, after that.
+        hub.fold(|world| world.delete_tenant("made-up-7"));
+        delivered(&mut operator, &mut wakes);
+        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        delivered(&mut operator, &mut wakes);
+        assert!(matches!(operator.drivers.get("made-up-7"), Some(Mailbox::Closed)), "no two of one tenant at a time");
+        let ended = operator.tasks.ended().await;
+        operator.ended(ended).unwrap();
+        assert!(matches!(operator.drivers.get("made-up-7"), Some(Mailbox::Open(_))));
+        assert_eq!(operator.tasks.len(), 2);
+
+        hub.fold(|world| world.delete_tenant("made-up-7"));
+        delivered(&mut operator, &mut wakes);
+        let ended = operator.tasks.ended().await;
+        operator.ended(ended).unwrap();
+        assert_eq!((operator.tasks.len(), operator.drivers.len()), (1, 0), "a tenant that is gone keeps no driver");
+    }
+
+    #[tokio::test]
+    async fn what_an_object_left_is_told_also_where_its_tenant_is_gone_or_about_to_be() {
+        let (mut operator, _wakes) = operator(0);
+        let (strays, mut told) = mpsc::unbounded_channel();
+        operator.strays = Some(strays);
+        operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
+        for tenant in ["closed", "never-there"] {
+            let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
+            let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
+            operator.deliver(left(None));
+            operator.deliver(left(Some(Left { object: object.clone(), parameters: Vec::new() })));
+            assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".to_owned(), note: String::new() });
+            assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
+            assert!(told.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_driver_that_was_not_let_go_is_an_error_and_so_is_any_panic() {
+        let (mut operator, _wakes) = operator(0);
+        operator.drivers.insert("open".to_owned(), Mailbox::Open(mpsc::unbounded_channel().0));
+        operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
+        let mut ended = |task: Task, panicked: bool| operator.ended(Ended { task, panicked }).map_err(|error| error.to_string());
+        let driver = |name: &str| Task::Driver(name.to_owned());
+        for (task, panicked, how) in [
+            (driver("open"), false, "the driver of the ClusterAuth0Tenant open ended"),
+            (driver("closed"), true, "the driver of the ClusterAuth0Tenant closed panicked"),
+            (Task::Strays, false, "the driver of objects without a tenant ended"),
+            (Task::Server, false, "the server of health and metrics ended"),
+            (Task::Watch("namespaces".to_owned()), false, "the watch of namespaces ended"),
+        ] {
+            assert!(ended(task, panicked).unwrap_err().starts_with(how), "{how}");
+        }
+        ended(driver("closed"), false).unwrap();
+    }
+}
