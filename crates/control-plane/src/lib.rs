@@ -14,7 +14,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -104,7 +104,7 @@ impl Default for Options {
 pub struct ControlPlane {
     // Dropped in this order: clients first, the folder they write into last.
     controller_manager: Option<Supervised>,
-    api_server: Option<Supervised>,
+    api_server: Mutex<Option<Arc<Supervised>>>,
     etcd: Supervised,
     binaries: Binaries,
     api_server_arguments: Vec<String>,
@@ -145,7 +145,7 @@ impl ControlPlane {
 
         let mut control_plane = Self {
             controller_manager: None,
-            api_server: None,
+            api_server: Mutex::default(),
             etcd,
             binaries,
             api_server_arguments,
@@ -159,7 +159,9 @@ impl ControlPlane {
             folder,
             _scratch: scratch,
         };
-        control_plane.start_api_server().await?;
+        let api_server = control_plane.start_api_server().await?;
+        control_plane.write_kubeconfig()?;
+        control_plane.until_serving(api_server).await?;
         if options.controllers {
             control_plane.start_controllers().await?;
         }
@@ -198,7 +200,8 @@ impl ControlPlane {
 
     /// The processes of etcd, kube-apiserver (unless it is paused) and kube-controller-manager (if there are controllers).
     pub fn pids(&self) -> Vec<u32> {
-        [Some(&self.etcd), self.api_server.as_ref(), self.controller_manager.as_ref()].into_iter().flatten().map(Supervised::pid).collect()
+        let api_server = self.api_server();
+        [Some(&self.etcd), api_server.as_deref(), self.controller_manager.as_ref()].into_iter().flatten().map(Supervised::pid).collect()
     }
 
     /// kubectl as the administrator, with caches and settings of its own: nothing of the user's home is read or written.
@@ -243,8 +246,9 @@ impl ControlPlane {
 
     /// An outage of the API server: it is killed, connections break, and new ones are refused. etcd and the controllers run on.
     /// For a server that hangs instead, see [`ControlPlane::api_server`]. Pausing a paused server does nothing.
-    pub async fn pause_api_server(&mut self) -> Result<(), Error> {
-        if let Some(api_server) = self.api_server.take() {
+    pub async fn pause_api_server(&self) -> Result<(), Error> {
+        let api_server = self.api_server_slot().take();
+        if let Some(api_server) = api_server {
             api_server.kill().await?;
         }
         Ok(())
@@ -252,42 +256,58 @@ impl ControlPlane {
 
     /// Ends the outage: the API server starts again, on the same port and with the same certificate, tokens and data. Returns when
     /// it is ready. Resuming a running server does nothing.
-    pub async fn resume_api_server(&mut self) -> Result<(), Error> {
-        if self.api_server.is_some() {
+    pub async fn resume_api_server(&self) -> Result<(), Error> {
+        if self.api_server().is_some() {
             return Ok(());
         }
-        self.start_api_server().await
+        let api_server = self.start_api_server().await?;
+        self.until_serving(api_server).await
     }
 
     /// The API server's process, unless it is paused: `signal(Signal::Stop)` makes it hang with connections open.
-    pub fn api_server(&self) -> Option<&Supervised> {
-        self.api_server.as_ref()
+    pub fn api_server(&self) -> Option<Arc<Supervised>> {
+        self.api_server_slot().clone()
+    }
+
+    fn api_server_slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Supervised>>> {
+        self.api_server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the controllers, the API server and etcd, in this order, and removes the temporary folder. What does not end within ten
     /// seconds is killed.
     pub async fn stop(mut self) -> Result<(), Error> {
-        for component in [self.controller_manager.take(), self.api_server.take()].into_iter().flatten() {
-            stop(&component).await?;
+        if let Some(controllers) = self.controller_manager.take() {
+            stop(&controllers).await?;
+        }
+        let api_server = self.api_server_slot().take();
+        if let Some(api_server) = api_server {
+            stop(&api_server).await?;
         }
         stop(&self.etcd).await
     }
 
-    async fn start_api_server(&mut self) -> Result<(), Error> {
+    /// Starts the API server. Its certificate is there when this returns, as it makes one before it listens.
+    async fn start_api_server(&self) -> Result<Supervised, Error> {
         let mut command = Command::new(&self.binaries.kube_apiserver);
         command.args(&self.api_server_arguments);
         let api_server = component(&command, &self.folder, "kube-apiserver")?;
-
-        // It makes its certificate before it listens.
         until_ready("kube-apiserver", &api_server, self.timeout, || listening(self.port)).await?;
+        Ok(api_server)
+    }
+
+    /// Writes the administrator's kubeconfig, for the certificate that the API server made.
+    fn write_kubeconfig(&mut self) -> Result<(), Error> {
         let certificate = self.folder.join("certificates").join("apiserver.crt");
         self.ca = std::fs::read(&certificate).map_err(io_error("read", &certificate))?;
         self.kubeconfig_yaml = self.kubeconfig_with_token(&self.admin_token);
-        write(&self.kubeconfig, &self.kubeconfig_yaml)?;
+        write(&self.kubeconfig, &self.kubeconfig_yaml)
+    }
+
+    async fn until_serving(&self, api_server: Supervised) -> Result<(), Error> {
         for path in ["/readyz", "/api/v1/namespaces/default"] {
             until_ready("kube-apiserver", &api_server, self.timeout, || self.answers(path)).await?;
         }
-        self.api_server = Some(api_server);
+        *self.api_server_slot() = Some(Arc::new(api_server));
         Ok(())
     }
 

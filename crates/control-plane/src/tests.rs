@@ -41,7 +41,7 @@ async fn a_control_plane_with_controllers_works_and_stops_without_a_trace() {
 #[tokio::test]
 async fn an_outage_of_the_api_server_keeps_address_data_and_users() {
     let users = vec![User { name: "jane".to_owned(), groups: vec!["readers".to_owned()], token: "jane,\"token\"".to_owned() }];
-    let mut control_plane = ControlPlane::start(Options { users, ..Options::default() }).await.unwrap();
+    let control_plane = ControlPlane::start(Options { users, ..Options::default() }).await.unwrap();
     let manifest = control_plane.folder().join("manifest.yaml");
     std::fs::write(&manifest, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kept\n  namespace: default\n").unwrap();
     control_plane.apply(&manifest).await.unwrap();
