@@ -16,19 +16,15 @@
 #![allow(clippy::cast_precision_loss, reason = "counts of things that fit a machine")]
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 
-#[allow(dead_code, reason = "made for the tests, of which this uses a part")]
-#[path = "../tests/it/facts.rs"]
-mod facts;
-#[allow(dead_code, reason = "made for the tests, of which this uses a part")]
-#[path = "../tests/it/support.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
+use auth0_emulator::TenantHandle;
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::json;
-use support::{Bench, Scope};
+use test_support::manifest::{on, tenant};
+use test_support::status::is;
+use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 use upstream_params_operator::core::tenant::glob_matches;
 
@@ -40,22 +36,17 @@ fn main() {
 
 async fn measure() {
     let objects = std::env::var("UPO_OBJECTS").map_or(1000, |count| count.parse().expect("UPO_OBJECTS is a number"));
-    let mut bench = Bench::without_operator().await;
-    bench.runner = std::env::var("UPO_RUNNER").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    bench.start_operator();
-    bench.ready().await;
+    let runner = std::env::var("UPO_RUNNER").unwrap_or_default();
+    let world = World::setup().runner(runner.split_whitespace()).start().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("| what | value |\n|---|---|");
     patterns();
-    println!("| resident memory, idle | {} |", resident(&bench));
-    {
-        let scope = bench.scope("bench").await;
-        scope.patch_tenant(json!({"resyncIntervalSeconds": 3600})).await;
-        scope.until_tenant("Ready", "True", "Ready").await;
-        time_to_ready(&scope).await;
-        many(&bench, &scope, objects).await;
-    }
-    restarted(&mut bench, objects + SEQUENTIAL).await;
+    println!("| resident memory, idle | {} |", resident(&world));
+    let scope = world.scope_with("bench", tenant().resync(3600)).await;
+    scope.until_tenant("Ready", "True", "Ready").await;
+    time_to_ready(&scope).await;
+    many(&world, &scope, objects).await;
+    restarted(&world, objects + SEQUENTIAL).await;
 }
 
 /// The dearest pattern that admission lets pass, against the longest name: 64 of 64 access entries may be like it.
@@ -68,14 +59,14 @@ fn patterns() {
 }
 
 /// A new process has to list everything at once.
-async fn restarted(bench: &mut Bench, objects: usize) {
-    bench.stop_operator().await;
-    bench.start_operator();
+async fn restarted(world: &World, objects: usize) {
+    world.stop_operator().await;
+    world.start_operator();
     let start = Instant::now();
-    bench.ready().await;
+    world.ready().await;
     println!("| restarted with {objects} objects: ready after | {:.1} s |", start.elapsed().as_secs_f64());
     tokio::time::sleep(Duration::from_secs(30)).await;
-    println!("| resident memory half a minute later | {} |", resident(bench));
+    println!("| resident memory half a minute later | {} |", resident(world));
 }
 
 /// From the answer to a create to `Ready=True` in a watch-free poll, one object after the other.
@@ -84,11 +75,11 @@ async fn time_to_ready(scope: &Scope<'_>) {
     let (mut ready, mut bare) = (Vec::new(), Vec::new());
     for n in 0..SEQUENTIAL {
         let name = format!("one-{n}");
-        scope.connection(&name, "oidc", json!({}));
+        scope.connection(&name, "oidc");
         let calls = scope.auth0.journal().len();
-        scope.create(&name, json!({"connection": {"name": name}, "params": {"audience": {"value": "x"}}})).await;
+        scope.create(&name, on(&name).value("audience", "x")).await;
         let start = Instant::now();
-        while !support::is(&api.get(&name).await.unwrap(), "Ready", "True", "Ready") {
+        while !is(&api.get(&name).await.unwrap(), "Ready", "True", "Ready") {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         ready.push(start.elapsed());
@@ -117,43 +108,35 @@ async fn bare_status_write(scope: &Scope<'_>, name: &str) -> Duration {
     start.elapsed()
 }
 
-async fn many(bench: &Bench, scope: &Scope<'_>, many: usize) {
-    let (start, before) = (Instant::now(), processor_time(bench));
+async fn many(world: &World, scope: &Scope<'_>, many: usize) {
+    let (start, before) = (Instant::now(), processor_time(world));
     for n in 0..many {
         let name = format!("many-{n:04}");
-        scope.connection(&name, "oidc", json!({}));
-        scope.create(&name, json!({"connection": {"name": name}, "params": {"audience": {"value": "x"}}})).await;
+        scope.connection(&name, "oidc");
+        scope.create(&name, on(&name).value("audience", "x")).await;
     }
     let created = start.elapsed();
     // From the operator's own gauge: listing thousands of objects again and again would be most of what is measured.
     let (labels, all) = ([("tenant", scope.name.as_str()), ("ready", "True")], many + SEQUENTIAL);
-    loop {
-        let ready = bench.metric("upstream_params_objects", &labels).await;
-        if (ready - all as f64).abs() < f64::EPSILON {
-            break;
-        }
-        assert!(start.elapsed() < Duration::from_mins(10), "only {ready} of {all} objects are ready");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    world.until_metric_within(Duration::from_mins(10), "upstream_params_objects", &labels, all as f64).await;
     println!("| {many} objects: created in, all Ready after | {:.1} s, {:.1} s |", created.as_secs_f64(), start.elapsed().as_secs_f64());
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!(
         "| processor time of the operator for them, each | {:.1} ms |",
-        millis(processor_time(bench).saturating_sub(before)) / many as f64
+        millis(processor_time(world).saturating_sub(before)) / many as f64
     );
-    println!("| resident memory with {} objects | {} |", many + SEQUENTIAL, resident(bench));
-    resync(bench, scope, many + SEQUENTIAL).await;
+    println!("| resident memory with {} objects | {} |", many + SEQUENTIAL, resident(world));
+    resync(world, scope, many + SEQUENTIAL).await;
 }
 
 /// One full look at everything in sync.
-async fn resync(bench: &Bench, scope: &Scope<'_>, expected: usize) {
+async fn resync(world: &World, scope: &Scope<'_>, expected: usize) {
     let (calls, writes) = (scope.auth0.journal().len(), scope.auth0.writes().len());
     // A changed tenant makes every connection due.
-    scope.patch_tenant(json!({"resyncIntervalSeconds": 3000})).await;
-    let (start, before) = (Instant::now(), processor_time(bench));
-    while scope.auth0.journal().len() < calls + expected && start.elapsed() < Duration::from_mins(2) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    scope.patch_tenant(tenant().resync(3000)).await;
+    let (start, before) = (Instant::now(), processor_time(world));
+    let looks = |auth0: &TenantHandle| auth0.journal().len() >= calls + expected;
+    scope.until_auth0_within(Duration::from_mins(2), "a look at everything", looks).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let made = scope.auth0.journal().len() - calls;
     println!(
@@ -162,21 +145,18 @@ async fn resync(bench: &Bench, scope: &Scope<'_>, expected: usize) {
     );
     println!(
         "| processor time of the operator for that look, each | {:.1} ms |",
-        millis(processor_time(bench).saturating_sub(before)) / expected as f64
+        millis(processor_time(world).saturating_sub(before)) / expected as f64
     );
 }
 
 /// What the operator's process has in memory, and the most it ever had.
-fn resident(bench: &Bench) -> String {
-    assert!(bench.operator().is_running(), "the operator ended\n{}", bench.log_text());
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bench.operator().pid())).unwrap();
-    let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
-    format!("{}, at most {}", of("VmRSS:"), of("VmHWM:"))
+fn resident(world: &World) -> String {
+    format!("{}, at most {}", world.operator_memory("VmRSS"), world.operator_memory("VmHWM"))
 }
 
 /// What the operator's process has used of the processors, in the kernel's ticks of 10 ms.
-fn processor_time(bench: &Bench) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", bench.operator().pid())).unwrap();
+fn processor_time(world: &World) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.operator_pid())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)

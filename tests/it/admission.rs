@@ -5,11 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use test_support::root;
+use test_support::wait::eventually;
 
-const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 const REFUSED: &str = "# refused: ";
 /// Both ways in which tools apply: with the last applied text in an annotation, and on the server.
 const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-conflicts"]];
@@ -17,17 +17,14 @@ const WAYS: [&[&str]; 2] = [&["apply"], &["apply", "--server-side", "--force-con
 #[tokio::test]
 async fn the_api_server_takes_what_is_valid_and_refuses_the_rest_with_a_remedy() {
     let control_plane = control_plane::ControlPlane::start(control_plane::Options::default()).await.unwrap();
-    let control_plane = tokio::task::spawn_blocking(move || {
-        check(&|| control_plane.kubectl());
-        control_plane
-    });
-    control_plane.await.unwrap().stop().await.unwrap();
+    check(&|| control_plane.kubectl()).await;
+    control_plane.stop().await.unwrap();
 }
 
 /// Checks definitions, fixtures and examples against the API server that `kubectl` talks to, and cleans up after itself but for
 /// the definitions and what the examples need to be accepted.
-pub(crate) fn check(kubectl: &dyn Fn() -> Command) {
-    install_definitions(kubectl);
+async fn check(kubectl: &dyn Fn() -> Command) {
+    install_definitions(kubectl).await;
     valid_fixtures_are_accepted(kubectl);
     a_new_object_is_not_taken_for_observed(kubectl);
     invalid_fixtures_are_refused_with_their_message(kubectl);
@@ -37,15 +34,12 @@ pub(crate) fn check(kubectl: &dyn Fn() -> Command) {
 }
 
 /// Applies the committed definitions in both ways and waits until both kinds are served.
-pub(crate) fn install_definitions(kubectl: &dyn Fn() -> Command) {
+async fn install_definitions(kubectl: &dyn Fn() -> Command) {
     for way in WAYS {
         succeeds(&run(kubectl, way, &[root().join("crds")]));
     }
-    let give_up = Instant::now() + ESTABLISHED_WITHIN;
-    while !get(kubectl).status.success() {
-        assert!(Instant::now() < give_up, "the kinds are not served: {}", text(&get(kubectl).stderr));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let served = async || get(kubectl).status.success().then_some(());
+    eventually("kinds that are served", served, async || text(&get(kubectl).stderr)).await;
 }
 
 fn valid_fixtures_are_accepted(kubectl: &dyn Fn() -> Command) {
@@ -127,10 +121,6 @@ fn documents(fixture: &str) -> usize {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The YAML files of a folder, sorted by name.

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use auth0_emulator::{Fault, TenantHandle};
-use kube::Api;
-use serde_json::{Value, json};
+use auth0_emulator::Fault;
+use serde_json::json;
+use test_support::journal::{calls, error, patches, reads};
+use test_support::manifest::{Spec, edit, on, on_id, value};
+use test_support::status::{assert_stalled, condition, is, message};
+use test_support::wait::{SOON, growth};
+use test_support::{SCOPES, Scope, World};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-
-use crate::steps::{assert_stalled, calls, condition, one, patches};
-use crate::support::{self, SCOPES, SOON, Scope, message};
 
 /// What a tenant says that is in no trouble.
 const USABLE: &str = "the tenant can be used";
 
-fn by_id(id: &str) -> Value {
-    json!({"connection": {"id": id}, "params": {"blog": {"value": "x"}}})
+fn by_id(id: &str) -> Spec {
+    on_id(id).value("blog", "x")
 }
 
 /// Shows this text in place of a connection, whoever asks for it by id.
@@ -23,28 +24,24 @@ fn shows(scope: &Scope<'_>, id: &str, members: &str) {
     scope.auth0.inject(Fault::status_with(200, document).method("GET").connection(id));
 }
 
-fn reads(auth0: &TenantHandle, id: &str) -> usize {
-    calls(auth0, "GET").iter().filter(|call| call.path.ends_with(id)).count()
-}
-
 /// Asserts that the tenant is in no trouble, and never was since its conditions began.
 async fn assert_tenant_untroubled(scope: &Scope<'_>) {
     for kind in ["Ready", "Authenticated"] {
         let message = scope.tenant_message(kind).await;
         assert!(message == USABLE || message == "the tenant accepted the credentials", "{kind}: {message}");
     }
-    let log = scope.bench.log_text();
+    let log = scope.world.log_text();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("MissingScope") && line.contains(&scope.name)).collect();
     assert!(told.is_empty(), "{told:#?}");
 }
 
 #[tokio::test]
 async fn options_that_one_connection_does_not_show_are_its_own_trouble() {
-    let scope = support::shared().scope("odd-options").await;
+    let scope = World::shared().scope("odd-options").await;
     let odd: Vec<(&str, String)> =
         [("absent", ""), ("null", r#","options":null"#), ("a-list", r#","options":[]"#), ("a-text", r#","options":"{}""#)]
             .map(|(name, members)| {
-                let id = scope.connection(name, "oauth2", json!({}));
+                let id = scope.connection(name, "oauth2");
                 shows(&scope, &id, members);
                 (name, id)
             })
@@ -54,21 +51,19 @@ async fn options_that_one_connection_does_not_show_are_its_own_trouble() {
     }
     for (name, _) in &odd {
         let object = scope.until_condition(name, "Synced", "False", "OptionsHidden").await;
-        assert!(support::is(&object, "Ready", "False", "OptionsHidden"), "{:#?}", object.status);
+        assert!(is(&object, "Ready", "False", "OptionsHidden"), "{:#?}", object.status);
         assert!(message(&object, "Synced").contains("no options that can be read"), "{}", message(&object, "Synced"));
         assert_stalled(&object, false);
     }
     // Meanwhile another connection of the tenant is written as ever.
-    scope.connection("fine", "oauth2", json!({}));
-    scope.create("fine", one("fine", "blog", "x")).await;
+    scope.connection("fine", "oauth2");
+    scope.create("fine", on("fine").value("blog", "x")).await;
     scope.until_in_sync("fine").await;
-    scope.edit("fine", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("fine", edit().value("blog", "y")).await;
     scope.until_in_sync("fine").await;
     assert_tenant_untroubled(&scope).await;
     assert_eq!(patches(&scope.auth0), 2);
-    let before: usize = odd.iter().map(|(_, id)| reads(&scope.auth0, id)).sum();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let hot = odd.iter().map(|(_, id)| reads(&scope.auth0, id)).sum::<usize>() - before;
+    let hot = growth(Duration::from_secs(5), || odd.iter().map(|(_, id)| reads(&scope.auth0, id)).sum()).await;
     assert!(hot <= odd.len() * 4, "{hot} reads within five seconds are no back-off");
 
     scope.auth0.clear_faults();
@@ -80,18 +75,18 @@ async fn options_that_one_connection_does_not_show_are_its_own_trouble() {
 
 #[tokio::test]
 async fn where_the_token_names_no_scopes_the_other_connections_tell_whose_trouble_it_is() {
-    let scope = support::shared().scope("silent-token").await;
+    let scope = World::shared().scope("silent-token").await;
     scope.auth0.configure(|settings| settings.token_names_scopes = false);
     for name in ["first", "second"] {
-        scope.connection(name, "oauth2", json!({}));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.connection(name, "oauth2");
+        scope.create(name, on(name).value("blog", "x")).await;
         scope.until_in_sync(name).await;
     }
-    let id = scope.connection("odd", "oauth2", json!({}));
+    let id = scope.connection("odd", "oauth2");
     shows(&scope, &id, "");
     scope.create("odd", by_id(&id)).await;
     scope.until_condition("odd", "Synced", "False", "OptionsHidden").await;
-    scope.edit("first", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("first", edit().value("blog", "y")).await;
     scope.until_in_sync("first").await;
     assert_tenant_untroubled(&scope).await;
 
@@ -100,7 +95,7 @@ async fn where_the_token_names_no_scopes_the_other_connections_tell_whose_troubl
     scope.auth0.revoke_tokens();
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
     scope.auth0.set_scopes("operator", SCOPES);
-    scope.edit("second", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("second", edit().value("blog", "y")).await;
     scope.until_in_sync("second").await;
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.auth0.clear_faults();
@@ -109,8 +104,8 @@ async fn where_the_token_names_no_scopes_the_other_connections_tell_whose_troubl
 
 #[tokio::test]
 async fn a_name_in_the_options_that_is_no_text_is_nobodys_trouble() {
-    let scope = support::shared().scope("surrogate").await;
-    let id = scope.connection("odd", "oauth2", json!({"upstream_params": {"blog": {"value": "x"}}}));
+    let scope = World::shared().scope("surrogate").await;
+    let id = scope.connection_of("odd", "oauth2", value("blog", "x"));
     let options = r#","options":{"a\ud800":1,"upstream_params":{"\udfff":{"value":"theirs"},"blog":{"value":"x"}}}"#;
     shows(&scope, &id, options);
     scope.create("odd", by_id(&id)).await;
@@ -121,12 +116,12 @@ async fn a_name_in_the_options_that_is_no_text_is_nobodys_trouble() {
 
 #[tokio::test]
 async fn an_answer_to_a_write_that_cannot_be_read_is_no_missing_scope() {
-    let scope = support::shared().scope("odd-answer").await;
+    let scope = World::shared().scope("odd-answer").await;
     for (name, members) in [("hidden", ""), ("null", r#","options":null"#), ("nameless", r#","name":null,"options":{}"#)] {
-        let id = scope.connection(name, "oauth2", json!({}));
+        let id = scope.connection(name, "oauth2");
         let answer = format!(r#"{{"id":"{id}","name":"{name}","strategy":"oauth2"{members}}}"#);
         scope.auth0.inject(Fault::status_with(200, answer).method("PATCH").connection(&id).times(1));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.create(name, on(name).value("blog", "x")).await;
         let object = scope.until_condition(name, "Synced", "Unknown", "RemoteUnavailable").await;
         assert!(message(&object, "Synced").contains("unusable answer"), "{}", message(&object, "Synced"));
         scope.until_in_sync(name).await;
@@ -137,19 +132,16 @@ async fn an_answer_to_a_write_that_cannot_be_read_is_no_missing_scope() {
 
 #[tokio::test]
 async fn a_scope_that_the_token_has_is_not_what_one_connection_lacks() {
-    let scope = support::shared().scope("odd-scope").await;
-    let refusal = json!({
-        "statusCode": 403, "error": "Forbidden", "errorCode": "insufficient_scope",
-        "message": "Insufficient scope, expected any of: update:connections",
-    });
+    let scope = World::shared().scope("odd-scope").await;
+    let refusal = error(403, "insufficient_scope", "Insufficient scope, expected any of: update:connections");
     for name in ["odd", "fine"] {
-        scope.connection(name, "oauth2", json!({}));
+        scope.connection(name, "oauth2");
     }
-    scope.auth0.inject(Fault::status_with(403, refusal.to_string()).method("PATCH").connection("odd"));
-    scope.create("odd", one("odd", "blog", "x")).await;
+    scope.auth0.inject(refusal.method("PATCH").connection("odd"));
+    scope.create("odd", on("odd").value("blog", "x")).await;
     let object = scope.until_condition("odd", "Synced", "False", "ApplyFailed").await;
     assert!(message(&object, "Synced").contains("update:connections"), "{}", message(&object, "Synced"));
-    scope.create("fine", one("fine", "blog", "x")).await;
+    scope.create("fine", on("fine").value("blog", "x")).await;
     scope.until_in_sync("fine").await;
     assert_tenant_untroubled(&scope).await;
     scope.auth0.clear_faults();
@@ -159,38 +151,40 @@ async fn a_scope_that_the_token_has_is_not_what_one_connection_lacks() {
 /// Three objects of two namespaces on one connection.
 struct Three<'a> {
     scope: Scope<'a>,
-    other: String,
+    other: Scope<'a>,
 }
 
 impl Three<'_> {
     async fn on_connection(name: &str) -> Three<'static> {
-        let scope = support::shared().scope(name).await;
-        let other = format!("{}-other", scope.name);
-        scope.create_namespace(&other).await;
+        let scope = World::shared().scope(name).await;
+        let other = scope.other_namespace().await;
         Three { scope, other }
     }
 
+    fn places(&self) -> [(&Scope<'_>, &'static str); 3] {
+        [(&self.scope, "one"), (&self.scope, "two"), (&self.other, "three")]
+    }
+
     async fn create(&self) {
-        self.scope.create("one", one("shared", "one", "marker-value-one")).await;
-        self.scope.create("two", one("shared", "two", "marker-value-two")).await;
-        self.scope.create_in(&self.other, "three", one("shared", "three", "marker-value-three")).await;
+        for (scope, name) in self.places() {
+            scope.create(name, on("shared").value(name, format!("marker-value-{name}"))).await;
+        }
     }
 
     async fn all(&self) -> Vec<UpstreamParams> {
-        let third = Api::<UpstreamParams>::namespaced(self.scope.client.clone(), &self.other).get("three").await.unwrap();
-        vec![self.scope.get("one").await, self.scope.get("two").await, third]
+        let mut all = Vec::new();
+        for (scope, name) in self.places() {
+            all.push(scope.get(name).await);
+        }
+        all
     }
 
     async fn until_all(&self, kind: &str, status: &str, reason: &str) -> Vec<UpstreamParams> {
-        let give_up = std::time::Instant::now() + 2 * SOON;
-        loop {
+        let come = async || {
             let all = self.all().await;
-            if all.iter().all(|object| support::is(object, kind, status, reason)) {
-                return all;
-            }
-            assert!(std::time::Instant::now() < give_up, "not all came to {reason}\n{}", self.scope.describe("").await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            all.iter().all(|object| is(object, kind, status, reason)).then_some(all)
+        };
+        self.scope.eventually_within(2 * SOON, &format!("all at {kind}={status}/{reason}"), come).await
     }
 
     /// All three are told of a trouble that is none of theirs, the tries grow rare, and nobody's values are shown.
@@ -210,7 +204,7 @@ impl Three<'_> {
         let last = pauses.last().unwrap();
         assert!(*last >= 2000, "one write a try, more and more slowly: {pauses:?}");
         for object in self.all().await {
-            assert!(!support::is(&object, "Synced", "False", "Rejected"));
+            assert!(!is(&object, "Synced", "False", "Rejected"));
         }
     }
 }
@@ -229,9 +223,7 @@ async fn a_foreign_entry_that_auth0_refuses_is_no_fault_of_our_objects() {
 
     scope.auth0.edit("shared", |options| drop(options["upstream_params"].as_object_mut().unwrap().remove("android_client_id")));
     three.until_all("Synced", "True", "InSync").await;
-    let ours = json!({
-        "one": {"value": "marker-value-one"}, "two": {"value": "marker-value-two"}, "three": {"value": "marker-value-three"}
-    });
+    let ours = value("one", "marker-value-one").value("two", "marker-value-two").value("three", "marker-value-three");
     assert_eq!(scope.auth0.upstream_params("shared"), ours);
     assert_tenant_untroubled(scope).await;
 }
@@ -240,15 +232,12 @@ async fn a_foreign_entry_that_auth0_refuses_is_no_fault_of_our_objects() {
 async fn an_option_that_auth0_will_not_take_back_is_waited_out() {
     let three = Three::on_connection("echo").await;
     let scope = &three.scope;
-    scope.connection("shared", "oauth2", json!({"icon_url": "marker-icon"}));
-    let refusal = json!({
-        "statusCode": 400, "error": "Bad Request", "errorCode": "invalid_body",
-        "message": "Payload validation error: 'Object didn't pass validation for format absolute-https-uri: marker-icon' on property options.icon_url (marker-nested-\u{e9}).",
-    });
-    scope.auth0.inject(Fault::status_with(400, refusal.to_string()).method("PATCH"));
+    scope.connection_with("shared", "oauth2", json!({"icon_url": "marker-icon"}));
+    let refusal = "Payload validation error: 'Object didn't pass validation for format absolute-https-uri: marker-icon' on property options.icon_url (marker-nested-\u{e9}).";
+    scope.auth0.inject(error(400, "invalid_body", refusal).method("PATCH"));
     three.create().await;
     three.assert_patient(&["options.icon_url", "the other options of the connection"]).await;
     scope.auth0.clear_faults();
     three.until_all("Synced", "True", "InSync").await;
-    crate::leaks::assert_nothing_leaked(scope.bench).await;
+    crate::leaks::assert_nothing_leaked(scope.world).await;
 }

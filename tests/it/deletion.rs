@@ -1,42 +1,29 @@
 //! The end of an object: what it owns goes, what it does not own stays, and nothing keeps it for ever.
 
 use auth0_emulator::{Fault, RateLimited};
-use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
+use test_support::manifest::{Params, edit, on, tenant, value};
+use test_support::status::{has_finalizer, is, message, owned, states};
+use test_support::{SCOPES, Scope, World};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
-
-use crate::facts::owned;
-use crate::support::{self, SCOPES, Scope, has_finalizer, message, states};
-
-fn spec(params: &Value) -> Value {
-    json!({"connection": {"name": "wordpress"}, "params": params})
-}
-
-/// A scope whose tenant is looked at every ten minutes only, so that no ordinary look comes between two steps of a test.
-async fn slow_scope(name: &str) -> Scope<'static> {
-    let scope = support::shared().bare_scope(name).await;
-    scope.create_secret().await;
-    scope.create_tenant(json!({"resyncIntervalSeconds": 600})).await;
-    scope
-}
 
 /// A settled object `blog` with the parameter `blog` on the connection `wordpress`, whose id is returned.
 async fn settled(scope: &Scope<'_>) -> String {
-    let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
-    scope.create("blog", spec(&json!({"blog": {"value": "ours"}}))).await;
+    let id = scope.connection_of("wordpress", "wordpress", value("theirs", "kept"));
+    scope.create("blog", on("wordpress").value("blog", "ours")).await;
     scope.settle("blog").await;
     scope.auth0.clear_journal();
     id
 }
 
-fn both() -> Value {
-    json!({"theirs": {"value": "kept"}, "blog": {"value": "ours"}})
+fn both() -> Params {
+    value("theirs", "kept").value("blog", "ours")
 }
 
-fn theirs() -> Value {
-    json!({"theirs": {"value": "kept"}})
+fn theirs() -> Params {
+    value("theirs", "kept")
 }
 
 /// Deletes `blog` and asserts that it is released at once, with its parameters left and a warning.
@@ -53,7 +40,7 @@ async fn assert_waits(scope: &Scope<'_>) -> UpstreamParams {
     scope.delete("blog").await;
     let object = scope.until_condition("blog", "Ready", "False", "Deleting").await;
     assert!(has_finalizer(&object));
-    assert!(support::is(&object, "Reconciling", "True", "Progressing"));
+    assert!(is(&object, "Reconciling", "True", "Progressing"));
     assert_eq!(scope.auth0.upstream_params("wordpress"), both());
     object
 }
@@ -65,10 +52,10 @@ async fn assert_finished(scope: &Scope<'_>) {
 
 #[tokio::test]
 async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
-    let scope = slow_scope("delete").await;
-    scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().quiet_scope("delete").await;
+    scope.connection_of("wordpress", "wordpress", value("theirs", "kept"));
     let before = scope.auth0.connection("wordpress");
-    scope.create("blog", spec(&json!({"a": {"value": "1"}, "b": {"value": "2"}, "c": {"alias": "prompt"}}))).await;
+    scope.create("blog", on("wordpress").value("a", "1").value("b", "2").alias("c", "prompt")).await;
     scope.settle("blog").await;
     scope.auth0.edit("wordpress", |options| {
         options["upstream_params"]["b"] = json!({"value": "marker-changed"});
@@ -76,7 +63,7 @@ async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
     });
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "wordpress", &json!({"theirs": {"value": "kept"}, "b": {"value": "marker-changed"}}));
+    scope.assert_connection(&before, "wordpress", &value("theirs", "kept").value("b", "marker-changed"));
     let left = scope.until_event("blog", "ParametersLeft").await;
     assert!(left.contains(" b ") && !left.contains("marker-changed"), "{left}");
     let removed = scope.until_event("blog", "ParametersRemoved").await;
@@ -85,51 +72,51 @@ async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
 
 #[tokio::test]
 async fn retain_leaves_the_parameters_and_needs_no_finalizer() {
-    let scope = slow_scope("retain").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    let mut spec = spec(&json!({"blog": {"value": "ours"}}));
-    spec["deletionPolicy"] = json!("Retain");
+    let scope = World::shared().quiet_scope("retain").await;
+    let id = scope.connection("wordpress", "wordpress");
+    let spec = on("wordpress").value("blog", "ours").retain();
+
     scope.create("blog", spec).await;
     assert!(!has_finalizer(&scope.settle("blog").await));
     for (policy, finalizer) in [("Delete", true), ("Retain", false)] {
-        scope.edit("blog", json!({"deletionPolicy": policy})).await;
+        scope.edit("blog", edit().with("deletionPolicy", json!(policy))).await;
         scope.until_finalizer("blog", finalizer).await;
     }
     scope.until_ready("blog").await;
     scope.delete("blog").await;
     assert!(scope.api().get_opt("blog").await.unwrap().is_none(), "nothing holds it");
-    scope.create("other", json!({"connection": {"name": "wordpress"}, "params": {"other": {"value": "1"}}})).await;
+    scope.create("other", on("wordpress").value("other", "1")).await;
     scope.until_ready("other").await;
-    assert_eq!(scope.auth0.upstream_params("wordpress"), json!({"blog": {"value": "ours"}, "other": {"value": "1"}}));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), value("blog", "ours").value("other", "1"));
     assert_eq!(scope.patches(&id).len(), 2);
 }
 
 #[tokio::test]
 async fn a_parameter_dropped_from_the_spec_goes_whatever_the_deletion_policy_says() {
-    let scope = slow_scope("retain-drop").await;
-    scope.connection("wordpress", "wordpress", json!({}));
-    let mut spec = spec(&json!({"a": {"value": "1"}, "b": {"value": "2"}}));
-    spec["deletionPolicy"] = json!("Retain");
+    let scope = World::shared().quiet_scope("retain-drop").await;
+    scope.connection("wordpress", "wordpress");
+    let spec = on("wordpress").value("a", "1").value("b", "2").retain();
+
     scope.create("blog", spec).await;
     scope.settle("blog").await;
-    scope.edit("blog", json!({"params": {"a": null}})).await;
+    scope.edit("blog", edit().without("a")).await;
     let object = scope.until_ready("blog").await;
     assert_eq!(states(&object).into_keys().collect::<Vec<_>>(), ["b"]);
-    assert!(support::is(&object, "Synced", "True", "Applied"));
-    assert_eq!(scope.auth0.upstream_params("wordpress"), json!({"b": {"value": "2"}}));
+    assert!(is(&object, "Synced", "True", "Applied"));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), value("b", "2"));
     assert!(scope.until_event("blog", "ParametersRemoved").await.contains("removed a "));
 }
 
 #[tokio::test]
 async fn a_parameter_dropped_from_the_spec_after_somebody_changed_it_is_left() {
-    let scope = slow_scope("drop-changed").await;
+    let scope = World::shared().quiet_scope("drop-changed").await;
     settled(&scope).await;
-    scope.edit("blog", json!({"params": {"more": {"value": "1"}}})).await;
+    scope.edit("blog", edit().value("more", "1")).await;
     scope.settle("blog").await;
     scope.auth0.edit("wordpress", |options| {
         options["upstream_params"]["more"] = json!({"value": "changed"});
     });
-    scope.edit("blog", json!({"params": {"more": null}})).await;
+    scope.edit("blog", edit().without("more")).await;
     scope.until("blog", "one parameter", |object| states(object).len() == 1).await;
     scope.until_event("blog", "ParametersLeft").await;
     assert_eq!(scope.auth0.upstream_params("wordpress")["more"], json!({"value": "changed"}));
@@ -138,7 +125,7 @@ async fn a_parameter_dropped_from_the_spec_after_somebody_changed_it_is_left() {
 
 #[tokio::test]
 async fn a_connection_that_is_gone_does_not_keep_the_object() {
-    let scope = slow_scope("delete-gone").await;
+    let scope = World::shared().quiet_scope("delete-gone").await;
     settled(&scope).await;
     assert!(scope.auth0.delete_connection("wordpress"));
     scope.delete("blog").await;
@@ -148,10 +135,10 @@ async fn a_connection_that_is_gone_does_not_keep_the_object() {
 
 #[tokio::test]
 async fn a_connection_made_anew_under_the_name_is_left_alone_by_the_deletion() {
-    let scope = slow_scope("delete-anew").await;
+    let scope = World::shared().quiet_scope("delete-anew").await;
     settled(&scope).await;
     assert!(scope.auth0.delete_connection("wordpress"));
-    scope.connection("wordpress", "wordpress", json!({"upstream_params": both()}));
+    scope.connection_of("wordpress", "wordpress", both());
     scope.delete("blog").await;
     scope.until_gone("blog").await;
     assert_eq!(scope.auth0.upstream_params("wordpress"), both(), "nothing there was ever ours");
@@ -160,7 +147,7 @@ async fn a_connection_made_anew_under_the_name_is_left_alone_by_the_deletion() {
 
 #[tokio::test]
 async fn an_object_whose_tenant_object_is_gone_is_released_with_a_warning() {
-    let scope = slow_scope("delete-no-tenant").await;
+    let scope = World::shared().quiet_scope("delete-no-tenant").await;
     settled(&scope).await;
     scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
     let object = scope.until_condition("blog", "ResolvedRefs", "False", "TenantNotFound").await;
@@ -171,9 +158,9 @@ async fn an_object_whose_tenant_object_is_gone_is_released_with_a_warning() {
 
 #[tokio::test]
 async fn an_object_whose_namespace_is_not_admitted_any_more_is_released_with_a_warning() {
-    let scope = slow_scope("delete-no-access").await;
+    let scope = World::shared().quiet_scope("delete-no-access").await;
     settled(&scope).await;
-    scope.patch_tenant(json!({"access": [{"namespaceSelector": {"matchLabels": {"scope": "another"}}, "connections": ["*"]}]})).await;
+    scope.patch_tenant(tenant().admit(("scope", "another"), ["*"])).await;
     let object = scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
     assert_eq!(owned(&object, "blog").len(), 1);
     assert_released(&scope).await;
@@ -181,16 +168,16 @@ async fn an_object_whose_namespace_is_not_admitted_any_more_is_released_with_a_w
 
 #[tokio::test]
 async fn an_object_whose_connection_is_not_admitted_any_more_is_released_with_a_warning() {
-    let scope = slow_scope("delete-no-conn").await;
+    let scope = World::shared().quiet_scope("delete-no-conn").await;
     settled(&scope).await;
-    scope.patch_tenant(json!({"access": [{"namespaceSelector": {"matchLabels": {"scope": scope.name}}, "connections": ["shop-*"]}]})).await;
+    scope.patch_tenant(tenant().admit(("scope", &scope.name), ["shop-*"])).await;
     scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
     assert_released(&scope).await;
 }
 
 #[tokio::test]
 async fn access_that_comes_back_before_the_deletion_makes_it_clean_up() {
-    let scope = slow_scope("delete-access-back").await;
+    let scope = World::shared().quiet_scope("delete-access-back").await;
     settled(&scope).await;
     let access = |name: &str| json!({"access": [{"namespaceSelector": {"matchLabels": {"scope": name}}, "connections": ["*"]}]});
     scope.patch_tenant(access("another")).await;
@@ -203,9 +190,9 @@ async fn access_that_comes_back_before_the_deletion_makes_it_clean_up() {
 
 #[tokio::test]
 async fn an_object_of_an_observing_tenant_is_released_with_a_warning() {
-    let scope = slow_scope("delete-observing").await;
+    let scope = World::shared().quiet_scope("delete-observing").await;
     settled(&scope).await;
-    scope.patch_tenant(json!({"managementPolicy": "Observe"})).await;
+    scope.patch_tenant(tenant().observe()).await;
     let object = scope.until_condition("blog", "Ready", "True", "Observing").await;
     assert_eq!(owned(&object, "blog").len(), 1);
     assert_released(&scope).await;
@@ -213,9 +200,9 @@ async fn an_object_of_an_observing_tenant_is_released_with_a_warning() {
 
 #[tokio::test]
 async fn an_observing_object_goes_at_once_and_leaves_its_parameters() {
-    let scope = slow_scope("delete-observer").await;
+    let scope = World::shared().quiet_scope("delete-observer").await;
     settled(&scope).await;
-    scope.edit("blog", json!({"managementPolicy": "Observe"})).await;
+    scope.edit("blog", edit().observe()).await;
     scope.until_condition("blog", "Ready", "True", "Observing").await;
     scope.until_finalizer("blog", false).await;
     scope.delete("blog").await;
@@ -226,7 +213,7 @@ async fn an_observing_object_goes_at_once_and_leaves_its_parameters() {
 
 #[tokio::test]
 async fn a_missing_secret_makes_deletion_wait_until_it_is_back() {
-    let scope = slow_scope("delete-no-secret").await;
+    let scope = World::shared().quiet_scope("delete-no-secret").await;
     settled(&scope).await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
@@ -239,7 +226,7 @@ async fn a_missing_secret_makes_deletion_wait_until_it_is_back() {
 
 #[tokio::test]
 async fn a_lost_record_does_not_keep_a_waiting_deletion_from_removing_what_equals_the_spec() {
-    let scope = slow_scope("delete-lost").await;
+    let scope = World::shared().quiet_scope("delete-lost").await;
     settled(&scope).await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
@@ -253,12 +240,12 @@ async fn a_lost_record_does_not_keep_a_waiting_deletion_from_removing_what_equal
 
 #[tokio::test]
 async fn retain_releases_an_object_that_waits_for_its_tenant() {
-    let scope = slow_scope("delete-retain").await;
+    let scope = World::shared().quiet_scope("delete-retain").await;
     settled(&scope).await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert_waits(&scope).await;
-    scope.edit("blog", json!({"deletionPolicy": "Retain"})).await;
+    scope.edit("blog", edit().retain()).await;
     scope.until_gone("blog").await;
     assert!(scope.until_event("blog", "ParametersLeft").await.contains("Retain"));
     assert_eq!(scope.auth0.upstream_params("wordpress"), both());
@@ -266,12 +253,12 @@ async fn retain_releases_an_object_that_waits_for_its_tenant() {
 
 #[tokio::test]
 async fn observe_releases_an_object_that_waits_for_its_tenant() {
-    let scope = slow_scope("delete-observe").await;
+    let scope = World::shared().quiet_scope("delete-observe").await;
     settled(&scope).await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert_waits(&scope).await;
-    scope.edit("blog", json!({"managementPolicy": "Observe"})).await;
+    scope.edit("blog", edit().observe()).await;
     scope.until_gone("blog").await;
     scope.until_event("blog", "ParametersLeft").await;
     assert_eq!(scope.auth0.upstream_params("wordpress"), both());
@@ -279,20 +266,20 @@ async fn observe_releases_an_object_that_waits_for_its_tenant() {
 
 #[tokio::test]
 async fn refused_credentials_make_deletion_wait_until_they_are_right() {
-    let scope = slow_scope("delete-401").await;
+    let scope = World::shared().quiet_scope("delete-401").await;
     settled(&scope).await;
     scope.auth0.rotate_secret("operator", "marker-rotated");
     scope.auth0.revoke_tokens();
     let object = assert_waits(&scope).await;
     assert!(!message(&object, "Ready").contains("marker"), "{}", message(&object, "Ready"));
     scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
-    scope.put_secret(json!({"clientId": "operator", "clientSecret": "marker-rotated"})).await;
+    scope.put_secret(&[("clientId", b"operator"), ("clientSecret", b"marker-rotated")]).await;
     assert_finished(&scope).await;
 }
 
 #[tokio::test]
 async fn scopes_taken_away_make_deletion_wait_until_they_are_granted() {
-    let scope = slow_scope("delete-scopes").await;
+    let scope = World::shared().quiet_scope("delete-scopes").await;
     settled(&scope).await;
     scope.auth0.set_scopes("operator", ["read:connections", "update:connections"]);
     scope.auth0.expire_tokens();
@@ -303,7 +290,7 @@ async fn scopes_taken_away_make_deletion_wait_until_they_are_granted() {
 
 #[tokio::test]
 async fn a_reached_limit_makes_deletion_come_back_later() {
-    let scope = slow_scope("delete-429").await;
+    let scope = World::shared().quiet_scope("delete-429").await;
     let id = settled(&scope).await;
     let limited = RateLimited { reset: Some(2), ..RateLimited::default() };
     scope.auth0.inject(Fault::rate_limited(limited).path(&format!("/api/v2/connections/{id}")).times(1));
@@ -315,7 +302,7 @@ async fn a_reached_limit_makes_deletion_come_back_later() {
 
 #[tokio::test]
 async fn server_errors_on_the_read_and_on_the_write_make_deletion_try_again() {
-    let scope = slow_scope("delete-5xx").await;
+    let scope = World::shared().quiet_scope("delete-5xx").await;
     settled(&scope).await;
     scope.auth0.inject(Fault::status(503).method("GET").times(1));
     scope.auth0.inject(Fault::status(502).method("PATCH").times(1));
@@ -326,24 +313,18 @@ async fn server_errors_on_the_read_and_on_the_write_make_deletion_try_again() {
 
 #[tokio::test]
 async fn a_deleted_namespace_goes_away_and_takes_the_parameters_along() {
-    let scope = slow_scope("delete-namespace").await;
+    let scope = World::shared().quiet_scope("delete-namespace").await;
     settled(&scope).await;
-    scope.create("more", spec(&json!({"more": {"value": "ours"}}))).await;
+    scope.create("more", on("wordpress").value("more", "ours")).await;
     scope.until_ready("more").await;
-    let namespaces = Api::<Namespace>::all(scope.client.clone());
-    namespaces.delete(&scope.name, &DeleteParams::default()).await.unwrap();
+    scope.delete_namespace().await;
     scope.until_auth0("both parameters gone", |auth0| auth0.upstream_params("wordpress") == theirs()).await;
-    // The namespace controller comes back to a namespace that was not empty only after a while.
-    let give_up = std::time::Instant::now() + 2 * support::SOON;
-    while namespaces.get_opt(&scope.name).await.unwrap().is_some() {
-        assert!(std::time::Instant::now() < give_up, "the namespace stays\n{}", scope.describe("").await);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    scope.until_namespace_gone().await;
 }
 
 #[tokio::test]
 async fn finalizers_of_others_are_left_on_the_object() {
-    let scope = slow_scope("delete-others").await;
+    let scope = World::shared().quiet_scope("delete-others").await;
     settled(&scope).await;
     let other = "example.com/other".to_owned();
     let finalizers = [scope.get("blog").await.finalizers(), std::slice::from_ref(&other)].concat();
@@ -359,15 +340,15 @@ async fn finalizers_of_others_are_left_on_the_object() {
 
 #[tokio::test]
 async fn an_object_recreated_under_its_name_is_another_one() {
-    let scope = slow_scope("recreate").await;
+    let scope = World::shared().quiet_scope("recreate").await;
     let id = settled(&scope).await;
     let old = scope.get("blog").await.uid();
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.create("blog", spec(&json!({"blog": {"value": "second"}}))).await;
+    scope.create("blog", on("wordpress").value("blog", "second")).await;
     let object = scope.until_ready("blog").await;
     assert_ne!(object.uid(), old);
     assert_eq!(states(&object)["blog"], ParamState::Applied);
-    let both = json!({"theirs": {"value": "kept"}, "blog": {"value": "second"}});
+    let both = value("theirs", "kept").value("blog", "second");
     assert_eq!(scope.patches(&id), [theirs(), both]);
 }

@@ -2,10 +2,10 @@
 
 use auth0_emulator::TenantHandle;
 use serde_json::{Value, json};
+use test_support::manifest::{edit, on, value};
+use test_support::status::{is, message, owned, states, transition_times};
+use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::ParamState;
-
-use crate::facts::{owned, transition_times};
-use crate::support::{self, Scope, message, states};
 
 fn set(scope: &Scope<'_>, connection: &str, name: &str, entry: Value) {
     assert!(scope.auth0.edit(connection, |options| {
@@ -21,22 +21,17 @@ fn remove(scope: &Scope<'_>, connection: &str, name: &str) {
 
 #[tokio::test]
 async fn a_changed_and_a_removed_parameter_are_set_back_at_the_next_ordinary_look() {
-    let scope = support::shared().scope("drift").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope
-        .create(
-            "blog",
-            json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}}),
-        )
-        .await;
+    let scope = World::shared().scope("drift").await;
+    let id = scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "ours").alias("hint", "login_hint")).await;
     scope.settle("blog").await;
     let before = scope.auth0.connection("wordpress");
     scope.auth0.clear_journal();
 
-    scope.auth0.edit("wordpress", |options| options["upstream_params"] = json!({"blog": {"value": "theirs"}}));
+    scope.auth0.edit("wordpress", |options| options["upstream_params"] = value("blog", "theirs").into());
     let event = scope.until_event("blog", "DriftCorrected").await;
     assert!(event.contains("blog") && event.contains("hint") && !event.contains("theirs") && !event.contains("ours"), "{event}");
-    scope.assert_connection(&before, "wordpress", &json!({"blog": {"value": "ours"}, "hint": {"alias": "login_hint"}}));
+    scope.assert_connection(&before, "wordpress", &value("blog", "ours").alias("hint", "login_hint"));
 
     // One look saw it, and one PATCH corrected both.
     let journal = scope.auth0.journal();
@@ -47,17 +42,17 @@ async fn a_changed_and_a_removed_parameter_are_set_back_at_the_next_ordinary_loo
     assert_eq!((looks, scope.auth0.writes().len()), (1, 1), "{journal:#?}");
 
     let tenant = [("tenant", scope.name.as_str())];
-    assert!((scope.bench.metric("upstream_params_drift_seen_total", &tenant).await - 2.0).abs() < f64::EPSILON);
-    assert!((scope.bench.metric("upstream_params_drift_corrected_total", &tenant).await - 2.0).abs() < f64::EPSILON);
+    assert!((scope.world.metric("upstream_params_drift_seen_total", &tenant).await - 2.0).abs() < f64::EPSILON);
+    assert!((scope.world.metric("upstream_params_drift_corrected_total", &tenant).await - 2.0).abs() < f64::EPSILON);
     scope.settle("blog").await;
     assert_eq!(scope.event_counts("blog").await["DriftCorrected"], 1);
 }
 
 #[tokio::test]
 async fn what_others_change_elsewhere_in_the_connection_is_never_set_back() {
-    let scope = support::shared().scope("drift-else").await;
-    let id = scope.connection("wordpress", "wordpress", json!({"upstream_params": {"theirs": {"value": "1"}}}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}}})).await;
+    let scope = World::shared().scope("drift-else").await;
+    let id = scope.connection_of("wordpress", "wordpress", value("theirs", "1"));
+    scope.create("blog", on("wordpress").value("blog", "ours")).await;
     scope.settle("blog").await;
 
     scope.auth0.edit("wordpress", |options| {
@@ -71,24 +66,20 @@ async fn what_others_change_elsewhere_in_the_connection_is_never_set_back() {
     scope.assert_still(&id, &["blog"], 2).await;
     assert_eq!(scope.auth0.connection("wordpress"), edited);
 
-    scope.edit("blog", json!({"params": {"blog": {"value": "anew"}}})).await;
+    scope.edit("blog", edit().value("blog", "anew")).await;
     scope.until_ready("blog").await;
-    scope.assert_connection(
-        &edited,
-        "wordpress",
-        &json!({"theirs": {"value": "2"}, "more": {"alias": "prompt"}, "blog": {"value": "anew"}}),
-    );
+    scope.assert_connection(&edited, "wordpress", &value("theirs", "2").alias("more", "prompt").value("blog", "anew"));
     let tenant = [("tenant", scope.name.as_str())];
-    assert!(scope.bench.metric("upstream_params_drift_seen_total", &tenant).await.abs() < f64::EPSILON);
+    assert!(scope.world.metric("upstream_params_drift_seen_total", &tenant).await.abs() < f64::EPSILON);
 }
 
 #[tokio::test]
 async fn ordinary_looks_confirm_once_what_was_written_and_then_write_nothing_anywhere() {
-    let scope = support::shared().scope("still").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}}})).await;
+    let scope = World::shared().scope("still").await;
+    let id = scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "ours")).await;
     let applied = scope.until_condition("blog", "Synced", "True", "Applied").await;
-    assert!(support::is(&applied, "Ready", "True", "Ready"));
+    assert!(is(&applied, "Ready", "True", "Ready"));
     assert_eq!(states(&applied)["blog"], ParamState::Applied);
     let synced_at = applied.status.as_ref().unwrap().last_synced_time.clone();
     assert!(synced_at.is_some());
@@ -110,15 +101,15 @@ async fn ordinary_looks_confirm_once_what_was_written_and_then_write_nothing_any
 
 #[tokio::test]
 async fn a_rotated_secret_that_works_is_no_news_of_any_object() {
-    let scope = support::shared().scope("rotated").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}}})).await;
+    let scope = World::shared().scope("rotated").await;
+    let id = scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "ours")).await;
     scope.settle("blog").await;
     let before = (scope.versions(&["blog"]).await, scope.event_counts("blog").await);
     let tokens = |auth0: &TenantHandle| auth0.journal().iter().filter(|call| call.is_token() && call.status == Some(200)).count();
     let had = tokens(&scope.auth0);
     scope.auth0.rotate_secret("operator", "marker-rotated");
-    scope.edit_secret(&json!({"clientSecret": "marker-rotated"})).await;
+    scope.change_secret(json!({"clientSecret": "marker-rotated"})).await;
     scope.until_auth0("a token for the new secret", |auth0| tokens(auth0) > had).await;
     scope.prodded_looks(&id, 1).await;
     let after = scope.versions(&["blog"]).await;
@@ -128,13 +119,13 @@ async fn a_rotated_secret_that_works_is_no_news_of_any_object() {
 
 #[tokio::test]
 async fn every_event_says_what_happened_that_time() {
-    let scope = support::shared().scope("events").await;
-    scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"first": {"value": "1"}}})).await;
+    let scope = World::shared().scope("events").await;
+    scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("first", "1")).await;
     scope.until_ready("blog").await;
-    scope.edit("blog", json!({"params": {"second": {"value": "2"}}})).await;
+    scope.edit("blog", edit().value("second", "2")).await;
     scope.until_ready("blog").await;
-    scope.edit("blog", json!({"params": {"second": null}})).await;
+    scope.edit("blog", edit().without("second")).await;
     scope.until_ready("blog").await;
     scope.until_event("blog", "ParametersRemoved").await;
     let mut events = scope.events("blog").await;
@@ -149,11 +140,9 @@ async fn every_event_says_what_happened_that_time() {
 
 #[tokio::test]
 async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_still_written() {
-    let scope = support::shared().scope("fight").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope
-        .create("blog", json!({"connection": {"name": "wordpress"}, "params": {"fought": {"value": "ours"}, "calm": {"value": "1"}}}))
-        .await;
+    let scope = World::shared().scope("fight").await;
+    let id = scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("fought", "ours").value("calm", "1")).await;
     scope.settle("blog").await;
     for round in 1..=2 {
         set(&scope, "wordpress", "fought", json!({"value": format!("marker-theirs-{round}")}));
@@ -165,9 +154,9 @@ async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_
     set(&scope, "wordpress", "fought", theirs.clone());
     scope.prod().await;
     let object = scope.until_condition("blog", "Synced", "False", "Contended").await;
-    assert!(support::is(&object, "Ready", "False", "Contended"));
-    assert!(support::is(&object, "Accepted", "True", "Accepted"));
-    assert!(support::is(&object, "Reconciling", "True", "ProgressingWithRetry"));
+    assert!(is(&object, "Ready", "False", "Contended"));
+    assert!(is(&object, "Accepted", "True", "Accepted"));
+    assert!(is(&object, "Reconciling", "True", "ProgressingWithRetry"));
     assert!(message(&object, "Synced").contains("fought") && !message(&object, "Synced").contains("calm"));
     assert_eq!(states(&object)["fought"], ParamState::Contended);
     assert_eq!(states(&object)["calm"], ParamState::InSync);
@@ -176,7 +165,7 @@ async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_
     assert_eq!(scope.auth0.upstream_params("wordpress")["fought"], theirs);
     scope.assert_still(&id, &["blog"], 2).await;
     let tenant = [("tenant", scope.name.as_str())];
-    scope.bench.until_metric("upstream_params_contended_parameters", &tenant, 1.0).await;
+    scope.world.until_metric("upstream_params_contended_parameters", &tenant, 1.0).await;
 
     // The other parameter is set back meanwhile.
     remove(&scope, "wordpress", "calm");
@@ -186,7 +175,7 @@ async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_
     assert_eq!(scope.event_counts("blog").await["Contended"], 1, "the fight is news once");
 
     // An edit of the object ends it at once.
-    scope.edit("blog", json!({"params": {"calm": {"value": "2"}}})).await;
+    scope.edit("blog", edit().value("calm", "2")).await;
     scope
         .until_auth0("both", |auth0| {
             let params = auth0.upstream_params("wordpress");
@@ -198,7 +187,7 @@ async fn the_third_correction_within_an_hour_waits_and_the_other_parameters_are_
 
 #[tokio::test]
 async fn numbers_of_any_size_nulls_and_the_order_of_members_go_back_as_they_came() {
-    let scope = support::shared().scope("text").await;
+    let scope = World::shared().scope("text").await;
     let options = r#"{"zeta":null,"big":12345678901234567890123456789,"float":1.50e+400,"alpha":{"b":[null,{"y":1,"x":-0.0}],"a":""},"upstream_params":{"z":{"value":"1"},"a":{"alias":"prompt"}},"last":"é\n\u2028"}"#;
     let id = scope
         .auth0
@@ -206,13 +195,13 @@ async fn numbers_of_any_size_nulls_and_the_order_of_members_go_back_as_they_came
         .unwrap();
     let before = scope.auth0.connection_text(&id).unwrap();
 
-    scope.create("blog", json!({"connection": {"name": "exact"}, "params": {"m": {"value": "ours"}}})).await;
+    scope.create("blog", on("exact").value("m", "ours")).await;
     scope.until_ready("blog").await;
     let entry = r#""a":{"alias":"prompt"}"#;
     assert!(before.contains(entry));
     assert_eq!(scope.auth0.connection_text(&id).unwrap(), before.replace(entry, &format!(r#"{entry},"m":{{"value":"ours"}}"#)));
 
-    scope.edit("blog", json!({"params": {"m": {"value": "anew"}}})).await;
+    scope.edit("blog", edit().value("m", "anew")).await;
     scope.until_ready("blog").await;
     assert_eq!(scope.auth0.connection_text(&id).unwrap(), before.replace(entry, &format!(r#"{entry},"m":{{"value":"anew"}}"#)));
 

@@ -1,8 +1,7 @@
 //! The way of the README: apply a manifest, wait for it, look at it, delete it, with nothing but kubectl.
 
-use serde_json::json;
-
-use crate::support::{self, Scope};
+use test_support::manifest::{Params, edit, on, value};
+use test_support::{Scope, World};
 
 fn manifest(scope: &Scope<'_>) -> String {
     format!(
@@ -48,22 +47,18 @@ fn columns(line: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_manifest_is_applied_waited_for_listed_and_deleted_with_kubectl() {
-    let scope = support::shared().bare_scope("kubectl").await;
+    let scope = World::shared().bare_scope("kubectl").await;
     scope.create_secret().await;
-    scope.connection("wordpress", "wordpress", json!({}));
+    scope.connection("wordpress", "wordpress");
     let before = scope.auth0.connection("wordpress");
-    let file = scope.bench.control_plane.folder().join(format!("{}.yaml", scope.name));
+    let file = scope.world.control_plane.folder().join(format!("{}.yaml", scope.name));
     std::fs::write(&file, manifest(&scope)).unwrap();
     let file = file.to_str().unwrap();
-    let (namespace, kubectl) = (scope.name.as_str(), &scope.bench.control_plane);
+    let (namespace, kubectl) = (scope.name.as_str(), &scope.world.control_plane);
 
     kubectl.run(["apply", "-f", file]).await.unwrap();
     kubectl.run(["wait", "--for=condition=Ready", "--timeout=60s", "-f", file]).await.unwrap();
-    scope.assert_connection(
-        &before,
-        "wordpress",
-        &json!({"blog": {"value": "myblog.wordpress.com"}, "screen_name": {"alias": "login_hint"}}),
-    );
+    scope.assert_connection(&before, "wordpress", &value("blog", "myblog.wordpress.com").alias("screen_name", "login_hint"));
 
     let table = kubectl.run(["get", "uparams", "-n", namespace]).await.unwrap();
     let lines: Vec<&str> = table.lines().collect();
@@ -83,20 +78,20 @@ async fn a_manifest_is_applied_waited_for_listed_and_deleted_with_kubectl() {
     assert_eq!(again.matches("unchanged").count(), 2, "{again}");
 
     kubectl.run(["delete", "uparams", "wordpress-blog", "-n", namespace, "--timeout=60s"]).await.unwrap();
-    scope.assert_connection(&before, "wordpress", &json!({}));
+    scope.assert_connection(&before, "wordpress", &Params::default());
     kubectl.run(["delete", "-f", file, "--ignore-not-found", "--timeout=60s"]).await.unwrap();
 }
 
 #[tokio::test]
 async fn kubectl_wait_does_not_take_an_older_generation_for_the_latest() {
-    let scope = support::shared().scope("kubectl-wait").await;
-    scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "1"}}})).await;
+    let scope = World::shared().scope("kubectl-wait").await;
+    scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "1")).await;
     scope.until_ready("blog").await;
-    for value in 2..6 {
-        scope.edit("blog", json!({"params": {"blog": {"value": value.to_string()}}})).await;
-        let kubectl = &scope.bench.control_plane;
+    for number in 2..6 {
+        scope.edit("blog", edit().value("blog", number.to_string())).await;
+        let kubectl = &scope.world.control_plane;
         kubectl.run(["wait", "--for=condition=Ready", "--timeout=60s", "-n", &scope.name, "uparams/blog"]).await.unwrap();
-        assert_eq!(scope.auth0.upstream_params("wordpress"), json!({"blog": {"value": value.to_string()}}));
+        assert_eq!(scope.auth0.upstream_params("wordpress"), value("blog", number.to_string()));
     }
 }

@@ -3,28 +3,20 @@
 use std::time::{Duration, Instant};
 
 use auth0_emulator::{Fault, RateLimited, TenantHandle};
-use kube::api::PostParams;
 use serde_json::{Value, json};
+use test_support::journal::{calls, patches, refusal_of, token_requests};
+use test_support::manifest::{edit, on, tenant, value};
+use test_support::status::condition;
+use test_support::wait::throughout;
+use test_support::{Scope, World};
 use upstream_params_operator::api::FINALIZER;
-use upstream_params_operator::api::upstream_params::UpstreamParams;
-
-use crate::steps::{calls, condition, one, patches, refusal_of_params, token_requests};
-use crate::support::{self, Scope, from};
-
-/// A scope in which nothing is looked at but what somebody changed.
-async fn quiet(name: &str) -> Scope<'static> {
-    let scope = support::shared().bare_scope(name).await;
-    scope.create_secret().await;
-    scope.create_tenant(json!({"resyncIntervalSeconds": 3600})).await;
-    scope
-}
 
 /// So many connections with an object each, all written and looked at once more.
 async fn many(scope: &Scope<'_>, count: usize) -> Vec<String> {
     let names: Vec<String> = (0..count).map(|number| format!("c{number}")).collect();
     for name in &names {
-        scope.connection(name, "oidc", json!({}));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.connection(name, "oidc");
+        scope.create(name, on(name).value("blog", "x")).await;
     }
     for name in &names {
         scope.settle(name).await;
@@ -34,17 +26,14 @@ async fn many(scope: &Scope<'_>, count: usize) -> Vec<String> {
 
 /// Creates an object that has the operator's finalizer from the start, as a copied manifest may.
 async fn create_with_finalizer(scope: &Scope<'_>, name: &str, connection: &str, param: &str, value: &str) {
-    let mut spec = one(connection, param, value);
-    spec["tenantRef"] = json!({"name": scope.name});
-    let metadata = json!({"name": name, "namespace": scope.name, "finalizers": [FINALIZER]});
-    let object: UpstreamParams = from(json!({"metadata": metadata, "spec": spec}));
-    scope.api().create(&PostParams::default(), &object).await.unwrap();
+    let metadata = json!({"name": name, "finalizers": [FINALIZER]});
+    scope.create_with(metadata, on(connection).value(param, value)).await;
 }
 
 #[tokio::test]
 async fn a_finalizer_that_was_copied_removes_nothing_that_the_object_may_not_set() {
-    let scope = support::shared().scope("copied").await;
-    scope.connection("wordpress", "wordpress", json!({"upstream_params": {"state": {"value": "theirs"}}}));
+    let scope = World::shared().scope("copied").await;
+    scope.connection_of("wordpress", "wordpress", value("state", "theirs"));
     scope.odd_connection("saml", "samlp", &json!({"upstream_params": {"blog": {"value": "theirs"}}}));
     for (connection, param) in [("wordpress", "state"), ("saml", "blog")] {
         let before = scope.auth0.connection(connection);
@@ -60,10 +49,10 @@ async fn a_finalizer_that_was_copied_removes_nothing_that_the_object_may_not_set
 
 #[tokio::test]
 async fn removals_that_are_refused_for_the_sake_of_a_foreign_entry_are_tried_more_and_more_slowly() {
-    let scope = quiet("refused-removals").await;
-    scope.connection("wordpress", "wordpress", json!({}));
+    let scope = World::shared().quiet_scope("refused-removals").await;
+    scope.connection("wordpress", "wordpress");
     for name in ["one", "two"] {
-        scope.create(name, one("wordpress", name, "x")).await;
+        scope.create(name, on("wordpress").value(name, "x")).await;
         scope.until_ready(name).await;
     }
     scope.auth0.edit("wordpress", |options| options["upstream_params"]["android_client_id"] = json!("theirs"));
@@ -87,10 +76,10 @@ async fn removals_that_are_refused_for_the_sake_of_a_foreign_entry_are_tried_mor
 
 #[tokio::test]
 async fn a_forged_or_erased_status_of_an_object_that_auth0_refused_comes_back() {
-    let scope = support::shared().scope("refused-forged").await;
-    let id = scope.connection("wordpress", "wordpress", json!({}));
-    scope.auth0.inject(Fault::status_with(400, refusal_of_params()).method("PATCH"));
-    scope.create("blog", one("wordpress", "bad", "x")).await;
+    let scope = World::shared().scope("refused-forged").await;
+    let id = scope.connection("wordpress", "wordpress");
+    scope.auth0.inject(refusal_of("bad"));
+    scope.create("blog", on("wordpress").value("bad", "x")).await;
     scope.until_condition("blog", "Ready", "False", "Rejected").await;
     let ready = json!({"type": "Ready", "status": "True", "reason": "Ready", "message": "forged", "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1});
     for forged in [json!({"conditions": null}), json!({"conditions": [ready]})] {
@@ -104,15 +93,15 @@ async fn a_forged_or_erased_status_of_an_object_that_auth0_refused_comes_back() 
 
 #[tokio::test]
 async fn a_limit_that_auth0_set_outlasts_a_secret_that_is_made_anew() {
-    let scope = quiet("limit-and-secret").await;
+    let scope = World::shared().quiet_scope("limit-and-secret").await;
     many(&scope, 2).await;
     scope.auth0.inject(Fault::rate_limited(RateLimited { retry_after: Some(30), global: true, reset: None }).method("GET").times(1));
-    scope.edit("c0", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("c0", edit().value("blog", "y")).await;
     scope.until_auth0("a refusal", |auth0| auth0.pending_faults() == 0).await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     scope.create_secret().await;
-    scope.until_auth0("the edit", |auth0| auth0.upstream_params("c0") == json!({"blog": {"value": "y"}})).await;
+    scope.until_auth0("the edit", |auth0| auth0.upstream_params("c0") == value("blog", "y")).await;
     let journal = scope.auth0.journal();
     let refused = journal.iter().find(|call| call.status == Some(429)).unwrap();
     let next = journal.iter().find(|call| call.seq > refused.seq && call.path.starts_with("/api/v2/")).unwrap();
@@ -121,19 +110,19 @@ async fn a_limit_that_auth0_set_outlasts_a_secret_that_is_made_anew() {
 
 #[tokio::test]
 async fn no_write_begins_after_the_tenant_was_seen_to_observe_or_to_admit_nobody() {
-    let scope = quiet("fenced").await;
+    let scope = World::shared().quiet_scope("fenced").await;
     many(&scope, 1).await;
     scope.auth0.clear_journal();
     // The first try of the write is answered with 401; the token for the second takes its time.
     scope.auth0.inject(Fault::status(401).method("PATCH").times(1));
     scope.auth0.inject(Fault::delay(Duration::from_millis(1500)).path("/oauth/token").times(1));
-    scope.edit("c0", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("c0", edit().value("blog", "y")).await;
     scope.until_auth0("a request for a token", |auth0| token_requests(auth0) == 1).await;
     let selector = json!({"matchLabels": {"nobody": "has"}});
     let access = json!([{"namespaceSelector": selector, "connections": ["*"]}]);
-    scope.patch_tenant(json!({"managementPolicy": "Observe", "access": access})).await;
+    scope.patch_tenant(tenant().observe().with("access", json!(access))).await;
     scope.until_condition("c0", "Accepted", "False", "NotPermitted").await;
-    assert_eq!(scope.auth0.upstream_params("c0"), json!({"blog": {"value": "x"}}), "{}", scope.describe("c0").await);
+    assert_eq!(scope.auth0.upstream_params("c0"), value("blog", "x"), "{}", scope.describe("c0").await);
     assert_eq!(patches(&scope.auth0), 1);
 }
 
@@ -146,62 +135,61 @@ async fn seconds_until(scope: &Scope<'_>, what: &str, test: impl Fn(&TenantHandl
 
 #[tokio::test]
 async fn an_edit_does_not_wait_behind_looks_that_nobody_asked_for() {
-    let scope = quiet("overtaken").await;
+    let scope = World::shared().quiet_scope("overtaken").await;
     many(&scope, 40).await;
     let one_a_second = json!({"rateLimit": {"readsPerMinute": 60, "requestsPerMinute": 60, "burst": 1}});
     scope.patch_tenant(one_a_second).await;
     scope.until_auth0("all were looked at", |auth0| calls(auth0, "GET").len() >= 120).await;
     // The owner of the tenant changes something about it, or the operator starts anew: every connection is due.
-    scope.patch_tenant(json!({"resyncIntervalSeconds": 3000})).await;
+    scope.patch_tenant(tenant().resync(3000)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    scope.edit("c0", json!({"params": {"blog": {"value": "edited"}}})).await;
-    let waited = seconds_until(&scope, "the edit", |auth0| auth0.upstream_params("c0") == json!({"blog": {"value": "edited"}})).await;
+    scope.edit("c0", edit().value("blog", "edited")).await;
+    let waited = seconds_until(&scope, "the edit", |auth0| auth0.upstream_params("c0") == value("blog", "edited")).await;
     assert!(waited < 15, "the edit waited {waited} seconds behind 40 looks");
 
     // A try that failed keeps its place before what is only due.
-    scope.patch_tenant(json!({"resyncIntervalSeconds": 5})).await;
+    scope.patch_tenant(tenant().resync(5)).await;
     tokio::time::sleep(Duration::from_secs(50)).await;
     scope.auth0.inject(Fault::status(503).method("PATCH").times(1));
-    scope.edit("c0", json!({"params": {"blog": {"value": "again"}}})).await;
-    let waited = seconds_until(&scope, "the edit", |auth0| auth0.upstream_params("c0") == json!({"blog": {"value": "again"}})).await;
+    scope.edit("c0", edit().value("blog", "again")).await;
+    let waited = seconds_until(&scope, "the edit", |auth0| auth0.upstream_params("c0") == value("blog", "again")).await;
     assert!(waited < 15, "the second try waited {waited} seconds behind looks that are overdue");
 }
 
 #[tokio::test]
 async fn an_object_that_moves_onto_a_value_of_somebody_else_stays_where_it_was() {
-    let scope = support::shared().scope("move-existing").await;
-    let old = scope.connection("old", "oidc", json!({}));
-    scope.connection("new", "oidc", json!({"upstream_params": {"blog": {"value": "theirs"}}}));
-    scope.create("mover", one("old", "blog", "ours")).await;
+    let scope = World::shared().scope("move-existing").await;
+    let old = scope.connection("old", "oidc");
+    scope.connection_of("new", "oidc", value("blog", "theirs"));
+    scope.create("mover", on("old").value("blog", "ours")).await;
     scope.settle("mover").await;
-    scope.edit("mover", json!({"connection": {"name": "new"}})).await;
+    scope.edit("mover", on("new")).await;
     scope.until_condition("mover", "Synced", "False", "ExistingValue").await;
     scope.prodded_looks(&old, 1).await;
-    assert_eq!(scope.auth0.upstream_params("old"), json!({"blog": {"value": "ours"}}), "no login loses its parameter meanwhile");
-    scope.edit("mover", json!({"adoptionPolicy": "Overwrite"})).await;
+    assert_eq!(scope.auth0.upstream_params("old"), value("blog", "ours"), "no login loses its parameter meanwhile");
+    scope.edit("mover", edit().overwrite()).await;
     scope.settle("mover").await;
-    assert_eq!((scope.auth0.upstream_params("old"), scope.auth0.upstream_params("new")), (Value::Null, json!({"blog": {"value": "ours"}})));
+    assert_eq!((scope.auth0.upstream_params("old"), scope.auth0.upstream_params("new")), (Value::Null, value("blog", "ours").into()));
 }
 
 #[tokio::test]
 async fn a_status_that_somebody_keeps_writing_does_not_use_up_the_reads_of_the_tenant() {
-    let scope = quiet("status-fight").await;
+    let scope = World::shared().quiet_scope("status-fight").await;
     many(&scope, 1).await;
     scope.auth0.clear_journal();
-    let started = Instant::now();
     let mut additions = 0;
-    while started.elapsed() < Duration::from_secs(10) {
+    throughout(Duration::from_secs(10), async || {
         let mut conditions = serde_json::to_value(scope.get("c0").await.status.unwrap().conditions).unwrap();
         let all = conditions.as_array_mut().unwrap();
         if all.iter().all(|condition| condition["type"] != "Other") {
-            let other =
-                json!({"type": "Other", "status": "True", "reason": "X", "message": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-            all.push(other);
+            all.push(
+                json!({"type": "Other", "status": "True", "reason": "X", "message": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}),
+            );
             scope.forge_status("c0", json!({"conditions": conditions})).await;
             additions += 1;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    })
+    .await;
     let reads = calls(&scope.auth0, "GET").len();
     assert!(reads <= 10, "{reads} reads for {additions} additions in ten seconds");
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use control_plane::supervise::{Options, Supervised, supervise};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
+use walkdir::WalkDir;
 
 use crate::helm::{environment, kind, rendered};
-use crate::support::{Bench, OPERATOR_NAMESPACE, SOON, from};
+use test_support::manifest::tenant;
+use test_support::{OPERATOR_NAMESPACE, World, from};
 
 /// Where a pod finds its service account.
 const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
@@ -20,16 +22,16 @@ const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 #[ignore = "needs root and a static binary: run tests/image/run"]
 async fn the_binary_runs_in_an_empty_root() {
     let binary = PathBuf::from(std::env::var_os("UPO_STATIC_BINARY").expect("run tests/image/run"));
-    let bench = Bench::without_operator().await;
-    let scope = bench.bare_scope("image").await;
-    let chart = rendered(&json!({"http": {"address": "127.0.0.1", "port": bench.port()}}));
-    let template = install(&bench, &chart).await;
-    let image = lay_out(&bench, &binary, &scope.domain).await;
-    let operator = start(&bench, &image, &template);
+    let world = World::setup().without_operator().start().await;
+    let scope = world.bare_scope("image").await;
+    let chart = rendered(&json!({"http": {"address": "127.0.0.1", "port": world.port()}}));
+    let template = install(&world, &chart).await;
+    let image = lay_out(&world, &binary, &scope.domain).await;
+    let operator = start(&world, &image, &template);
 
-    bench.ready().await;
+    world.ready().await;
     for path in ["/healthz", "/metrics"] {
-        assert_eq!(bench.http(path).await.unwrap().0, 200, "{path}");
+        assert_eq!(world.http(path).await.unwrap().0, 200, "{path}");
     }
     assert_eq!(identities(operator.pid()), BTreeSet::from([65532]), "users and groups of the process");
     assert_eq!(in_root(&image), before_start(), "the operator wrote into its root");
@@ -37,31 +39,27 @@ async fn the_binary_runs_in_an_empty_root() {
     // The name is looked up by the static C library, in the hosts file that a kubelet mounts; that its address is refused
     // shows that it was found.
     scope.create_secret().await;
-    scope.create_tenant(json!({})).await;
-    let give_up = Instant::now() + SOON;
-    while !scope.tenant_message("Ready").await.contains("private network") {
-        assert!(Instant::now() < give_up, "{}\n{}", scope.tenant_message("Ready").await, bench.log_text());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    scope.create_tenant(tenant()).await;
+    scope.until_tenant_says("Ready", &["private network"]).await;
 
     let ended = operator.terminate(Duration::from_secs(30)).await.unwrap();
-    assert!(ended.success(), "{ended}\n{}", bench.log_text());
+    assert!(ended.success(), "{ended}\n{}", world.log_text());
 }
 
 /// Applies what the chart renders, but for what is there already and the Deployment, whose template of a pod this returns.
-async fn install(bench: &Bench, chart: &[Value]) -> Value {
+async fn install(world: &World, chart: &[Value]) -> Value {
     let (deployments, others): (Vec<&Value>, Vec<&Value>) =
         chart.iter().filter(|object| kind(object) != "CustomResourceDefinition").partition(|object| kind(object) == "Deployment");
-    let file = bench.control_plane.folder().join("chart.json");
+    let file = world.control_plane.folder().join("chart.json");
     std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": others}).to_string()).unwrap();
-    bench.control_plane.apply(&file).await.unwrap();
+    world.control_plane.apply(&file).await.unwrap();
     let [deployment] = deployments.as_slice() else { panic!("{} Deployments", deployments.len()) };
     deployment["spec"]["template"].clone()
 }
 
 /// The image's files, and those that a kubelet mounts.
-async fn lay_out(bench: &Bench, binary: &Path, host: &str) -> PathBuf {
-    let root = bench.control_plane.folder().join("root");
+async fn lay_out(world: &World, binary: &Path, host: &str) -> PathBuf {
+    let root = world.control_plane.folder().join("root");
     let put = |path: &str, content: &[u8], mode: u32| {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -72,11 +70,11 @@ async fn lay_out(bench: &Bench, binary: &Path, host: &str) -> PathBuf {
     put("etc/ssl/certs/ca-certificates.crt", &std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap(), 0o644);
     put("etc/hosts", format!("127.0.0.1 localhost\n127.0.0.1 {host}\n").as_bytes(), 0o644);
     let arguments = ["create", "token", "upstream-params-operator", "--namespace", OPERATOR_NAMESPACE];
-    let token = bench.control_plane.run(arguments).await.unwrap();
+    let token = world.control_plane.run(arguments).await.unwrap();
     put(&format!("{ACCOUNT}/token"), token.trim().as_bytes(), 0o644);
     put(&format!("{ACCOUNT}/namespace"), OPERATOR_NAMESPACE.as_bytes(), 0o644);
     let arguments = ["config", "view", "--raw", "--output=jsonpath={.clusters[0].cluster.certificate-authority-data}"];
-    let ca = bench.control_plane.run(arguments).await.unwrap();
+    let ca = world.control_plane.run(arguments).await.unwrap();
     put(&format!("{ACCOUNT}/ca.crt"), &from::<ByteString>(json!(ca)).0, 0o644);
     root
 }
@@ -88,22 +86,12 @@ fn before_start() -> BTreeSet<String> {
 }
 
 fn in_root(root: &Path) -> BTreeSet<String> {
-    fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                walk(root, &path, found);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    let mut found = BTreeSet::new();
-    walk(root, root, &mut found);
-    found
+    let files = WalkDir::new(root).into_iter().map(|entry| entry.unwrap()).filter(|entry| !entry.file_type().is_dir());
+    files.map(|file| file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 /// Starts it with the arguments, the environment and the user that the chart gives, and no other.
-fn start(bench: &Bench, root: &Path, template: &Value) -> Supervised {
+fn start(world: &World, root: &Path, template: &Value) -> Supervised {
     let mut pod = template.clone();
     pod["metadata"]["name"] = json!("upstream-params-operator-0");
     pod["metadata"]["namespace"] = json!(OPERATOR_NAMESPACE);
@@ -111,14 +99,14 @@ fn start(bench: &Bench, root: &Path, template: &Value) -> Supervised {
     assert_eq!(container["command"], Value::Null, "the image's own entry point");
     let security = &pod["spec"]["securityContext"];
     let user = format!("--userspec={}:{}", security["runAsUser"], security["runAsGroup"]);
-    let (host, api_port) = bench.control_plane.server().strip_prefix("https://").unwrap().rsplit_once(':').unwrap();
+    let (host, api_port) = world.control_plane.server().strip_prefix("https://").unwrap().rsplit_once(':').unwrap();
     let mut command = Command::new("env");
     command
         .args(["-i", &format!("KUBERNETES_SERVICE_HOST={host}"), &format!("KUBERNETES_SERVICE_PORT={api_port}")])
         .args(environment(&pod).iter().map(|(name, value)| format!("{name}={value}")))
         .args(["/usr/sbin/chroot", &user, "--groups=", root.to_str().unwrap(), "/upstream-params-operator"])
         .args(container["args"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()));
-    supervise(&command, &Options::new(bench.log())).unwrap()
+    supervise(&command, &Options::new(world.log())).unwrap()
 }
 
 /// Every user and group id that a process has.

@@ -5,10 +5,10 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use test_support::manifest::on;
+use test_support::{Scope, World};
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-
-use crate::support::{self, Bench, Scope};
 
 /// What begins every secret, every foreign option and every value of a parameter in these tests; and every token that an
 /// emulated tenant gives.
@@ -21,10 +21,10 @@ fn leaks(place: &str, text: &str) -> Vec<String> {
 }
 
 /// Asserts that no marker is shown in anything that the operator writes.
-pub(crate) async fn assert_nothing_leaked(bench: &Bench) {
-    let client = bench.client().await;
-    let mut found = leaks("log", &bench.log_text());
-    found.extend(leaks("metrics", &bench.http("/metrics").await.unwrap().1));
+pub(crate) async fn assert_nothing_leaked(world: &World) {
+    let client = world.client().await;
+    let mut found = leaks("log", &world.log_text());
+    found.extend(leaks("metrics", &world.http("/metrics").await.unwrap().1));
     for event in Api::<Event>::all(client.clone()).list(&ListParams::default()).await.unwrap() {
         found.extend(leaks("event", &serde_json::to_string(&event).unwrap()));
     }
@@ -39,7 +39,7 @@ pub(crate) async fn assert_nothing_leaked(bench: &Bench) {
 
 /// Goes through failures whose answers quote what was sent, as a careless server does.
 pub(crate) async fn provoke(scope: &Scope<'_>) {
-    scope.connection(
+    scope.connection_with(
         "quoted",
         "oauth2",
         json!({
@@ -54,7 +54,7 @@ pub(crate) async fn provoke(scope: &Scope<'_>) {
         );
         Fault::status_with(status, json!({"statusCode": status, "error": "Bad", "message": message, "errorCode": code}).to_string())
     };
-    let spec = |value: &str| json!({"connection": {"name": "quoted"}, "params": {"blog": {"value": value}}});
+    let spec = |value: &str| on("quoted").value("blog", value);
     let write = |fault: Fault| fault.method("PATCH").times(1);
     scope.auth0.inject(write(quoting(400, "invalid_body", "options.client_secret")));
     scope.create("quoted", spec("marker-own-value")).await;
@@ -74,7 +74,7 @@ pub(crate) async fn provoke(scope: &Scope<'_>) {
         scope.until_ready("quoted").await;
     }
     // Somebody else's value, a refusal for good, hidden options, refused credentials.
-    let existing = json!({"connection": {"name": "quoted"}, "params": {"odd": {"value": "marker-other-value"}}});
+    let existing = on("quoted").value("odd", "marker-other-value");
     scope.create("existing", existing).await;
     scope.until_condition("existing", "Ready", "False", "ExistingValue").await;
     scope.auth0.edit("quoted", |options| options["upstream_params"]["blog"] = json!({"value": "marker-drift"}));
@@ -99,8 +99,8 @@ fn refused() -> Value {
 
 #[tokio::test]
 async fn no_secret_and_no_value_is_shown_whatever_goes_wrong() {
-    let scope = support::shared().scope("leaks").await;
+    let scope = World::shared().scope("leaks").await;
     provoke(&scope).await;
     scope.until_logged("[redacted]").await;
-    assert_nothing_leaked(scope.bench).await;
+    assert_nothing_leaked(scope.world).await;
 }

@@ -1,13 +1,12 @@
 //! What a scrape says of the objects.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use kube::api::DeleteParams;
 use serde_json::json;
-
-use crate::steps::one;
-use crate::support::{self, SOON, root};
+use test_support::manifest::on;
+use test_support::wait::eventually;
+use test_support::{World, root};
 
 /// The parts of the alerts' selectors that name a route: `upstream_params_auth0_calls_total{route="..."}`.
 fn routes(text: &str) -> BTreeSet<&str> {
@@ -16,21 +15,16 @@ fn routes(text: &str) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn a_run_shows_every_metric_and_the_routes_that_alerts_ask_for() {
-    let scope = support::shared().scope("scrape").await;
-    scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", one("wordpress", "blog", "x")).await;
+    let scope = World::shared().scope("scrape").await;
+    scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "x")).await;
     scope.until_ready("blog").await;
     let described = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).map(str::to_owned).collect::<BTreeSet<_>>();
-    let (all, give_up) = (described(&crate::tidy::scrape_of_everything()), Instant::now() + SOON);
+    let all = described(&crate::tidy::scrape_of_everything());
     // A pass counts after its status is written.
-    let run = loop {
-        let (_, run) = scope.bench.http("/metrics").await.unwrap();
-        if described(&run) == all || Instant::now() > give_up {
-            break run;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    assert_eq!(described(&run), all);
+    let scrape = async || scope.world.http("/metrics").await.unwrap().1;
+    let complete = async || Some(scrape().await).filter(|run| described(run) == all);
+    let run = eventually("every metric", complete, async || scrape().await).await;
     let alerts = root().join("charts/upstream-params-operator/files/rules/upstream-params-operator.yaml");
     let alerts = std::fs::read_to_string(alerts).unwrap();
     let (asked_for, seen) = (routes(&alerts), routes(&run));
@@ -42,28 +36,28 @@ const STALLED: &str = "upstream_params_stalled_objects";
 
 #[tokio::test]
 async fn the_gauges_follow_the_objects_and_go_with_the_tenant() {
-    let scope = support::shared().scope("census").await;
-    let (bench, tenant) = (scope.bench, ("tenant", scope.name.as_str()));
-    bench.until_metric(OBJECTS, &[tenant], 0.0).await;
-    scope.connection("wordpress", "wordpress", json!({}));
+    let scope = World::shared().scope("census").await;
+    let (world, tenant) = (scope.world, ("tenant", scope.name.as_str()));
+    world.until_metric(OBJECTS, &[tenant], 0.0).await;
+    scope.connection("wordpress", "wordpress");
     scope.odd_connection("saml", "samlp", &json!({}));
-    scope.create("blog", one("wordpress", "blog", "x")).await;
-    scope.create("refused", one("saml", "blog", "x")).await;
+    scope.create("blog", on("wordpress").value("blog", "x")).await;
+    scope.create("refused", on("saml").value("blog", "x")).await;
 
-    bench.until_metric(OBJECTS, &[tenant, ("ready", "True")], 1.0).await;
-    bench.until_metric(OBJECTS, &[tenant, ("ready", "False")], 1.0).await;
-    bench.until_metric(OBJECTS, &[tenant], 2.0).await;
-    bench.until_metric(STALLED, &[tenant], 1.0).await;
-    bench.until_metric("upstream_params_managed_parameters", &[tenant], 1.0).await;
+    world.until_metric(OBJECTS, &[tenant, ("ready", "True")], 1.0).await;
+    world.until_metric(OBJECTS, &[tenant, ("ready", "False")], 1.0).await;
+    world.until_metric(OBJECTS, &[tenant], 2.0).await;
+    world.until_metric(STALLED, &[tenant], 1.0).await;
+    world.until_metric("upstream_params_managed_parameters", &[tenant], 1.0).await;
 
     scope.delete("refused").await;
-    bench.until_metric(STALLED, &[tenant], 0.0).await;
-    bench.until_metric(OBJECTS, &[tenant], 1.0).await;
+    world.until_metric(STALLED, &[tenant], 0.0).await;
+    world.until_metric(OBJECTS, &[tenant], 1.0).await;
 
     scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
-    bench.until_metric(OBJECTS, &[tenant], 0.0).await;
-    bench.until_metric("upstream_params_managed_parameters", &[tenant], 0.0).await;
-    let (_, text) = bench.http("/metrics").await.unwrap();
+    world.until_metric(OBJECTS, &[tenant], 0.0).await;
+    world.until_metric("upstream_params_managed_parameters", &[tenant], 0.0).await;
+    let (_, text) = world.http("/metrics").await.unwrap();
     let left = text.lines().find(|line| line.starts_with(OBJECTS) && line.contains(&scope.name));
     assert_eq!(left, None, "a series of a tenant that is gone");
 }

@@ -4,42 +4,28 @@ use std::time::{Duration, Instant};
 
 use auth0_emulator::{Call, Fault, RateLimited, TenantHandle};
 use serde_json::json;
-
-use crate::steps::{calls, condition, one, patches, token_requests};
-use crate::support::{self, SCOPES, Scope, message};
+use test_support::journal::{calls, error, id_of, patches, token_requests};
+use test_support::manifest::{edit, on, value};
+use test_support::status::{condition, message};
+use test_support::wait::throughout;
+use test_support::{SCOPES, Scope, World};
 
 /// A scope with objects in sync, each on a connection of its own.
 async fn in_sync(name: &str, objects: usize) -> (Scope<'static>, Vec<String>) {
-    let scope = support::shared().scope(name).await;
+    let scope = World::shared().scope(name).await;
     let names: Vec<String> = (0..objects).map(|number| format!("c{number}")).collect();
     for name in &names {
-        scope.connection(name, "oauth2", json!({}));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.connection(name, "oauth2");
+        scope.create(name, on(name).value("blog", "x")).await;
     }
-    scope.until_all_in_sync(&names.iter().map(String::as_str).collect::<Vec<_>>(), support::SOON).await;
+    scope.until_all_in_sync(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     (scope, names)
 }
 
 /// The status of a condition of the tenant object.
 async fn tenant_status(scope: &Scope<'_>, kind: &str) -> String {
-    let conditions = scope.tenants().get(&scope.name).await.unwrap().status.unwrap().conditions;
+    let conditions = scope.tenant().await.status.unwrap().conditions;
     conditions.into_iter().find(|condition| condition.type_ == kind).map(|condition| condition.status).unwrap()
-}
-
-async fn until_tenant_says(scope: &Scope<'_>, kind: &str, text: &str) {
-    let give_up = Instant::now() + support::SOON;
-    loop {
-        let message = scope.tenant_message(kind).await;
-        if message.contains(text) {
-            return;
-        }
-        assert!(Instant::now() < give_up, "{kind} does not say {text}: {message}\n{}", scope.describe("").await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn versions(tenant: &upstream_params_operator::api::tenant::ClusterAuth0Tenant) -> Option<String> {
-    tenant.metadata.resource_version.clone()
 }
 
 #[tokio::test]
@@ -52,12 +38,11 @@ async fn an_api_that_refuses_every_token_is_asked_more_and_more_slowly_and_said_
     assert_eq!(condition(&object, "Ready").0, "True", "it was in sync");
     let (tokens, reads) = (token_requests(&scope.auth0), calls(&scope.auth0, "GET").len());
     let mut seen = std::collections::BTreeSet::new();
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(15) {
+    throughout(Duration::from_secs(15), async || {
         assert_eq!(tenant_status(&scope, "Authenticated").await, "False", "no token that is granted lifts what the API said");
-        seen.insert(versions(&scope.tenants().get(&scope.name).await.unwrap()));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        seen.insert(scope.tenant().await.metadata.resource_version);
+    })
+    .await;
     let (tokens, reads) = (token_requests(&scope.auth0) - tokens, calls(&scope.auth0, "GET").len() - reads);
     // Half a second at the least after the first, then doubling: within 15 s, six tries of one token and two reads.
     assert!(tokens <= 7 && reads <= 14, "{tokens} tokens and {reads} reads");
@@ -73,8 +58,7 @@ async fn an_api_that_refuses_every_token_is_asked_more_and_more_slowly_and_said_
 #[tokio::test]
 async fn new_credentials_are_tried_at_once_where_the_api_refused_the_old_ones() {
     let (scope, names) = in_sync("refused-once", 1).await;
-    let refusal = json!({"statusCode": 401, "error": "Unauthorized", "message": "Invalid token"});
-    scope.auth0.inject(Fault::status_with(401, refusal.to_string()).path("/api/v2/*"));
+    scope.auth0.inject(error(401, "", "Invalid token").path("/api/v2/*"));
     scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
     // Some tries later the pause is long.
     let tokens = token_requests(&scope.auth0);
@@ -113,13 +97,13 @@ async fn a_token_endpoint_in_trouble_is_asked_once_for_all_who_wait() {
 
 #[tokio::test]
 async fn a_write_that_timed_out_is_not_followed_by_another_while_it_may_still_land() {
-    let scope = support::shared().scope("late-write").await;
-    scope.connection("blog", "oauth2", json!({}));
+    let scope = World::shared().scope("late-write").await;
+    scope.connection("blog", "oauth2");
     scope.auth0.inject(Fault::hang().method("PATCH").times(1));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
     // Not even an edit overtakes it.
-    scope.edit("blog", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("blog", edit().value("blog", "y")).await;
     let object = scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
     assert!(message(&object, "Synced").contains("may still take effect"), "{}", message(&object, "Synced"));
     scope.until_in_sync("blog").await;
@@ -127,15 +111,15 @@ async fn a_write_that_timed_out_is_not_followed_by_another_while_it_may_still_la
     assert_eq!(writes.len(), 2);
     let pause = writes[1].time_ms - writes[0].time_ms;
     assert!(pause >= 19_900, "ten seconds until the first timed out, and ten more: {pause} ms");
-    assert_eq!(scope.auth0.upstream_params("blog"), json!({"blog": {"value": "y"}}));
+    assert_eq!(scope.auth0.upstream_params("blog"), value("blog", "y"));
 }
 
 #[tokio::test]
 async fn what_a_slow_read_shows_is_as_old_as_the_request() {
-    let scope = support::shared().scope("slow-read").await;
-    scope.connection("blog", "oauth2", json!({}));
+    let scope = World::shared().scope("slow-read").await;
+    scope.connection("blog", "oauth2");
     scope.auth0.inject(Fault::delay(Duration::from_secs(3)).method("GET").times(2));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     let object = scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
     assert!(message(&object, "Synced").contains("longer than 2 s"), "{}", message(&object, "Synced"));
     scope.until_in_sync("blog").await;
@@ -149,9 +133,9 @@ async fn what_a_slow_read_shows_is_as_old_as_the_request() {
 
     // What is measured counts from the request as well.
     scope.auth0.inject(Fault::delay(Duration::from_secs(1)).method("GET").times(1));
-    scope.edit("blog", json!({"params": {"blog": {"value": "y"}}})).await;
+    scope.edit("blog", edit().value("blog", "y")).await;
     scope.until_in_sync("blog").await;
-    let spent = scope.bench.metric("upstream_params_read_to_write_seconds_sum", &[("tenant", &scope.name)]).await;
+    let spent = scope.world.metric("upstream_params_read_to_write_seconds_sum", &[("tenant", &scope.name)]).await;
     assert!(spent >= 1.0 || patches(&scope.auth0) > 2, "{spent} s");
 }
 
@@ -166,11 +150,11 @@ fn pause_after_429(auth0: &TenantHandle) -> u64 {
 #[tokio::test]
 async fn what_auth0_says_of_when_to_come_back_holds_on_a_clock_that_is_wrong() {
     let run = |name: &'static str, clock: fn(&TenantHandle), limited: RateLimited, pause: std::ops::Range<u64>| async move {
-        let scope = support::shared().scope(name).await;
+        let scope = World::shared().scope(name).await;
         clock(&scope.auth0);
-        scope.connection("blog", "oauth2", json!({}));
+        scope.connection("blog", "oauth2");
         scope.auth0.inject(Fault::rate_limited(limited.clone()).method("GET").times(1));
-        scope.create("blog", one("blog", "blog", "x")).await;
+        scope.create("blog", on("blog").value("blog", "x")).await;
         scope.until_in_sync("blog").await;
         let waited = pause_after_429(&scope.auth0);
         assert!(pause.contains(&waited), "{name}: {limited:?}, and the next read came after {waited} ms");
@@ -193,15 +177,15 @@ async fn a_tenant_that_stops_answering_says_so_and_one_connection_is_not_the_ten
     let (scope, names) = in_sync("speechless", 2).await;
     scope.auth0.inject(Fault::status(503).method("GET").connection(&names[0]));
     scope.until_condition(&names[0], "Synced", "Unknown", "RemoteUnavailable").await;
-    scope.looks(scope.auth0.connection(&names[1])["id"].as_str().unwrap(), 3).await;
+    scope.looks(&id_of(&scope.auth0, &names[1]), 3).await;
     assert_eq!(scope.tenant_message("Ready").await, "the tenant can be used", "the other connection is fine");
 
     scope.auth0.inject(Fault::status(503).path("/api/v2/*"));
-    until_tenant_says(&scope, "Ready", "now: Auth0 answered 503").await;
-    until_tenant_says(&scope, "Authenticated", "now: Auth0 answered 503").await;
+    scope.until_tenant_says("Ready", &["now: Auth0 answered 503"]).await;
+    scope.until_tenant_says("Authenticated", &["now: Auth0 answered 503"]).await;
     scope.until_tenant("Ready", "True", "Ready").await;
 
     scope.auth0.clear_faults();
-    until_tenant_says(&scope, "Ready", "the tenant can be used").await;
+    scope.until_tenant_says("Ready", &["the tenant can be used"]).await;
     scope.until_in_sync(&names[0]).await;
 }

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth0_emulator::Fault;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
+use test_support::journal::{patches, refusal_of};
+use test_support::manifest::{edit, on, value};
+use test_support::status::{assert_stalled, has_finalizer, is, states};
+use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::ParamState;
-
-use crate::steps::{assert_stalled, one, patches, refusal_of_params};
-use crate::support::{self, Scope, has_finalizer, states};
 
 /// What a status records of a parameter of the first connection.
 async fn record(scope: &Scope<'_>, name: &str, param: &str) -> Vec<String> {
@@ -20,21 +21,21 @@ async fn record(scope: &Scope<'_>, name: &str, param: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_value_that_the_api_refuses_blocks_its_owner_only() {
-    let scope = support::shared().scope("poison").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("poison").await;
+    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.auth0.inject(Fault::status_with(400, refusal_of_params()).method("PATCH").body_contains("poison"));
+    scope.auth0.inject(refusal_of("bad").body_contains("poison"));
     // Held back until all three are there, so that one PATCH would carry all of them.
     scope.auth0.inject(Fault::delay(std::time::Duration::from_secs(1)).method("GET").times(1));
-    scope.create("good", one("blog", "good", "x")).await;
-    scope.create("bad", json!({"connection": {"name": "blog"}, "params": {"bad": {"value": "poison"}, "worse": {"value": "y"}}})).await;
-    scope.create("fine", one("blog", "fine", "z")).await;
+    scope.create("good", on("blog").value("good", "x")).await;
+    scope.create("bad", on("blog").value("bad", "poison").value("worse", "y")).await;
+    scope.create("fine", on("blog").value("fine", "z")).await;
 
     scope.until_in_sync("good").await;
     scope.until_in_sync("fine").await;
     let object = scope.until_condition("bad", "Ready", "False", "Rejected").await;
     assert_stalled(&object, true);
-    let expected = json!({"theirs": {"value": "kept"}, "good": {"value": "x"}, "fine": {"value": "z"}});
+    let expected = value("theirs", "kept").value("good", "x").value("fine", "z");
     scope.assert_connection(&before, "blog", &expected);
 
     // Each change of the connection is worth one more try, and then it is quiet.
@@ -43,23 +44,21 @@ async fn a_value_that_the_api_refuses_blocks_its_owner_only() {
     assert!(writes <= 8, "{writes} writes");
     scope.looks(&id, 2).await;
     assert_eq!(patches(&scope.auth0), writes);
-    scope.edit("good", json!({"params": {"good": {"value": "edited"}}})).await;
-    scope.until("good", "the edit is in sync", |object| support::is(object, "Synced", "True", "InSync")).await;
+    scope.edit("good", edit().value("good", "edited")).await;
+    scope.until("good", "the edit is in sync", |object| is(object, "Synced", "True", "InSync")).await;
 
-    scope.edit("bad", json!({"params": {"bad": {"value": "remedy"}}})).await;
+    scope.edit("bad", edit().value("bad", "remedy")).await;
     scope.until_in_sync("bad").await;
-    let expected = json!({
-        "theirs": {"value": "kept"}, "good": {"value": "edited"}, "fine": {"value": "z"}, "bad": {"value": "remedy"}, "worse": {"value": "y"}
-    });
+    let expected = value("theirs", "kept").value("good", "edited").value("fine", "z").value("bad", "remedy").value("worse", "y");
     scope.assert_connection(&before, "blog", &expected);
 }
 
 #[tokio::test]
 async fn a_forged_status_is_gone_after_the_next_look_and_proves_nothing_about_a_value_it_does_not_name() {
-    let scope = support::shared().scope("forged").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("forged").await;
+    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     let true_status = serde_json::to_value(scope.get("blog").await.status.unwrap()).unwrap();
 
@@ -81,11 +80,8 @@ async fn a_forged_status_is_gone_after_the_next_look_and_proves_nothing_about_a_
     scope.forge_status("blog", forged).await;
 
     // Not through the usual wait, which would object to what is forged.
-    let give_up = std::time::Instant::now() + support::SOON;
-    while scope.get("blog").await.status.unwrap().target.as_deref() == Some("elsewhere") {
-        assert!(std::time::Instant::now() < give_up, "{}", scope.describe("blog").await);
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
+    let seen = async || (scope.get("blog").await.status.unwrap().target.as_deref() != Some("elsewhere")).then_some(());
+    scope.eventually("another target than the forged one", seen).await;
     scope.looks(&id, 1).await;
     let mut now = serde_json::to_value(scope.get("blog").await.status.unwrap()).unwrap();
     let mut then = true_status;
@@ -99,22 +95,22 @@ async fn a_forged_status_is_gone_after_the_next_look_and_proves_nothing_about_a_
             .for_each(|condition| drop(condition.as_object_mut().unwrap().remove("lastTransitionTime")));
     }
     assert_eq!(now, then);
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}, "blog": {"value": "x"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "x"));
     assert_eq!(patches(&scope.auth0), 1);
 
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept"));
 }
 
 #[tokio::test]
 async fn a_record_that_is_copied_from_another_object_takes_nothing_from_it() {
-    let scope = support::shared().scope("copied").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("copied").await;
+    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.create("owner", one("blog", "shared", "owned")).await;
+    scope.create("owner", on("blog").value("shared", "owned")).await;
     scope.until_in_sync("owner").await;
-    scope.create("thief", json!({"connection": {"name": "blog"}, "params": {"own": {"value": "x"}}})).await;
+    scope.create("thief", on("blog").value("own", "x")).await;
     scope.until_in_sync("thief").await;
 
     // The thief's status now says that it wrote the owner's parameter, fingerprint and all.
@@ -125,49 +121,49 @@ async fn a_record_that_is_copied_from_another_object_takes_nothing_from_it() {
     scope.forge_status("thief", forged).await;
     scope.until("thief", "one parameter", |object| states(object).len() == 1).await;
     scope.looks(&id, 1).await;
-    let expected = json!({"theirs": {"value": "kept"}, "shared": {"value": "owned"}, "own": {"value": "x"}});
+    let expected = value("theirs", "kept").value("shared", "owned").value("own", "x");
     scope.assert_connection(&before, "blog", &expected);
-    assert!(support::is(&scope.get("owner").await, "Synced", "True", "InSync"));
+    assert!(is(&scope.get("owner").await, "Synced", "True", "InSync"));
 
     // Naming it does not help either.
-    scope.edit("thief", json!({"params": {"shared": {"value": "stolen"}}, "adoptionPolicy": "Overwrite"})).await;
+    scope.edit("thief", edit().value("shared", "stolen").overwrite()).await;
     scope.until_condition("thief", "Accepted", "False", "Conflicted").await;
     scope.assert_connection(&before, "blog", &expected);
     scope.delete("thief").await;
     scope.until_gone("thief").await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}, "shared": {"value": "owned"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("shared", "owned"));
 }
 
 #[tokio::test]
 async fn an_erased_status_is_found_again_at_no_write_and_loses_no_foreign_parameter() {
-    let scope = support::shared().scope("erased").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("erased").await;
+    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.create("blog", json!({"connection": {"name": "blog"}, "params": {"blog": {"value": "x"}, "extra": {"value": "y"}}})).await;
+    scope.create("blog", on("blog").value("blog", "x").value("extra", "y")).await;
     scope.until_in_sync("blog").await;
 
-    scope.forge_status("blog", Value::Null).await;
+    scope.lose_status("blog").await;
     scope.until_in_sync("blog").await;
     assert_eq!(patches(&scope.auth0), 1, "equal values are ours again at no write");
     assert!(!record(&scope, "blog", "blog").await.is_empty());
 
     // Lost together with an edit: what the spec no longer names is left behind, what it names with another value is not taken.
     scope.auth0.inject(Fault::delay(std::time::Duration::from_secs(1)).method("GET").times(1));
-    scope.forge_status("blog", Value::Null).await;
-    scope.edit("blog", json!({"params": {"extra": null, "blog": {"value": "edited"}}})).await;
+    scope.lose_status("blog").await;
+    scope.edit("blog", edit().without("extra").value("blog", "edited")).await;
     let object = scope.until_state("blog", "blog", ParamState::ExistingValue).await;
-    assert!(support::is(&object, "Ready", "False", "ExistingValue"));
+    assert!(is(&object, "Ready", "False", "ExistingValue"));
     scope.looks(&id, 1).await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}, "blog": {"value": "x"}, "extra": {"value": "y"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "x").value("extra", "y"));
     assert_eq!(patches(&scope.auth0), 1);
 }
 
 #[tokio::test]
 async fn an_object_whose_record_is_lost_while_it_is_deleted_removes_only_what_equals_its_spec() {
-    let scope = support::shared().scope("lost-record").await;
-    scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("lost-record").await;
+    scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.create("blog", json!({"connection": {"name": "blog"}, "params": {"blog": {"value": "x"}, "other": {"value": "y"}}})).await;
+    scope.create("blog", on("blog").value("blog", "x").value("other", "y")).await;
     let object = scope.until_in_sync("blog").await;
     assert!(has_finalizer(&object));
     // Removal has to wait, so that the record can be lost while the object is being deleted.
@@ -176,18 +172,18 @@ async fn an_object_whose_record_is_lost_while_it_is_deleted_removes_only_what_eq
     scope.until_condition("blog", "Ready", "False", "Deleting").await;
     scope.until_auth0("a try to remove", |auth0| patches(auth0) >= 2).await;
     scope.auth0.edit("blog", |options| options["upstream_params"]["other"] = json!({"value": "somebody else's"}));
-    scope.forge_status("blog", Value::Null).await;
+    scope.lose_status("blog").await;
     scope.auth0.clear_faults();
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}, "other": {"value": "somebody else's"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("other", "somebody else's"));
 }
 
 #[tokio::test]
 async fn edits_of_the_object_while_it_is_worked_on_end_where_the_last_one_alone_would() {
-    let scope = support::shared().scope("hasty").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
+    let scope = World::shared().scope("hasty").await;
+    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
     let before = scope.auth0.connection("blog");
-    scope.create("blog", one("blog", "blog", "v0")).await;
+    scope.create("blog", on("blog").value("blog", "v0")).await;
     let stop = Arc::new(AtomicBool::new(false));
     let annotate = {
         let (api, stop) = (scope.api(), Arc::clone(&stop));
@@ -202,22 +198,23 @@ async fn edits_of_the_object_while_it_is_worked_on_end_where_the_last_one_alone_
         })
     };
     for round in 1..=20 {
-        scope.edit("blog", json!({"params": {"blog": {"value": format!("v{round}")}, format!("k{}", round % 3): {"value": "x"}, format!("k{}", (round + 1) % 3): null}})).await;
+        scope
+            .edit(
+                "blog",
+                edit().value("blog", format!("v{round}")).value(format!("k{}", round % 3), "x").without(&format!("k{}", (round + 1) % 3)),
+            )
+            .await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     stop.store(true, Ordering::Relaxed);
     annotate.await.unwrap();
     scope.until_in_sync("blog").await;
-    scope.assert_connection(
-        &before,
-        "blog",
-        &json!({"theirs": {"value": "kept"}, "blog": {"value": "v20"}, "k1": {"value": "x"}, "k2": {"value": "x"}}),
-    );
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "v20").value("k1", "x").value("k2", "x"));
     let (writes, version) = (patches(&scope.auth0), scope.get("blog").await.metadata.resource_version);
     scope.looks(&id, 2).await;
     assert_eq!((patches(&scope.auth0), scope.get("blog").await.metadata.resource_version), (writes, version), "it has come to rest");
     assert!(!scope.event_counts("blog").await.contains_key("DriftCorrected"), "its own removals are nobody's drift");
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept"));
 }

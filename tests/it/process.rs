@@ -16,6 +16,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use test_support::manifest::{edit, on, tenant};
+use test_support::wait::{SOON, until};
+use test_support::{OPERATOR_NAMESPACE, World, free_port, from, get_status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -25,9 +28,7 @@ use upstream_params_operator::auth0::{Transport, TransportOptions, install_crypt
 use upstream_params_operator::model::domain::AllowedDomains;
 use upstream_params_operator::run::{self, Error, Settings};
 
-use crate::steps::one;
-use crate::support::{self, Bench, OPERATOR_NAMESPACE, SOON, from};
-use scripted::{Operator, Proxy, Server, api, empty_list, get, get_at, is_watch, kubeconfig, nothing, ok, until, with_cluster};
+use scripted::{Alone, Proxy, Server, api, empty_list, is_watch, kubeconfig, nothing, ok, with_cluster};
 
 /// The operator as a part of this process, so that its end is a value.
 struct Embedded {
@@ -41,7 +42,7 @@ impl Embedded {
     fn start(address: &str, answer: impl Fn(&Request) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
         install_crypto_provider();
         let mut address: SocketAddr = address.parse().unwrap();
-        address.set_port(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        address.set_port(free_port());
         let settings = Settings {
             client: Client::new(api(answer), "default"),
             namespace: OPERATOR_NAMESPACE.to_owned(),
@@ -59,7 +60,7 @@ impl Embedded {
     }
 
     async fn until_ready(&self) {
-        until("ready", async || get(self.address.port(), "/readyz").await == Some(200)).await;
+        until("ready", async || get_status(("127.0.0.1", self.address.port()), "/readyz").await == Some(200)).await;
     }
 
     async fn ended(self) -> Result<(), Error> {
@@ -89,7 +90,7 @@ async fn a_watch_that_dies_after_the_first_list_ends_the_operator_with_an_error_
     trigger.notify_one();
     let error = operator.ended().await.unwrap_err().to_string();
     assert!(error.starts_with("the watch of Secrets panicked although nobody asked it to end"), "{error}");
-    assert_eq!(get(port, "/readyz").await, None, "nobody is told any more that it is ready");
+    assert_eq!(get_status(("127.0.0.1", port), "/readyz").await, None, "nobody is told any more that it is ready");
 }
 
 #[tokio::test]
@@ -112,20 +113,20 @@ async fn asked_to_end_it_ends_well() {
 
 #[tokio::test]
 async fn a_tenant_that_goes_and_comes_back_again_and_again_is_served_in_the_end_and_its_objects_told_meanwhile() {
-    let scope = support::shared().scope("comes-back").await;
-    scope.connection("blog", "wordpress", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().scope("comes-back").await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_ready("blog").await;
     for (round, wait) in [true, false, false, true].into_iter().enumerate() {
         scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
         if wait {
             scope.until_condition("blog", "ResolvedRefs", "False", "TenantNotFound").await;
             // Who comes now is told by the same driver as everybody without a tenant.
-            scope.create("later", one("blog", "later", "x")).await;
+            scope.create("later", on("blog").value("later", "x")).await;
             scope.until_condition("later", "ResolvedRefs", "False", "TenantNotFound").await;
         }
-        scope.create_tenant(json!({})).await;
-        scope.edit("blog", json!({"params": {"blog": {"value": format!("round-{round}")}}})).await;
+        scope.create_tenant(tenant()).await;
+        scope.edit("blog", edit().value("blog", format!("round-{round}"))).await;
         scope.until_ready("blog").await;
         if wait {
             scope.until_ready("later").await;
@@ -148,7 +149,7 @@ async fn half_a_request_holds_up_neither_the_end_nor_a_probe() {
         stream.write_all(b"GET /metrics HTT").await.unwrap();
         silent.push(stream);
     }
-    assert_eq!(get(operator.address.port(), "/healthz").await, Some(200));
+    assert_eq!(get_status(("127.0.0.1", operator.address.port()), "/healthz").await, Some(200));
     let mut closed = 0;
     for stream in &mut silent {
         // Of a connection that is over, the end is there to be read.
@@ -170,9 +171,9 @@ async fn half_a_request_holds_up_neither_the_end_nor_a_probe() {
 async fn it_is_reached_by_ipv4_and_by_ipv6_where_both_are_there() {
     let operator = Embedded::start("[::]:0", nothing);
     let port = operator.address.port();
-    until("an answer by IPv4", async || get(port, "/healthz").await == Some(200)).await;
+    until("an answer by IPv4", async || get_status(("127.0.0.1", port), "/healthz").await == Some(200)).await;
     if std::net::TcpListener::bind("[::1]:0").is_ok() {
-        assert_eq!(get_at(&format!("[::1]:{port}"), "/healthz").await, Some(200));
+        assert_eq!(get_status(("::1", port), "/healthz").await, Some(200));
     }
     operator.stop.cancel();
     operator.ended().await.unwrap();
@@ -183,13 +184,13 @@ async fn it_is_reached_by_ipv4_and_by_ipv6_where_both_are_there() {
 #[tokio::test]
 async fn an_api_server_that_cannot_be_reached_is_said_once_with_address_and_cause_and_so_is_its_return() {
     let server = Server::start(api(nothing)).await;
-    let operator = Operator::start(&kubeconfig(&server.address, None, None), &[], &[]);
+    let operator = Alone::start(&kubeconfig(&server.address, None, None), &[], &[]);
     server.callers(12).await;
     let lines = operator.lines("the API server can't be reached");
     assert_eq!(lines.len(), 1, "{}", operator.log());
     assert!(lines[0].contains("WARN") && lines[0].contains(&server.address) && lines[0].contains("cause="), "{lines:?}");
     assert_eq!(operator.lines("WARN").len(), 1, "{}", operator.log());
-    assert_eq!(get(operator.port, "/readyz").await, Some(503));
+    assert_eq!(get_status(("127.0.0.1", operator.port), "/readyz").await, Some(503));
 
     server.open();
     operator.until_ready().await;
@@ -215,13 +216,13 @@ async fn no_filter_lets_the_content_of_an_answer_into_the_log() {
     .await;
     server.open();
     let operator =
-        Operator::start(&kubeconfig(&server.address, None, None), &["--log", "trace,kube_client=trace,kube_client::client=trace"], &[]);
+        Alone::start(&kubeconfig(&server.address, None, None), &["--log", "trace,kube_client=trace,kube_client::client=trace"], &[]);
     for (watch, error) in [
         ("Secrets", "could not be decoded"),
         ("namespaces", "502 that is not the API server's own"),
         ("ClusterAuth0Tenants", "could not be decoded"),
     ] {
-        operator.until_logged_of(watch, error).await;
+        operator.until_logged(&[watch, error]).await;
     }
     assert!(operator.process.terminate(Duration::from_secs(30)).await.unwrap().success());
     assert_eq!(operator.lines("marker"), Vec::<String>::new());
@@ -232,7 +233,7 @@ async fn no_filter_lets_the_content_of_an_answer_into_the_log() {
 async fn an_error_at_the_start_is_a_line_of_the_log_and_fails() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let operator = Operator::start_at(port, &kubeconfig("http://127.0.0.1:9", None, None), &["--log-format", "json"], &[]);
+    let operator = Alone::start_at(Some(port), &kubeconfig("http://127.0.0.1:9", None, None), &["--log-format", "json"], &[]);
     let status = operator.process.wait().await.unwrap();
     assert_eq!(status.code(), Some(1), "{}", operator.log());
     let lines = operator.lines("choose another --http-address");
@@ -245,17 +246,17 @@ async fn an_error_at_the_start_is_a_line_of_the_log_and_fails() {
 
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_for_tenants_and_one_in_the_kubeconfig_for_its_cluster() {
-    let bench = Bench::without_operator().await;
-    let scope = bench.scope("proxy").await;
-    let server = bench.control_plane.server().strip_prefix("https://").unwrap();
-    let plain = std::fs::read_to_string(bench.control_plane.kubeconfig()).unwrap();
+    let world = World::setup().without_operator().start().await;
+    let scope = world.scope("proxy").await;
+    let server = world.control_plane.server().strip_prefix("https://").unwrap();
+    let plain = std::fs::read_to_string(world.control_plane.kubeconfig()).unwrap();
     let tenant = format!("{}:443", scope.domain);
     let dead = "http://127.0.0.1:9";
 
     // The current cluster names one.
     let proxy = Proxy::start(server).await;
-    let named = with_cluster(bench.control_plane.kubeconfig(), &json!({"proxy-url": format!("http://{}", proxy.address)}));
-    let operator = Operator::start(&named, &["--insecure-tenant-endpoint", &bench.emulator.url()], &[("HTTPS_PROXY", dead)]);
+    let named = with_cluster(world.control_plane.kubeconfig(), &json!({"proxy-url": format!("http://{}", proxy.address)}));
+    let operator = Alone::start(&named, &["--insecure-tenant-endpoint", &world.emulator.url()], &[("HTTPS_PROXY", dead)]);
     operator.until_ready().await;
     assert!(operator.process.terminate(Duration::from_secs(30)).await.unwrap().success());
     assert_eq!(proxy.asked().into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([server.to_owned()]));
@@ -269,7 +270,7 @@ async fn a_proxy_in_the_environment_is_for_tenants_and_one_in_the_kubeconfig_for
             .as_array_mut()
             .unwrap()
             .push(json!({"name": "other", "cluster": {"server": "https://other.example", "proxy-url": dead}}));
-        let operator = Operator::start(&config.to_string(), &[], &[(variable, &format!("{scheme}{}", proxy.address))]);
+        let operator = Alone::start(&config.to_string(), &[], &[(variable, &format!("{scheme}{}", proxy.address))]);
         operator.until_ready().await;
         until("the tenant is asked for through the proxy", async || !proxy.asked().is_empty()).await;
         assert!(operator.process.terminate(Duration::from_secs(30)).await.unwrap().success());
@@ -279,9 +280,9 @@ async fn a_proxy_in_the_environment_is_for_tenants_and_one_in_the_kubeconfig_for
     // Nobody is asked for what `no_proxy` names; the name is not looked up by anybody either, as there is no such host.
     let proxy = Proxy::start("nobody:443").await;
     let variables = [("https_proxy", proxy.address.as_str()), ("no_proxy", ".auth0.com")];
-    let operator = Operator::start(&plain, &[], &variables);
+    let operator = Alone::start(&plain, &[], &variables);
     operator.until_ready().await;
-    operator.until_logged("the tenant gives no token").await;
+    operator.until_logged(&["the tenant gives no token"]).await;
     assert!(operator.process.terminate(Duration::from_secs(30)).await.unwrap().success());
     assert_eq!(proxy.asked(), Vec::<String>::new());
 }
@@ -312,7 +313,7 @@ async fn a_proxy_that_cannot_be_used_is_refused_with_what_to_write_and_its_passw
         ),
     ];
     for (kubeconfig, variables, expected) in cases {
-        let operator = Operator::start(&kubeconfig, &[], &variables);
+        let operator = Alone::start(&kubeconfig, &[], &variables);
         let status = tokio::time::timeout(SOON, operator.process.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(1), "{}", operator.log());
         let log = operator.log();
@@ -326,28 +327,22 @@ async fn a_proxy_that_cannot_be_used_is_refused_with_what_to_write_and_its_passw
 #[tokio::test]
 async fn large_secrets_and_large_annotations_do_not_add_up_in_memory() {
     const LIMIT_OF_THE_CHART: u64 = 128 * 1024;
-    let mut bench = Bench::without_operator().await;
-    let secrets = Api::<Secret>::namespaced(bench.client().await, OPERATOR_NAMESPACE);
+    let world = World::setup().without_operator().start().await;
+    let secrets = Api::<Secret>::namespaced(world.client().await, OPERATOR_NAMESPACE);
     for n in 0..100 {
         let mut secret: Secret = from(json!({"metadata": {"name": format!("keystore-{n}")}}));
         secret.data = Some([("store".to_owned(), ByteString(vec![b'x'; 900_000]))].into());
         secrets.create(&PostParams::default(), &secret).await.unwrap();
     }
-    let scope = bench.scope("large").await;
+    let scope = world.scope("large").await;
     for n in 0..100 {
-        scope.connection(&format!("large-{n}"), "oidc", json!({}));
-        let mut object = scope
-            .create(&format!("large-{n}"), json!({"connection": {"name": format!("large-{n}")}, "params": {"audience": {"value": "x"}}}))
-            .await;
+        scope.connection(&format!("large-{n}"), "oidc");
+        let mut object = scope.create(&format!("large-{n}"), on(&format!("large-{n}")).value("audience", "x")).await;
         object.metadata.annotations = Some([("note".to_owned(), "x".repeat(250_000))].into());
         scope.api().replace(&format!("large-{n}"), &PostParams::default(), &object).await.unwrap();
     }
-    drop(scope);
-    bench.start_operator();
-    bench.ready().await;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bench.operator().pid())).unwrap();
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let most: u64 = most.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+    world.start_operator_until_ready().await;
+    let most: u64 = world.operator_memory("VmHWM").strip_suffix(" kB").unwrap().parse().unwrap();
     assert!(most < LIMIT_OF_THE_CHART * 3 / 4, "{most} KiB at most");
-    bench.stop_operator().await;
+    world.stop_operator().await;
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use control_plane::Options;
 use serde_json::{Value, json};
+use test_support::manifest::{edit, on};
+use test_support::status::has_finalizer;
+use test_support::{OPERATOR_NAMESPACE, World, root};
 use upstream_params_operator::api::upstream_params::ParamState;
-
-use crate::support::{Bench, OPERATOR_NAMESPACE, has_finalizer, root};
 
 const NAME: &str = "upstream-params-operator";
 
@@ -17,32 +17,31 @@ type Right = (String, String, String);
 #[tokio::test]
 async fn the_operator_does_its_work_with_the_rights_of_the_example_and_uses_each_of_them() {
     let audit = Audit::new();
-    let mut bench = Bench::with(Options { api_server_arguments: audit.arguments(), ..Options::default() }).await;
-    bench.install_definitions().await;
-    bench.control_plane.apply(&root().join("examples/rbac.yaml")).await.unwrap();
-    let token = bench.control_plane.run(["create", "token", NAME, "--namespace", OPERATOR_NAMESPACE]).await.unwrap();
-    let kubeconfig = bench.control_plane.folder().join("operator.kubeconfig");
-    std::fs::write(&kubeconfig, bench.control_plane.kubeconfig_with_token(token.trim())).unwrap();
-    bench.operator_kubeconfig(kubeconfig);
-    bench.start_operator();
-    bench.ready().await;
+    let setup = World::setup().without_operator().api_server_arguments(audit.arguments());
+    let mut world = setup.start().await;
+    world.control_plane.apply(&root().join("examples/rbac.yaml")).await.unwrap();
+    let token = world.control_plane.run(["create", "token", NAME, "--namespace", OPERATOR_NAMESPACE]).await.unwrap();
+    let kubeconfig = world.control_plane.folder().join("operator.kubeconfig");
+    std::fs::write(&kubeconfig, world.control_plane.kubeconfig_with_token(token.trim())).unwrap();
+    world.operator_kubeconfig(kubeconfig);
+    world.start_operator_until_ready().await;
 
-    let scope = bench.scope("rights").await;
-    scope.connection("wordpress", "wordpress", json!({}));
-    scope.create("blog", json!({"connection": {"name": "wordpress"}, "params": {"blog": {"value": "ours"}}})).await;
+    let scope = world.scope("rights").await;
+    scope.connection("wordpress", "wordpress");
+    scope.create("blog", on("wordpress").value("blog", "ours")).await;
     assert!(has_finalizer(&scope.until_ready("blog").await));
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.until_state("blog", "blog", ParamState::InSync).await;
     // An event that comes again is counted, which is a right of its own.
-    scope.edit("blog", json!({"params": {"blog": {"value": "other"}}})).await;
+    scope.edit("blog", edit().value("blog", "other")).await;
     scope.until_ready("blog").await;
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    bench.stop_operator().await;
+    world.stop_operator().await;
 
     let used = audit.used();
     let granted = granted();
-    assert_eq!(used.difference(&granted).collect::<Vec<_>>(), Vec::<&Right>::new(), "used and not granted\n{}", bench.log_text());
+    assert_eq!(used.difference(&granted).collect::<Vec<_>>(), Vec::<&Right>::new(), "used and not granted\n{}", world.log_text());
     assert_eq!(granted.difference(&used).collect::<Vec<_>>(), Vec::<&Right>::new(), "granted and not used");
 }
 

@@ -3,32 +3,30 @@
 use std::time::{Duration, Instant};
 
 use auth0_emulator::{Fault, TenantHandle};
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
-
-use crate::steps::{answered, calls, one, says, token_requests};
-use crate::support::{self, Bench, OPERATOR_NAMESPACE, SOON, Scope, from};
+use test_support::journal::{answered, calls, token_requests};
+use test_support::manifest::{edit, on, tenant, value};
+use test_support::status::{is, says};
+use test_support::{SCOPES, Scope, World};
 
 /// Puts objects in sync that nobody looks at again soon.
 async fn settled(scope: &Scope<'_>, names: &[&str]) {
     for name in names {
-        scope.connection(name, "wordpress", json!({}));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.connection(name, "wordpress");
+        scope.create(name, on(name).value("blog", "x")).await;
     }
-    scope.until_all_in_sync(names, SOON).await;
-    scope.patch_tenant(json!({"resyncIntervalSeconds": 3600})).await;
+    scope.until_all_in_sync(names).await;
+    scope.patch_tenant(tenant().resync(3600)).await;
     // Longer than the interval before, so that nothing of it is left.
     let (mut calls, mut since) = (all_calls(&scope.auth0), Instant::now());
-    while since.elapsed() < Duration::from_secs(7) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let quiet = async || {
         let now = all_calls(&scope.auth0);
         if now != std::mem::replace(&mut calls, now) {
             since = Instant::now();
         }
-    }
+        (since.elapsed() >= Duration::from_secs(7)).then_some(())
+    };
+    scope.eventually("seven seconds without a call", quiet).await;
 }
 
 /// How many calls of any kind the operator made.
@@ -36,20 +34,12 @@ fn all_calls(auth0: &TenantHandle) -> usize {
     calls(auth0, "GET").len() + calls(auth0, "PATCH").len() + token_requests(auth0)
 }
 
-async fn versions(scope: &Scope<'_>, names: &[&str]) -> Vec<Option<String>> {
-    let mut all = vec![scope.tenants().get(&scope.name).await.unwrap().metadata.resource_version];
-    for name in names {
-        all.push(scope.get(name).await.metadata.resource_version);
-    }
-    all
-}
-
 #[tokio::test]
 async fn a_secret_that_is_made_anew_with_the_same_content_costs_nothing() {
-    let scope = support::shared().scope("blinks").await;
+    let scope = World::shared().scope("blinks").await;
     let names = ["a", "b", "c"];
     settled(&scope, &names).await;
-    let (calls, before) = (all_calls(&scope.auth0), versions(&scope, &names).await);
+    let (calls, before) = (all_calls(&scope.auth0), scope.versions(&names).await);
     for pause in [0, 2000] {
         scope.delete_secret().await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -57,17 +47,17 @@ async fn a_secret_that_is_made_anew_with_the_same_content_costs_nothing() {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(all_calls(&scope.auth0), calls, "{}", scope.describe("").await);
-    assert_eq!(versions(&scope, &names).await, before);
+    assert_eq!(scope.versions(&names).await, before);
 }
 
 #[tokio::test]
 async fn a_secret_that_stays_away_is_missed_after_a_moment_in_which_its_tenant_still_serves() {
-    let scope = support::shared().scope("gone-secret").await;
+    let scope = World::shared().scope("gone-secret").await;
     settled(&scope, &["a"]).await;
     scope.delete_secret().await;
     let gone = Instant::now();
-    scope.edit("a", json!({"params": {"blog": {"value": "y"}}})).await;
-    scope.until_auth0("a write while the Secret is away", |auth0| auth0.upstream_params("a") == json!({"blog": {"value": "y"}})).await;
+    scope.edit("a", edit().value("blog", "y")).await;
+    scope.until_auth0("a write while the Secret is away", |auth0| auth0.upstream_params("a") == value("blog", "y")).await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert!(gone.elapsed() >= Duration::from_secs(14), "{:?}", gone.elapsed());
     let object = scope.until_says("a", "Synced", "Unknown", "TenantNotReady").await;
@@ -80,10 +70,10 @@ async fn a_secret_that_stays_away_is_missed_after_a_moment_in_which_its_tenant_s
 
 #[tokio::test]
 async fn another_content_after_a_blink_is_taken_at_once() {
-    let scope = support::shared().scope("blinks-new").await;
+    let scope = World::shared().scope("blinks-new").await;
     settled(&scope, &["a"]).await;
-    scope.auth0.add_client("another", "marker-another", support::SCOPES);
-    scope.put_secret(json!({"clientId": "another", "clientSecret": "marker-another"})).await;
+    scope.auth0.add_client("another", "marker-another", SCOPES);
+    scope.put_secret(&[("clientId", b"another"), ("clientSecret", b"marker-another")]).await;
     let asked = |auth0: &TenantHandle| auth0.journal().iter().any(|call| call.is_token() && call.client_id.as_deref() == Some("another"));
     scope.until_auth0("a token for the other client", asked).await;
     scope.until_in_sync("a").await;
@@ -91,56 +81,42 @@ async fn another_content_after_a_blink_is_taken_at_once() {
 
 #[tokio::test]
 async fn a_secret_that_is_rotated_at_auth0_first_turns_nothing_red_while_the_token_lives() {
-    let scope = support::shared().bare_scope("rotated-first").await;
+    let scope = World::shared().bare_scope("rotated-first").await;
     // Tokens are renewed at the half of so short a life, which is when the old secret is refused.
     scope.auth0.configure(|settings| settings.token_lifetime = Duration::from_secs(80));
     scope.create_secret().await;
-    scope.create_tenant(json!({})).await;
-    scope.connection("blog", "wordpress", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create_tenant(tenant()).await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     let events = scope.events("blog").await.len();
     scope.auth0.rotate_secret("operator", "marker-rotated");
-    let give_up = Instant::now() + SOON;
-    while !scope.tenant_message("Ready").await.contains("now: Auth0 refused the operator's credentials") {
-        assert!(Instant::now() < give_up, "the refusal is not told\n{}", scope.describe("").await);
-        assert!(support::is(&scope.get("blog").await, "Synced", "True", "InSync"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let told = async || {
+        assert!(is(&scope.get("blog").await, "Synced", "True", "InSync"));
+        scope.tenant_message("Ready").await.contains("now: Auth0 refused the operator's credentials").then_some(())
+    };
+    scope.eventually("a refusal that is told", told).await;
     scope.until_tenant("Ready", "True", "Ready").await;
     scope.until_tenant("Authenticated", "True", "Authenticated").await;
-    assert!(support::is(&scope.get("blog").await, "Synced", "True", "InSync"), "the token at hand is used on");
+    assert!(is(&scope.get("blog").await, "Synced", "True", "InSync"), "the token at hand is used on");
     assert_eq!(answered(&scope.auth0, 401), 1, "and the endpoint is not asked again and again");
 
     scope.change_secret(json!({"clientSecret": "marker-rotated"})).await;
-    let give_up = Instant::now() + SOON;
-    while scope.tenant_message("Ready").await != "the tenant can be used" {
-        assert!(Instant::now() < give_up, "{}", scope.describe("").await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(support::is(&scope.get("blog").await, "Ready", "True", "Ready"));
+    scope.until_tenant_message("Ready", "no trouble", |message| message == "the tenant can be used").await;
+    assert!(is(&scope.get("blog").await, "Ready", "True", "Ready"));
     assert_eq!(scope.events("blog").await.len(), events);
 }
 
 #[tokio::test]
 async fn a_restart_between_the_two_halves_of_a_rotation_turns_no_object_red() {
-    let mut bench = Bench::without_operator().await;
-    bench.start_operator();
-    bench.ready().await;
-    let name = {
-        let scope = bench.scope("rotated").await;
-        scope.patch_tenant(json!({"resyncIntervalSeconds": 600})).await;
-        scope.connection("blog", "wordpress", json!({}));
-        scope.create("blog", one("blog", "blog", "x")).await;
-        scope.until_condition("blog", "Ready", "True", "Ready").await;
-        scope.name.clone()
-    };
-    bench.stop_operator().await;
-    let auth0 = bench.emulator.tenant(&format!("{name}.eu.auth0.com"));
-    auth0.rotate_secret("operator", "marker-rotated");
-    bench.start_operator();
-    bench.ready().await;
-    let scope = Scope { bench: &bench, name: name.clone(), domain: format!("{name}.eu.auth0.com"), client: bench.client().await, auth0 };
+    let world = World::setup().start().await;
+    let scope = world.scope_with("rotated", tenant().resync(600)).await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
+    scope.until_ready("blog").await;
+    world.stop_operator().await;
+    scope.auth0.rotate_secret("operator", "marker-rotated");
+    world.start_operator_until_ready().await;
     let object = scope.until_says("blog", "Synced", "Unknown", "TenantNotReady").await;
     assert!(says(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     let since = object.status.unwrap().conditions[0].last_transition_time.clone();
@@ -155,32 +131,11 @@ async fn a_restart_between_the_two_halves_of_a_rotation_turns_no_object_red() {
 /// Names and contents.
 type Members<'a> = &'a [(&'a str, &'a [u8])];
 
-/// Replaces the Secret by one of these bytes.
-async fn put_bytes(scope: &Scope<'_>, members: Members<'_>) {
-    let data = members.iter().map(|(name, bytes)| ((*name).to_owned(), ByteString(bytes.to_vec()))).collect();
-    let secret = Secret { data: Some(data), ..from(json!({"metadata": {"name": scope.name}})) };
-    let api = Api::<Secret>::namespaced(scope.client.clone(), OPERATOR_NAMESPACE);
-    drop(api.delete(&scope.name, &DeleteParams::default()).await);
-    api.create(&PostParams::default(), &secret).await.unwrap();
-}
-
-async fn until_tenant_says(scope: &Scope<'_>, texts: &[&str]) -> String {
-    let give_up = Instant::now() + SOON;
-    loop {
-        let message = scope.tenant_message("Ready").await;
-        if texts.iter().all(|text| message.contains(text)) {
-            return message;
-        }
-        assert!(Instant::now() < give_up, "{texts:?} is not in: {message}\n{}", scope.describe("").await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test]
 async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_never_shown() {
-    let scope = support::shared().bare_scope("nearly").await;
-    scope.create_tenant(json!({})).await;
-    let good = format!("marker-client-secret-of-{}", scope.name);
+    let scope = World::shared().bare_scope("nearly").await;
+    scope.create_tenant(tenant()).await;
+    let good = scope.client_secret();
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let marked = format!("\u{feff}{good}");
     let (id, secret) = ("clientId", "clientSecret");
@@ -196,8 +151,8 @@ async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_
         (&[(id, b"\xfe\x00"), (secret, b"marker-\xff")], &["clientId is written in UTF-16", "clientSecret is not text"]),
     ];
     for (members, texts) in unusable {
-        put_bytes(&scope, members).await;
-        until_tenant_says(&scope, texts).await;
+        scope.put_secret(members).await;
+        scope.until_tenant_says("Ready", texts).await;
         scope.until_tenant("ResolvedRefs", "False", "SecretKeyMissing").await;
     }
     assert_eq!(token_requests(&scope.auth0), 0);
@@ -211,27 +166,27 @@ async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_
         (b"${marker-secret}", "clientSecret looks like a placeholder"),
     ];
     for (bytes, text) in odd {
-        put_bytes(&scope, &[(id, b"operator"), (secret, bytes)]).await;
-        until_tenant_says(&scope, &["Auth0 refused the operator's credentials", text]).await;
+        scope.put_secret(&[(id, b"operator"), (secret, bytes)]).await;
+        scope.until_tenant_says("Ready", &["Auth0 refused the operator's credentials", text]).await;
         scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
     }
-    put_bytes(&scope, &[(id, b"operator\n"), (secret, format!("{good}\r\n").as_bytes())]).await;
+    scope.put_secret(&[(id, b"operator\n"), (secret, format!("{good}\r\n").as_bytes())]).await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    crate::leaks::assert_nothing_leaked(scope.bench).await;
-    let log = scope.bench.log_text();
+    crate::leaks::assert_nothing_leaked(scope.world).await;
+    let log = scope.world.log_text();
     assert!(!log.contains("bWFya2Vy"), "the encoded secret is in the log");
 }
 
 #[tokio::test]
 async fn a_custom_domain_without_an_audience_is_told_which_to_set() {
-    let scope = support::shared().bare_scope("custom").await;
+    let scope = World::shared().bare_scope("custom").await;
     scope.create_secret().await;
     let refusal: Value = json!({
         "error": "access_denied",
         "error_description": format!("Service not enabled within domain: https://{}/api/v2/", scope.domain),
     });
     scope.auth0.inject(Fault::status_with(403, refusal.to_string()).path("/oauth/token"));
-    scope.create_tenant(json!({})).await;
-    let message = until_tenant_says(&scope, &["Service not enabled within domain", "spec.audience"]).await;
+    scope.create_tenant(tenant()).await;
+    let message = scope.until_tenant_says("Ready", &["Service not enabled within domain", "spec.audience"]).await;
     assert!(message.contains("https://<tenant>.<region>.auth0.com/api/v2/"), "{message}");
 }

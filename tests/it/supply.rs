@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::root;
+use test_support::root;
 
 fn workflows() -> Vec<(PathBuf, Value)> {
     let files = std::fs::read_dir(root().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());

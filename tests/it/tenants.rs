@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use auth0_emulator::{Call, Fault, RateLimited};
-use kube::api::DeleteParams;
 use serde_json::json;
-
-use crate::steps::{answered, assert_stalled, calls, condition, one, patches, says, token_requests};
-use crate::support::{self, SCOPES, Scope, message};
+use test_support::journal::{answered, calls, patches, token_requests};
+use test_support::manifest::{Params, edit, on, tenant, value};
+use test_support::status::{assert_stalled, condition, is, message, says};
+use test_support::{SCOPES, Scope, World};
 
 /// A scope with one object in sync.
 async fn in_sync(name: &str) -> Scope<'static> {
-    let scope = support::shared().scope(name).await;
-    scope.connection("blog", "wordpress", json!({"upstream_params": {"theirs": {"value": "kept"}}}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().scope(name).await;
+    scope.connection_of("blog", "wordpress", value("theirs", "kept"));
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     scope
 }
@@ -21,7 +21,7 @@ async fn in_sync(name: &str) -> Scope<'static> {
 /// Asserts that the trouble told nobody that the object is not ready, and that nothing was said again and again.
 async fn assert_ready_throughout(scope: &Scope<'_>, events_before: usize) {
     let object = scope.get("blog").await;
-    assert!(support::is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
+    assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     let events = scope.events("blog").await;
     assert!(events.len() <= events_before + 2, "too many events: {events:#?}");
 }
@@ -34,18 +34,18 @@ async fn a_tenant_that_works_says_so() {
     {
         scope.until_tenant(kind, "True", reason).await;
     }
-    let tenant = scope.tenants().get(&scope.name).await.unwrap();
+    let tenant = scope.tenant().await;
     assert_eq!(tenant.status.unwrap().conditions.len(), 4, "neither Reconciling nor Stalled");
 }
 
 #[tokio::test]
 async fn no_request_goes_to_a_domain_that_is_not_allowed() {
-    let scope = support::shared().bare_scope("evil").await;
+    let scope = World::shared().bare_scope("evil").await;
     scope.create_secret().await;
     let domain = format!("{}.example.com", scope.name);
-    let elsewhere = scope.bench.emulator.tenant(&domain);
-    scope.create_tenant(json!({"domain": domain})).await;
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let elsewhere = scope.world.emulator.tenant(&domain);
+    scope.create_tenant(tenant().with("domain", json!(domain))).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_tenant("Accepted", "False", "DomainNotAllowed").await;
     scope.until_tenant("Ready", "False", "DomainNotAllowed").await;
     assert!(scope.tenant_message("Accepted").await.contains("--allowed-domains"));
@@ -57,18 +57,14 @@ async fn no_request_goes_to_a_domain_that_is_not_allowed() {
 
 #[tokio::test]
 async fn of_two_tenants_with_one_identity_the_older_serves_and_the_other_takes_over_from_it() {
-    let scope = support::shared().scope("twins").await;
-    scope.connection("blog", "wordpress", json!({}));
+    let scope = World::shared().scope("twins").await;
+    scope.connection("blog", "wordpress");
     // Of two that were created within one second the name decides, and this one is the later by both.
     let twin = format!("{}-twin", scope.name);
-    let mut spec = serde_json::to_value(&scope.tenants().get(&scope.name).await.unwrap().spec).unwrap();
-    spec["audience"] = json!(format!("https://{}/api/v2/", scope.domain));
-    spec["credentials"] = json!({"secretRef": {"name": scope.name}});
-    scope.create_other_tenant(&twin, spec).await;
-    scope.create("first", one("blog", "first", "x")).await;
-    let mut second = one("blog", "second", "y");
-    second["tenantRef"] = json!({"name": twin});
-    scope.create("second", second).await;
+    let audience = format!("https://{}/api/v2/", scope.domain);
+    scope.create_other_tenant(&twin, tenant().with("audience", json!(audience))).await;
+    scope.create("first", on("blog").value("first", "x")).await;
+    scope.create("second", on("blog").value("second", "y").tenant(&twin)).await;
 
     scope.until_ready("first").await;
     let object = scope.until_condition("second", "Ready", "False", "TenantNotReady").await;
@@ -77,31 +73,31 @@ async fn of_two_tenants_with_one_identity_the_older_serves_and_the_other_takes_o
     let accepted = status.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
     assert_eq!((accepted.status.as_str(), accepted.reason.as_str()), ("False", "DuplicateTenant"));
     assert!(accepted.message.contains(&scope.name));
-    assert_eq!(scope.auth0.upstream_params("blog"), json!({"first": {"value": "x"}}));
+    assert_eq!(scope.auth0.upstream_params("blog"), value("first", "x"));
 
-    scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
+    scope.delete_tenant().await;
     scope.until_ready("second").await;
-    assert_eq!(scope.auth0.upstream_params("blog"), json!({"first": {"value": "x"}, "second": {"value": "y"}}));
+    assert_eq!(scope.auth0.upstream_params("blog"), value("first", "x").value("second", "y"));
     let object = scope.until_condition("first", "ResolvedRefs", "False", "TenantNotFound").await;
     assert_stalled(&object, false);
 }
 
 #[tokio::test]
 async fn a_secret_is_waited_for_and_has_to_hold_both_members() {
-    let scope = support::shared().bare_scope("secret").await;
-    scope.create_tenant(json!({})).await;
-    scope.connection("blog", "wordpress", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().bare_scope("secret").await;
+    scope.create_tenant(tenant()).await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert!(scope.tenant_message("Ready").await.contains(&scope.name));
     let object = scope.until_condition("blog", "Ready", "False", "TenantNotReady").await;
-    assert!(support::is(&object, "Synced", "Unknown", "TenantNotReady"));
+    assert!(is(&object, "Synced", "Unknown", "TenantNotReady"));
     assert_stalled(&object, false);
 
-    scope.put_secret(json!({"clientId": "operator"})).await;
+    scope.put_secret(&[("clientId", b"operator")]).await;
     scope.until_tenant("ResolvedRefs", "False", "SecretKeyMissing").await;
     assert!(scope.tenant_message("ResolvedRefs").await.contains("clientSecret"));
-    scope.put_secret(json!({"clientSecret": "x"})).await;
+    scope.put_secret(&[("clientSecret", b"x")]).await;
     scope.until_tenant("ResolvedRefs", "False", "SecretKeyMissing").await;
     assert_eq!(token_requests(&scope.auth0), 0);
 
@@ -122,22 +118,22 @@ async fn a_rotated_secret_means_a_new_token_at_once() {
     let last = scope.auth0.journal().into_iter().rfind(Call::is_token).unwrap();
     assert_eq!(last.body.unwrap()["client_id"], "operator");
     scope.until_tenant("Ready", "True", "Ready").await;
-    scope.edit("blog", json!({"params": {"blog": {"value": "after"}}})).await;
+    scope.edit("blog", edit().value("blog", "after")).await;
     scope.until_ready("blog").await;
     assert_eq!(scope.auth0.upstream_params("blog")["blog"], json!({"value": "after"}));
 }
 
 #[tokio::test]
 async fn wrong_credentials_fail_visibly_and_without_haste_until_they_are_corrected() {
-    let scope = support::shared().bare_scope("wrong").await;
-    scope.put_secret(json!({"clientId": "operator", "clientSecret": "marker-wrong-secret"})).await;
-    scope.create_tenant(json!({})).await;
-    scope.connection("blog", "wordpress", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().bare_scope("wrong").await;
+    scope.put_secret(&[("clientId", b"operator"), ("clientSecret", b"marker-wrong-secret")]).await;
+    scope.create_tenant(tenant()).await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
     scope.until_tenant("Ready", "False", "AuthenticationFailed").await;
     let object = scope.until_condition("blog", "Ready", "False", "TenantNotReady").await;
-    assert!(support::is(&object, "Synced", "Unknown", "TenantNotReady"));
+    assert!(is(&object, "Synced", "Unknown", "TenantNotReady"));
     assert_stalled(&object, false);
     // Tries follow each other more and more slowly: within six seconds, four at most.
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -151,25 +147,25 @@ async fn wrong_credentials_fail_visibly_and_without_haste_until_they_are_correct
 
 #[tokio::test]
 async fn an_object_may_come_before_its_tenant() {
-    let scope = support::shared().bare_scope("early").await;
+    let scope = World::shared().bare_scope("early").await;
     scope.create_secret().await;
-    scope.connection("blog", "wordpress", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.connection("blog", "wordpress");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     let object = scope.until_condition("blog", "ResolvedRefs", "False", "TenantNotFound").await;
-    assert!(support::is(&object, "Ready", "False", "TenantNotFound"));
+    assert!(is(&object, "Ready", "False", "TenantNotFound"));
     assert!(message(&object, "Ready").contains(&scope.name));
     assert_stalled(&object, false);
-    scope.create_tenant(json!({})).await;
+    scope.create_tenant(tenant()).await;
     scope.until_ready("blog").await;
 }
 
 #[tokio::test]
 async fn a_missing_scope_for_writing_pauses_writes_and_is_named_until_it_is_granted() {
-    let scope = support::shared().scope("scope").await;
+    let scope = World::shared().scope("scope").await;
     scope.auth0.set_scopes("operator", ["read:connections", "read:connections_options", "update:connections"]);
-    let id = scope.connection("blog", "wordpress", json!({}));
+    let id = scope.connection("blog", "wordpress");
     let before = scope.auth0.connection("blog");
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
     assert!(scope.tenant_message("Authenticated").await.contains("update:connections_options"));
     let object = scope.until_condition("blog", "Ready", "False", "TenantNotReady").await;
@@ -177,35 +173,35 @@ async fn a_missing_scope_for_writing_pauses_writes_and_is_named_until_it_is_gran
     scope.looks(&id, 2).await;
     assert!(patches(&scope.auth0) <= 2, "one, and one with a new token: {}", patches(&scope.auth0));
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
-    scope.assert_connection(&before, "blog", &json!({}));
+    scope.assert_connection(&before, "blog", &Params::default());
 
     scope.auth0.set_scopes("operator", SCOPES);
     scope.until_ready("blog").await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    scope.assert_connection(&before, "blog", &json!({"blog": {"value": "x"}}));
+    scope.assert_connection(&before, "blog", &value("blog", "x"));
 }
 
 #[tokio::test]
 async fn hidden_options_are_never_written_over() {
-    let scope = support::shared().scope("hidden").await;
+    let scope = World::shared().scope("hidden").await;
     scope.auth0.set_scopes("operator", ["read:connections", "update:connections", "update:connections_options"]);
-    let id = scope.connection("blog", "wordpress", json!({}));
+    let id = scope.connection("blog", "wordpress");
     let before = scope.auth0.connection("blog");
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     let object = scope.until_condition("blog", "Synced", "False", "OptionsHidden").await;
-    assert!(support::is(&object, "Ready", "False", "OptionsHidden"), "{:#?}", object.status);
+    assert!(is(&object, "Ready", "False", "OptionsHidden"), "{:#?}", object.status);
     assert!(message(&object, "Synced").contains("read:connections_options"));
     assert_stalled(&object, false);
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
     assert!(scope.tenant_message("Authenticated").await.contains("read:connections_options"));
     scope.looks(&id, 2).await;
     assert_eq!(patches(&scope.auth0), 0);
-    scope.assert_connection(&before, "blog", &json!({}));
+    scope.assert_connection(&before, "blog", &Params::default());
 
     scope.auth0.set_scopes("operator", SCOPES);
     scope.until_ready("blog").await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    scope.assert_connection(&before, "blog", &json!({"blog": {"value": "x"}}));
+    scope.assert_connection(&before, "blog", &value("blog", "x"));
 }
 
 #[tokio::test]
@@ -216,7 +212,7 @@ async fn credentials_that_break_turn_nothing_red_that_was_in_sync() {
     scope.auth0.rotate_secret("operator", "marker-unknown-to-us");
     scope.auth0.revoke_tokens();
     let object = scope.until_condition("blog", "Synced", "Unknown", "TenantNotReady").await;
-    assert!(support::is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
+    assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
     assert_ready_throughout(&scope, events).await;
 
@@ -235,7 +231,7 @@ async fn a_tenant_that_fails_for_a_while_turns_nothing_red_that_was_in_sync() {
     for (fault, reason) in [(Fault::status(503), "RemoteUnavailable"), (Fault::rate_limited(limited), "RateLimited")] {
         scope.auth0.inject(fault.path("/api/v2/*"));
         let object = scope.until_condition("blog", "Synced", "Unknown", reason).await;
-        assert!(support::is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
+        assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
         scope.auth0.clear_faults();
         scope.until_in_sync("blog").await;
     }
@@ -253,18 +249,18 @@ async fn a_tenant_that_gives_no_token_for_a_while_stays_ready_and_says_why() {
     // Another Secret has to be tried, as has every Secret after a restart.
     scope.change_secret(json!({"clientSecret": "marker-new-secret"})).await;
     let object = scope.until_condition("blog", "Synced", "Unknown", "TenantNotReady").await;
-    assert!(support::is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
+    assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     for kind in ["Ready", "Authenticated"] {
         let message = scope.tenant_message(kind).await;
         assert!(message.starts_with("the credentials were accepted before; now: ") && message.contains("503"), "{kind}: {message}");
     }
     scope.until_tenant("Ready", "True", "Ready").await;
     let (tenant, name) = ([("tenant", scope.name.as_str())], "upstream_params_tenant_authenticated");
-    scope.bench.until_metric(name, &tenant, 0.0).await;
+    scope.world.until_metric(name, &tenant, 0.0).await;
 
     scope.auth0.clear_faults();
     scope.until_in_sync("blog").await;
-    scope.bench.until_metric(name, &tenant, 1.0).await;
+    scope.world.until_metric(name, &tenant, 1.0).await;
     assert_eq!(scope.tenant_message("Ready").await, "the tenant can be used");
 }
 
@@ -276,13 +272,13 @@ async fn options_that_become_hidden_turn_nothing_red_and_are_not_written_over() 
     let object = scope.until("blog", "Synced=Unknown", |object| condition(object, "Synced").0 == "Unknown").await;
     assert!(says(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
-    scope.edit("blog", json!({"params": {"blog": {"value": "another"}}})).await;
+    scope.edit("blog", edit().value("blog", "another")).await;
     scope.until_condition("blog", "Ready", "False", "OptionsHidden").await;
     assert_eq!(patches(&scope.auth0), 1);
 
     scope.auth0.set_scopes("operator", SCOPES);
     scope.until_ready("blog").await;
-    assert_eq!(scope.auth0.upstream_params("blog"), json!({"theirs": {"value": "kept"}, "blog": {"value": "another"}}));
+    assert_eq!(scope.auth0.upstream_params("blog"), value("theirs", "kept").value("blog", "another"));
 }
 
 #[tokio::test]
@@ -292,7 +288,7 @@ async fn an_observation_that_is_too_old_is_no_longer_called_ready() {
     let start = Instant::now();
     let object = scope.until_condition("blog", "Ready", "Unknown", "StaleObservation").await;
     assert!(start.elapsed() > Duration::from_secs(9), "three looks of five seconds have to fail first: {:?}", start.elapsed());
-    assert!(support::is(&object, "Synced", "Unknown", "RemoteUnavailable"));
+    assert!(is(&object, "Synced", "Unknown", "RemoteUnavailable"));
     assert_stalled(&object, false);
     scope.auth0.clear_faults();
     scope.until_ready("blog").await;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::Value;
+use test_support::root;
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
 use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
@@ -19,8 +20,6 @@ use upstream_params_operator::core::spec;
 use upstream_params_operator::core::world::{DeclaredTenant, Kind};
 use upstream_params_operator::kubernetes::hub::Hub;
 use upstream_params_operator::telemetry::Metrics;
-
-use crate::support::root;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_upstream-params-operator");
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use auth0_emulator::{Fault, Limits, RateLimited};
 use serde_json::{Value, json};
-
-use crate::steps::{answered, calls, condition, one, patches, refusal_of_params, token_requests};
-use crate::support::{self, SOON, Scope, message};
+use test_support::journal::{answered, calls, error, patches, refusal_of, token_requests};
+use test_support::manifest::{Params, edit, on, value};
+use test_support::status::{assert_stalled, condition, has_finalizer, is, message};
+use test_support::wait::growth;
+use test_support::{Scope, World};
 
 /// The status and the reason of `Synced`.
 type Verdict = (&'static str, &'static str);
@@ -15,10 +17,7 @@ type Verdict = (&'static str, &'static str);
 fn failures() -> Vec<(&'static str, Fault, Verdict)> {
     const REMOTE: Verdict = ("Unknown", "RemoteUnavailable");
     const FAILED: Verdict = ("False", "ApplyFailed");
-    let error = |status: u16, code: &str| {
-        let text = json!({"statusCode": status, "error": "Error", "message": "Something else is wrong", "errorCode": code});
-        Fault::status_with(status, text.to_string())
-    };
+    let error = |status: u16, code: &str| error(status, code, "Something else is wrong");
     vec![
         ("internal", Fault::status(500), REMOTE),
         ("unavailable", Fault::status(503), REMOTE),
@@ -33,14 +32,14 @@ fn failures() -> Vec<(&'static str, Fault, Verdict)> {
     ]
 }
 
-fn params() -> Value {
-    json!({"theirs": {"value": "kept"}})
+fn params() -> Params {
+    value("theirs", "kept")
 }
 
 /// One connection and one object for each failure, in one tenant.
 fn lay_out(scope: &Scope<'_>) -> Vec<Value> {
     failures().iter().map(|(name, ..)| name).for_each(|name| {
-        scope.connection(name, "oauth2", json!({"upstream_params": params()}));
+        scope.connection_of(name, "oauth2", params());
     });
     failures().iter().map(|(name, ..)| scope.auth0.connection(name)).collect()
 }
@@ -60,54 +59,50 @@ async fn converges(scope: &Scope<'_>, before: &[Value]) {
     scope.auth0.clear_faults();
     for ((name, ..), before) in failures().iter().zip(before) {
         scope.until_in_sync(name).await;
-        scope.assert_connection(before, name, &json!({"theirs": {"value": "kept"}, "blog": {"value": "x"}}));
+        scope.assert_connection(before, name, &value("theirs", "kept").value("blog", "x"));
     }
 }
 
 #[tokio::test]
 async fn a_read_that_fails_in_any_way_is_told_and_tried_again_and_nothing_is_written() {
-    let scope = support::shared().scope("reads").await;
+    let scope = World::shared().scope("reads").await;
     let before = lay_out(&scope);
     for (name, fault, ..) in failures() {
         scope.auth0.inject(fault.method("GET").connection(name));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.create(name, on(name).value("blog", "x")).await;
     }
     are_told(&scope).await;
     assert_eq!(patches(&scope.auth0), 0);
-    let reads = calls(&scope.auth0, "GET").len();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let hot = calls(&scope.auth0, "GET").len() - reads;
+    let hot = growth(Duration::from_secs(5), || calls(&scope.auth0, "GET").len()).await;
     assert!(hot <= failures().len() * 5, "{hot} reads within five seconds are no back-off");
     converges(&scope, &before).await;
 }
 
 #[tokio::test]
 async fn a_write_that_fails_in_any_way_is_told_and_tried_again_more_and_more_slowly() {
-    let scope = support::shared().scope("writes").await;
+    let scope = World::shared().scope("writes").await;
     let before = lay_out(&scope);
     for (name, fault, ..) in failures() {
         scope.auth0.inject(fault.method("PATCH").connection(name));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.create(name, on(name).value("blog", "x")).await;
     }
     are_told(&scope).await;
-    let writes = patches(&scope.auth0);
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let hot = patches(&scope.auth0) - writes;
+    let hot = growth(Duration::from_secs(5), || patches(&scope.auth0)).await;
     assert!(hot <= failures().len() * 5, "{hot} writes within five seconds are no back-off");
     converges(&scope, &before).await;
 }
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_finished_without_a_second_one() {
-    let scope = support::shared().scope("lost").await;
+    let scope = World::shared().scope("lost").await;
     for (name, fault) in [("lost", Fault::lose_answer()), ("cut", Fault::cut_body())] {
-        scope.connection(name, "oauth2", json!({"upstream_params": params()}));
+        scope.connection_of(name, "oauth2", params());
         let before = scope.auth0.connection(name);
         scope.auth0.inject(fault.method("PATCH").connection(name).times(1));
-        scope.create(name, one(name, "blog", "x")).await;
+        scope.create(name, on(name).value("blog", "x")).await;
         let object = scope.until_in_sync(name).await;
-        assert!(support::has_finalizer(&object), "the claim was stored before the write");
-        scope.assert_connection(&before, name, &json!({"theirs": {"value": "kept"}, "blog": {"value": "x"}}));
+        assert!(has_finalizer(&object), "the claim was stored before the write");
+        scope.assert_connection(&before, name, &value("theirs", "kept").value("blog", "x"));
         assert_eq!(calls(&scope.auth0, "PATCH").iter().filter(|call| call.path.ends_with(before["id"].as_str().unwrap())).count(), 1);
 
         // What was written without an answer is ours: it goes with the object.
@@ -119,10 +114,10 @@ async fn a_write_whose_answer_is_lost_is_finished_without_a_second_one() {
 
 #[tokio::test]
 async fn a_removal_whose_answer_is_lost_is_finished_too() {
-    let scope = support::shared().scope("lost-removal").await;
-    scope.connection("blog", "oauth2", json!({"upstream_params": params()}));
+    let scope = World::shared().scope("lost-removal").await;
+    scope.connection_of("blog", "oauth2", params());
     let before = scope.auth0.connection("blog");
-    scope.create("blog", one("blog", "blog", "x")).await;
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_ready("blog").await;
     scope.auth0.inject(Fault::lose_answer().method("PATCH").times(1));
     scope.delete("blog").await;
@@ -134,31 +129,31 @@ async fn a_removal_whose_answer_is_lost_is_finished_too() {
 #[tokio::test]
 async fn a_call_that_is_never_answered_ends_after_ten_seconds_and_is_made_again() {
     let read = async {
-        let scope = support::shared().scope("hung-read").await;
-        scope.connection("blog", "oauth2", json!({}));
+        let scope = World::shared().scope("hung-read").await;
+        scope.connection("blog", "oauth2");
         scope.auth0.inject(Fault::hang().method("GET").times(1));
-        scope.create("blog", one("blog", "blog", "x")).await;
+        scope.create("blog", on("blog").value("blog", "x")).await;
         scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
         scope.until_ready("blog").await;
         assert_eq!(patches(&scope.auth0), 1);
     };
     let write = async {
-        let scope = support::shared().scope("hung-write").await;
-        scope.connection("blog", "oauth2", json!({}));
+        let scope = World::shared().scope("hung-write").await;
+        scope.connection("blog", "oauth2");
         let before = scope.auth0.connection("blog");
         scope.auth0.inject(Fault::hang().method("PATCH").times(1));
-        scope.create("blog", one("blog", "blog", "x")).await;
+        scope.create("blog", on("blog").value("blog", "x")).await;
         scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
         scope.until_ready("blog").await;
         assert_eq!(patches(&scope.auth0), 2);
-        scope.assert_connection(&before, "blog", &json!({"blog": {"value": "x"}}));
+        scope.assert_connection(&before, "blog", &value("blog", "x"));
     };
     let token = async {
-        let scope = support::shared().scope("hung-token").await;
-        scope.connection("blog", "oauth2", json!({}));
+        let scope = World::shared().scope("hung-token").await;
+        scope.connection("blog", "oauth2");
         scope.auth0.inject(Fault::hang().path("/oauth/token").times(1));
         scope.auth0.expire_tokens();
-        scope.create("blog", one("blog", "blog", "x")).await;
+        scope.create("blog", on("blog").value("blog", "x")).await;
         scope.until_ready("blog").await;
     };
     tokio::join!(read, write, token);
@@ -166,25 +161,23 @@ async fn a_call_that_is_never_answered_ends_after_ten_seconds_and_is_made_again(
 
 #[tokio::test]
 async fn a_connection_that_is_gone_at_the_write_is_looked_up_anew() {
-    let scope = support::shared().scope("gone").await;
-    scope.connection("blog", "oauth2", json!({}));
-    let gone =
-        json!({"statusCode": 404, "error": "Not Found", "message": "The connection does not exist", "errorCode": "inexistent_connection"});
-    scope.auth0.inject(Fault::status_with(404, gone.to_string()).method("PATCH").times(2));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().scope("gone").await;
+    scope.connection("blog", "oauth2");
+    scope.auth0.inject(error(404, "inexistent_connection", "The connection does not exist").method("PATCH").times(2));
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     assert_eq!(patches(&scope.auth0), 3);
 }
 
 #[tokio::test]
 async fn a_rejection_that_names_the_parameters_is_not_tried_again_until_something_changes() {
-    let scope = support::shared().scope("rejected").await;
-    let id = scope.connection("blog", "oauth2", json!({"upstream_params": params()}));
-    scope.auth0.inject(Fault::status_with(400, refusal_of_params()).method("PATCH"));
-    scope.create("blog", one("blog", "bad", "marker-own-value")).await;
+    let scope = World::shared().scope("rejected").await;
+    let id = scope.connection_of("blog", "oauth2", params());
+    scope.auth0.inject(refusal_of("bad"));
+    scope.create("blog", on("blog").value("bad", "marker-own-value")).await;
     let object = scope.until_condition("blog", "Ready", "False", "Rejected").await;
-    crate::steps::assert_stalled(&object, true);
-    assert!(support::is(&object, "Synced", "False", "Rejected"));
+    assert_stalled(&object, true);
+    assert!(is(&object, "Synced", "False", "Rejected"));
     assert!(message(&object, "Synced").contains("upstream_params"));
     scope.looks(&id, 2).await;
     assert_eq!(patches(&scope.auth0), 1, "the same change would be refused again");
@@ -199,9 +192,9 @@ async fn a_rejection_that_names_the_parameters_is_not_tried_again_until_somethin
     // The object changes: tried at once.
     scope.auth0.clear_faults();
     let before = scope.auth0.connection("blog");
-    scope.edit("blog", json!({"params": {"bad": {"value": "shorter"}}})).await;
+    scope.edit("blog", edit().value("bad", "shorter")).await;
     scope.until_in_sync("blog").await;
-    scope.assert_connection(&before, "blog", &json!({"theirs": {"value": "kept"}, "bad": {"value": "shorter"}}));
+    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("bad", "shorter"));
     assert_eq!(patches(&scope.auth0), 3);
 }
 
@@ -216,10 +209,10 @@ fn pause_after_429(scope: &Scope<'_>, method: &str) -> u64 {
 #[tokio::test]
 async fn a_429_is_heeded_to_the_second_and_closes_what_it_is_about() {
     let run = |name: &'static str, method: &'static str, limited: RateLimited, at_least: u64| async move {
-        let scope = support::shared().scope(name).await;
-        scope.connection("blog", "oauth2", json!({}));
+        let scope = World::shared().scope(name).await;
+        scope.connection("blog", "oauth2");
         scope.auth0.inject(Fault::rate_limited(limited.clone()).method(method).times(1));
-        scope.create("blog", one("blog", "blog", "x")).await;
+        scope.create("blog", on("blog").value("blog", "x")).await;
         let object = scope.until_condition("blog", "Synced", "Unknown", "RateLimited").await;
         assert_eq!(condition(&object, "Ready").0, "False");
         scope.until_in_sync("blog").await;
@@ -247,9 +240,9 @@ async fn a_429_is_heeded_to_the_second_and_closes_what_it_is_about() {
 
 #[tokio::test]
 async fn a_429_of_the_token_endpoint_is_not_answered_with_haste() {
-    let scope = support::shared().scope("limited-token").await;
-    scope.connection("blog", "oauth2", json!({}));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let scope = World::shared().scope("limited-token").await;
+    scope.connection("blog", "oauth2");
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     scope.auth0.inject(Fault::rate_limited(RateLimited { retry_after: Some(2), ..RateLimited::default() }).path("/oauth/token"));
     scope.auth0.revoke_tokens();
@@ -260,25 +253,25 @@ async fn a_429_of_the_token_endpoint_is_not_answered_with_haste() {
     assert!(asked <= 6, "{asked} token requests within five seconds");
     scope.auth0.clear_faults();
     scope.until_in_sync("blog").await;
-    assert!(support::is(&scope.get("blog").await, "Ready", "True", "Ready"));
+    assert!(is(&scope.get("blog").await, "Ready", "True", "Ready"));
 }
 
 #[tokio::test]
 async fn within_the_limits_of_real_plans_everything_converges_without_a_storm() {
     let run = |name: &'static str, limits: Limits, refused: usize| async move {
-        let scope = support::shared().scope(name).await;
+        let scope = World::shared().scope(name).await;
         let names: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
         for name in &names {
-            scope.connection(name, "oauth2", json!({"upstream_params": params()}));
+            scope.connection_of(name, "oauth2", params());
         }
         let before: Vec<Value> = names.iter().map(|name| scope.auth0.connection(name)).collect();
         scope.auth0.set_limits(limits);
         for name in &names {
-            scope.create(name, one(name, "blog", "x")).await;
+            scope.create(name, on(name).value("blog", "x")).await;
         }
-        scope.until_all_in_sync(&names.iter().map(String::as_str).collect::<Vec<_>>(), 2 * SOON).await;
+        scope.until_all_in_sync(&names).await;
         for (name, before) in names.iter().zip(&before) {
-            scope.assert_connection(before, name, &json!({"theirs": {"value": "kept"}, "blog": {"value": "x"}}));
+            scope.assert_connection(before, name, &value("theirs", "kept").value("blog", "x"));
         }
         assert_eq!(scope.auth0.journal().iter().filter(|call| call.method == "PATCH" && call.status == Some(200)).count(), 10);
         let over = answered(&scope.auth0, 429);
@@ -289,25 +282,25 @@ async fn within_the_limits_of_real_plans_everything_converges_without_a_storm() 
 
 #[tokio::test]
 async fn an_edit_between_read_and_write_is_overwritten_and_one_after_the_write_is_kept_and_counted() {
-    let scope = support::shared().scope("crossed").await;
-    let id = scope.connection("blog", "oauth2", json!({}));
+    let scope = World::shared().scope("crossed").await;
+    let id = scope.connection("blog", "oauth2");
     let before = scope.auth0.connection("blog");
-    let edit = |options: &mut serde_json::Map<String, Value>| drop(options.insert("client_id".to_owned(), json!("theirs")));
-    scope.auth0.inject(Fault::edit_between(edit).connection("blog").times(1));
-    scope.create("blog", one("blog", "blog", "x")).await;
+    let change = |options: &mut serde_json::Map<String, Value>| drop(options.insert("client_id".to_owned(), json!("theirs")));
+    scope.auth0.inject(Fault::edit_between(change).connection("blog").times(1));
+    scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     // Nobody can see this: the API has no condition for a write. It is why the window is kept small and measured.
-    scope.assert_connection(&before, "blog", &json!({"blog": {"value": "x"}}));
+    scope.assert_connection(&before, "blog", &value("blog", "x"));
     let differences = async || {
-        let count = scope.bench.metric("upstream_params_foreign_differences_total", &[("tenant", &scope.name)]).await;
+        let count = scope.world.metric("upstream_params_foreign_differences_total", &[("tenant", &scope.name)]).await;
         // The sum of no lines at all is a negative zero.
         format!("{}", count.abs())
     };
     assert_eq!(differences().await, "0");
 
-    scope.edit("blog", json!({"params": {"blog": {"value": "y"}}})).await;
-    scope.until_auth0("the second write", |auth0| auth0.upstream_params("blog") == json!({"blog": {"value": "y"}})).await;
-    scope.auth0.edit("blog", edit);
+    scope.edit("blog", edit().value("blog", "y")).await;
+    scope.until_auth0("the second write", |auth0| auth0.upstream_params("blog") == value("blog", "y")).await;
+    scope.auth0.edit("blog", change);
     scope.looks(&id, 2).await;
     assert_eq!(differences().await, "1");
     assert_eq!(scope.auth0.connection("blog")["options"]["client_id"], "theirs", "what is not ours is never repaired");

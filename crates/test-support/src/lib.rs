@@ -28,7 +28,7 @@ mod world;
 use std::path::{Path, PathBuf};
 
 pub use api_proxy::{Act, ApiProxy, Request, Rule};
-pub use operator::{Launch, Operator, get, operator_binary};
+pub use operator::{Launch, Operator, free_port, get, get_status, operator_binary};
 pub use scope::Scope;
 pub use world::{OPERATOR_NAMESPACE, SCOPES, Setup, World};
 

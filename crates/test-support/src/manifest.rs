@@ -9,10 +9,11 @@
 //! assert!(serde_json::Value::from(change)["params"]["hint"].is_null());
 //! ```
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Upstream parameters, as a manifest declares them and as a tenant shows them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(Map<String, Value>);
 
 /// One parameter with a value.
@@ -68,7 +69,7 @@ impl PartialEq<Params> for Value {
 }
 
 /// The spec of an `UpstreamParams`, or what an edit changes about one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Spec(Value);
 
 /// A spec for the connection of this name.
@@ -93,13 +94,13 @@ pub fn to(connection: &str) -> Spec {
 
 impl Spec {
     /// A parameter with a value.
-    pub fn value(self, param: &str, value: impl Into<String>) -> Self {
-        self.param(param, json!({"value": value.into()}))
+    pub fn value(self, param: impl AsRef<str>, value: impl Into<String>) -> Self {
+        self.param(param.as_ref(), json!({"value": value.into()}))
     }
 
     /// A parameter with an alias.
-    pub fn alias(self, param: &str, alias: impl Into<String>) -> Self {
-        self.param(param, json!({"alias": alias.into()}))
+    pub fn alias(self, param: impl AsRef<str>, alias: impl Into<String>) -> Self {
+        self.param(param.as_ref(), json!({"alias": alias.into()}))
     }
 
     /// Of a change: this parameter goes.

@@ -90,7 +90,7 @@ impl Operator {
 
     /// Waits until it says that it is ready.
     pub async fn until_ready(&self) {
-        let ready = async || matches!(get(("127.0.0.1", self.port), "/readyz").await, Ok((200, _))).then_some(());
+        let ready = async || (get_status(("127.0.0.1", self.port), "/readyz").await == Some(200)).then_some(());
         eventually("an operator that is ready", ready, async || self.log()).await;
     }
 
@@ -111,7 +111,12 @@ pub async fn get(address: impl tokio::net::ToSocketAddrs, path: &str) -> std::io
     Ok((status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
 }
 
+/// The status of an answer to a GET; none when there is no answer.
+pub async fn get_status(address: impl tokio::net::ToSocketAddrs, path: &str) -> Option<u16> {
+    get(address, path).await.ok().map(|(status, _)| status)
+}
+
 /// A port that nobody has.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -63,9 +63,7 @@ where
             }
         }
     };
-    let Ok(found) = tokio::time::timeout(within, watched).await else {
-        panic!("{name} did not come to: {what}\n{}", instead().await)
-    };
+    let Ok(found) = tokio::time::timeout(within, watched).await else { panic!("{name} did not come to: {what}\n{}", instead().await) };
     found
 }
 

@@ -11,7 +11,7 @@ use kube::Client;
 
 use crate::manifest::{TenantSpec, tenant};
 use crate::operator::{Launch, Operator, get};
-use crate::wait::eventually;
+use crate::wait::{SOON, eventually, eventually_within};
 use crate::{ApiProxy, Scope, on_a_runtime_of_its_own, root};
 
 /// The operator's own namespace.
@@ -237,11 +237,16 @@ impl World {
         text.lines().filter(wanted).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
     }
 
-    /// Waits until the sum of a metric over all of its series with these labels is `value`, for so long at most.
-    pub async fn until_metric(&self, within: Duration, name: &str, labels: &[(&str, &str)], value: f64) {
+    /// Waits until the sum of a metric over all of its series with these labels is `value`.
+    pub async fn until_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.until_metric_within(SOON, name, labels, value).await;
+    }
+
+    /// As [`World::until_metric`], for so long at most.
+    pub async fn until_metric_within(&self, within: Duration, name: &str, labels: &[(&str, &str)], value: f64) {
         let reached = async || ((self.metric(name, labels).await - value).abs() < f64::EPSILON).then_some(());
         let instead = async || format!("it is {}", self.metric(name, labels).await);
-        crate::wait::eventually_within(within, &format!("{name} {labels:?} of {value}"), reached, instead).await;
+        eventually_within(within, &format!("{name} {labels:?} of {value}"), reached, instead).await;
     }
 
     /// A client of the API server, as its administrator.
@@ -260,6 +265,11 @@ impl World {
         scope.create_secret().await;
         scope.create_tenant(changes).await;
         scope
+    }
+
+    /// As [`World::scope`]; nothing is looked at but what somebody changes or prods.
+    pub async fn quiet_scope(&self, name: &str) -> Scope<'_> {
+        self.scope_with(name, tenant().resync(3600)).await
     }
 
     /// As [`World::scope`], without the Secret and the tenant object.

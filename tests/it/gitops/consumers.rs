@@ -2,8 +2,7 @@
 
 use mlua::{Lua, LuaOptions, StdLib};
 use serde_json::Value;
-
-use crate::support::root;
+use test_support::root;
 
 /// A verdict of kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus};
 use super::states;
-use crate::support::root;
+use test_support::root;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use test_support::manifest::{on, tenant};
+use test_support::{Scope, World, root};
 use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::upstream_params::ParamState;
-
-use crate::support::{Bench, Scope, from, root};
 
 /// The name under which the operator writes.
 const OPERATOR: &str = "upstream-params-operator";
@@ -15,12 +15,10 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 #[tokio::test]
 async fn every_fixture_comes_back_as_it_was_sent_and_the_operator_owns_only_status_and_finalizer() {
-    let mut bench = Bench::without_operator().await;
-    bench.start_operator();
-    bench.ready().await;
+    let world = World::setup().start().await;
     let schemas = schemas();
     for (way, arguments) in [("client", &["apply"][..]), ("server", &["apply", "--server-side", "--field-manager=argocd-controller"])] {
-        let scope = bench.bare_scope(&format!("gitops-{way}")).await;
+        let scope = world.bare_scope(&format!("gitops-{way}")).await;
         prepare(&scope).await;
         let fixtures = fixtures();
         let (first, sent): (Vec<Value>, Vec<Value>) = (
@@ -46,21 +44,15 @@ async fn every_fixture_comes_back_as_it_was_sent_and_the_operator_owns_only_stat
 async fn prepare(scope: &Scope<'_>) {
     scope.create_secret().await;
     for (name, strategy) in [("wordpress", "wordpress"), ("twitter", "twitter"), ("corporate-oidc", "oidc")] {
-        scope.connection(name, strategy, json!({}));
+        scope.connection(name, strategy);
     }
-    let tenant = json!({"metadata": {"name": "default"}, "spec": {
-        "domain": scope.domain,
-        "credentials": {"secretRef": {"name": scope.name}},
-        "access": [{"namespaceSelector": {}, "connections": ["*"]}],
-        "rateLimit": {"readsPerMinute": 60000, "requestsPerMinute": 60000, "burst": 1000},
-        "resyncIntervalSeconds": 5,
-    }});
-    scope.tenants().create(&kube::api::PostParams::default(), &from(tenant)).await.unwrap();
+    let everybody = json!([{"namespaceSelector": {}, "connections": ["*"]}]);
+    scope.create_other_tenant("default", tenant().with("access", everybody)).await;
 }
 
 async fn clean_up(scope: &Scope<'_>) {
     for kind in ["upstreamparams", "clusterauth0tenants"] {
-        scope.bench.control_plane.run(["delete", kind, "--all", "--timeout=60s", "--namespace", &scope.name]).await.unwrap();
+        scope.world.control_plane.run(["delete", kind, "--all", "--timeout=60s", "--namespace", &scope.name]).await.unwrap();
     }
 }
 
@@ -90,11 +82,11 @@ fn has_finalizer(object: &Value) -> bool {
 
 /// Runs kubectl on some objects. What it prints, or what it complains of.
 async fn kubectl(scope: &Scope<'_>, arguments: &[&str], objects: &[Value]) -> Result<String, String> {
-    let file = scope.bench.control_plane.folder().join("objects.json");
+    let file = scope.world.control_plane.folder().join("objects.json");
     std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()).unwrap();
     let mut all: Vec<&str> = arguments.to_vec();
     all.extend(["--namespace", &scope.name, "--filename", file.to_str().unwrap()]);
-    scope.bench.control_plane.run(all).await.map_err(|error| error.to_string())
+    scope.world.control_plane.run(all).await.map_err(|error| error.to_string())
 }
 
 /// Objects of both kinds by name; the fixtures' names differ.
@@ -106,22 +98,17 @@ fn by_name(list: &str) -> BTreeMap<String, Value> {
 async fn get(scope: &Scope<'_>) -> BTreeMap<String, Value> {
     let kinds = "upstreamparams,clusterauth0tenants";
     let arguments = ["get", kinds, "--namespace", &scope.name, "--output=json", "--show-managed-fields"];
-    by_name(&scope.bench.control_plane.run(arguments).await.unwrap())
+    by_name(&scope.world.control_plane.run(arguments).await.unwrap())
 }
 
 /// The objects once the operator has written a status for the latest generation of each.
 async fn until_observed(scope: &Scope<'_>, sent: &[Value]) -> BTreeMap<String, Value> {
-    let give_up = std::time::Instant::now() + crate::support::SOON;
-    loop {
+    let observed = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
+    let all = async || {
         let live = get(scope).await;
-        let observed = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
-        let waiting: Vec<String> = sent.iter().map(name).filter(|name| !live.get(name).is_some_and(observed)).collect();
-        if waiting.is_empty() {
-            return live;
-        }
-        assert!(std::time::Instant::now() < give_up, "not observed: {waiting:?}\n{}", scope.bench.log_text());
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+        sent.iter().all(|one| live.get(&name(one)).is_some_and(observed)).then_some(live)
+    };
+    scope.eventually("a status for the latest generation of each", all).await
 }
 
 /// Spec, labels and annotations are what was sent, with the defaults of the schema.
@@ -259,8 +246,7 @@ fn no_default_stands_inside_a_list_or_a_map_entry() {
 #[test]
 fn absent_and_null_members_are_filled_in() {
     let schema = &schemas()["UpstreamParams"];
-    let mut spec =
-        json!({"connection": {"name": "x"}, "params": {"blog": {"value": "x"}}, "tenantRef": {"name": "eu"}, "deletionPolicy": null});
+    let mut spec = Value::from(on("x").value("blog", "x").tenant("eu").with("deletionPolicy", json!(null)));
     fill_in(&mut spec, schema);
     let filled = json!({
         "adoptionPolicy": "IfEqual", "deletionPolicy": "Delete", "managementPolicy": "Enforce",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use test_support::from;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
 use upstream_params_operator::core::pass::plan::{ParamPlan, Verdict};
@@ -13,8 +14,6 @@ use upstream_params_operator::core::status::{Context, Ending, Outcome, Planned, 
 use upstream_params_operator::core::tenant::{self, Access, Standing};
 use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
 use upstream_params_operator::model::domain::AllowedDomains;
-
-use crate::support::from;
 
 /// The generation that a state is about.
 const GENERATION: i64 = 2;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use test_support::root;
 use upstream_params_operator::api::reason::{ConditionType, Reason};
 use upstream_params_operator::core::status::Context;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus, kubectl_wait};
 use super::states::{self, State};
-use crate::support::root;
 
 /// Where the states are left for `tests/kstatus-check`, which asks the real library.
 const STATES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/states.json");

@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use control_plane::Options;
 use control_plane::binaries::Helm;
 use control_plane::supervise::{Options as SuperviseOptions, Scratch, Supervised, supervise};
 use k8s_openapi::api::core::v1::Pod;
@@ -15,8 +14,9 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{RELEASE, chart, environment, helm, kind, name, objects, run, succeeds, text};
-use crate::support::{Bench, OPERATOR_NAMESPACE, SOON};
+use super::{RELEASE, chart, environment, helm, kind, name, objects, run, succeeds};
+use test_support::wait::eventually;
+use test_support::{OPERATOR_NAMESPACE, World, on_a_runtime_of_its_own, operator_binary};
 
 /// Who the operator is to the API server.
 pub(super) const OPERATOR_USER: &str = "system:serviceaccount:upstream-params-operator:upstream-params-operator";
@@ -35,7 +35,7 @@ rules:
 pub(super) const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
 
 pub(super) struct Cluster {
-    pub(super) bench: Bench,
+    pub(super) world: World,
     audit: PathBuf,
     running: Mutex<Option<Running>>,
     _scratch: Scratch,
@@ -51,14 +51,7 @@ struct Running {
 /// The cluster, for one test at a time: they install the same release.
 pub(super) async fn cluster() -> MutexGuard<'static, Cluster> {
     static CLUSTER: OnceLock<Mutex<Cluster>> = OnceLock::new();
-    let start = || {
-        // A runtime of its own: that of the first test ends with that test.
-        let start = || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-            Mutex::new(runtime.block_on(Cluster::start()))
-        };
-        std::thread::spawn(start).join().unwrap()
-    };
+    let start = || on_a_runtime_of_its_own(async || Mutex::new(Cluster::start().await));
     let cluster = CLUSTER.get_or_init(start).lock().await;
     cluster.clear().await;
     cluster
@@ -70,10 +63,10 @@ impl Cluster {
         let (policy, audit) = (scratch.path().join("policy.yaml"), scratch.path().join("audit.log"));
         std::fs::write(&policy, AUDIT_POLICY).unwrap();
         let arguments = vec![format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", audit.display())];
-        let bench = Bench::with(Options { api_server_arguments: arguments, ..Options::default() }).await;
+        let world = World::setup().without_definitions().without_operator().api_server_arguments(arguments).start().await;
         let restricted = ["label", "namespace", OPERATOR_NAMESPACE, RESTRICTED];
-        bench.control_plane.run(restricted).await.unwrap();
-        Self { bench, audit, running: Mutex::default(), _scratch: scratch }
+        world.control_plane.run(restricted).await.unwrap();
+        Self { world, audit, running: Mutex::default(), _scratch: scratch }
     }
 
     /// Takes away what a failed test may have left.
@@ -95,8 +88,8 @@ impl Cluster {
     /// The values that a test needs: where the emulated tenant is, and a port that is free.
     pub(super) fn values(&self) -> Value {
         json!({
-            "http": {"address": "127.0.0.1", "port": self.bench.port()},
-            "extraArgs": [format!("--insecure-tenant-endpoint={}", self.bench.emulator.url())],
+            "http": {"address": "127.0.0.1", "port": self.world.port()},
+            "extraArgs": [format!("--insecure-tenant-endpoint={}", self.world.emulator.url())],
         })
     }
 
@@ -120,7 +113,7 @@ impl Cluster {
     /// Runs Helm as the administrator, with these values if any, and the pod meanwhile.
     pub(super) async fn helm(&self, version: Helm, arguments: &[&str], values: &Value) -> Output {
         let mut command = helm(version);
-        command.args(arguments).env("KUBECONFIG", self.bench.control_plane.kubeconfig());
+        command.args(arguments).env("KUBECONFIG", self.world.control_plane.kubeconfig());
         let mut input = String::new();
         if !values.is_null() {
             command.args(["--values", "-"]);
@@ -148,14 +141,14 @@ impl Cluster {
 
     /// Runs kubectl as the administrator, with an input.
     pub(super) fn kubectl(&self, arguments: &[&str], input: &str) -> Output {
-        let mut kubectl = self.bench.control_plane.kubectl();
+        let mut kubectl = self.world.control_plane.kubectl();
         kubectl.args(arguments);
         run(kubectl, input)
     }
 
     /// What a kubelet does: starts what is to run, ends what is not, and tells when it is ready.
     async fn sync(&self) {
-        let pods: Api<Pod> = Api::namespaced(self.bench.client().await, OPERATOR_NAMESPACE);
+        let pods: Api<Pod> = Api::namespaced(self.world.client().await, OPERATOR_NAMESPACE);
         let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
         let present: Vec<Value> =
             pods.list(&of_release).await.unwrap().items.iter().map(|pod| serde_json::to_value(pod).unwrap()).collect();
@@ -165,11 +158,11 @@ impl Cluster {
         let mut running = self.running.lock().await;
         if running.as_ref().is_some_and(|running| Some(running.pod.as_str()) != uid) {
             let ended = running.take().unwrap().process.terminate(Duration::from_mins(1)).await.unwrap();
-            assert!(ended.success(), "the operator ended with {ended}\n{}", self.bench.log_text());
+            assert!(ended.success(), "the operator ended with {ended}\n{}", self.world.log_text());
         }
         let Some(pod) = wanted else { return };
         if let Some(running) = running.as_mut() {
-            assert!(running.process.is_running(), "the operator ended by itself\n{}", self.bench.log_text());
+            assert!(running.process.is_running(), "the operator ended by itself\n{}", self.world.log_text());
             if !running.ready && self.is_ready(pod).await {
                 let now = jiff::Timestamp::now().to_string();
                 let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
@@ -188,23 +181,23 @@ impl Cluster {
         let probe = &pod["spec"]["containers"][0]["readinessProbe"]["httpGet"];
         let port = &pod["spec"]["containers"][0]["ports"][0];
         assert_eq!(probe["port"], port["name"]);
-        assert_eq!(port["containerPort"], self.bench.port());
-        matches!(self.bench.http(probe["path"].as_str().unwrap()).await, Ok((200, _)))
+        assert_eq!(port["containerPort"], self.world.port());
+        matches!(self.world.http(probe["path"].as_str().unwrap()).await, Ok((200, _)))
     }
 
     fn start_pod(&self, pod: &Value) -> Running {
         let container = &pod["spec"]["containers"][0];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_upstream-params-operator"));
+        let mut command = Command::new(operator_binary());
         command.args(container["args"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()));
         for (inherited, _) in std::env::vars_os().filter(|(name, _)| name != "PATH") {
             command.env_remove(inherited);
         }
         command.envs(environment(pod));
         // The files of the mounted token, in the form that works without a mount.
-        let kubeconfig = self.bench.control_plane.folder().join("operator-kubeconfig");
-        std::fs::write(&kubeconfig, self.bench.control_plane.kubeconfig_with_token(&self.token(pod))).unwrap();
+        let kubeconfig = self.world.control_plane.folder().join("operator-kubeconfig");
+        std::fs::write(&kubeconfig, self.world.control_plane.kubeconfig_with_token(&self.token(pod))).unwrap();
         command.env("KUBECONFIG", kubeconfig);
-        let process = supervise(&command, &SuperviseOptions::new(self.bench.log())).unwrap();
+        let process = supervise(&command, &SuperviseOptions::new(self.world.log())).unwrap();
         Running { pod: pod["metadata"]["uid"].as_str().unwrap().to_owned(), process, ready: false }
     }
 
@@ -224,16 +217,12 @@ impl Cluster {
 
     /// Waits until nothing runs any more.
     pub(super) async fn until_stopped(&self) {
-        let give_up = Instant::now() + SOON;
-        loop {
+        let stopped = async || {
             self.sync().await;
             let pods = self.kubectl(&["get", "pods", "--namespace", OPERATOR_NAMESPACE, "--output=name"], "");
-            if self.running.lock().await.is_none() && succeeds(&pods).is_empty() {
-                return;
-            }
-            assert!(Instant::now() < give_up, "still running: {}", text(&pods.stdout));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            (self.running.lock().await.is_none() && succeeds(&pods).is_empty()).then_some(())
+        };
+        eventually("nothing that runs", stopped, async || self.world.log_text()).await;
     }
 
     /// The environment of the running pod.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
+use test_support::root;
 use upstream_params_operator::api::crd::crds_yaml;
 
 use super::chart;
-use crate::support::root;
 
 const UPDATE: &str = "UPDATE_CHART";
 const BEGIN: &str = "<!-- The table is made of values.yaml by `UPDATE_CHART=1 cargo test --test it helm::files`. -->\n";

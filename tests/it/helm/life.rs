@@ -8,9 +8,11 @@ use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, cluster};
-use super::render::{copy_folder, edit};
+use super::render::{copy_folder, edit as edit_file};
 use super::{RELEASE, chart, kind, objects, succeeds, template, text};
-use crate::support::{OPERATOR_NAMESPACE, Scope, has_finalizer, is, message, root};
+use test_support::manifest::{edit, on, value};
+use test_support::status::{has_finalizer, is, message};
+use test_support::{OPERATOR_NAMESPACE, Scope, root};
 
 #[tokio::test]
 async fn helm_3_installs_upgrades_rolls_back_and_leaves_what_is_the_users() {
@@ -33,9 +35,9 @@ async fn life(version: Helm) {
     old_values["logLevel"] = json!("debug");
     succeeds(&cluster.install(version, &older, &old_values).await);
     assert!(!cluster.definition_has("adoptionPolicy"));
-    let scope = cluster.bench.scope(if version == Helm::V3 { "life-three" } else { "life-four" }).await;
-    scope.connection("kept", "oidc", json!({}));
-    scope.create("kept", json!({"connection": {"name": "kept"}, "params": {"screen_hint": {"value": "signup"}}})).await;
+    let scope = cluster.world.scope(if version == Helm::V3 { "life-three" } else { "life-four" }).await;
+    scope.connection("kept", "oidc");
+    scope.create("kept", on("kept").value("screen_hint", "signup")).await;
     scope.until_ready("kept").await;
 
     upgrade(&cluster, version, &scope).await;
@@ -49,10 +51,10 @@ async fn life(version: Helm) {
 fn older_chart(folder: &Path) -> PathBuf {
     let older = folder.join("upstream-params-operator");
     copy_folder(&chart(), &older);
-    edit(&older.join("Chart.yaml"), &format!("\nversion: {}\n", env!("CARGO_PKG_VERSION")), "\nversion: 0.0.9\n");
-    edit(&older.join("templates/deployment.yaml"), ".Values.config.log.level", ".Values.logLevel");
-    edit(&older.join("values.yaml"), "\nglobal:\n", "\nlogLevel: info\nglobal:\n");
-    edit(
+    edit_file(&older.join("Chart.yaml"), &format!("\nversion: {}\n", env!("CARGO_PKG_VERSION")), "\nversion: 0.0.9\n");
+    edit_file(&older.join("templates/deployment.yaml"), ".Values.config.log.level", ".Values.logLevel");
+    edit_file(&older.join("values.yaml"), "\nglobal:\n", "\nlogLevel: info\nglobal:\n");
+    edit_file(
         &older.join("values.schema.json"),
         "    \"enabled\": {\n      \"$comment\"",
         "    \"logLevel\": {\"type\": \"string\"},\n    \"enabled\": {\n      \"$comment\"",
@@ -88,7 +90,7 @@ async fn upgrade(cluster: &Cluster, version: Helm, scope: &Scope<'_>) {
     cluster.upgrade(version, &values).await;
     assert!(cluster.definition_has("adoptionPolicy"), "helm upgrade upgrades the definitions");
     assert_eq!(cluster.pod_environment("UPO_LOG"), "info,upstream_params_operator=debug");
-    scope.edit("kept", json!({"adoptionPolicy": "Overwrite"})).await;
+    scope.edit("kept", edit().overwrite()).await;
     let object = scope.until_ready("kept").await;
     assert_eq!(serde_json::to_value(object.spec.adoption_policy).unwrap(), "Overwrite");
 }
@@ -114,7 +116,7 @@ async fn applications_come_and_go(cluster: &Cluster, version: Helm, scope: &Scop
     // Its connection comes three seconds later.
     let connection = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        scope.connection("late", "oidc", json!({}));
+        scope.connection("late", "oidc");
     };
     let start = Instant::now();
     let (output, ()) = tokio::join!(install("application", "late", "--timeout=120s"), connection);
@@ -126,9 +128,9 @@ async fn applications_come_and_go(cluster: &Cluster, version: Helm, scope: &Scop
     }
     // Version 3 takes any custom resource for ready; what it installed becomes so all the same.
     scope.until_ready("application").await;
-    assert_eq!(scope.auth0.upstream_params("late"), json!({"screen_hint": {"value": "signup"}}));
+    assert_eq!(scope.auth0.upstream_params("late"), value("screen_hint", "signup"));
 
-    scope.connection("legacy", "samlp", json!({}));
+    scope.connection("legacy", "samlp");
     if version == Helm::V4 {
         let start = Instant::now();
         let output = install("stalled", "legacy", "--timeout=120s").await;
@@ -167,7 +169,7 @@ async fn uninstall_and_install_again(cluster: &Cluster, version: Helm, scope: &S
     cluster.until_stopped().await;
     let left = scope.get("kept").await;
     assert!(has_finalizer(&left) && left.metadata.deletion_timestamp.is_none(), "the objects stay");
-    assert_eq!(scope.auth0.upstream_params("kept"), json!({"screen_hint": {"value": "signup"}}), "and so do the logins");
+    assert_eq!(scope.auth0.upstream_params("kept"), value("screen_hint", "signup"), "and so do the logins");
     assert!(cluster.definition_has("params"), "the definitions stay");
 
     // A release of the same name takes the definitions over and goes on with the objects.

@@ -7,7 +7,7 @@ use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
 
 use super::{chart, files, helm, kind, name, objects, refusal, rendered, run, succeeds, template, template_of, text, the};
-use crate::support::OPERATOR_NAMESPACE;
+use test_support::OPERATOR_NAMESPACE;
 
 /// A value, and where it shows: kind, pointer, what is there.
 struct Effect {

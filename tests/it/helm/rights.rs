@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use control_plane::binaries::Helm;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, OPERATOR_USER, cluster};
 use super::{chart, files, kind, name, rendered, succeeds};
-use crate::support::{OPERATOR_NAMESPACE, SOON, Scope, from, root};
+use test_support::manifest::{edit, on, tenant};
+use test_support::wait::until;
+use test_support::{OPERATOR_NAMESPACE, Scope, from, root};
 
 /// One verb on one resource, in one namespace or, without it, in all of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,11 +154,11 @@ fn assert_exact(cluster: &Cluster, mark: usize, granted: &BTreeSet<Right>) {
 
 /// Makes the operator do everything it does to Kubernetes: read, claim, report, tell of the same twice, let go.
 async fn exercise(scope: &Scope<'_>) {
-    scope.connection("corporate", "oidc", json!({}));
-    scope.create("params", json!({"connection": {"name": "corporate"}, "params": {"screen_hint": {"value": "one"}}})).await;
+    scope.connection("corporate", "oidc");
+    scope.create("params", on("corporate").value("screen_hint", "one")).await;
     scope.until_ready("params").await;
     for value in ["two", "three"] {
-        scope.edit("params", json!({"params": {"screen_hint": {"value": value}}})).await;
+        scope.edit("params", edit().value("screen_hint", value)).await;
         scope.until_auth0(value, |auth0| auth0.upstream_params("corporate")["screen_hint"]["value"] == value).await;
         scope.until_ready("params").await;
     }
@@ -171,7 +173,7 @@ async fn exercise(scope: &Scope<'_>) {
     scope.until_gone("params").await;
 
     // What goes without its finalizer is told of on the tenant, whose events are in another namespace.
-    scope.create("left", json!({"connection": {"name": "corporate"}, "params": {"left": {"value": "one"}}})).await;
+    scope.create("left", on("corporate").value("left", "one")).await;
     scope.until_ready("left").await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
@@ -192,23 +194,23 @@ async fn the_operator_has_every_right_that_it_uses_and_uses_every_right_that_it_
     let start = Instant::now();
     succeeds(&cluster.install(Helm::V4, &chart(), &values).await);
     let installed = start.elapsed();
-    let scope = cluster.bench.scope("rights").await;
-    scope.connection("first", "oidc", json!({}));
-    scope.create("first", json!({"connection": {"name": "first"}, "params": {"screen_hint": {"value": "signup"}}})).await;
+    let scope = cluster.world.scope("rights").await;
+    scope.connection("first", "oidc");
+    scope.create("first", on("first").value("screen_hint", "signup")).await;
     scope.until_ready("first").await;
     note(&format!("helm install took {installed:.1?}, the first object was Ready {:.1?} after its start", start.elapsed()));
     exercise(&scope).await;
     assert_exact(&cluster, mark, &granted(&rendered(&values)));
 
     // From now on in one namespace only. That of the first scope is not served any more.
-    let served = cluster.bench.bare_scope("served").await;
+    let served = cluster.world.bare_scope("served").await;
     values["scope"] = json!({"namespaces": [served.name]});
     cluster.upgrade(Helm::V4, &values).await;
     let mark = cluster.audit_mark();
     restart(&cluster, &mut values).await;
     served.create_secret().await;
-    served.create_tenant(json!({})).await;
-    let elsewhere = scope.create("elsewhere", json!({"connection": {"name": "first"}, "params": {"ui_locales": {"value": "de"}}})).await;
+    served.create_tenant(tenant()).await;
+    let elsewhere = scope.create("elsewhere", on("first").value("ui_locales", "de")).await;
     exercise(&served).await;
     assert_exact(&cluster, mark, &granted(&rendered(&values)));
     let untouched = scope.get("elsewhere").await;
@@ -240,7 +242,7 @@ fn note(text: &str) {
 async fn the_built_in_roles_get_the_objects_but_neither_their_status_nor_tenants() {
     let cluster = cluster().await;
     succeeds(&cluster.install(Helm::V4, &chart(), &cluster.values()).await);
-    let scope = cluster.bench.bare_scope("roles").await;
+    let scope = cluster.world.bare_scope("roles").await;
     for role in ["view", "edit", "admin"] {
         let bind = ["create", "rolebinding", role, "--clusterrole", role, "--user", role, "--namespace", &scope.name];
         succeeds(&cluster.kubectl(&bind, ""));
@@ -261,11 +263,10 @@ async fn the_built_in_roles_get_the_objects_but_neither_their_status_nor_tenants
         api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
     };
     // A controller fills the built-in roles.
-    let give_up = Instant::now() + SOON;
-    while !(may("admin", "create", "upstreamparams").await && may("view", "get", "upstreamparams").await) {
-        assert!(Instant::now() < give_up, "the built-in roles have no rules for UpstreamParams");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until("the rules of the built-in roles", async || {
+        may("admin", "create", "upstreamparams").await && may("view", "get", "upstreamparams").await
+    })
+    .await;
     let mut found = Vec::new();
     for user in ["view", "edit", "admin", "platform"] {
         for resource in ["upstreamparams", "upstreamparams/status", "clusterauth0tenants", "clusterauth0tenants/status"] {

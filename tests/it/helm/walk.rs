@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, RESTRICTED, cluster};
 use super::render::copy_folder;
 use super::{RELEASE, chart, helm, succeeds, text};
-use crate::support::{OPERATOR_NAMESPACE, SCOPES, root};
+use test_support::{OPERATOR_NAMESPACE, SCOPES, root};
 
 const INSTALL: &str = "docs/install.md";
 const REMOVE: &str = "docs/upgrade-and-uninstall.md";
@@ -125,10 +125,10 @@ impl<'a> Walk<'a> {
         let programs = folder.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         symlink(helm(version).get_program(), programs.join("helm")).unwrap();
-        symlink(&cluster.bench.control_plane.binaries().kubectl, programs.join("kubectl")).unwrap();
+        symlink(&cluster.world.control_plane.binaries().kubectl, programs.join("kubectl")).unwrap();
         std::fs::write(folder.path().join("values.json"), cluster.values().to_string()).unwrap();
 
-        let auth0 = cluster.bench.emulator.tenant("example.eu.auth0.com");
+        let auth0 = cluster.world.emulator.tenant("example.eu.auth0.com");
         auth0.add_client(CLIENT_ID, CLIENT_SECRET, SCOPES);
         if auth0.connection("wordpress").is_null() {
             let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
         bash.args(["-euo", "pipefail", "-c", &script])
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
-            .env("KUBECONFIG", self.cluster.bench.control_plane.kubeconfig())
+            .env("KUBECONFIG", self.cluster.world.control_plane.kubeconfig())
             .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
         // What is typed when a command asks for the client secret.
         self.cluster.meanwhile(bash, format!("{CLIENT_SECRET}\n")).await

@@ -1,21 +1,20 @@
 //! What the operator talks to in tests of the process itself: an API server that says what a test wants, and a proxy.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ops::Deref;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use control_plane::supervise::{Options, Scratch, Supervised, supervise};
+use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
+use test_support::wait::until;
+use test_support::{Launch, Operator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::support::SOON;
 
 /// An answer of status 200.
 pub(super) fn ok(body: impl Into<Body>) -> Response {
@@ -112,86 +111,35 @@ pub(super) fn kubeconfig(server: &str, proxy: Option<&str>, others_proxy: Option
     .to_string()
 }
 
-/// The operator's binary, with arguments and variables of a test alone.
-pub(super) struct Operator {
-    pub(super) process: Supervised,
-    pub(super) port: u16,
-    folder: Scratch,
+/// The operator, with a kubeconfig, arguments and variables of a test alone.
+pub(super) struct Alone {
+    operator: Operator,
+    _folder: Scratch,
 }
 
-impl Operator {
+impl Deref for Alone {
+    type Target = Operator;
+
+    fn deref(&self) -> &Operator {
+        &self.operator
+    }
+}
+
+impl Alone {
     pub(super) fn start(kubeconfig: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_at(port, kubeconfig, arguments, variables)
+        Self::start_at(None, kubeconfig, arguments, variables)
     }
 
-    pub(super) fn start_at(port: u16, kubeconfig: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// At this port, whoever has it.
+    pub(super) fn start_at(port: Option<u16>, kubeconfig: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = Scratch::new("process").unwrap();
         let file = folder.path().join("kubeconfig");
         std::fs::write(&file, kubeconfig).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_upstream-params-operator"));
-        for variable in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "UPO_LOG"] {
-            command.env_remove(variable);
-        }
-        command
-            .args(["controller", "--namespace", "upstream-params-operator", "--http-address", &format!("127.0.0.1:{port}")])
-            .args(arguments)
-            .env("KUBECONFIG", &file)
-            .envs(variables.iter().copied());
-        let process = supervise(&command, &Options::new(folder.path().join("log"))).unwrap();
-        Self { process, port, folder }
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.folder.path().join("log")
-    }
-
-    pub(super) fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
-    }
-
-    /// The lines of the log with this text.
-    pub(super) fn lines(&self, text: &str) -> Vec<String> {
-        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-
-    pub(super) async fn until_logged(&self, text: &str) {
-        until_or(&format!("{text} in the log"), async || !self.lines(text).is_empty(), || self.log()).await;
-    }
-
-    /// Waits for a line with both texts.
-    pub(super) async fn until_logged_of(&self, subject: &str, text: &str) {
-        let logged = async || self.lines(text).iter().any(|line| line.contains(subject));
-        until_or(&format!("{subject}: {text}"), logged, || self.log()).await;
-    }
-
-    pub(super) async fn until_ready(&self) {
-        until_or("ready", async || get(self.port, "/readyz").await == Some(200), || self.log()).await;
-    }
-}
-
-/// The status of the answer of an operator's own server on this port; none when there is no answer.
-pub(super) async fn get(port: u16, path: &str) -> Option<u16> {
-    get_at(&format!("127.0.0.1:{port}"), path).await
-}
-
-pub(super) async fn get_at(address: &str, path: &str) -> Option<u16> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
-}
-
-pub(super) async fn until(what: &str, test: impl AsyncFnMut() -> bool) {
-    until_or(what, test, String::new).await;
-}
-
-async fn until_or(what: &str, mut test: impl AsyncFnMut() -> bool, describe: impl Fn() -> String) {
-    let give_up = Instant::now() + SOON;
-    while !test().await {
-        assert!(Instant::now() < give_up, "it did not come to: {what}\n{}", describe());
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut launch = Launch::new(file, folder.path().join("log"));
+        launch.port = port.unwrap_or(launch.port);
+        launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        launch.variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { operator: launch.start(), _folder: folder }
     }
 }
 
