@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use test_support::root;
+use test_support::repository::{files, root};
 use test_support::wait::eventually;
 
 const REFUSED: &str = "# refused: ";
@@ -45,7 +45,7 @@ async fn install_definitions(kubectl: &dyn Fn() -> Command) {
 fn valid_fixtures_are_accepted(kubectl: &dyn Fn() -> Command) {
     for way in WAYS {
         delete_all(kubectl);
-        let output = run(kubectl, way, &files("tests/fixtures/valid"));
+        let output = run(kubectl, way, &files("tests/fixtures/valid", "yaml"));
         succeeds(&output);
         assert_eq!(text(&output.stderr), "", "a warning");
     }
@@ -63,7 +63,7 @@ fn a_new_object_is_not_taken_for_observed(kubectl: &dyn Fn() -> Command) {
 fn invalid_fixtures_are_refused_with_their_message(kubectl: &dyn Fn() -> Command) {
     delete_all(kubectl);
     let mut failures = Vec::new();
-    for file in files("tests/fixtures/invalid") {
+    for file in files("tests/fixtures/invalid", "yaml") {
         let fixture = std::fs::read_to_string(&file).unwrap();
         let expected = fixture.lines().next().and_then(|line| line.strip_prefix(REFUSED)).unwrap_or_default();
         assert!(!expected.is_empty(), "{} must begin with {REFUSED:?} and a part of the message", file.display());
@@ -79,7 +79,7 @@ fn invalid_fixtures_are_refused_with_their_message(kubectl: &dyn Fn() -> Command
 /// Server-side apply refuses some of them earlier and in other words (types, duplicates): that it refuses is what counts.
 fn invalid_fixtures_are_refused_on_the_server_too(kubectl: &dyn Fn() -> Command) {
     delete_all(kubectl);
-    let files = files("tests/fixtures/invalid");
+    let files = files("tests/fixtures/invalid", "yaml");
     let acceptable: usize = files.iter().map(|file| documents(&std::fs::read_to_string(file).unwrap()) - 1).sum();
     let output = run(kubectl, WAYS[1], &files);
     let accepted = text(&output.stdout);
@@ -89,7 +89,7 @@ fn invalid_fixtures_are_refused_on_the_server_too(kubectl: &dyn Fn() -> Command)
 fn examples_are_accepted(kubectl: &dyn Fn() -> Command) {
     // These make the namespaces that the others are in.
     succeeds(&run(kubectl, WAYS[1], &["namespace.yaml", "rbac.yaml"].map(|file| root().join("examples").join(file))));
-    succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &files("examples")));
+    succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &files("examples", "yaml")));
 }
 
 fn delete_all(kubectl: &dyn Fn() -> Command) {
@@ -121,14 +121,4 @@ fn documents(fixture: &str) -> usize {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The YAML files of a folder, sorted by name.
-fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join(folder)).unwrap();
-    let mut files: Vec<PathBuf> =
-        entries.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|it| it == "yaml")).collect();
-    files.sort();
-    assert!(!files.is_empty(), "{folder} is empty");
-    files
 }

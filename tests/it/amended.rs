@@ -7,7 +7,7 @@ use auth0_emulator::{Fault, TenantHandle};
 use serde_json::{Value, json};
 use test_support::journal::{calls, error, id_of, patches};
 use test_support::manifest::{edit, on, tenant, to, value};
-use test_support::status::{connection_ids, has_finalizer, is, message, owned, says, states};
+use test_support::status::{connection_ids, has_finalizer, is, message, owned, states};
 use test_support::wait::SOON;
 use test_support::{SCOPES, Scope, World};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};

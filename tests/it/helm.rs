@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 use control_plane::binaries::Helm;
 use control_plane::supervise::Scratch;
 use serde_json::Value;
-use test_support::{OPERATOR_NAMESPACE, root};
+use test_support::OPERATOR_NAMESPACE;
+use test_support::repository::root;
 
 /// The release's name, which is also the name of most of what it installs.
 const RELEASE: &str = "upstream-params-operator";

@@ -9,10 +9,10 @@ use std::time::Duration;
 use control_plane::supervise::{Options, Supervised, supervise};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use walkdir::WalkDir;
 
 use crate::helm::{environment, kind, rendered};
 use test_support::manifest::tenant;
+use test_support::repository::files_below;
 use test_support::{OPERATOR_NAMESPACE, World, from};
 
 /// Where a pod finds its service account.
@@ -86,8 +86,7 @@ fn before_start() -> BTreeSet<String> {
 }
 
 fn in_root(root: &Path) -> BTreeSet<String> {
-    let files = WalkDir::new(root).into_iter().map(|entry| entry.unwrap()).filter(|entry| !entry.file_type().is_dir());
-    files.map(|file| file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect()
+    files_below(root, "").iter().map(|file| file.strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 /// Starts it with the arguments, the environment and the user that the chart gives, and no other.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use kube::api::DeleteParams;
 use serde_json::json;
+use test_support::World;
 use test_support::manifest::on;
+use test_support::repository::root;
 use test_support::wait::eventually;
-use test_support::{World, root};
 
 /// The parts of the alerts' selectors that name a route: `upstream_params_auth0_calls_total{route="..."}`.
 fn routes(text: &str) -> BTreeSet<&str> {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use test_support::manifest::{edit, on};
+use test_support::repository::root;
 use test_support::status::has_finalizer;
-use test_support::{OPERATOR_NAMESPACE, World, root};
+use test_support::{OPERATOR_NAMESPACE, World};
 use upstream_params_operator::api::upstream_params::ParamState;
 
 const NAME: &str = "upstream-params-operator";

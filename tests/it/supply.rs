@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
-
-use test_support::root;
+use test_support::repository::{files, read, root};
 
 fn workflows() -> Vec<(PathBuf, Value)> {
-    let files = std::fs::read_dir(root().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
-    files.map(|file| (file.clone(), serde_saphyr::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap())).collect()
+    files(".github/workflows", "yaml").into_iter().map(|file| (file.clone(), serde_saphyr::from_str(&read(&file)).unwrap())).collect()
 }
 
 /// Every job of every workflow, by the name of both.

@@ -1,17 +1,19 @@
 //! What has to hold for the repository as a whole: the README says what the code does, the core stays pure, files are in order.
 //!
-//! `UPDATE_README=1 cargo test tidy` rewrites the generated parts of the README.
+//! `UPDATE_EXPECT=1 cargo test --test it tidy` rewrites the generated parts of the README.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use expect_test::expect_file;
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use serde_json::Value;
-use test_support::root;
+use test_support::repository::{files, files_below, read, root};
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
 use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
@@ -36,19 +38,14 @@ fn the_generated_parts_of_the_readme_are_what_the_code_says() {
         ("metrics", metrics_table()),
         ("flags", format!("```text\n{}```\n", run(&["controller", "-h"]))),
     ];
-    let mut new = old.clone();
+    let mut new = old;
     for (name, text) in &parts {
         let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
         let (before, rest) = new.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin:?}"));
         let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("README.md has no {end:?}"));
         new = format!("{before}{begin}{text}{end}{after}");
     }
-    if new != old && std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(&path, &new).unwrap();
-    } else {
-        let differing = new.lines().zip(old.lines()).find(|(new, old)| new != old);
-        assert!(new == old, "the README differs from the code; run UPDATE_README=1 cargo test tidy. First: {differing:?}");
-    }
+    expect_file![path].assert_eq(&new);
 }
 
 fn names_table<T: Copy>(all: &[T], cells: fn(T) -> [&'static str; 3]) -> String {
@@ -141,24 +138,38 @@ fn commands_of_the_readme_exist() {
     assert!(seen >= 3, "{seen}");
 }
 
-/// The text inside fences and back ticks.
+/// The text of code blocks and of code between back ticks. A block begins with its language, if it names one, on a line of its own.
 fn code_of(markdown: &str) -> Vec<String> {
-    let (mut fenced, mut plain) = (Vec::new(), String::new());
-    for (number, part) in markdown.split("```").enumerate() {
-        if number % 2 == 1 {
-            fenced.push(part.to_owned());
-        } else {
-            plain.push_str(part);
+    let (mut found, mut block) = (Vec::new(), None::<String>);
+    for event in parsed(markdown) {
+        match event {
+            Event::Start(Tag::CodeBlock(kind)) => {
+                block = Some(match kind {
+                    CodeBlockKind::Fenced(language) => format!("{language}\n"),
+                    CodeBlockKind::Indented => String::new(),
+                });
+            }
+            Event::Text(text) => {
+                if let Some(block) = &mut block {
+                    block.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::CodeBlock) => found.extend(block.take()),
+            Event::Code(code) => found.push(code.into_string()),
+            _ => {}
         }
     }
-    fenced.extend(plain.split('`').skip(1).step_by(2).map(str::to_owned));
-    fenced
+    found
+}
+
+fn parsed(markdown: &str) -> Parser<'_> {
+    Parser::new_ext(markdown, Options::ENABLE_TABLES)
 }
 
 #[test]
 fn manifests_in_the_readme_are_valid_and_its_examples_are_those_of_the_repository() {
     let readme = read(&root().join("README.md"));
-    let fences = code_of(&readme).into_iter().filter_map(|fence| Some(dedented(fence.strip_prefix("yaml\n")?)));
+    let fences = code_of(&readme).into_iter().filter_map(|fence| Some(fence.strip_prefix("yaml\n")?.to_owned()));
     let manifests: Vec<String> = fences.filter(|text| text.starts_with("apiVersion:")).collect();
     assert!(manifests.len() >= 2, "{}", manifests.len());
     for text in manifests.iter().flat_map(|text| text.split("\n---\n")) {
@@ -170,12 +181,6 @@ fn manifests_in_the_readme_are_valid_and_its_examples_are_those_of_the_repositor
     for reason in reasons_in(&readme) {
         assert!(reason.parse::<Reason>().is_ok(), "the README shows a reason that does not exist: {reason}");
     }
-}
-
-/// A fence inside a list is indented as a whole.
-fn dedented(text: &str) -> String {
-    let indent = text.len() - text.trim_start().len();
-    text.lines().flat_map(|line| [line.get(indent..).unwrap_or_default(), "\n"]).collect()
 }
 
 /// The reasons of the conditions that are shown.
@@ -199,24 +204,47 @@ fn links_of_the_documentation_lead_somewhere() {
         ["README.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"].map(|name| root().join(name));
     let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
     for document in &documents {
-        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("https://") {
-                continue;
-            }
-            let (path, heading) = link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+        for link in links_of(&read(document)).iter().filter(|link| !link.starts_with("https://")) {
+            let (path, heading) = link.split_once('#').map_or((link.as_str(), None), |(path, heading)| (path, Some(heading)));
             let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
             assert!(target.exists(), "{}: {link}", document.display());
             if let Some(heading) = heading {
-                let found = read(&target).lines().any(|line| line.starts_with('#') && anchor(line) == heading);
-                assert!(found, "{}: {link}", document.display());
+                assert!(anchors_of(&read(&target)).contains(heading), "{}: {link}", document.display());
             }
         }
     }
 }
 
+/// Where links and images of a document lead.
+fn links_of(markdown: &str) -> Vec<String> {
+    let target = |event: Event<'_>| match event {
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
+        _ => None,
+    };
+    parsed(markdown).filter_map(target).collect()
+}
+
+/// What a link to a heading of a document may name, as GitHub makes it of the heading's text.
+fn anchors_of(markdown: &str) -> BTreeSet<String> {
+    let (mut found, mut heading) = (BTreeSet::new(), None::<String>);
+    for event in parsed(markdown) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::Heading(_)) => found.extend(heading.take().map(|text| anchor(&text))),
+            _ => {}
+        }
+    }
+    found
+}
+
 fn anchor(heading: &str) -> String {
-    let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
+    kept.replace(' ', "-")
 }
 
 // ---- the code ----
@@ -431,31 +459,4 @@ fn run(arguments: &[&str]) -> String {
     let output = Command::new(BINARY).args(arguments).env_clear().output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The files of a folder of the repository with this extension.
-fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let files = files_below(&root().join(folder), extension);
-    assert!(!files.is_empty(), "{folder} has no .{extension} file");
-    files
-}
-
-/// All files below a folder, sorted; an empty extension takes all. What is built or belongs to git is left out.
-fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files = Vec::new();
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && name != "target" && name != ".git" {
-            files.extend(files_below(&path, extension));
-        } else if path.is_file() && name != ".git" && (extension.is_empty() || path.extension().is_some_and(|it| it == extension)) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }

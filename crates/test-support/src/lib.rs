@@ -9,6 +9,7 @@
 //! - [`wait`]: the one loop that asks again and again, and the one wait on a watch. Both give up after a time and then say what
 //!   there was instead.
 //! - [`status`], [`journal`]: what an object says, and what arrived at the tenant.
+//! - [`repository`]: the files of the repository.
 //! - [`ApiProxy`]: an API server that is slow or refuses, at the request that a test means.
 //!
 //! Everything here panics where a test would: what does not work is a failure of the test.
@@ -20,23 +21,16 @@ mod api_proxy;
 pub mod journal;
 pub mod manifest;
 mod operator;
+pub mod repository;
 mod scope;
 pub mod status;
 pub mod wait;
 mod world;
 
-use std::path::{Path, PathBuf};
-
 pub use api_proxy::{Act, ApiProxy, Request, Rule};
 pub use operator::{Launch, Operator, free_port, get, get_status, operator_binary};
 pub use scope::Scope;
 pub use world::{OPERATOR_NAMESPACE, SCOPES, Setup, World};
-
-/// The repository's root.
-pub fn root() -> PathBuf {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    crates.parent().unwrap().to_owned()
-}
 
 /// A typed object of its JSON.
 pub fn from<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {

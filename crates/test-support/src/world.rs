@@ -11,8 +11,9 @@ use kube::Client;
 
 use crate::manifest::{TenantSpec, tenant};
 use crate::operator::{Launch, Operator, get};
+use crate::repository::root;
 use crate::wait::{SOON, eventually, eventually_within};
-use crate::{ApiProxy, Scope, on_a_runtime_of_its_own, root};
+use crate::{ApiProxy, Scope, on_a_runtime_of_its_own};
 
 /// The operator's own namespace.
 pub const OPERATOR_NAMESPACE: &str = "upstream-params-operator";

@@ -2,7 +2,7 @@
 
 use mlua::{Lua, LuaOptions, StdLib};
 use serde_json::Value;
-use test_support::root;
+use test_support::repository::root;
 
 /// A verdict of kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use control_plane::binaries;
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus};
 use super::states;
-use test_support::root;
+use test_support::repository::{files, root};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -62,8 +61,8 @@ fn waves_put_the_operator_before_tenants_and_tenants_before_objects_and_removals
 #[test]
 fn every_yaml_file_of_the_documentation_can_be_read() {
     for folder in ["docs/argocd", "docs/flux", "docs/observability"] {
-        for path in files(&root().join(folder)).iter().filter(|path| path.extension().is_some_and(|kind| kind == "yaml")) {
-            let text = std::fs::read_to_string(path).unwrap();
+        for path in files(folder, "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
             for document in text.split("\n---\n") {
                 let value: Value = serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
                 assert!(value.is_object(), "{}", path.display());
@@ -198,12 +197,4 @@ fn every_alert_is_tested_and_documented() {
             assert!(rule["annotations"][text].is_string(), "{name} has no {text}");
         }
     }
-}
-
-/// The files of a folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "{} is empty", folder.display());
-    files
 }

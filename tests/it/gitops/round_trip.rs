@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use test_support::manifest::{on, tenant};
-use test_support::{Scope, World, root};
+use test_support::repository::{files, read};
+use test_support::{Scope, World};
 use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::upstream_params::ParamState;
 
@@ -58,15 +59,15 @@ async fn clean_up(scope: &Scope<'_>) {
 
 /// The valid fixtures, document by document, with labels and annotations as deployment tools put them on.
 fn fixtures() -> Vec<Vec<Value>> {
-    let files = std::fs::read_dir(root().join("tests/fixtures/valid")).unwrap().map(|file| file.unwrap().path());
-    let read = |document: &str| {
+    let parse = |document: &str| {
         let mut object: Value = serde_saphyr::from_str(document).unwrap();
         object["metadata"]["labels"] = json!({"app.kubernetes.io/instance": "identity", "team": "identity"});
         object["metadata"]["annotations"] =
             json!({"argocd.argoproj.io/tracking-id": "identity:upstreamparams.dev/UpstreamParams:x/y", "note": ""});
         object
     };
-    let fixtures: Vec<Vec<Value>> = files.map(|path| std::fs::read_to_string(path).unwrap().split("\n---\n").map(read).collect()).collect();
+    let fixtures: Vec<Vec<Value>> =
+        files("tests/fixtures/valid", "yaml").iter().map(|path| read(path).split("\n---\n").map(parse).collect()).collect();
     assert!(fixtures.len() > 20);
     assert!(fixtures.iter().all(|documents| documents.len() <= 2));
     fixtures
@@ -181,8 +182,7 @@ fn declared(object: &Value) -> Value {
 
 /// The schema of each kind's spec, from the committed definitions.
 fn schemas() -> BTreeMap<String, Value> {
-    let files = std::fs::read_dir(root().join("crds")).unwrap().map(|file| file.unwrap().path());
-    let definitions = files.map(|path| serde_saphyr::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap());
+    let definitions = files("crds", "yaml").into_iter().map(|path| serde_saphyr::from_str::<Value>(&read(&path)).unwrap());
     definitions
         .map(|definition| {
             let kind = definition["spec"]["names"]["kind"].as_str().unwrap().to_owned();

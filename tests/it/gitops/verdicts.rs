@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_support::root;
+use test_support::repository::root;
 use upstream_params_operator::api::reason::{ConditionType, Reason};
 use upstream_params_operator::core::status::Context;
 

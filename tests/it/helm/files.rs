@@ -1,32 +1,17 @@
-//! The files of the chart that are made from others, or have to agree with them. `UPDATE_CHART=1` writes what is made.
+//! The files of the chart that are made from others, or have to agree with them. `UPDATE_EXPECT=1` writes what is made.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
+use expect_test::expect_file;
 use serde_json::Value;
-use test_support::root;
+use test_support::repository::{read, root};
 use upstream_params_operator::api::crd::crds_yaml;
 
 use super::chart;
 
-const UPDATE: &str = "UPDATE_CHART";
-const BEGIN: &str = "<!-- The table is made of values.yaml by `UPDATE_CHART=1 cargo test --test it helm::files`. -->\n";
+const BEGIN: &str = "<!-- The table is made of values.yaml by `UPDATE_EXPECT=1 cargo test --test it helm::files`. -->\n";
 const END: &str = "<!-- End of the table. -->\n";
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
-}
-
-/// Asserts that a file holds this text, or writes it.
-pub(super) fn holds(path: &Path, text: &str) {
-    if std::env::var_os(UPDATE).is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    let path = path.strip_prefix(root()).unwrap();
-    assert!(read(&root().join(path)) == text, "{} is out of date: run {UPDATE}=1 cargo test --test it helm, and commit", path.display());
-}
 
 #[test]
 fn the_definitions_of_the_chart_are_those_of_the_types() {
@@ -36,7 +21,7 @@ fn the_definitions_of_the_chart_are_those_of_the_types() {
         let plural = full_name.split_once('.').unwrap().0;
         assert!(!document.contains("{{"), "{plural}: Helm would take it for a template");
         let template = format!(
-            "{{{{- /* Made from src/api by `{UPDATE}=1 cargo test --test it helm::files`. */ -}}}}
+            "{{{{- /* Made from src/api by `UPDATE_EXPECT=1 cargo test --test it helm::files`. */ -}}}}
 {{{{- if .Values.crds.enabled }}}}
 {head}
   {{{{- include \"upo.crdMetadata\" . | nindent 2 }}}}
@@ -44,7 +29,7 @@ spec:
 {spec}{{{{- end }}}}
 "
         );
-        holds(&chart().join(format!("templates/crds/{plural}.yaml")), &template);
+        expect_file![chart().join(format!("templates/crds/{plural}.yaml"))].assert_eq(&template);
     }
 }
 
@@ -118,7 +103,7 @@ fn the_readme_has_a_table_of_all_values() {
     let readme = read(&path);
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    holds(&path, &format!("{before}{BEGIN}\n{table}\n{END}{after}"));
+    expect_file![path].assert_eq(&format!("{before}{BEGIN}\n{table}\n{END}{after}"));
 }
 
 /// The paths of all values: of a mapping that is empty or whose keys are the user's, only its own.

@@ -11,8 +11,9 @@ use super::cluster::{Cluster, cluster};
 use super::render::{copy_folder, edit as edit_file};
 use super::{RELEASE, chart, kind, objects, succeeds, template, text};
 use test_support::manifest::{edit, on, value};
+use test_support::repository::root;
 use test_support::status::{has_finalizer, is, message};
-use test_support::{OPERATOR_NAMESPACE, Scope, root};
+use test_support::{OPERATOR_NAMESPACE, Scope};
 
 #[tokio::test]
 async fn helm_3_installs_upgrades_rolls_back_and_leaves_what_is_the_users() {

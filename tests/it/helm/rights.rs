@@ -5,16 +5,18 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use control_plane::binaries::Helm;
+use expect_test::expect_file;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Api;
 use kube::api::{PostParams, ResourceExt};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, OPERATOR_USER, cluster};
-use super::{chart, files, kind, name, rendered, succeeds};
+use super::{chart, kind, name, rendered, succeeds};
 use test_support::manifest::{edit, on, tenant};
+use test_support::repository::root;
 use test_support::wait::until;
-use test_support::{OPERATOR_NAMESPACE, Scope, from, root};
+use test_support::{OPERATOR_NAMESPACE, Scope, from};
 
 /// One verb on one resource, in one namespace or, without it, in all of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,11 +87,11 @@ fn described(objects: &[Value]) -> String {
 
 #[test]
 fn the_rules_are_the_committed_ones() {
-    let mut text = "# What the chart renders; written by UPDATE_CHART=1 cargo test --test it helm::rights.\n".to_owned();
+    let mut text = "# What the chart renders; written by UPDATE_EXPECT=1 cargo test --test it helm::rights.\n".to_owned();
     for values in [json!({}), json!({"scope": {"namespaces": ["shop", "blog", "shop"]}})] {
         write!(text, "\n# values: {values}\n{}", described(&rendered(&values))).unwrap();
     }
-    files::holds(&root().join("tests/fixtures/chart/rules.txt"), &text);
+    expect_file![root().join("tests/fixtures/chart/rules.txt")].assert_eq(&text);
 }
 
 #[test]

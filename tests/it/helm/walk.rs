@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, RESTRICTED, cluster};
 use super::render::copy_folder;
 use super::{RELEASE, chart, helm, succeeds, text};
-use test_support::{OPERATOR_NAMESPACE, SCOPES, root};
+use test_support::repository::root;
+use test_support::{OPERATOR_NAMESPACE, SCOPES};
 
 const INSTALL: &str = "docs/install.md";
 const REMOVE: &str = "docs/upgrade-and-uninstall.md";
