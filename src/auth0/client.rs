@@ -23,8 +23,9 @@ use super::limits::asked_pause;
 use super::message::{Complaint, Redactor};
 use super::token::{Credentials, Granted, Token, TokenCache, TokenTrouble};
 use super::transport::{Answer, Question, Transport};
-use crate::model::document::{Document, PatchBody};
+use crate::model::document::{Document, DocumentError, PatchBody};
 use crate::model::domain::{Audience, Domain};
+use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// One tenant. It is meant to be shared: all methods take `&self`.
 pub struct Client {
@@ -85,14 +86,14 @@ impl Client {
     }
 
     /// The connection of this name; `None` when the tenant has none.
-    pub async fn find(&self, name: &str) -> Result<Option<Document>, Failure> {
+    pub async fn find(&self, name: &ConnectionName) -> Result<Option<Document>, Failure> {
         let route = Route::FindConnection;
-        let query = [("name", name), ("take", "1")];
+        let query = [("name", name.as_str()), ("take", "1")];
         let ask = Ask { query: &query, ..Ask::get(route, "/api/v2/connections") };
-        let list = Document::parse_list(json(&self.ask(ask).await?, route)?).map_err(|error| Failure::BadDocument { route, error })?;
+        let list = Document::parse_list(json(&self.ask(ask).await?, route)?).map_err(|error| unusable(error, route))?;
         let Some(document) = list.into_iter().next() else { return Ok(None) };
-        if document.name == name {
-            return has_id(document, None, route).map(Some);
+        if document.name == *name {
+            return Ok(Some(document));
         }
         // Whether Auth0 takes names by case is not known. Anything else means that the filter was lost on the way.
         if document.name.eq_ignore_ascii_case(name) {
@@ -103,9 +104,9 @@ impl Client {
     }
 
     /// The connection of this id; `None` when the tenant has none.
-    pub async fn read(&self, id: &str) -> Result<Option<Document>, Failure> {
+    pub async fn read(&self, id: &ConnectionId) -> Result<Option<Document>, Failure> {
         let route = Route::ReadConnection;
-        let path = connection_path(id)?;
+        let path = connection_path(id);
         match self.ask(Ask::get(route, &path)).await {
             Ok(body) => document(&body, id, route).map(Some),
             Err(Failure::Gone) => Ok(None),
@@ -118,9 +119,9 @@ impl Client {
     ///
     /// No PATCH starts outside of the `limits`, neither after a wait for a token nor the second time: a replica must not
     /// write when its lease may be another's, nor from a document that grew old, nor for what is not declared any more.
-    pub async fn write(&self, id: &str, body: &PatchBody, correlation_id: &str, limits: Limits<'_>) -> Result<Document, Failure> {
+    pub async fn write(&self, id: &ConnectionId, body: &PatchBody, correlation_id: &str, limits: Limits<'_>) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
-        let path = connection_path(id)?;
+        let path = connection_path(id);
         let query = &[];
         let ask =
             Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), limits };
@@ -213,13 +214,8 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// Whether this is the id of a connection: `^con_[A-Za-z0-9]+$`, so that it can't change the address it is put into.
-fn is_connection_id(id: &str) -> bool {
-    id.strip_prefix("con_").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-}
-
-fn connection_path(id: &str) -> Result<String, Failure> {
-    if is_connection_id(id) { Ok(format!("/api/v2/connections/{id}")) } else { Err(Failure::InvalidId) }
+fn connection_path(id: &ConnectionId) -> String {
+    format!("/api/v2/connections/{id}")
 }
 
 /// A body as text, if it is one whole JSON value and no error in disguise.
@@ -242,18 +238,21 @@ fn is_error_body(text: &str) -> bool {
     text.trim_start().starts_with('{') && serde_json::from_str::<Disguised>(text).is_ok()
 }
 
-fn document(body: &[u8], id: &str, route: Route) -> Result<Document, Failure> {
-    let document = Document::parse(json(body, route)?).map_err(|error| Failure::BadDocument { route, error })?;
-    has_id(document, Some(id), route)
+/// The connection in an answer, if it is the one that was asked for.
+fn document(body: &[u8], id: &ConnectionId, route: Route) -> Result<Document, Failure> {
+    let document = Document::parse(json(body, route)?).map_err(|error| unusable(error, route))?;
+    let is_it = document.id == *id;
+    if is_it { Ok(document) } else { Err(Failure::Malformed { route, what: "another connection than asked for" }) }
 }
 
-/// The document, if its id is one and the one that was asked for.
-fn has_id(document: Document, expected: Option<&str>, route: Route) -> Result<Document, Failure> {
-    let malformed = |what| Err(Failure::Malformed { route, what });
-    match expected {
-        _ if !is_connection_id(&document.id) => malformed("a connection whose id is none"),
-        Some(id) if id != document.id => malformed("another connection than asked for"),
-        Some(_) | None => Ok(document),
+/// What an answer amounts to that can't be read as a connection.
+fn unusable(error: DocumentError, route: Route) -> Failure {
+    match error {
+        DocumentError::NotAnId => Failure::Malformed { route, what: "a connection whose id is none" },
+        DocumentError::NotAConnection(_)
+        | DocumentError::ParamsNotAnObject
+        | DocumentError::OptionsHidden
+        | DocumentError::OptionsUnusable => Failure::BadDocument { route, error },
     }
 }
 

@@ -83,8 +83,6 @@ pub enum Failure {
         /// The tenant's domain.
         domain: Domain,
     },
-    /// The id is not `con_` and letters and digits, so it can't be part of an address. Nothing was sent.
-    InvalidId,
     /// The write could not have ended by the time given for it, or what it rests on changed meanwhile. No PATCH that could take
     /// effect was sent.
     OutOfTime,
@@ -210,8 +208,7 @@ impl Failure {
             Self::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => Reason::OptionsHidden,
             Self::Rejected { about: About::Params | About::Entry(_), .. } => Reason::Rejected,
             Self::Gone => Reason::ConnectionNotFound,
-            Self::InvalidId
-            | Self::Forbidden { .. }
+            Self::Forbidden { .. }
             | Self::Rejected { about: About::Options | About::Foreign(_), .. }
             | Self::ClientError { .. }
             | Self::BadDocument { .. } => Reason::ApplyFailed,
@@ -223,7 +220,7 @@ impl Failure {
         match self {
             Self::RateLimited { retry_after: Some(after), .. } => Retry::After(*after),
             Self::RateLimited { retry_after: None, .. } => Retry::After(Duration::from_secs(1)),
-            Self::DomainNotAllowed { .. } | Self::InvalidId | Self::Rejected { about: About::Params | About::Entry(_), .. } => Retry::Never,
+            Self::DomainNotAllowed { .. } | Self::Rejected { about: About::Params | About::Entry(_), .. } => Retry::Never,
             Self::AddressNotAllowed { .. }
             | Self::CredentialsRejected { .. }
             | Self::Unauthorized { .. }
@@ -258,7 +255,6 @@ impl Failure {
             | Self::BadDocument { route, .. } => route.is_write(),
             Self::DomainNotAllowed { .. }
             | Self::AddressNotAllowed { .. }
-            | Self::InvalidId
             | Self::OutOfTime
             | Self::Unreachable { .. }
             | Self::RateLimited { .. }
@@ -280,7 +276,6 @@ impl Failure {
             Self::TimedOut { route } | Self::Interrupted { route } | Self::ServerError { route, status: 502 | 504 } => route.is_write(),
             Self::DomainNotAllowed { .. }
             | Self::AddressNotAllowed { .. }
-            | Self::InvalidId
             | Self::OutOfTime
             | Self::Unreachable { .. }
             | Self::RateLimited { .. }
@@ -309,7 +304,6 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Silence::Here,
             Self::DomainNotAllowed { .. }
-            | Self::InvalidId
             | Self::OutOfTime
             | Self::RateLimited { .. }
             | Self::CredentialsRejected { .. }
@@ -342,8 +336,7 @@ impl Failure {
             | Self::TooLarge { route: Route::Token }
             | Self::Malformed { route: Route::Token, .. }
             | Self::BadDocument { error: DocumentError::OptionsHidden, .. } => true,
-            Self::InvalidId
-            | Self::OutOfTime
+            Self::OutOfTime
             | Self::Forbidden { .. }
             | Self::Rejected { .. }
             | Self::Gone
@@ -370,9 +363,6 @@ impl fmt::Display for Failure {
                 f,
                 "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or start the operator with --permit-private-addresses if the tenant is reached that way"
             ),
-            Self::InvalidId => {
-                f.write_str("the connection id is not `con_` followed by letters and digits; copy it from the Auth0 dashboard")
-            }
             Self::OutOfTime => f.write_str("there was not enough time left to write safely; it is tried again"),
             Self::Unreachable { why: Unreached::Name } => {
                 f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS")

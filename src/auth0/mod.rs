@@ -17,9 +17,11 @@
 //! Fails: every call ends in [`Failure`], which is complete: each variant says which reason the status gets, when to
 //! try again, and whether a write may have taken effect. Nothing in here panics on what a server sends.
 
+mod addresses;
 mod call;
 mod client;
 mod failure;
+mod headers;
 mod limits;
 mod message;
 mod token;

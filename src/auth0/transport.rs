@@ -14,26 +14,20 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
 
+use super::addresses::{NotPublic, PublicOnly};
 use super::call::{RateHeaders, Route};
 use super::failure::{Failure, Unreached};
+use super::headers::{Clock, rate_headers, retry_after};
 use crate::model::domain::{AllowedDomains, Domain};
 
 /// How much of an error's body is read, in bytes: its message is short.
 const MAX_ERROR_BODY: usize = 64 * 1024;
-/// The longest time that `Retry-After` is believed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
-/// The longest time to `x-ratelimit-reset` that is believed where only our own clock can tell it: it is when *one* request
-/// is added, and no limit adds fewer than one a minute.
-const LONGEST_GUESS: Duration = Duration::from_mins(1);
-
 /// Makes ring the cryptography of every TLS client of this process. May be called again: only the first call counts.
 pub fn install_crypto_provider() {
     // An error says that a provider is there already, which is what is wanted.
@@ -314,131 +308,14 @@ fn is_tls(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
-/// The clock that the times in an answer are read by. What counts is the span from the answer to a time in it, so it is the
-/// server's own where the answer says what time it is there (`Date`, RFC 9110, section 6.6.1): ours may be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Clock {
-    Theirs(i64),
-    Ours(i64),
-}
-
-impl Clock {
-    fn of(headers: &HeaderMap) -> Self {
-        let theirs = headers.get(header::DATE).and_then(http_date);
-        theirs.map_or_else(|| Self::Ours(jiff::Timestamp::now().as_second()), Self::Theirs)
-    }
-
-    /// How long it is to a time in seconds since 1970; nothing when it has passed.
-    fn until(self, seconds: i64) -> Duration {
-        let span = |now: i64| Duration::from_secs(u64::try_from(seconds.saturating_sub(now)).unwrap_or(0));
-        match self {
-            Self::Theirs(now) => span(now),
-            Self::Ours(now) => span(now).min(LONGEST_GUESS),
-        }
-    }
-}
-
-fn http_date(value: &HeaderValue) -> Option<i64> {
-    Some(jiff::fmt::rfc2822::parse(value.to_str().ok()?.trim()).ok()?.timestamp().as_second())
-}
-
-fn rate_headers(headers: &HeaderMap, clock: Clock) -> Option<RateHeaders> {
-    fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Option<T> {
-        headers.get(name)?.to_str().ok()?.trim().parse().ok()
-    }
-    let reset = number::<u64>(headers, "x-ratelimit-reset").map(|reset| clock.until(i64::try_from(reset).unwrap_or(i64::MAX)));
-    let read = RateHeaders { limit: number(headers, "x-ratelimit-limit"), remaining: number(headers, "x-ratelimit-remaining"), reset };
-    (read != RateHeaders::default()).then_some(read)
-}
-
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, clock: Clock) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?;
-    let after = match value.to_str().ok()?.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => clock.until(http_date(value)?),
-    };
-    Some(after.min(LONGEST_RETRY_AFTER))
-}
-
-/// Looks names up and drops every address that is not a public one.
-struct PublicOnly {
-    /// The proxy's own name, which the administrator chose and which is usually a private one.
-    exempt: Option<String>,
-}
-
-/// The host has addresses, but none that is public.
-#[derive(Debug)]
-struct NotPublic;
-
-impl fmt::Display for NotPublic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no public address")
-    }
-}
-
-impl Error for NotPublic {}
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let exempt = self.exempt.as_deref() == Some(name.as_str());
-        let host = name.as_str().to_owned();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            if exempt { Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs) } else { public(found) }
-        })
-    }
-}
-
-fn public(found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
-    let kept: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-    if kept.is_empty() { Err(Box::new(NotPublic)) } else { Ok(Box::new(kept.into_iter())) }
-}
-
-/// Whether an address can belong to a host on the internet (the special-purpose registries of RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let this_network_or_reserved = a == 0 || a >= 240;
-    let shared = a == 100 && (64..128).contains(&b);
-    let protocol_assignments = (a, b, c) == (192, 0, 0);
-    let benchmarking = a == 198 && (18..20).contains(&b);
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || this_network_or_reserved
-        || shared
-        || protocol_assignments
-        || benchmarking)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let embedded = |high: u16, low: u16| {
-        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
-        is_public_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    match address.segments() {
-        // An IPv4 address in one of its IPv6 forms is as public as it is: mapped, NAT64, 6to4.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
-        // Documentation, Teredo and the other protocol assignments.
-        [0x2001, second, ..] if second == 0xdb8 || second < 0x200 => false,
-        // All that is assigned for the public internet; loopback, unique local and link-local addresses are elsewhere.
-        [first, ..] => (0x2000..0x4000).contains(&first),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use reqwest::dns::{Addrs, Name, Resolve, Resolving};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::addresses::public;
     use super::super::certified;
     use super::super::scripted::{Reply, Server};
     use super::*;
@@ -526,57 +403,6 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_the_internet_are_public() {
-        for text in [
-            "8.8.8.8",
-            "104.16.1.1",
-            "172.32.0.1",
-            "100.128.0.1",
-            "2606:4700::1",
-            "2a00::1",
-            "64:ff9b::808:808",
-            "::ffff:8.8.8.8",
-            "2002:808:808::1",
-        ] {
-            assert!(is_public(text.parse().expect(text)), "{text}");
-        }
-        for text in [
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.64.0.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "192.0.0.8",
-            "192.0.2.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::127.0.0.1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::a00:1",
-            "64:ff9b:1::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "2001:db8::1",
-            "2001::1",
-            "2002:a00:1::1",
-            "4000::1",
-        ] {
-            assert!(!is_public(text.parse().expect(text)), "{text}");
-        }
-    }
-
-    #[test]
     fn options_that_cannot_be_used_are_refused_without_showing_them() {
         install_crypto_provider();
         let error = |change: fn(&mut TransportOptions)| {
@@ -592,38 +418,6 @@ mod tests {
         assert!(error(|options| options.extra_ca = Some("/nowhere.pem".into())).contains("can't be read"));
         assert!(error(|options| options.extra_ca = Some(file!().into())).contains("holds no PEM certificate"));
         assert!(error(|options| options.user_agent = "a\nb".to_owned()).starts_with("the HTTP client can't be built"));
-    }
-
-    #[test]
-    fn a_time_in_an_answer_is_read_by_the_clock_of_the_answer() {
-        let ours = jiff::Timestamp::now().as_second();
-        let read = |now: Option<i64>, reset: i64, after: &str| {
-            let mut headers = HeaderMap::new();
-            let date = |seconds: i64| {
-                let time = jiff::Timestamp::from_second(seconds).expect("a time");
-                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("a date")
-            };
-            if let Some(now) = now {
-                headers.insert(header::DATE, date(now).parse().expect("a header"));
-            }
-            headers.insert("x-ratelimit-reset", reset.to_string().parse().expect("a header"));
-            let after = after.parse::<i64>().map_or_else(|_| after.to_owned(), date);
-            headers.insert(header::RETRY_AFTER, after.parse().expect("a header"));
-            let clock = Clock::of(&headers);
-            (rate_headers(&headers, clock).and_then(|limit| limit.reset), retry_after(&headers, clock))
-        };
-        let seconds = |count: u64| Some(Duration::from_secs(count));
-        // Ten minutes slow, ten minutes fast: the same spans.
-        for wrong in [-600, 0, 600] {
-            let theirs = ours + wrong;
-            assert_eq!(read(Some(theirs), theirs + 7, &(theirs + 3).to_string()), (seconds(7), seconds(3)), "{wrong}");
-            assert_eq!(read(Some(theirs), theirs - 7, "soon"), (seconds(0), None), "{wrong}");
-        }
-        // Without a date there is only our clock, which is believed for a minute.
-        assert_eq!(read(None, ours + 600, "soon").0, seconds(60));
-        assert_eq!(read(None, ours - 600, "soon").0, seconds(0));
-        assert!(read(None, ours + 30, "soon").0 <= seconds(30));
-        assert_eq!(read(Some(ours), i64::MAX, "soon").0.map(|span| span > Duration::from_hours(24)), Some(true));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::core::world::ObjectKey;
+use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey};
 
 /// The longest pause between two tries at something that fails.
 pub const MAX_BACKOFF: Duration = Duration::from_mins(5);
@@ -24,16 +24,17 @@ pub enum Subject {
     /// The tenant's own access: whether the credentials are accepted.
     Access,
     /// A connection by its id.
-    Id(String),
+    Id(ConnectionId),
     /// A connection that is known by name only.
-    Name(String),
+    Name(ConnectionName),
 }
 
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Access => "the tenant's access",
-            Self::Id(text) | Self::Name(text) => text,
+            Self::Id(id) => id,
+            Self::Name(name) => name,
         })
     }
 }
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     fn id(text: &str) -> Subject {
-        Subject::Id(text.to_owned())
+        Subject::Id(format!("con_{text}").as_str().into())
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
 use crate::core::status::Notice;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
 use crate::kubernetes::hub::Hub;
+use crate::model::identity::Uid;
 
 /// How long one write to the API server may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,7 +141,7 @@ impl Report {
         let ours = present.then(|| FINALIZER.to_owned());
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
-        let patch = json!({"metadata": {"uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers}});
+        let patch = json!({"metadata": {"uid": object.uid.as_str(), "resourceVersion": object.resource_version, "finalizers": finalizers}});
         let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let written = bounded(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
@@ -165,7 +166,7 @@ impl Report {
     }
 
     /// Emits an event about an object of which only this is known, as of one that is gone.
-    pub async fn notice_of(&self, object: &ObjectKey, uid: &str, notice: &Notice) -> bool {
+    pub async fn notice_of(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) -> bool {
         self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await
     }
 

@@ -146,7 +146,7 @@ fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(
                 list: move |world: &mut World, all| world.list_objects(listed.as_deref(), all),
                 apply: World::apply_object,
                 delete: |world: &mut World, object: AnyUpstreamParams| {
-                    world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default())
+                    world.delete_object(&key(&object.metadata), &object.metadata.uid.unwrap_or_default().into())
                 },
             },
         ));
@@ -328,7 +328,7 @@ fn declared(object: AnyUpstreamParams) -> Declared {
         deleting: metadata.deletion_timestamp.is_some(),
         finalizer: !ours.is_empty(),
         other_finalizers,
-        uid: metadata.uid.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         policies: spec::policies(&object.spec),
@@ -343,7 +343,7 @@ fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
     DeclaredTenant {
         created: created(&metadata),
         name: metadata.name.unwrap_or_default(),
-        uid: metadata.uid.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         spec: serde_json::from_value(tenant.spec).ok(),

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
+use crate::model::identity::TenantIdentity;
+
 /// The longest host name that DNS carries, in bytes.
 const MAX_DOMAIN: usize = 253;
 /// The longest label of a host name, in bytes.
@@ -217,14 +219,14 @@ impl fmt::Display for AllowedDomains {
 /// even when requests go to a custom domain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Audience {
-    host: Domain,
+    identity: TenantIdentity,
     text: String,
 }
 
 impl Audience {
     /// The audience of a tenant that is reached by its default domain.
     pub fn of(domain: &Domain) -> Self {
-        Self { host: domain.clone(), text: format!("https://{domain}/api/v2/") }
+        Self { identity: TenantIdentity::of(domain), text: format!("https://{domain}/api/v2/") }
     }
 
     /// Takes `https://{host}/api/v2/`, with the final slash.
@@ -239,8 +241,8 @@ impl Audience {
     }
 
     /// Which tenant this is, whatever domain it is reached by: the host of the audience.
-    pub fn identity(&self) -> &str {
-        self.host.as_str()
+    pub fn identity(&self) -> &TenantIdentity {
+        &self.identity
     }
 }
 

@@ -18,7 +18,8 @@ use crate::auth0::Client;
 use crate::core::schedule::{Next, Subject};
 use crate::core::spec::Target;
 use crate::core::tenant::{Access, Settings};
-use crate::core::world::{Left, ObjectKey, Uid};
+use crate::core::world::Left;
+use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 use crate::reconcile::pass;
 use crate::reconcile::tenant::{Shared, Tenant};
 
@@ -38,7 +39,7 @@ pub enum Note {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
-        connections: Vec<String>,
+        connections: Vec<ConnectionId>,
         /// What it left behind, where that was not meant.
         left: Option<Left>,
     },

@@ -23,9 +23,10 @@ use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
 use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
 use crate::core::tenant::Settings;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Uid};
+use crate::core::world::{Declared, DeclaredTenant};
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::{Document, DocumentError, Live};
+use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, TenantIdentity, Uid};
 use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
 
 /// How old a document may be when a PATCH built from it starts.
@@ -46,7 +47,7 @@ struct Reading {
     /// When it was asked for: what it shows may be as old as the request.
     at: Instant,
     /// The id under which the connection was known before, when that one is gone.
-    gone: Option<String>,
+    gone: Option<ConnectionId>,
 }
 
 /// An object's part in the pass.
@@ -95,7 +96,7 @@ fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
 }
 
 fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if known == id))
+    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if *known == id))
 }
 
 // ---- read ----
@@ -104,7 +105,8 @@ fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
 /// answered the first time did not know it yet.
 async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[Arc<Declared>]) -> Result<Option<Reading>, Failure> {
     let mut at = Instant::now();
-    let fresh = |document: Option<Document>, at: Instant, gone: Option<String>| document.map(|document| Reading { document, at, gone });
+    let fresh =
+        |document: Option<Document>, at: Instant, gone: Option<ConnectionId>| document.map(|document| Reading { document, at, gone });
     match subject {
         Subject::Access => Ok(None),
         Subject::Name(name) => Ok(fresh(client.find(name).await?, at, None)),
@@ -252,7 +254,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
 }
 
 /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
-fn notice_drift(tenant: &mut Tenant, connection: &str, plan: &mut Plan) {
+fn notice_drift(tenant: &mut Tenant, connection: &ConnectionId, plan: &mut Plan) {
     let now = (Instant::now(), now_in_seconds());
     let mut drifted = BTreeSet::new();
     for (name, param) in plan.objects.values_mut().flatten() {
@@ -293,7 +295,7 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
     let at = match error {
         // A scope that is granted meanwhile is found out about by the look at the tenant's access.
         DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Instant::now() + tenant.pause(subject),
-        DocumentError::NotAConnection(_) | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
+        DocumentError::NotAConnection(_) | DocumentError::NotAnId | DocumentError::ParamsNotAnObject => next_look(tenant, Instant::now()),
     };
     tenant.agenda.again(subject.clone(), at);
 }
@@ -320,7 +322,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
     let observes = settings.observes || object.policies.management == ManagementPolicy::Observe;
     let mut stored = Declared::clone(object);
     if let Some(gone) = &reading.gone {
-        stored.status.connections.retain(|entry| &entry.id != gone);
+        stored.status.connections.retain(|entry| *gone != *entry.id);
     }
     let none = Part { stored, labels, placed, role: None, warnings: Vec::new(), settled: None, object: object.clone() };
     let role = |role: Role| Part { role: Some(role), ..none_like(&none) };
@@ -348,12 +350,12 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
             (true, _) if !object.finalizer => none,
             // What it holds elsewhere may be permitted: that record has to outlive this one.
             (true, _) if claims::connections(&object.status).any(|id| id != document.id) => {
-                settled(Outcome::Planned(Planned::left(object, described(settings.audience.identity(), document))))
+                settled(Outcome::Planned(Planned::left(object, &document.id, described(Some(settings.audience.identity()), document))))
             }
             (true, _) => settled(Outcome::Released("the tenant does not admit it any more".to_owned())),
             (false, true) => standing_by(not_permitted(&tenant.name, object, Some(&document.name))),
             (false, false) if object.spec.as_ref().is_ok_and(left) => {
-                settled(Outcome::Planned(Planned::left(object, described(settings.audience.identity(), document))))
+                settled(Outcome::Planned(Planned::left(object, &document.id, described(Some(settings.audience.identity()), document))))
             }
             // It may be admitted again: until it is known to have left, its record stays.
             (false, false) => Part { role: bystander, ..none },
@@ -364,7 +366,7 @@ fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<De
             (false, _) => none,
             (true, false) => settled(Outcome::Released(object.why_it_leaves().to_owned())),
             // What it owned went with the connection it was on; on the one of the same name nothing ever was its own.
-            (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == gone.as_str())) {
+            (true, true) => match reading.gone.as_ref().filter(|gone| claims::connections(&object.status).any(|id| id == **gone)) {
                 Some(gone) => settled(Outcome::ConnectionNotFound { id: Some(gone.clone()) }),
                 // Without a record only what it might have set can have been its own.
                 None if !claims::any(&object.status) && !could_set(object, document, &reserved) => {
@@ -406,11 +408,11 @@ fn accepted_elsewhere(tenant: &Tenant, object: &Declared, target: &Target) -> bo
     tenant.directory.id_of(target).is_some_and(|id| status::is_accepted_on(object, id))
 }
 
-fn described(tenant: &str, document: &Document) -> ConnectionStatus {
+fn described(tenant: Option<&TenantIdentity>, document: &Document) -> ConnectionStatus {
     ConnectionStatus {
-        id: document.id.clone(),
-        tenant: Some(tenant.to_owned()),
-        name: Some(document.name.clone()),
+        id: document.id.to_string(),
+        tenant: tenant.map(ToString::to_string),
+        name: Some(document.name.to_string()),
         strategy: Some(document.strategy.clone()),
         params: Vec::new(),
     }
@@ -533,11 +535,11 @@ fn log_write(
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match failure {
         None => tracing::info!(
-            tenant = %tenant.name, connection = connection.name, id = connection.id, objects, cause,
+            tenant = %tenant.name, connection = connection.name.as_str(), id = connection.id.as_str(), objects, cause,
             added, changed, removed, drift, overwritten, correlation, milliseconds, "wrote"
         ),
         Some(error) => tracing::warn!(
-            tenant = %tenant.name, connection = connection.name, id = connection.id, objects, cause,
+            tenant = %tenant.name, connection = connection.name.as_str(), id = connection.id.as_str(), objects, cause,
             added, changed, removed, drift, overwritten, correlation, milliseconds, %error, "a write failed"
         ),
     }
@@ -630,7 +632,7 @@ async fn store_claim(
     report: &Report,
     object: Declared,
     connection: &ConnectionStatus,
-    records: &BTreeMap<String, Vec<String>>,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
     removed: &BTreeSet<String>,
 ) -> Result<Declared, WriteError> {
     let mut stored = object;
@@ -690,7 +692,7 @@ fn note_written(tenant: &mut Tenant, plan: &Plan, parts: &[Part], answer: &Docum
         let generation = parts.iter().find(|part| part.object.uid == **actor).map_or(0, |part| part.object.generation);
         let param = plan.objects.get(*actor).and_then(|params| params.get(*name));
         let removed = param.is_some_and(|param| matches!(param.verdict, Verdict::Write { absent: true, .. }));
-        tenant.memory.corrected(&answer.id, name, (actor.as_str(), generation), removed, now);
+        tenant.memory.corrected(&answer.id, name, (*actor, generation), removed, now);
     }
     tenant.shared.metrics.drift_corrected(&tenant.name, u64::try_from(corrected.len()).unwrap_or(u64::MAX));
 }
@@ -801,13 +803,13 @@ fn stored_version(part: &Part) -> Declared {
 
 /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else each
 /// has its own date, which may be the end of a pause: two that called for each other would never pause.
-fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &str) {
+fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &ConnectionId) {
     let now = Instant::now();
     let others: Vec<Subject> = match (&part.object.spec, part.placed) {
         // Accepted here, so it may leave where it was.
         (Ok(_), true) => {
             let news = !status::is_accepted_on(&part.object, connection);
-            let others = claims::connections(&part.object.status).map(|id| Subject::Id(id.to_owned()));
+            let others = claims::connections(&part.object.status).map(Subject::Id);
             others.filter(|other| other != subject && (news || !tenant.agenda.has(other))).collect()
         }
         // It has left here, so what it names can be concluded.
@@ -822,9 +824,9 @@ fn follow_up(tenant: &mut Tenant, subject: &Subject, part: &Part, connection: &s
 }
 
 /// Whether an object has no record on a connection any more.
-fn has_left(tenant: &Tenant, object: &Declared, connection: &str) -> bool {
+fn has_left(tenant: &Tenant, object: &Declared, connection: &ConnectionId) -> bool {
     let now = tenant.shared.hub.look(|world| world.object(&object.key));
-    now.is_none_or(|now| claims::connections(&now.status).all(|id| id != connection))
+    now.is_none_or(|now| claims::connections(&now.status).all(|id| id != *connection))
 }
 
 fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], message: &str) {

@@ -26,11 +26,12 @@ use crate::core::spec::{Spec, Target};
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
-use crate::core::world::{Declared, DeclaredTenant, Kind, Left, ObjectKey, Uid, World};
+use crate::core::world::{Declared, DeclaredTenant, Kind, Left, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
 use crate::model::domain::AllowedDomains;
+use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, TenantIdentity, Uid};
 use crate::telemetry::Metrics;
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -100,26 +101,26 @@ const MAX_BUDGETS: usize = 1000;
 /// must not be new because the object or its Secret is.
 #[derive(Debug, Default)]
 pub struct Turns {
-    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    budgets: Mutex<BTreeMap<String, Arc<Mutex<Budget>>>>,
+    locks: Mutex<BTreeMap<TenantIdentity, Arc<tokio::sync::Mutex<()>>>>,
+    budgets: Mutex<BTreeMap<TenantIdentity, Arc<Mutex<Budget>>>>,
 }
 
 impl Turns {
-    pub(crate) fn of(&self, identity: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn of(&self, identity: &TenantIdentity) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         // Of tenants that are gone nobody holds one any more.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-        locks.entry(identity.to_owned()).or_default().clone()
+        locks.entry(identity.clone()).or_default().clone()
     }
 
     /// The budget of this tenant, at this rate. A changed rate gives nothing away: what is used up, or closed by a 429, stays so.
-    fn budget(&self, identity: &str, reads: Rate, requests: Rate, now: Instant) -> Arc<Mutex<Budget>> {
+    fn budget(&self, identity: &TenantIdentity, reads: Rate, requests: Rate, now: Instant) -> Arc<Mutex<Budget>> {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         if budgets.len() > MAX_BUDGETS {
             budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
         }
         let fresh = || Arc::new(Mutex::new(Budget::new(reads, requests, now)));
-        let budget = budgets.entry(identity.to_owned()).or_insert_with(fresh).clone();
+        let budget = budgets.entry(identity.clone()).or_insert_with(fresh).clone();
         let mut known = budget.lock().unwrap_or_else(PoisonError::into_inner);
         known.reads.set_rate(reads, now);
         known.requests.set_rate(requests, now);
@@ -159,7 +160,7 @@ pub struct Tenant {
     /// The settings that were served with last, for when their Secret is away for a moment.
     kept: Option<Kept>,
     /// The connections to which a write may still be under way, and until when.
-    unsettled: BTreeMap<String, Instant>,
+    unsettled: BTreeMap<ConnectionId, Instant>,
 }
 
 /// Settings whose Secret may be away.
@@ -256,7 +257,7 @@ impl Tenant {
         let places: BTreeSet<Subject> = objects.iter().flat_map(|object| self.subjects(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&Subject::Id(id.to_owned())));
+        self.directory.retain(|id| places.contains(&Subject::Id(id.clone())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.chores.retain(|key| keys.contains(key));
@@ -293,7 +294,7 @@ impl Tenant {
     }
 
     /// An object is gone: whoever waited for its parameters on these connections may have them now.
-    pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<String>) {
+    pub(crate) fn vacated(&mut self, target: Option<&Target>, connections: Vec<ConnectionId>) {
         let named = target.map(|target| self.subject_of(target));
         for subject in named.into_iter().chain(connections.into_iter().map(Subject::Id)) {
             self.agenda.edit(subject, Instant::now());
@@ -301,7 +302,7 @@ impl Tenant {
     }
 
     /// An object is gone that left what it owned.
-    pub(crate) async fn left(&self, object: &ObjectKey, uid: &str, note: String) {
+    pub(crate) async fn left(&self, object: &ObjectKey, uid: &Uid, note: String) {
         tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
         let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
         self.shared.report.notice_of(object, uid, &notice).await;
@@ -599,16 +600,16 @@ impl Tenant {
     /// A connection lets something be done only with a scope. Yields the failure as it is to be told when the token has that
     /// scope; else the tenant as a whole lacks it from now on.
     fn trouble_of_its_own(&mut self, subject: &Subject, failure: &Failure, granted: &Granted) -> Option<Failure> {
-        let (place, known, scopes) = (subject.to_string(), self.known(), granted.scopes.as_deref());
+        let (known, scopes) = (self.known(), granted.scopes.as_deref());
         if let Failure::MissingScope { scopes: named } = failure {
             let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
-            let Some(missing) = self.evidence.lacks(&place, &asked, scopes, granted.token, known) else {
+            let Some(missing) = self.evidence.lacks(subject, &asked, scopes, granted.token, known) else {
                 return Some(Failure::Forbidden {
                     message: format!("it asks for {}, which the operator's application has", asked.join(", ")),
                 });
             };
             self.lacking = Some(Lacking::new(missing));
-        } else if self.evidence.hid_options(&place, scopes, granted.token, known) {
+        } else if self.evidence.hid_options(subject, scopes, granted.token, known) {
             self.lacking = Some(Lacking { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() });
         } else {
             return Some(Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsUnusable });
@@ -658,14 +659,14 @@ impl Tenant {
     }
 
     /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.
-    pub(crate) fn may_still_land(&mut self, connection: &str) {
+    pub(crate) fn may_still_land(&mut self, connection: &ConnectionId) {
         let now = Instant::now();
         self.unsettled.retain(|_, until| now < *until);
-        self.unsettled.insert(connection.to_owned(), now + self.shared.transport.request_timeout());
+        self.unsettled.insert(connection.clone(), now + self.shared.transport.request_timeout());
     }
 
     /// How long a write to this connection may still be under way.
-    pub(crate) fn unsettled_for(&self, connection: &str) -> Option<Duration> {
+    pub(crate) fn unsettled_for(&self, connection: &ConnectionId) -> Option<Duration> {
         self.unsettled.get(connection).map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
@@ -905,27 +906,23 @@ impl Tenant {
         (!admitted).then(|| not_permitted(&self.name, object, Some(name)))
     }
 
-    /// The identity of the Auth0 tenant; empty while the tenant does not serve.
-    pub(crate) fn identity(&self) -> &str {
-        self.serving().map_or("", |settings| settings.audience.identity())
+    /// The identity of the Auth0 tenant, while the tenant serves.
+    pub(crate) fn identity(&self) -> Option<&TenantIdentity> {
+        self.serving().map(|settings| settings.audience.identity())
     }
 
     /// The connections of this tenant that an object holds a record on.
-    pub(crate) fn recorded<'a>(&self, object: &'a Declared) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        let identity = self.identity();
-        claims::records(&object.status)
-            .filter(move |entry| identity.is_empty() || claims::is_of(entry, identity))
-            .map(|entry| entry.id.as_str())
+    pub(crate) fn recorded<'a>(&'a self, object: &'a Declared) -> impl Iterator<Item = ConnectionId> + use<'a> {
+        claims::connections_at(&object.status, self.identity())
     }
 
     fn recorded_subjects(&self, object: &Declared) -> Vec<Subject> {
-        self.recorded(object).map(|id| Subject::Id(id.to_owned())).collect()
+        self.recorded(object).map(Subject::Id).collect()
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
-        let identity = self.identity().to_owned();
-        let Some(left) = status::left_elsewhere(object, &identity).filter(|_| !identity.is_empty()) else { return true };
+        let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity)) else { return true };
         let report = self.shared.report.clone();
         let written = async {
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
@@ -959,8 +956,8 @@ impl Tenant {
     /// By id where it is known: reading by id needs no filter.
     pub(crate) fn subject_of(&self, target: &Target) -> Subject {
         match (self.directory.id_of(target), target) {
-            (Some(id), _) => Subject::Id(id.to_owned()),
-            (None, Target::Name(name) | Target::Id(name)) => Subject::Name(name.clone()),
+            (Some(id), _) | (None, Target::Id(id)) => Subject::Id(id.clone()),
+            (None, Target::Name(name)) => Subject::Name(name.clone()),
         }
     }
 
@@ -968,7 +965,7 @@ impl Tenant {
     pub(crate) fn called<'a>(&'a self, subject: &'a Subject) -> &'a str {
         match subject {
             Subject::Access => "",
-            Subject::Id(id) => self.directory.name_of(id).unwrap_or(id),
+            Subject::Id(id) => self.directory.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
             Subject::Name(name) => name,
         }
     }
@@ -1046,8 +1043,7 @@ impl Tenant {
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
-        let resync = Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5));
-        resync.max(full_look) * 3
+        tenant::resync_interval(&spec).max(full_look) * 3
     }
 
     /// The pause before the next try at something that failed.
@@ -1105,7 +1101,7 @@ mod tests {
             "credentials": {"secretRef": {"name": "secret"}},
             "access": [{"namespaceSelector": {}, "connections": ["*"]}],
         });
-        let (uid, resource_version) = (uid.to_owned(), uid.to_owned());
+        let (uid, resource_version) = (uid.into(), uid.to_owned());
         let (spec, status) = (Some(serde_json::from_value(spec).unwrap()), ClusterAuth0TenantStatus::default());
         let tenant = DeclaredTenant { name: "default".to_owned(), uid, resource_version, generation: 1, created: 0, spec, status };
         hub.fold(|world| world.apply_tenant(tenant));
@@ -1132,7 +1128,7 @@ mod tests {
             for name in ["one", "two"] {
                 tenant.chores.at(Chore::Object(builders::object(name).key), Instant::now());
             }
-            tenant.agenda.edit(Subject::Id("con_1".to_owned()), Instant::now());
+            tenant.agenda.edit(Subject::Id("con_1".into()), Instant::now());
             matches!(tenant.next(), Next::Look(_))
         });
         assert_eq!(looks.count(), 5);
@@ -1144,7 +1140,7 @@ mod tests {
         let old = tenant.budget.clone();
         declare(&tenant.shared.hub, "2", "two.eu.auth0.com");
         tenant.refresh().await;
-        assert_eq!(tenant.identity(), "two.eu.auth0.com");
+        assert_eq!(tenant.identity(), Some(&"two.eu.auth0.com".into()));
         assert!(!Arc::ptr_eq(&old, &tenant.budget));
         declare(&tenant.shared.hub, "3", "one.eu.auth0.com");
         tenant.refresh().await;

@@ -281,7 +281,7 @@ mod tests {
     fn tenant(name: &str) -> DeclaredTenant {
         DeclaredTenant {
             name: name.to_owned(),
-            uid: format!("uid-{name}"),
+            uid: format!("uid-{name}").into(),
             resource_version: "1".to_owned(),
             generation: 1,
             created: 0,
@@ -336,9 +336,9 @@ mod tests {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
             let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
             operator.deliver(left(None));
-            operator.deliver(left(Some(Left { object: object.clone(), parameters: Vec::new() })));
+            operator.deliver(left(Some(Left { object: object.clone(), records: Vec::new() })));
             assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
-            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".to_owned(), note: String::new() });
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".into(), note: String::new() });
             assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
             assert!(told.try_recv().is_err());
         }

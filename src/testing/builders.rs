@@ -1,17 +1,19 @@
 //! Small builders for the tests of the core: objects, live parameters and documents, in as few words as a sentence has.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::api::upstream_params::{
     AdoptionPolicy, ConnectionStatus, DeletionPolicy, ManagementPolicy, ParamState, ParamStatus, UpstreamParamsStatus,
 };
 use crate::core::pass::claims::Place;
 use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::core::world::{Declared, ObjectKey};
+use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
+use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, TenantIdentity};
 
-/// The identity of the tenant of all tests.
-pub(crate) const TENANT: &str = "example.eu.auth0.com";
+/// The tenant of all tests.
+pub(crate) static TENANT: LazyLock<TenantIdentity> = LazyLock::new(|| "example.eu.auth0.com".into());
 /// The id of the connection that objects name unless they say otherwise.
 pub(crate) const HERE: &str = "con_here";
 /// The name of that connection.
@@ -26,14 +28,20 @@ pub(crate) fn value(text: &str) -> Entry {
     Entry::Value(text.to_owned())
 }
 
+/// The connection of most tests.
+pub(crate) fn here() -> Place<'static> {
+    static ID: LazyLock<ConnectionId> = LazyLock::new(|| HERE.into());
+    Place { tenant: &TENANT, connection: &ID }
+}
+
 /// The fingerprint of a static value on the connection of most tests.
-pub(crate) fn print(name: &str, text: &str) -> String {
+pub(crate) fn print(name: &str, text: &str) -> Fingerprint {
     print_at(HERE, name, text)
 }
 
 /// The fingerprint of a static value on a connection.
-pub(crate) fn print_at(connection: &str, name: &str, text: &str) -> String {
-    Place { tenant: TENANT, connection }.fingerprint(name, &value(text))
+pub(crate) fn print_at(connection: &str, name: &str, text: &str) -> Fingerprint {
+    Place { tenant: &TENANT, connection: &connection.into() }.fingerprint(name, &value(text))
 }
 
 /// Live parameters, each with a static value.
@@ -45,7 +53,7 @@ pub(crate) fn live(params: &[(&str, &str)]) -> BTreeMap<String, Live> {
 pub(crate) fn object(name: &str) -> Declared {
     Declared {
         key: ObjectKey { namespace: "team".into(), name: name.into() },
-        uid: format!("uid-{name}"),
+        uid: format!("uid-{name}").into(),
         resource_version: "1".into(),
         generation: 1,
         created: 0,
@@ -71,7 +79,7 @@ impl Declared {
 
     /// Names another connection.
     pub(crate) fn at(mut self, connection: &str) -> Self {
-        self.spec_mut().target = Target::Name(connection.to_owned());
+        self.spec_mut().target = Target::Name(connection.into());
         self
     }
 
@@ -136,7 +144,7 @@ impl Declared {
 
     /// Has a line in its status about a parameter of a connection, with a record of these values.
     pub(crate) fn lists_at(mut self, connection: &str, name: &str, state: ParamState, owned: &[&str]) -> Self {
-        let owned = owned.iter().map(|text| print_at(connection, name, text)).collect();
+        let owned = owned.iter().map(|text| print_at(connection, name, text).to_string()).collect();
         let line = ParamStatus { name: name.to_owned(), state, owned, applied: None };
         let entries = &mut self.status.connections;
         let place = entries.iter().position(|entry| entry.id == connection).unwrap_or_else(|| {

@@ -111,7 +111,7 @@ fn edit(simulator: &mut Simulator, slot: usize, change: impl FnOnce(&mut Declare
 fn declare(simulator: &mut Simulator, slot: usize, spec: Spec, incarnation: usize) {
     if find(simulator, slot).is_none() {
         let mut new = object(&named(slot)).born(i64::try_from(incarnation * SLOTS + slot).unwrap());
-        new.uid = format!("uid-{slot}-{incarnation}");
+        new.uid = format!("uid-{slot}-{incarnation}").into();
         new.status.observed_generation = Some(-1);
         simulator.objects.insert(new.uid.clone(), new);
     }

@@ -167,8 +167,8 @@ impl Simulator {
     fn names(&self, object: &Declared, id: &str) -> bool {
         let name = &self.connections[id].name;
         object.spec.as_ref().is_ok_and(|spec| match &spec.target {
-            Target::Name(target) => target == name,
-            Target::Id(target) => target == id,
+            Target::Name(target) => **target == **name,
+            Target::Id(target) => *target == id,
         })
     }
 
@@ -186,13 +186,15 @@ impl Simulator {
         let part = |role, settled| Part { object: object.clone(), placed, observes, role, warnings: Vec::new(), settled };
         let bystander = recorded.then_some(Role::Bystander);
         let released = |why: &str| part(None, Some(Outcome::Released(why.to_owned())));
-        let accepted = self.target(object).is_some_and(|target| status::is_accepted_on(object, target));
+        let accepted = self.target(object).is_some_and(|target| status::is_accepted_on(object, &target.as_str().into()));
         if !self.permits(object, id) {
             return Some(match (object.deleting, placed) {
                 (true, _) => released("the tenant does not admit it"),
                 (false, true) => part(bystander, Some(Outcome::NotPermitted("the tenant does not admit it".into()))),
                 // What became invalid may still mean this connection, and what observes carries its record.
-                (false, false) => part(bystander, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, described(id))))),
+                (false, false) => {
+                    part(bystander, (accepted && !observes).then(|| Outcome::Planned(Planned::left(object, &id.into(), described(id)))))
+                }
             });
         }
         if object.deleting {
@@ -240,7 +242,7 @@ impl Simulator {
         let participants: Vec<Participant<'_>> =
             parts.iter().filter_map(|part| part.role.map(|role| Participant { object: &part.object, role })).collect();
         let site = Site {
-            place: Place { tenant: TENANT, connection: id },
+            place: Place { tenant: &TENANT, connection: &id.into() },
             live: &live,
             disputes: &BTreeMap::new(),
             unsettled: self.unsettled.contains(id),
@@ -358,7 +360,7 @@ impl Simulator {
                 continue;
             }
             let stored = self.objects[uid].status.clone();
-            self.objects.get_mut(uid).unwrap().status = claims::without(stored.clone(), id, &losses);
+            self.objects.get_mut(uid).unwrap().status = claims::without(stored.clone(), &id.into(), &losses);
             self.say(uid, &outcome, part.placed, part.observes, &stored, luck)?;
         }
         Ok(())
@@ -464,9 +466,9 @@ impl Simulator {
             return false;
         }
         let recorded = object.status.connections.iter().filter(|connection| connection.id == id).flat_map(|connection| &connection.params);
-        let print = Place { tenant: TENANT, connection: id }.fingerprint(name, &entry);
+        let print = Place { tenant: &TENANT, connection: &id.into() }.fingerprint(name, &entry);
         let restored = object.deleting && object.finalizer && !claims::any(&object.status) && self.names(object, id);
-        recorded.filter(|param| param.name == name).any(|param| param.owned.contains(&print))
+        recorded.filter(|param| param.name == name).any(|param| param.owned.iter().any(|owned| print == **owned))
             || (restored && object.spec.as_ref().is_ok_and(|spec| spec.params.get(name) == Some(&entry) && self.could_set(spec, id)))
     }
 

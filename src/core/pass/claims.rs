@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
 use crate::model::document::{Entry, Live, fingerprint};
+use crate::model::identity::{ConnectionId, ConnectionName, Fingerprint, TenantIdentity};
 
 /// How many fingerprints one parameter's record holds at most.
 pub const MAX_OWNED: usize = 8;
@@ -19,20 +20,20 @@ pub const MAX_OWNED: usize = 8;
 /// Where fingerprints are taken: the same value is another claim in another place.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The tenant's identity: the host of its audience.
-    pub tenant: &'a str,
-    /// The connection's id.
-    pub connection: &'a str,
+    /// The tenant.
+    pub tenant: &'a TenantIdentity,
+    /// The connection.
+    pub connection: &'a ConnectionId,
 }
 
 impl Place<'_> {
     /// The fingerprint of this entry under this name, here.
-    pub fn fingerprint(&self, name: &str, entry: &Entry) -> String {
+    pub fn fingerprint(&self, name: &str, entry: &Entry) -> Fingerprint {
         fingerprint(self.tenant, self.connection, name, entry)
     }
 
     /// Whether the live value is one that the record proves to be ours.
-    pub fn owns(&self, owned: &[String], name: &str, live: Option<&Live>) -> bool {
+    pub fn owns(&self, owned: &[Fingerprint], name: &str, live: Option<&Live>) -> bool {
         match live {
             Some(Live::Entry(entry)) => owned.contains(&self.fingerprint(name, entry)),
             Some(Live::Foreign) | None => false,
@@ -44,21 +45,30 @@ impl Place<'_> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// The fingerprints, oldest first.
-    pub owned: Vec<String>,
+    pub owned: Vec<Fingerprint>,
     /// Whether the parameter was in sync here before, so that another value is drift and not somebody's own setting.
     pub applied: bool,
 }
 
 /// The claims that a status holds on a connection, by parameter name.
-pub fn on(status: &UpstreamParamsStatus, connection: &str) -> BTreeMap<String, Claim> {
-    let here = status.connections.iter().filter(|entry| entry.id == connection);
+pub fn on(status: &UpstreamParamsStatus, connection: &ConnectionId) -> BTreeMap<String, Claim> {
+    let here = status.connections.iter().filter(|entry| *connection == *entry.id);
     here.flat_map(|entry| &entry.params).map(|param| (param.name.clone(), claim(param))).collect()
 }
 
 /// A parameter that is not ours was never in sync by our doing, whatever its state says.
 fn claim(param: &ParamStatus) -> Claim {
     let applied = !param.owned.is_empty() && (param.applied == Some(true) || says_applied(param.state));
-    Claim { owned: param.owned.clone(), applied }
+    Claim { owned: fingerprints(param), applied }
+}
+
+fn fingerprints(param: &ParamStatus) -> Vec<Fingerprint> {
+    param.owned.iter().map(|text| Fingerprint::from_status(text)).collect()
+}
+
+/// The fingerprints of one parameter as a status holds them.
+pub fn in_status(owned: &[Fingerprint]) -> Vec<String> {
+    owned.iter().map(ToString::to_string).collect()
 }
 
 /// Whether a state says by itself that the parameter was in sync before.
@@ -75,28 +85,62 @@ pub fn says_applied(state: ParamState) -> bool {
     }
 }
 
+/// What an object owns on one connection, as its status records it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Record {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its name, as last seen.
+    pub name: Option<ConnectionName>,
+    /// The tenant it is of. An entry that does not say is older than the field.
+    pub tenant: Option<TenantIdentity>,
+    /// The fingerprints by parameter name, oldest first; at least one for each name, and at least one name.
+    pub owned: BTreeMap<String, Vec<Fingerprint>>,
+}
+
+impl Record {
+    /// Reads an entry of a status: none where nothing is owned. The status is ours, so an entry whose id is none can only be
+    /// somebody else's doing. There is nothing that could be owned there.
+    fn read(entry: &ConnectionStatus) -> Option<Self> {
+        let owned = entry.params.iter().filter(|param| !param.owned.is_empty());
+        Some(entry).filter(|entry| holds_record(entry)).and_then(|entry| ConnectionId::parse(&entry.id).ok()).map(|connection| Self {
+            connection,
+            name: entry.name.as_deref().map(ConnectionName::from_auth0),
+            tenant: entry.tenant.as_deref().map(TenantIdentity::from_status),
+            owned: owned.map(|param| (param.name.clone(), fingerprints(param))).collect(),
+        })
+    }
+
+    /// What people call the connection: its name where it is known, else its id.
+    pub fn called(&self) -> &str {
+        self.name.as_ref().map_or(self.connection.as_str(), ConnectionName::as_str)
+    }
+}
+
+/// What a status records as its object's own.
+pub fn records(status: &UpstreamParamsStatus) -> impl Iterator<Item = Record> {
+    status.connections.iter().filter_map(Record::read)
+}
+
 /// Whether an entry is about a connection of the tenant of this identity. One that does not say is older than the field, and is
 /// of the tenant that the object names.
-pub fn is_of(entry: &ConnectionStatus, tenant: &str) -> bool {
-    entry.tenant.as_deref().is_none_or(|named| named == tenant)
+pub fn is_of(entry: &ConnectionStatus, tenant: &TenantIdentity) -> bool {
+    entry.tenant.as_deref().is_none_or(|named| *tenant == *named)
 }
 
 /// The ids of the connections on which a status holds a record of anything.
-pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = &str> {
-    records(status).map(|entry| entry.id.as_str())
+pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = ConnectionId> {
+    connections_at(status, None)
 }
 
-/// The entries in which a status holds a record of anything.
-pub fn records(status: &UpstreamParamsStatus) -> impl Iterator<Item = &ConnectionStatus> {
-    status.connections.iter().filter(|entry| holds_record(entry))
-}
-
-/// The names that a status records as ours, by connection: its name where it is known, else its id.
-pub fn recorded(status: &UpstreamParamsStatus) -> Vec<(String, Vec<String>)> {
-    let names =
-        |entry: &ConnectionStatus| entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.clone()).collect();
-    let entries = status.connections.iter().filter(|entry| holds_record(entry));
-    entries.map(|entry| (entry.name.clone().unwrap_or_else(|| entry.id.clone()), names(entry))).collect()
+/// As [`connections`]; those of this tenant only, where one is given.
+pub fn connections_at<'a>(
+    status: &'a UpstreamParamsStatus,
+    tenant: Option<&'a TenantIdentity>,
+) -> impl Iterator<Item = ConnectionId> + use<'a> {
+    let recorded = status.connections.iter().filter(|entry| holds_record(entry));
+    let of_the_tenant = recorded.filter(move |entry| tenant.is_none_or(|tenant| is_of(entry, tenant)));
+    of_the_tenant.filter_map(|entry| ConnectionId::parse(&entry.id).ok())
 }
 
 /// Whether anything in this status is recorded as ours.
@@ -112,22 +156,22 @@ fn holds_record(entry: &ConnectionStatus) -> bool {
 ///
 /// What was there stays, because the answer to an earlier write may have been lost; over [`MAX_OWNED`] the oldest that
 /// is not `live` goes.
-pub fn with(owned: &[String], new: &str, live: Option<&str>) -> Vec<String> {
-    let mut record: Vec<String> = owned.iter().filter(|old| *old != new).cloned().collect();
-    record.push(new.to_owned());
+pub fn with(owned: &[Fingerprint], new: &Fingerprint, live: Option<&Fingerprint>) -> Vec<Fingerprint> {
+    let mut record: Vec<Fingerprint> = owned.iter().filter(|old| *old != new).cloned().collect();
+    record.push(new.clone());
     while record.len() > MAX_OWNED {
-        let oldest = record.iter().position(|fingerprint| Some(fingerprint.as_str()) != live).unwrap_or(0);
+        let oldest = record.iter().position(|fingerprint| Some(fingerprint) != live).unwrap_or(0);
         record.remove(oldest);
     }
     record
 }
 
 /// The status without its records of these names on a connection, and without an entry of the connection that says nothing then.
-pub fn without(mut status: UpstreamParamsStatus, connection: &str, names: &BTreeSet<String>) -> UpstreamParamsStatus {
-    for entry in status.connections.iter_mut().filter(|entry| entry.id == connection) {
+pub fn without(mut status: UpstreamParamsStatus, connection: &ConnectionId, names: &BTreeSet<String>) -> UpstreamParamsStatus {
+    for entry in status.connections.iter_mut().filter(|entry| *connection == *entry.id) {
         entry.params.retain(|param| !names.contains(&param.name));
     }
-    status.connections.retain(|entry| entry.id != connection || !entry.params.is_empty());
+    status.connections.retain(|entry| *connection != *entry.id || !entry.params.is_empty());
     status
 }
 
@@ -138,7 +182,7 @@ pub fn without(mut status: UpstreamParamsStatus, connection: &str, names: &BTree
 pub fn claimed(
     old: &UpstreamParamsStatus,
     connection: &ConnectionStatus,
-    records: &BTreeMap<String, Vec<String>>,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
     removed: &BTreeSet<String>,
 ) -> UpstreamParamsStatus {
     let mut status = old.clone();
@@ -158,9 +202,11 @@ pub fn claimed(
                 if removed.contains(name) {
                     (param.state, param.applied) = (ParamState::Removing, None);
                 }
-                param.owned.clone_from(owned);
+                param.owned = in_status(owned);
             }
-            None => entry.params.push(ParamStatus { name: name.clone(), state: ParamState::Pending, owned: owned.clone(), applied: None }),
+            None => {
+                entry.params.push(ParamStatus { name: name.clone(), state: ParamState::Pending, owned: in_status(owned), applied: None });
+            }
         }
     }
     entry.params.sort_by(|a, b| a.name.cmp(&b.name));
@@ -173,17 +219,17 @@ mod tests {
 
     #[test]
     fn a_record_gives_up_the_oldest_that_is_not_live() {
-        let eight: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
-        let record = with(&eight, "new", Some("f0"));
+        let eight: Vec<Fingerprint> = (0..8).map(|n| format!("f{n}").as_str().into()).collect();
+        let record = with(&eight, &"new".into(), Some(&"f0".into()));
         assert_eq!(record.len(), MAX_OWNED);
-        assert!(record.contains(&"f0".to_owned()) && !record.contains(&"f1".to_owned()));
-        assert_eq!(record.last().map(String::as_str), Some("new"));
+        assert!(record.contains(&"f0".into()) && !record.contains(&"f1".into()));
+        assert_eq!(record.last().map(Fingerprint::as_str), Some("new"));
     }
 
     #[test]
     fn a_repeated_claim_changes_nothing() {
-        let record = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(with(&record, "b", Some("a")), record);
+        let record: Vec<Fingerprint> = vec!["a".into(), "b".into()];
+        assert_eq!(with(&record, &"b".into(), Some(&"a".into())), record);
     }
 
     #[test]
@@ -191,8 +237,7 @@ mod tests {
         let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: vec!["a".into()], applied: None };
         let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
-        let records =
-            BTreeMap::from([("blog".to_owned(), vec!["a".to_owned(), "b".to_owned()]), ("alpha".to_owned(), vec!["c".to_owned()])]);
+        let records = BTreeMap::from([("blog".to_owned(), vec!["a".into(), "b".into()]), ("alpha".to_owned(), vec!["c".into()])]);
         let new = claimed(&old, &connection, &records, &BTreeSet::new());
         let params = &new.connections[0].params;
         assert_eq!(
@@ -207,8 +252,8 @@ mod tests {
         let param = ParamStatus { name: "blog".into(), state: ParamState::InSync, owned: Vec::new(), applied: None };
         let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
-        let new = claimed(&old, &connection, &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]), &BTreeSet::new());
-        assert_eq!(on(&new, "con_1")["blog"], Claim { owned: vec!["a".into()], applied: false });
+        let new = claimed(&old, &connection, &BTreeMap::from([("blog".to_owned(), vec!["a".into()])]), &BTreeSet::new());
+        assert_eq!(on(&new, &"con_1".into())["blog"], Claim { owned: vec!["a".into()], applied: false });
     }
 
     #[test]
@@ -217,11 +262,11 @@ mod tests {
         for param in [param(ParamState::InSync, None), param(ParamState::Pending, Some(true))] {
             let connection = ConnectionStatus { id: "con_1".into(), params: vec![param], ..Default::default() };
             let old = UpstreamParamsStatus { connections: vec![connection.clone()], ..Default::default() };
-            assert!(on(&old, "con_1")["blog"].applied);
-            let records = BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]);
+            assert!(on(&old, &"con_1".into())["blog"].applied);
+            let records = BTreeMap::from([("blog".to_owned(), vec!["a".into()])]);
             let new = claimed(&old, &connection, &records, &BTreeSet::from(["blog".to_owned()]));
             assert_eq!(new.connections[0].params[0].state, ParamState::Removing);
-            assert_eq!(on(&new, "con_1")["blog"], Claim { owned: vec!["a".into()], applied: false });
+            assert_eq!(on(&new, &"con_1".into())["blog"], Claim { owned: vec!["a".into()], applied: false });
         }
     }
 
@@ -229,8 +274,41 @@ mod tests {
     fn the_entry_of_a_connection_is_put_where_its_id_belongs() {
         let of = |id: &str| ConnectionStatus { id: id.into(), ..Default::default() };
         let old = UpstreamParamsStatus { connections: vec![of("con_1"), of("con_3")], ..Default::default() };
-        let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".to_owned()])]), &BTreeSet::new());
+        let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".into()])]), &BTreeSet::new());
         assert_eq!(new.connections.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ["con_1", "con_2", "con_3"]);
         assert_eq!(connections(&new).collect::<Vec<_>>(), ["con_2"]);
+    }
+
+    #[test]
+    fn a_record_is_what_is_owned_on_a_connection_that_there_can_be() {
+        let param = |name: &str, owned: &[&str]| {
+            let owned = owned.iter().map(|text| (*text).to_owned()).collect();
+            ParamStatus { name: name.into(), state: ParamState::InSync, owned, applied: None }
+        };
+        let entry = |id: &str, params: Vec<ParamStatus>| {
+            let (tenant, name) = (Some("example.eu.auth0.com".to_owned()), Some("shop".to_owned()));
+            ConnectionStatus { id: id.into(), tenant, name, strategy: None, params }
+        };
+        let connections = vec![
+            entry("con_1", vec![param("blog", &["a", "b"]), param("seen", &[])]),
+            entry("con_2", vec![param("seen", &[])]),
+            entry("con_3/../users", vec![param("blog", &["a"])]),
+            ConnectionStatus { tenant: None, name: None, ..entry("con_4", vec![param("lang", &["c"])]) },
+        ];
+        let status = UpstreamParamsStatus { connections, ..Default::default() };
+        let owned = |name: &str, prints: &[&str]| BTreeMap::from([(name.to_owned(), prints.iter().map(|text| (*text).into()).collect())]);
+        let tenant = TenantIdentity::from("example.eu.auth0.com");
+        let first = Record {
+            connection: "con_1".into(),
+            name: Some("shop".into()),
+            tenant: Some(tenant.clone()),
+            owned: owned("blog", &["a", "b"]),
+        };
+        let last = Record { connection: "con_4".into(), name: None, tenant: None, owned: owned("lang", &["c"]) };
+        assert_eq!((first.called(), last.called()), ("shop", "con_4"));
+        assert_eq!(records(&status).collect::<Vec<_>>(), [first, last]);
+        let at = |tenant: &TenantIdentity| connections_at(&status, Some(tenant)).map(|id| id.to_string()).collect::<Vec<_>>();
+        assert_eq!(at(&tenant), ["con_1", "con_4"]);
+        assert_eq!(at(&"other.auth0.com".into()), ["con_4"], "who does not say is of the tenant that the object names");
     }
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use crate::core::spec::Target;
 use crate::model::document::Document;
+use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// One connection, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Projection {
     /// Its name.
-    pub name: String,
+    pub name: ConnectionName,
     /// A hash of everything in its options but the upstream parameters.
     pub foreign: Option<[u8; 32]>,
     /// Whether `foreign` is what the answer to a write of ours showed, so that another value at the next look means
@@ -23,23 +24,23 @@ pub struct Projection {
 /// The connections of one tenant that some object names or named.
 #[derive(Debug, Default)]
 pub struct Directory {
-    by_id: BTreeMap<String, Projection>,
+    by_id: BTreeMap<ConnectionId, Projection>,
     /// The id of each name in `by_id`.
-    by_name: BTreeMap<String, String>,
+    by_name: BTreeMap<ConnectionName, ConnectionId>,
 }
 
 impl Directory {
     /// The id of the connection that a target means, as far as it was seen.
-    pub fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a str> {
+    pub fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a ConnectionId> {
         match target {
             Target::Id(id) => Some(id),
-            Target::Name(name) => self.by_name.get(name).map(String::as_str),
+            Target::Name(name) => self.by_name.get(name),
         }
     }
 
     /// The name of a connection, as far as it was seen.
-    pub fn name_of(&self, id: &str) -> Option<&str> {
-        self.by_id.get(id).map(|seen| seen.name.as_str())
+    pub fn name_of(&self, id: &ConnectionId) -> Option<&ConnectionName> {
+        self.by_id.get(id).map(|seen| &seen.name)
     }
 
     /// Notes a connection that was read. Yields whether the options that are not ours differ from what the answer to
@@ -67,14 +68,14 @@ impl Directory {
     }
 
     /// Forgets a connection that is gone.
-    pub fn forget(&mut self, id: &str) {
+    pub fn forget(&mut self, id: &ConnectionId) {
         if let Some(seen) = self.by_id.remove(id) {
             self.by_name.remove(&seen.name);
         }
     }
 
     /// Forgets the connections for which this does not hold.
-    pub fn retain(&mut self, is_named: impl Fn(&str) -> bool) {
+    pub fn retain(&mut self, is_named: impl Fn(&ConnectionId) -> bool) {
         self.by_id.retain(|id, _| is_named(id));
         self.by_name.retain(|_, id| self.by_id.contains_key(id));
     }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn found<'a>(directory: &'a Directory, name: &str) -> Option<&'a str> {
-        directory.by_name.get(name).map(String::as_str)
+        directory.by_name.get(name).map(ConnectionId::as_str)
     }
 
     #[test]
@@ -114,13 +115,13 @@ mod tests {
         seen(&mut directory, "con_1", "store", "{}");
         assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_1"), 1));
         seen(&mut directory, "con_2", "store", "{}");
-        assert_eq!((found(&directory, "store"), directory.name_of("con_1"), directory.len()), (Some("con_2"), None, 1));
+        assert_eq!((found(&directory, "store"), directory.name_of(&"con_1".into()), directory.len()), (Some("con_2"), None, 1));
         seen(&mut directory, "con_1", "shop", "{}");
-        directory.forget("con_2");
-        directory.forget("con_2");
+        directory.forget(&"con_2".into());
+        directory.forget(&"con_2".into());
         assert_eq!((found(&directory, "store"), found(&directory, "shop"), directory.len()), (None, Some("con_1"), 1));
-        assert_eq!(directory.id_of(&Target::Name("shop".into())), Some("con_1"));
-        assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some("con_9"), "an id needs no look");
+        assert_eq!(directory.id_of(&Target::Name("shop".into())), Some(&"con_1".into()));
+        assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some(&"con_9".into()), "an id needs no look");
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
         let mut directory = Directory::default();
         seen(&mut directory, "con_1", "shop", "{}");
         seen(&mut directory, "con_2", "store", "{}");
-        directory.retain(|id| id == "con_2");
+        directory.retain(|id| *id == "con_2");
         assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_2"), 1));
     }
 

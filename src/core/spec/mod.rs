@@ -16,20 +16,22 @@ use crate::api::rules;
 use crate::api::upstream_params::{AdoptionPolicy, Alias, DeletionPolicy, ManagementPolicy};
 use crate::core::strategy::{self, Support};
 use crate::model::document::{Document, Entry};
+use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// Which connection a spec names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// By its name, which is unique in a tenant and immutable.
-    Name(String),
+    Name(ConnectionName),
     /// By its id, `con_...`.
-    Id(String),
+    Id(ConnectionId),
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(text) | Self::Id(text) => f.write_str(text),
+            Self::Name(name) => name.fmt(f),
+            Self::Id(id) => id.fmt(f),
         }
     }
 }
@@ -136,31 +138,17 @@ fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
     let member = |name: &str| spec.get("connection").and_then(|connection| connection.get(name)).filter(|value| !value.is_null());
     match (member("name"), member("id")) {
         (Some(name), None) => {
-            let valid = name.as_str().filter(|name| is_connection_name(name));
-            valid
-                .map(|name| Target::Name(name.to_owned()))
-                .ok_or_else(|| Refusal::new("spec.connection.name", rules::CONNECTION_NAME_PATTERN))
+            let parsed = name.as_str().ok_or(rules::CONNECTION_NAME_PATTERN).and_then(ConnectionName::parse);
+            parsed.map(Target::Name).map_err(|rule| Refusal::new("spec.connection.name", rule))
         }
         (None, Some(id)) => {
-            let valid = id.as_str().filter(|id| is_connection_id(id));
-            valid.map(|id| Target::Id(id.to_owned())).ok_or_else(|| Refusal::new("spec.connection.id", rules::CONNECTION_ID_PATTERN))
+            let text = id.as_str().filter(|text| text.len() <= rules::MAX_CONNECTION_ID);
+            let parsed = text.ok_or(rules::CONNECTION_ID_PATTERN).and_then(ConnectionId::parse);
+            parsed.map(Target::Id).map_err(|rule| Refusal::new("spec.connection.id", rule))
         }
         (Some(_), Some(_)) => Err(Refusal::new("spec.connection", rules::CONNECTION_BOTH)),
         (None, None) => Err(Refusal::new("spec.connection", rules::CONNECTION_NEITHER)),
     }
-}
-
-fn is_connection_name(text: &str) -> bool {
-    text.len() <= rules::MAX_CONNECTION_NAME
-        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// Whether the text is an id as Auth0 makes them, and so safe as a part of a URL.
-pub fn is_connection_id(text: &str) -> bool {
-    text.strip_prefix("con_").is_some_and(|rest| {
-        !rest.is_empty() && text.len() <= rules::MAX_CONNECTION_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
 }
 
 fn params(spec: &Map<String, Value>) -> Result<BTreeMap<String, Entry>, Refusal> {

@@ -17,7 +17,8 @@ use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, Ups
 use crate::core::pass::claims;
 use crate::core::pass::plan::{Dispute, ParamPlan, Plan, Verdict};
 use crate::core::spec::{Refusal, Target};
-use crate::core::world::{Declared, Uid};
+use crate::core::world::Declared;
+use crate::model::identity::{ConnectionId, Fingerprint, TenantIdentity, Uid};
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
 pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
@@ -54,7 +55,7 @@ pub enum Outcome {
     /// The named connection does not exist. The record of that id, if there is one, has lost its object.
     ConnectionNotFound {
         /// The id that was looked for, when it was by id.
-        id: Option<String>,
+        id: Option<ConnectionId>,
     },
     /// The connection could not be read or understood.
     Unread(Trouble),
@@ -101,7 +102,7 @@ pub struct Planned {
 
 impl Planned {
     /// An object that left this connection and is not admitted to it any more: its record goes, the parameters stay.
-    pub fn left(object: &Declared, connection: ConnectionStatus) -> Self {
+    pub fn left(object: &Declared, id: &ConnectionId, connection: ConnectionStatus) -> Self {
         let left = |claim: claims::Claim| ParamPlan {
             verdict: Verdict::Left,
             claim: Vec::new(),
@@ -111,7 +112,7 @@ impl Planned {
             dispute: None,
         };
         Self {
-            params: claims::on(&object.status, &connection.id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
+            params: claims::on(&object.status, id).into_iter().map(|(name, claim)| (name, left(claim))).collect(),
             connection,
             touched: BTreeSet::new(),
             deferred: BTreeSet::new(),
@@ -256,11 +257,11 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 
 /// Whether the object was accepted on this connection, for this generation, and has all that it declares there: then it may
 /// leave another.
-pub fn is_accepted_on(object: &Declared, connection: &str) -> bool {
+pub fn is_accepted_on(object: &Declared, connection: &ConnectionId) -> bool {
     let accepted = condition(&object.status, ConditionType::Accepted)
         .is_some_and(|accepted| accepted.observed_generation == Some(object.generation) && accepted.status == TRUE);
     let arrived = |entry: &ConnectionStatus| entry.params.iter().all(|param| has_arrived(param.state));
-    accepted && object.status.connections.iter().any(|entry| entry.id == connection && arrived(entry))
+    accepted && object.status.connections.iter().any(|entry| *connection == *entry.id && arrived(entry))
 }
 
 /// Whether nothing is missing of a parameter at the connection that an object moves to: no login loses it meanwhile.
@@ -282,7 +283,7 @@ fn has_arrived(state: ParamState) -> bool {
 pub fn claimed(
     object: &Declared,
     connection: &ConnectionStatus,
-    records: &BTreeMap<String, Vec<String>>,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
     removed: &BTreeSet<String>,
     now: jiff::Timestamp,
 ) -> UpstreamParamsStatus {
@@ -304,7 +305,7 @@ pub fn claimed(
 
 /// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
 /// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
-pub fn left_elsewhere(object: &Declared, tenant: &str) -> Option<Conclusion> {
+pub fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
     let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
     if left.is_empty() {
         return None;
@@ -411,7 +412,7 @@ fn connections(object: &Declared, outcome: &Outcome, context: &Context) -> Vec<C
             }
             new
         }
-        Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| &entry.id != id).collect(),
+        Outcome::ConnectionNotFound { id: Some(id) } => old.into_iter().filter(|entry| *id != *entry.id).collect(),
         Outcome::Released(_) => Vec::new(),
         // Of an object that takes no part only its record is left to say: a line without one would be about a value that
         // nobody looks at for it any more.
@@ -466,7 +467,7 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Contended => (ParamState::Contended, &param.before),
     };
     let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
-    Some(ParamStatus { name: name.to_owned(), state, owned: owned.clone(), applied })
+    Some(ParamStatus { name: name.to_owned(), state, owned: claims::in_status(owned), applied })
 }
 
 // ---- the conditions ----

@@ -3,11 +3,10 @@
 use super::*;
 use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
-use crate::core::pass::claims::Place;
 use crate::core::pass::plan::{Dispute, Participant, Role, Site, plan};
 use crate::core::world::Declared;
 use crate::model::document::Live;
-use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, TENANT, described, live, object, print, print_at};
+use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
 use crate::testing::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -43,7 +42,7 @@ fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, ending: E
 /// One object's part of a plan for several.
 fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, ending: Ending) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: found, disputes: &BTreeMap::new(), unsettled: false };
+    let site = Site { place: here(), live: found, disputes: &BTreeMap::new(), unsettled: false };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
     Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), ending))
 }
@@ -190,7 +189,7 @@ fn a_fight_is_reported_and_keeps_the_record() {
     };
     let disputes = BTreeMap::from([("blog".to_owned(), dispute)]);
     let found = live(&[("blog", "theirs")]);
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
+    let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
     let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Nothing));
     let fought = after(&a, &outcome, &context());
@@ -220,7 +219,7 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
     {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
-        let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &disputes, unsettled: false };
+        let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
         let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
         let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Written));
         let restored = after(&a, &outcome, &context());
@@ -526,7 +525,8 @@ fn the_record_follows_what_became_of_the_write() {
         object.status.connections[0].params.clone()
     };
     let owned = |params: &[ParamStatus]| params.iter().map(|param| (param.state, param.owned.clone())).collect::<Vec<_>>();
-    let (old, new, dropped) = (print("blog", "old"), print("blog", "new"), print("drop", "x"));
+    let text = |name: &str, text: &str| print(name, text).to_string();
+    let (old, new, dropped) = (text("blog", "old"), text("blog", "new"), text("drop", "x"));
     assert_eq!(owned(&case(Ending::Written)), [(Applied, vec![new.clone()])]);
     let both = vec![old.clone(), new];
     for ending in [Ending::Failed(trouble(Reason::RemoteUnavailable, true)), Ending::Rejected("no".into())] {
@@ -550,7 +550,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     assert_eq!(states(&after(&a, &among(&a, &parts, &found, Ending::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
-    let site = Site { place: Place { tenant: TENANT, connection: HERE }, live: &found, disputes: &BTreeMap::new(), unsettled: false };
+    let site = Site { place: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
     let mut deferred = plan(site, &parts, false);
     deferred.retain_actor(&a.uid);
     let turn = Ending::Postponed(trouble(Reason::Pending, false));
@@ -578,8 +578,8 @@ fn a_move_is_not_done_before_the_old_connection_is_left() {
     let a = object("a").wants("blog", "x").lists_at(ELSEWHERE, "blog", InSync, &["x"]);
     let moved = after(&a, &part(&a, Role::Owner, &live(&[]), Ending::Written), &context());
     assert_eq!(row(&moved), "True/Accepted True/ResolvedRefs Unknown/Pending Unknown/Pending Reconciling/Progressing");
-    assert!(is_accepted_on(&moved, HERE));
-    assert!(!is_accepted_on(&moved.clone().generation(2), HERE), "for this generation only");
+    assert!(is_accepted_on(&moved, &HERE.into()));
+    assert!(!is_accepted_on(&moved.clone().generation(2), &HERE.into()), "for this generation only");
 }
 
 #[test]
@@ -588,10 +588,10 @@ fn an_object_is_not_accepted_where_some_of_its_names_are_taken_nor_where_it_is_r
     let b = object("b").born(2).wants("blog", "y");
     let both = [(&a, Role::Owner), (&b, Role::Owner)];
     let (given, taken) = (among(&a, &both, &live(&[]), Ending::Written), among(&b, &both, &live(&[]), Ending::Written));
-    assert!(is_accepted_on(&after(&a, &given, &context()), HERE));
-    assert!(!is_accepted_on(&after(&b, &taken, &context()), HERE), "it keeps what it has elsewhere until it has all of it here");
+    assert!(is_accepted_on(&after(&a, &given, &context()), &HERE.into()));
+    assert!(!is_accepted_on(&after(&b, &taken, &context()), &HERE.into()), "it keeps what it has elsewhere until it has all of it here");
     let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
-    assert!(!is_accepted_on(&after(&a, &refused, &context()), HERE));
+    assert!(!is_accepted_on(&after(&a, &refused, &context()), &HERE.into()));
 }
 
 // ---- observing ----
@@ -659,7 +659,7 @@ fn a_move_that_is_only_observed_is_ready_and_carries_its_record() {
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/DriftDetected True/Observing");
     assert_eq!(states(&watched), [("blog", WouldRemove, 1), ("blog", InSync, 0)]);
     // That it was in sync there is not forgotten by that: back there, another value is drift.
-    assert!(claims::on(&watched.status, ELSEWHERE)["blog"].applied);
+    assert!(claims::on(&watched.status, &ELSEWHERE.into())["blog"].applied);
     let again = after(&watched, &part(&watched, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing), &observing());
     assert_eq!(again.status, watched.status);
     // And with Enforce nothing "would" be done any more: it is about to be.
@@ -764,7 +764,7 @@ fn a_claim_changes_the_record_and_nothing_else() {
     let records = BTreeMap::from([("blog".to_owned(), vec![print("blog", "x"), print("blog", "y")])]);
     let status = claimed(&a, &described(HERE), &records, &BTreeSet::new(), at(2000));
     let mut expected = a.status.clone();
-    expected.connections[0].params[0].owned.clone_from(&records["blog"]);
+    expected.connections[0].params[0].owned = claims::in_status(&records["blog"]);
     assert_eq!(status, expected);
 }
 

@@ -16,7 +16,7 @@ struct Sightings {
     /// The token that was seen to be good for it last.
     good_with: Option<u64>,
     /// The connections that refused it since.
-    refused_by: BTreeSet<String>,
+    refused_by: BTreeSet<Subject>,
 }
 
 impl Sightings {
@@ -26,8 +26,8 @@ impl Sightings {
     }
 
     /// Whether it is the tenant's as a whole that a connection refuses. `known`: how many connections are known.
-    fn refused(&mut self, connection: &str, token: u64, known: usize) -> bool {
-        self.refused_by.insert(connection.to_owned());
+    fn refused(&mut self, connection: &Subject, token: u64, known: usize) -> bool {
+        self.refused_by.insert(connection.clone());
         match self.good_with {
             Some(good) if good == token => false,
             Some(_) => self.refused_by.len() > 1,
@@ -55,7 +55,7 @@ impl Evidence {
 
     /// A connection came without options. Yields whether the token is what is lacking: of a token with `scopes` that is
     /// known, of another one by what else was seen.
-    pub fn hid_options(&mut self, connection: &str, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
+    pub fn hid_options(&mut self, connection: &Subject, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
         match scopes {
             Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
             None => self.options.refused(connection, token, known),
@@ -71,7 +71,7 @@ impl Evidence {
     /// lacks; none when it is about this connection only.
     pub fn lacks(
         &mut self,
-        connection: &str,
+        connection: &Subject,
         asked: &[String],
         scopes: Option<&[String]>,
         token: u64,
@@ -119,34 +119,41 @@ mod tests {
         scopes.iter().map(|scope| (*scope).to_owned()).collect()
     }
 
+    fn place(name: &str) -> Subject {
+        Subject::Name(name.into())
+    }
+
     #[test]
     fn what_a_token_says_of_its_scopes_decides() {
         let mut evidence = Evidence::default();
-        assert!(!evidence.hid_options("a", Some(&all(&["read:connections", READ_OPTIONS])), 1, 1));
-        assert!(evidence.hid_options("a", Some(&all(&["read:connections"])), 1, 9));
+        assert!(!evidence.hid_options(&place("a"), Some(&all(&["read:connections", READ_OPTIONS])), 1, 1));
+        assert!(evidence.hid_options(&place("a"), Some(&all(&["read:connections"])), 1, 9));
         let asked = all(&["read:x", "update:x"]);
-        assert_eq!(evidence.lacks("a", &asked, Some(&all(&["read:x"])), 1, 9), Some(all(&["update:x"])));
-        assert_eq!(evidence.lacks("a", &asked, Some(&asked), 1, 1), None);
+        assert_eq!(evidence.lacks(&place("a"), &asked, Some(&all(&["read:x"])), 1, 9), Some(all(&["update:x"])));
+        assert_eq!(evidence.lacks(&place("a"), &asked, Some(&asked), 1, 1), None);
     }
 
     #[test]
     fn where_the_token_is_silent_another_connection_tells() {
         let mut evidence = Evidence::default();
-        assert!(evidence.hid_options("a", None, 1, 1), "there is nobody else to ask");
-        assert!(!evidence.hid_options("a", None, 1, 2), "the other one was not looked at yet");
+        assert!(evidence.hid_options(&place("a"), None, 1, 1), "there is nobody else to ask");
+        assert!(!evidence.hid_options(&place("a"), None, 1, 2), "the other one was not looked at yet");
         evidence.showed_options(1);
-        assert!(!evidence.hid_options("a", None, 1, 2) && !evidence.hid_options("b", None, 1, 3), "the same token showed it elsewhere");
+        assert!(
+            !evidence.hid_options(&place("a"), None, 1, 2) && !evidence.hid_options(&place("b"), None, 1, 3),
+            "the same token showed it elsewhere"
+        );
         evidence.showed_options(1);
         // Another token: one may be odd, two are not.
-        assert!(!evidence.hid_options("a", None, 2, 3) && !evidence.hid_options("a", None, 2, 3));
-        assert!(evidence.hid_options("b", None, 2, 3));
+        assert!(!evidence.hid_options(&place("a"), None, 2, 3) && !evidence.hid_options(&place("a"), None, 2, 3));
+        assert!(evidence.hid_options(&place("b"), None, 2, 3));
         evidence.showed_options(2);
-        assert!(!evidence.hid_options("b", None, 2, 3));
+        assert!(!evidence.hid_options(&place("b"), None, 2, 3));
     }
 
     #[test]
     fn one_connection_without_an_answer_is_not_the_tenant() {
-        let (mut evidence, odd, other) = (Evidence::default(), Subject::Id("a".to_owned()), Subject::Id("b".to_owned()));
+        let (mut evidence, odd, other) = (Evidence::default(), place("a"), place("b"));
         for _ in 0..9 {
             assert!(!evidence.unanswered(&odd, "m", false, 2));
         }

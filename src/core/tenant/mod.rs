@@ -20,6 +20,9 @@ use crate::api::upstream_params::ManagementPolicy;
 use crate::core::world::{DeclaredTenant, World};
 use crate::model::domain::{AllowedDomains, Audience, Domain};
 
+/// The time between two looks where a spec asks for none.
+const USUAL_RESYNC: Duration = Duration::from_mins(10);
+
 /// A tenant that can be served.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -108,6 +111,13 @@ fn bad_pattern(spec: &ClusterAuth0TenantSpec) -> Option<String> {
             .map(move |(position, pattern)| (format!("spec.access[{entry}].connections[{position}]"), pattern))
     });
     patterns.into_iter().find_map(|(place, pattern)| rules::connection_glob(pattern).err().map(|rule| format!("{place}: {rule}")))
+}
+
+/// The time between two looks at each connection that a spec asks for. One from before the bounds of admission is kept above the
+/// lower one, and a negative one says nothing.
+pub fn resync_interval(spec: &ClusterAuth0TenantSpec) -> Duration {
+    const SHORTEST: Duration = Duration::from_secs(rules::MIN_RESYNC_SECONDS.unsigned_abs());
+    u64::try_from(spec.resync_interval_seconds).map_or(USUAL_RESYNC, Duration::from_secs).max(SHORTEST)
 }
 
 /// What a tenant object amounts to.
@@ -241,7 +251,7 @@ fn resolve(
         secret: secret.clone(),
         observes: spec.management_policy == ManagementPolicy::Observe,
         rate_limit: spec.rate_limit.clone(),
-        resync: Duration::from_secs(u64::try_from(spec.resync_interval_seconds).unwrap_or(600).max(5)),
+        resync: resync_interval(spec),
         admissions: admissions.collect(),
     }))
 }
@@ -385,19 +395,32 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
-    fn tenant_with(pattern: &str) -> World {
+    fn spec_with(pattern: &str) -> ClusterAuth0TenantSpec {
         let spec = serde_json::json!({
             "domain": "example.eu.auth0.com",
             "credentials": {"secretRef": {"name": "credentials"}},
             "access": [{"namespaceSelector": {}, "connections": ["fine-*", pattern]}],
         });
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn looks_are_as_far_apart_as_the_spec_says_and_no_closer_than_admission_allows() {
+        for (written, seconds) in [(5, 5), (86_400, 86_400), (4, 5), (0, 5), (-1, 600)] {
+            let spec = ClusterAuth0TenantSpec { resync_interval_seconds: written, ..spec_with("*") };
+            assert_eq!(resync_interval(&spec), Duration::from_secs(seconds), "{written}");
+        }
+        assert_eq!(resync_interval(&spec_with("*")), USUAL_RESYNC, "the default of the CRD");
+    }
+
+    fn tenant_with(pattern: &str) -> World {
         let tenant = DeclaredTenant {
             name: "t".into(),
             uid: "uid".into(),
             resource_version: "1".into(),
             generation: 1,
             created: 0,
-            spec: Some(serde_json::from_value(spec).unwrap()),
+            spec: Some(spec_with(pattern)),
             status: ClusterAuth0TenantStatus::default(),
         };
         let mut world = World::default();

@@ -61,7 +61,7 @@ mod tests {
     fn tenant(name: &str) -> DeclaredTenant {
         DeclaredTenant {
             name: name.into(),
-            uid: format!("uid-{name}"),
+            uid: format!("uid-{name}").into(),
             resource_version: "1".into(),
             generation: 1,
             created: 0,

@@ -17,28 +17,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
-use crate::core::pass::claims;
+use crate::core::pass::claims::{self, Record};
 use crate::core::spec::{Policies, Refusal, Spec, Target};
 use crate::core::status;
 use crate::core::tenant::credentials::Flaw;
-
-/// `metadata.uid`: another object of the same name has another one.
-pub type Uid = String;
-
-/// Namespace and name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// The namespace.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
-
-impl std::fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+use crate::model::identity::ConnectionId;
+pub use crate::model::identity::{ObjectKey, Uid};
 
 /// One `UpstreamParams` as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,22 +130,23 @@ impl PartialEq for Credentials {
 pub struct Left {
     /// The object.
     pub object: ObjectKey,
-    /// The names of its parameters, by connection.
-    pub parameters: Vec<(String, Vec<String>)>,
+    /// Its records.
+    pub records: Vec<Record>,
 }
 
 impl Left {
     fn of(gone: &Declared) -> Option<Self> {
-        let parameters = claims::recorded(&gone.status);
-        (gone.cleans_up() && !parameters.is_empty()).then(|| Self { object: gone.key.clone(), parameters })
+        let records: Vec<Record> = claims::records(&gone.status).collect();
+        (gone.cleans_up() && !records.is_empty()).then(|| Self { object: gone.key.clone(), records })
     }
 }
 
 impl std::fmt::Display for Left {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (nth, (connection, names)) in self.parameters.iter().enumerate() {
+        for (nth, record) in self.records.iter().enumerate() {
+            let names: Vec<&str> = record.owned.keys().map(String::as_str).collect();
             let comma = if nth == 0 { "" } else { "; " };
-            write!(f, "{comma}{} on the connection {connection}", names.join(", "))?;
+            write!(f, "{comma}{} on the connection {}", names.join(", "), record.called())?;
         }
         Ok(())
     }
@@ -185,7 +170,7 @@ pub enum Wake {
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
-        connections: Vec<String>,
+        connections: Vec<ConnectionId>,
         /// What it left behind, where that was not meant.
         left: Option<Left>,
     },
@@ -324,8 +309,8 @@ impl World {
     }
 
     /// Folds an object that is gone.
-    pub fn delete_object(&mut self, key: &ObjectKey, uid: &str) -> Vec<Wake> {
-        if self.objects.get(key).is_none_or(|old| old.uid != uid) {
+    pub fn delete_object(&mut self, key: &ObjectKey, uid: &Uid) -> Vec<Wake> {
+        if self.objects.get(key).is_none_or(|old| old.uid != *uid) {
             return Vec::new();
         }
         let expected = self.expected.remove(uid).unwrap_or_default();
@@ -339,7 +324,7 @@ impl World {
             note: status::left_behind(&gone, gone.why_it_leaves()).note,
         });
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
-        let connections = claims::connections(&gone.status).map(str::to_owned).collect();
+        let connections = claims::connections(&gone.status).collect();
         // Where we let it go ourselves, what was to be told is told.
         let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
         std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
@@ -365,18 +350,18 @@ impl World {
     }
 
     /// Notes the status that is about to be written.
-    pub fn expect(&mut self, uid: &str, status: &UpstreamParamsStatus) {
-        self.expected.entry(uid.to_owned()).or_default().status = Some(status.clone());
+    pub fn expect(&mut self, uid: &Uid, status: &UpstreamParamsStatus) {
+        self.expected.entry(uid.clone()).or_default().status = Some(status.clone());
     }
 
     /// Notes that our finalizer is about to be set or removed.
-    pub fn expect_finalizer(&mut self, uid: &str, present: bool) {
-        self.expected.entry(uid.to_owned()).or_default().finalizer = Some(present);
+    pub fn expect_finalizer(&mut self, uid: &Uid, present: bool) {
+        self.expected.entry(uid.clone()).or_default().finalizer = Some(present);
     }
 
     /// Notes what our own write made of an object: the version, and what it changed.
-    pub fn wrote(&mut self, key: &ObjectKey, uid: &str, resource_version: &str, change: impl FnOnce(&mut Declared)) {
-        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == uid) else { return };
+    pub fn wrote(&mut self, key: &ObjectKey, uid: &Uid, resource_version: &str, change: impl FnOnce(&mut Declared)) {
+        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == *uid) else { return };
         if is_older(resource_version, &object.resource_version) {
             return;
         }
@@ -437,8 +422,8 @@ impl World {
     }
 
     /// Notes what our own write made of a tenant.
-    pub fn wrote_tenant(&mut self, name: &str, uid: &str, resource_version: &str, status: &ClusterAuth0TenantStatus) {
-        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == uid) else { return };
+    pub fn wrote_tenant(&mut self, name: &str, uid: &Uid, resource_version: &str, status: &ClusterAuth0TenantStatus) {
+        let Some(tenant) = self.tenants.get_mut(name).filter(|tenant| tenant.uid == *uid) else { return };
         if is_older(resource_version, &tenant.resource_version) {
             return;
         }

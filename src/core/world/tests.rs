@@ -29,7 +29,7 @@ fn tenant(name: &str, resource_version: &str) -> DeclaredTenant {
     };
     DeclaredTenant {
         name: name.into(),
-        uid: format!("uid-{name}"),
+        uid: format!("uid-{name}").into(),
         resource_version: resource_version.into(),
         generation: 1,
         created: 0,
@@ -80,7 +80,7 @@ fn the_echo_of_our_own_write_wakes_nobody_before_or_after_its_answer() {
 fn an_edit_that_comes_with_our_own_status_is_still_news() {
     let mut world = World::default();
     world.apply_object(object("a"));
-    world.expect("uid-a", &status("x"));
+    world.expect(&"uid-a".into(), &status("x"));
     assert_eq!(world.apply_object(version("3", Declared { status: status("x"), ..object("a").generation(2) })), woken("a"));
 }
 
@@ -88,7 +88,7 @@ fn an_edit_that_comes_with_our_own_status_is_still_news() {
 fn an_event_that_is_older_than_what_we_wrote_changes_nothing() {
     let mut world = World::default();
     world.apply_object(version("9", object("a")));
-    world.wrote(&object("a").key, "uid-a", "10", |object| object.status = status("written"));
+    world.wrote(&object("a").key, &"uid-a".into(), "10", |object| object.status = status("written"));
     assert_eq!(world.apply_object(version("9", object("a").generation(7))), []);
     let known = world.object(&object("a").key).unwrap();
     assert_eq!((known.generation, known.resource_version.as_str(), known.status.target.as_deref()), (1, "10", Some("written")));
@@ -99,15 +99,15 @@ fn an_answer_that_comes_after_a_newer_event_changes_nothing() {
     let mut world = World::default();
     let newer = version("11", Declared { status: status("x"), ..object("a").generation(2) });
     world.apply_object(newer.clone());
-    world.wrote(&newer.key, "uid-a", "10", |object| object.status = status("old"));
-    world.wrote(&newer.key, "another-uid", "12", |object| object.status = status("of another"));
+    world.wrote(&newer.key, &"uid-a".into(), "10", |object| object.status = status("old"));
+    world.wrote(&newer.key, &"another-uid".into(), "12", |object| object.status = status("of another"));
     assert_eq!(*world.object(&newer.key).unwrap(), newer);
 
     world.apply_tenant(tenant("default", "11"));
     let old = ClusterAuth0TenantStatus { observed_generation: Some(7), ..Default::default() };
-    world.wrote_tenant("default", "uid-default", "10", &old);
+    world.wrote_tenant("default", &"uid-default".into(), "10", &old);
     assert_eq!(*world.tenant("default").unwrap(), tenant("default", "11"));
-    world.wrote_tenant("default", "uid-default", "12", &old);
+    world.wrote_tenant("default", &"uid-default".into(), "12", &old);
     assert_eq!(world.tenant("default").unwrap().status, old);
 }
 
@@ -121,11 +121,11 @@ fn versions_compare_as_numbers_and_what_is_none_counts_as_news() {
 fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
     let mut world = World::default();
     world.apply_object(object("a").wants("blog", "x").retaining().lists("blog", InSync, &["x"]));
-    assert_eq!(world.delete_object(&object("a").key, "another-uid"), [], "that was its predecessor");
+    assert_eq!(world.delete_object(&object("a").key, &"another-uid".into()), [], "that was its predecessor");
     let target = Some(Target::Name(HERE_NAME.into()));
     let gone = Wake::Gone { tenant: "default".into(), target, connections: vec![HERE.into()], left: None };
-    assert_eq!(world.delete_object(&object("a").key, "uid-a").first(), Some(&gone));
-    assert_eq!(world.delete_object(&object("a").key, "uid-a"), []);
+    assert_eq!(world.delete_object(&object("a").key, &"uid-a".into()).first(), Some(&gone));
+    assert_eq!(world.delete_object(&object("a").key, &"uid-a".into()), []);
     assert!(world.object(&object("a").key).is_none());
 }
 
@@ -265,7 +265,7 @@ fn a_complete_list_wins_over_what_was_known_also_where_versions_went_back() {
     let known = version("900", object("a").kept().lists("blog", InSync, &["x"]));
     world.apply_object(known.clone());
     world.apply_tenant(tenant("default", "901"));
-    world.wrote(&known.key, "uid-a", "902", |object| object.status = status("written"));
+    world.wrote(&known.key, &"uid-a".into(), "902", |object| object.status = status("written"));
     let mut older = tenant("default", "51");
     older.generation = 0;
     let restored = version("50", object("a").wants("blog", "y"));
@@ -290,10 +290,10 @@ fn a_list_is_not_taken_for_news_where_we_wrote_after_it_began() {
     world.apply_tenant(tenant("default", "9"));
     world.objects_are_listed(None);
     world.tenants_are_listed();
-    world.expect("uid-a", &status("x"));
-    world.wrote(&object("a").key, "uid-a", "12", |object| object.status = status("x"));
+    world.expect(&"uid-a".into(), &status("x"));
+    world.wrote(&object("a").key, &"uid-a".into(), "12", |object| object.status = status("x"));
     let told = ClusterAuth0TenantStatus { observed_generation: Some(7), ..Default::default() };
-    world.wrote_tenant("default", "uid-default", "13", &told);
+    world.wrote_tenant("default", &"uid-default".into(), "13", &told);
     assert_eq!(world.list_objects(None, vec![version("9", object("a")), version("9", object("b"))]), []);
     assert_eq!(world.list_tenants(vec![tenant("default", "9")]), []);
     assert_eq!(world.object(&object("a").key).unwrap().resource_version, "12");
@@ -305,14 +305,14 @@ fn a_finalizer_that_somebody_takes_is_news_and_our_own_is_none() {
     let mut world = World::default();
     let own = object("a").lists("blog", InSync, &["x"]);
     world.apply_object(version("1", own.clone()));
-    world.expect_finalizer("uid-a", true);
+    world.expect_finalizer(&"uid-a".into(), true);
     assert_eq!(world.apply_object(version("2", own.clone().kept())), [], "the echo of ours");
     assert_eq!(world.apply_object(version("3", own.clone())), [Wake::Finalizer(object("a").key)]);
-    world.wrote(&own.key, "uid-a", "4", |object| object.finalizer = true);
+    world.wrote(&own.key, &"uid-a".into(), "4", |object| object.finalizer = true);
     let edited = own.clone().generation(2);
     assert_eq!(world.apply_object(version("5", edited.clone())), woken("a"), "with an edit, that is the news");
-    world.expect_finalizer("uid-a", false);
-    world.wrote(&own.key, "uid-a", "6", |object| object.finalizer = true);
+    world.expect_finalizer(&"uid-a".into(), false);
+    world.wrote(&own.key, &"uid-a".into(), "6", |object| object.finalizer = true);
     assert_eq!(world.apply_object(version("7", edited.clone())), [], "we remove it ourselves");
     assert_eq!(world.apply_object(version("8", edited.kept())), woken("a"), "somebody sets what we removed");
 }
@@ -323,9 +323,9 @@ fn an_object_that_we_let_go_left_nothing_that_was_not_told() {
         let mut world = World::default();
         world.apply_object(object("a").kept().lists("blog", InSync, &["x"]));
         if let Some(present) = ours {
-            world.expect_finalizer("uid-a", present);
+            world.expect_finalizer(&"uid-a".into(), present);
         }
-        let wakes = world.delete_object(&object("a").key, "uid-a");
+        let wakes = world.delete_object(&object("a").key, &"uid-a".into());
         assert!(matches!(wakes.as_slice(), [Wake::Gone { left: told, .. }] if told.is_some() == left), "{ours:?}: {wakes:?}");
     }
 }

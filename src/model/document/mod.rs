@@ -7,13 +7,14 @@
 //! Assumes: the text is one JSON object. Fails: [`DocumentError`], which never holds a value of the document.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use ring::digest;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::api::upstream_params::Alias;
+use crate::model::identity::{ConnectionId, ConnectionName, Fingerprint, TenantIdentity};
 
 /// The member of `options` that this operator manages entries of.
 pub const UPSTREAM_PARAMS: &str = "upstream_params";
@@ -56,6 +57,9 @@ pub enum DocumentError {
     /// Not a JSON object, cut short, or a member of the wrong type.
     #[error("the answer is not a connection: {0}")]
     NotAConnection(&'static str),
+    /// Its id is not one as Auth0 makes them.
+    #[error("the connection's id is not `con_` followed by letters and digits")]
+    NotAnId,
     /// `options.upstream_params` is neither absent, `null` nor an object.
     #[error("options.upstream_params of the connection is not an object; correct it in the Auth0 dashboard or with its API")]
     ParamsNotAnObject,
@@ -160,10 +164,10 @@ impl<'de> Deserialize<'de> for Members {
 /// A connection, read for the purpose of planning. Holds secrets: keep it no longer than a pass.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// `con_` and letters and digits.
-    pub id: String,
-    /// Unique in the tenant, and immutable.
-    pub name: String,
+    /// Its id.
+    pub id: ConnectionId,
+    /// Its name.
+    pub name: ConnectionName,
     /// The connection type, such as `waad`.
     pub strategy: String,
     /// Sent back beside `options`, because the API resets it to the name otherwise.
@@ -179,8 +183,8 @@ impl Document {
         let required =
             |name: &str, or: &'static str| members.text(name).filter(|text| !text.is_empty()).ok_or(DocumentError::NotAConnection(or));
         Ok(Self {
-            id: required("id", "its id is missing")?,
-            name: required("name", "its name is missing")?,
+            id: ConnectionId::parse(&required("id", "its id is missing")?).map_err(|_| DocumentError::NotAnId)?,
+            name: ConnectionName::from_auth0(&required("name", "its name is missing")?),
             strategy: required("strategy", "its strategy is missing")?,
             // The API takes a text only: a `null` sent back would get every write refused.
             display_name: members.get("display_name").filter(|raw| raw.get() != "null").map(ToOwned::to_owned),
@@ -303,15 +307,9 @@ impl PatchBody {
     }
 }
 
-/// The record of one write: 16 hex digits of SHA-256 over who (tenant), where (connection), under which name, and what.
-/// One way: it tells whether a live value is ours, and nothing about any value.
-pub fn fingerprint(tenant: &str, connection_id: &str, name: &str, entry: &Entry) -> String {
-    let digest = sha256(&[tenant.as_bytes(), connection_id.as_bytes(), name.as_bytes(), entry.canonical().as_bytes()]);
-    digest[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
-        // Writing into a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// What a write of this entry is recorded as: over who (tenant), where (connection), under which name, and what.
+pub fn fingerprint(tenant: &TenantIdentity, connection: &ConnectionId, name: &str, entry: &Entry) -> Fingerprint {
+    Fingerprint::of_digest(sha256(&[tenant.as_bytes(), connection.as_bytes(), name.as_bytes(), entry.canonical().as_bytes()]))
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {

@@ -215,20 +215,21 @@ fn the_foreign_hash_asks_for_meaning_and_ignores_what_is_ours() {
 
 #[test]
 fn a_fingerprint_is_of_one_place_one_name_and_one_entry() {
-    let base = fingerprint("t", "con_1", "blog", &Entry::Value("x".into()));
+    let print = |tenant: &str, connection: &str, name: &str, entry: &Entry| fingerprint(&tenant.into(), &connection.into(), name, entry);
+    let base = print("t", "con_1", "blog", &Entry::Value("x".into()));
     assert!(base.len() == 16 && base.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
     let others = [
-        fingerprint("u", "con_1", "blog", &Entry::Value("x".into())),
-        fingerprint("t", "con_2", "blog", &Entry::Value("x".into())),
-        fingerprint("t", "con_1", "lang", &Entry::Value("x".into())),
-        fingerprint("t", "con_1", "blog", &Entry::Value("y".into())),
-        fingerprint("t", "con_1", "blog", &Entry::Alias(Alias::Prompt)),
-        fingerprint("t", "con_1b", "log", &Entry::Value("x".into())),
+        print("u", "con_1", "blog", &Entry::Value("x".into())),
+        print("t", "con_2", "blog", &Entry::Value("x".into())),
+        print("t", "con_1", "lang", &Entry::Value("x".into())),
+        print("t", "con_1", "blog", &Entry::Value("y".into())),
+        print("t", "con_1", "blog", &Entry::Alias(Alias::Prompt)),
+        print("t", "con_1b", "log", &Entry::Value("x".into())),
     ];
     assert!(others.iter().all(|other| *other != base));
     assert_ne!(
-        fingerprint("t", "c", "n", &Entry::Value("prompt".into())),
-        fingerprint("t", "c", "n", &Entry::Alias(Alias::Prompt)),
+        print("t", "con_c", "n", &Entry::Value("prompt".into())),
+        print("t", "con_c", "n", &Entry::Alias(Alias::Prompt)),
         "a static value is not the alias of that name"
     );
     // Records outlive the process that made them: this text may never change.

@@ -14,6 +14,7 @@ use upstream_params_operator::core::status::{Context, Ending, Outcome, Planned, 
 use upstream_params_operator::core::tenant::{self, Access, Standing};
 use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
 use upstream_params_operator::model::domain::AllowedDomains;
+use upstream_params_operator::model::identity::Fingerprint;
 
 /// The generation that a state is about.
 const GENERATION: i64 = 2;
@@ -54,7 +55,7 @@ fn spec() -> Value {
 fn declared(generation: i64, status: UpstreamParamsStatus) -> Declared {
     Declared {
         key: ObjectKey { namespace: "identity".to_owned(), name: "blog".to_owned() },
-        uid: "uid".to_owned(),
+        uid: "uid".into(),
         resource_version: "1".to_owned(),
         generation,
         created: 0,
@@ -81,7 +82,7 @@ fn planned(verdict: Verdict, ending: Ending) -> Outcome {
 }
 
 fn planned_with(verdict: Verdict, ending: Ending, warnings: Vec<String>) -> Outcome {
-    let mark = vec!["9f2c41d07be5a310".to_owned()];
+    let mark = vec![Fingerprint::from_status("9f2c41d07be5a310")];
     let plan = |verdict| ParamPlan { verdict, before: Vec::new(), claim: mark.clone(), after: mark.clone(), applied: false, dispute: None };
     let writes = matches!(verdict, Verdict::Write { .. } | Verdict::Remove);
     let touched = if writes { BTreeSet::from(["blog".to_owned()]) } else { BTreeSet::new() };
@@ -239,7 +240,7 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
     });
     DeclaredTenant {
         name: name.to_owned(),
-        uid: name.to_owned(),
+        uid: name.into(),
         resource_version: "1".to_owned(),
         generation: GENERATION,
         created,

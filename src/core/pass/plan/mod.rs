@@ -16,8 +16,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::pass::claims::{self, Claim, Place};
-use crate::core::world::{Declared, ObjectKey, Uid};
+use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
+use crate::model::identity::{Fingerprint, ObjectKey, Uid};
 
 /// What an object may do on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +130,11 @@ pub struct ParamPlan {
     /// What is to be done.
     pub verdict: Verdict,
     /// The record as it is.
-    pub before: Vec<String>,
+    pub before: Vec<Fingerprint>,
     /// The record to store before the write: for a new value it holds the new fingerprint already.
-    pub claim: Vec<String>,
+    pub claim: Vec<Fingerprint>,
     /// The record once the plan is carried out.
-    pub after: Vec<String>,
+    pub after: Vec<Fingerprint>,
     /// Whether the parameter was in sync here before.
     pub applied: bool,
     /// That somebody keeps changing it, with this pass' own correction counted.
@@ -304,7 +305,7 @@ impl Plan {
     }
 
     /// What an object stores before the write: the records of the names that change for it.
-    pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<String>> {
+    pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<Fingerprint>> {
         let params = self.objects.get(object).into_iter().flatten();
         let claimed = |name: &String| self.touches(name, object) || self.adopted.get(name) == Some(object);
         params.filter(|(name, _)| claimed(name)).map(|(name, param)| (name.clone(), param.claim.clone())).collect()
@@ -549,7 +550,7 @@ fn award(site: Site<'_>, winner: &Side<'_>, releasing: &[&Side<'_>], name: &str,
                 Live::Entry(entry) => Some(site.place.fingerprint(name, entry)),
                 Live::Foreign => None,
             });
-            (claims::with(&claim.owned, &new, live.as_deref()), vec![new])
+            (claims::with(&claim.owned, &new, live.as_ref()), vec![new])
         }
         Verdict::Remove
         | Verdict::Gone
@@ -627,7 +628,7 @@ fn release(site: Site<'_>, releasing: &[&Side<'_>], name: &str, plan: &mut Plan)
     }
 }
 
-fn note(plan: &mut Plan, side: &Side<'_>, name: &str, verdict: Verdict, claim: Vec<String>, after: Vec<String>) {
+fn note(plan: &mut Plan, side: &Side<'_>, name: &str, verdict: Verdict, claim: Vec<Fingerprint>, after: Vec<Fingerprint>) {
     let Claim { owned: before, applied } = side.claim(name);
     let params = plan.objects.entry(side.part.object.uid.clone()).or_default();
     params.insert(name.to_owned(), ParamPlan { verdict, before, claim, after, applied, dispute: None });

@@ -3,9 +3,8 @@
 use super::*;
 use crate::api::upstream_params::ParamState::{Applied, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::core::pass::claims::MAX_OWNED;
-use crate::testing::builders::{ELSEWHERE, HERE, TENANT, live, object, print, print_at, value};
+use crate::testing::builders::{ELSEWHERE, here, live, object, print, print_at, value};
 
-const SITE: Place<'_> = Place { tenant: TENANT, connection: HERE };
 const WRITE: Verdict = Verdict::Write { drift: false, absent: false };
 const ADD: Verdict = Verdict::Write { drift: false, absent: true };
 const CORRECT: Verdict = Verdict::Write { drift: true, absent: false };
@@ -18,7 +17,7 @@ fn planned_with(found: &BTreeMap<String, Live>, contended: &[&str], parts: &[(&D
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: true };
     let disputes = contended.iter().map(|name| ((*name).to_owned(), fought.clone())).collect();
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    plan(Site { place: SITE, live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
+    plan(Site { place: here(), live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
 }
 
 fn owner(object: &Declared) -> (&Declared, Role) {
@@ -66,7 +65,7 @@ fn a_parameter_that_is_not_there_is_added_and_claimed_first() {
     let plan = planned(&live(&[("other", "1")]), &[owner(&a)]);
     assert_eq!(verdict(&plan, &a, "blog"), Some(ADD));
     assert_eq!(entries(&plan), [set("blog", "x")]);
-    assert_eq!(part(&plan, &a, "blog").before, Vec::<String>::new());
+    assert_eq!(part(&plan, &a, "blog").before, Vec::<Fingerprint>::new());
     assert_eq!(part(&plan, &a, "blog").claim, [print("blog", "x")]);
     assert_eq!(part(&plan, &a, "blog").after, [print("blog", "x")]);
 }
@@ -140,7 +139,7 @@ fn somebody_elses_value_is_refused_and_the_other_parameters_are_written() {
     let plan = planned(&live(&[("blog", "theirs")]), &[owner(&a)]);
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::ExistingValue));
     assert_eq!(entries(&plan), [set("lang", "de")]);
-    assert_eq!(part(&plan, &a, "blog").after, Vec::<String>::new());
+    assert_eq!(part(&plan, &a, "blog").after, Vec::<Fingerprint>::new());
 }
 
 #[test]
@@ -186,7 +185,7 @@ fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced { absent: true }));
     assert!(plan.changes.is_empty());
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
-    let site = Site { place: SITE, live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
+    let site = Site { place: here(), live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
     let plan = super::plan(site, &[Participant { object: &a, role: Role::Owner }], false);
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Write { drift: true, absent: true }));
     assert_eq!(part(&plan, &a, "blog").dispute.as_ref().map(|dispute| dispute.times), Some(3));
@@ -223,9 +222,10 @@ fn a_record_never_holds_more_than_eight_and_keeps_the_live_one() {
 #[test]
 fn a_record_of_another_connection_or_tenant_proves_nothing_here() {
     let mut a = object("a").lists("blog", InSync, &["x"]);
-    a.status.connections[0].params[0].owned = vec![print_at(ELSEWHERE, "blog", "x")];
+    a.status.connections[0].params[0].owned = vec![print_at(ELSEWHERE, "blog", "x").to_string()];
     assert_eq!(verdict(&planned(&live(&[("blog", "x")]), &[owner(&a)]), &a, "blog"), Some(Verdict::Left));
-    a.status.connections[0].params[0].owned = vec![Place { tenant: "other.auth0.com", connection: HERE }.fingerprint("blog", &value("x"))];
+    a.status.connections[0].params[0].owned =
+        vec![Place { tenant: &"other.auth0.com".into(), ..here() }.fingerprint("blog", &value("x")).to_string()];
     assert_eq!(verdict(&planned(&live(&[("blog", "x")]), &[owner(&a)]), &a, "blog"), Some(Verdict::Left));
 }
 
