@@ -1,9 +1,14 @@
 //! A JSON value that keeps what Postgres `jsonb` keeps.
 //!
-//! `serde_json::Value` rounds numbers beyond 64 bits and loses the order of keys (or keeps it, depending on a feature another crate
-//! turns on). A tenant stores documents of other people, so this value keeps the text of every number and the order of every key.
+//! `serde_json` reads and writes; the value is ours. Its own one rounds numbers beyond 64 bits and loses the order of keys, or keeps
+//! both where a feature says so (`arbitrary_precision`, `preserve_order`): features hold for a whole build, so they would change
+//! what the operator does while it is tested. A tenant stores documents of other people, so this value keeps the text of every
+//! number and the order of every key. It refuses what is not RFC 8259, lone surrogates, and nesting that is too deep.
 
 use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Nesting beyond this is refused, so that a hostile body cannot overflow the stack.
 const MAX_DEPTH: usize = 128;
@@ -29,22 +34,44 @@ pub enum Json {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object(Vec<(String, Json)>);
 
-/// Why a text is not JSON: the byte offset at which reading stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not JSON (byte {offset})")]
-pub struct NotJson {
-    /// Byte offset into the text.
-    pub offset: usize,
+/// Why a text is not JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON: {0}")]
+pub struct NotJson(String);
+
+impl From<serde_json::Error> for NotJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
 }
 
 impl Json {
     /// Reads a document (RFC 8259).
     pub fn parse(text: &str) -> Result<Self, NotJson> {
-        let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
-        reader.space();
-        let value = reader.value(0)?;
-        reader.space();
-        if reader.at == reader.bytes.len() { Ok(value) } else { Err(reader.error()) }
+        Self::read(serde_json::from_str(text)?, 0)
+    }
+
+    /// Reads what is known to be well formed, level by level: a raw value has the text of a number as it arrived.
+    fn read(raw: &RawValue, depth: usize) -> Result<Self, NotJson> {
+        if depth > MAX_DEPTH {
+            return Err(NotJson("nested too deeply".to_owned()));
+        }
+        let text = raw.get();
+        Ok(match text.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
+            Some(b'"') => Self::String(serde_json::from_str(text)?),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                Self::Array(items.into_iter().map(|item| Self::read(item, depth + 1)).collect::<Result<_, _>>()?)
+            }
+            Some(b'{') => {
+                let Members(members) = serde_json::from_str(text)?;
+                let members = members.into_iter().map(|(key, value)| Ok((key, Self::read(value, depth + 1)?)));
+                Self::Object(members.collect::<Result<_, NotJson>>()?)
+            }
+            _ => Self::Number(text.to_owned()),
+        })
     }
 
     /// A string value.
@@ -250,209 +277,33 @@ impl fmt::Display for Object {
 }
 
 fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    out.write_str("\"")?;
-    for character in text.chars() {
-        match character {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            control if control < ' ' => write!(out, "\\u{:04x}", u32::from(control))?,
-            plain => write!(out, "{plain}")?,
-        }
-    }
-    out.write_str("\"")
+    out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    text: &'a str,
-    at: usize,
+/// The members of an object as they stand there, with every one of a key that comes twice.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
-impl Reader<'_> {
-    fn error(&self) -> NotJson {
-        NotJson { offset: self.at }
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
         }
-    }
-
-    fn expect(&mut self, word: &str) -> Result<(), NotJson> {
-        if self.bytes[self.at..].starts_with(word.as_bytes()) {
-            self.at += word.len();
-            Ok(())
-        } else {
-            Err(self.error())
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Json, NotJson> {
-        if depth > MAX_DEPTH {
-            return Err(self.error());
-        }
-        match self.peek().ok_or_else(|| self.error())? {
-            b'n' => self.expect("null").map(|()| Json::Null),
-            b't' => self.expect("true").map(|()| Json::Bool(true)),
-            b'f' => self.expect("false").map(|()| Json::Bool(false)),
-            b'"' => self.string().map(Json::String),
-            b'[' => self.array(depth),
-            b'{' => self.object(depth),
-            _ => self.number(),
-        }
-    }
-
-    fn array(&mut self, depth: usize) -> Result<Json, NotJson> {
-        self.at += 1;
-        let mut items = Vec::new();
-        self.space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(items));
-        }
-        loop {
-            self.space();
-            items.push(self.value(depth + 1)?);
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(items));
-                }
-                _ => return Err(self.error()),
-            }
-        }
-    }
-
-    fn object(&mut self, depth: usize) -> Result<Json, NotJson> {
-        self.at += 1;
-        let mut object = Object::new();
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(object));
-        }
-        loop {
-            self.space();
-            if self.peek() != Some(b'"') {
-                return Err(self.error());
-            }
-            let key = self.string()?;
-            self.space();
-            self.expect(":")?;
-            self.space();
-            object.insert(key, self.value(depth + 1)?);
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(Json::Object(object));
-                }
-                _ => return Err(self.error()),
-            }
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), NotJson> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { Err(self.error()) } else { Ok(()) }
-    }
-
-    fn number(&mut self) -> Result<Json, NotJson> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(Json::Number(self.text[start..self.at].to_owned()))
-    }
-
-    fn string(&mut self) -> Result<String, NotJson> {
-        self.at += 1;
-        let mut out = String::new();
-        loop {
-            let start = self.at;
-            while matches!(self.peek(), Some(byte) if byte != b'"' && byte != b'\\' && byte >= b' ') {
-                self.at += 1;
-            }
-            out.push_str(&self.text[start..self.at]);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(out);
-                }
-                Some(b'\\') => out.push(self.escape()?),
-                _ => return Err(self.error()),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, NotJson> {
-        self.at += 1;
-        let escaped = self.peek().ok_or_else(|| self.error())?;
-        self.at += 1;
-        Ok(match escaped {
-            b'"' => '"',
-            b'\\' => '\\',
-            b'/' => '/',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let first = self.hex()?;
-                if !(0xd800..0xe000).contains(&first) {
-                    return char::from_u32(first).ok_or_else(|| self.error());
-                }
-                self.expect("\\u")?;
-                let second = self.hex()?;
-                if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
-                    return Err(self.error());
-                }
-                let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return char::from_u32(code).ok_or_else(|| self.error());
-            }
-            _ => return Err(self.error()),
-        })
-    }
-
-    fn hex(&mut self) -> Result<u32, NotJson> {
-        let digits = self.bytes.get(self.at..self.at + 4).ok_or_else(|| self.error())?;
-        let mut code = 0;
-        for digit in digits {
-            code = code * 16 + char::from(*digit).to_digit(16).ok_or_else(|| self.error())?;
-        }
-        self.at += 4;
-        Ok(code)
+        Ok(Members(members))
     }
 }
 
@@ -481,6 +332,16 @@ mod tests {
         for text in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\ud800\"", "nul", "{} x", "\"\n\"", "{a:1}"] {
             assert!(Json::parse(text).is_err(), "{text}");
         }
-        assert!(Json::parse(&"[".repeat(5000)).is_err());
+        for depth in [200, 5000] {
+            assert!(Json::parse(&"[".repeat(depth)).is_err());
+            assert!(Json::parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).is_err());
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_every_type_and_escapes_are_read_as_they_are() {
+        let text = r#"{"e":1E+400,"z":-0,"long":0.10000000000000000000000000000000000001,"\u0061":"\/\b\f\u0001"}"#;
+        let written = r#"{"e":1E+400,"z":-0,"long":0.10000000000000000000000000000000000001,"a":"/\b\f\u0001"}"#;
+        assert_eq!(Json::parse(text).unwrap().to_string(), written);
     }
 }

@@ -10,7 +10,7 @@ use control_plane::supervise::{Options, Supervised, supervise};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use crate::helm::{environment, kind, rendered};
+use crate::packaging::helm::{environment, kind, rendered};
 use test_support::manifest::tenant;
 use test_support::repository::files_below;
 use test_support::{OPERATOR_NAMESPACE, World, from};

@@ -73,7 +73,7 @@ fn every_yaml_file_of_the_documentation_can_be_read() {
 
 /// The names under which the operator's metrics are scraped.
 fn metrics() -> BTreeSet<String> {
-    let text = crate::tidy::scrape_of_everything();
+    let text = crate::packaging::tidy::scrape_of_everything();
     let families: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap()).collect();
     let names = families.into_iter().flat_map(|(name, kind)| match kind {

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use expect_test::expect_file;
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use serde_json::Value;
 use test_support::repository::{files, files_below, read, root};
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
@@ -22,6 +21,8 @@ use upstream_params_operator::core::spec;
 use upstream_params_operator::core::world::{DeclaredTenant, Kind};
 use upstream_params_operator::kubernetes::hub::Hub;
 use upstream_params_operator::telemetry::Metrics;
+
+use super::markdown::{anchors_of, code_of, links_of};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_upstream-params-operator");
 
@@ -138,34 +139,6 @@ fn commands_of_the_readme_exist() {
     assert!(seen >= 3, "{seen}");
 }
 
-/// The text of code blocks and of code between back ticks. A block begins with its language, if it names one, on a line of its own.
-fn code_of(markdown: &str) -> Vec<String> {
-    let (mut found, mut block) = (Vec::new(), None::<String>);
-    for event in parsed(markdown) {
-        match event {
-            Event::Start(Tag::CodeBlock(kind)) => {
-                block = Some(match kind {
-                    CodeBlockKind::Fenced(language) => format!("{language}\n"),
-                    CodeBlockKind::Indented => String::new(),
-                });
-            }
-            Event::Text(text) => {
-                if let Some(block) = &mut block {
-                    block.push_str(&text);
-                }
-            }
-            Event::End(TagEnd::CodeBlock) => found.extend(block.take()),
-            Event::Code(code) => found.push(code.into_string()),
-            _ => {}
-        }
-    }
-    found
-}
-
-fn parsed(markdown: &str) -> Parser<'_> {
-    Parser::new_ext(markdown, Options::ENABLE_TABLES)
-}
-
 #[test]
 fn manifests_in_the_readme_are_valid_and_its_examples_are_those_of_the_repository() {
     let readme = read(&root().join("README.md"));
@@ -213,38 +186,6 @@ fn links_of_the_documentation_lead_somewhere() {
             }
         }
     }
-}
-
-/// Where links and images of a document lead.
-fn links_of(markdown: &str) -> Vec<String> {
-    let target = |event: Event<'_>| match event {
-        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
-        _ => None,
-    };
-    parsed(markdown).filter_map(target).collect()
-}
-
-/// What a link to a heading of a document may name, as GitHub makes it of the heading's text.
-fn anchors_of(markdown: &str) -> BTreeSet<String> {
-    let (mut found, mut heading) = (BTreeSet::new(), None::<String>);
-    for event in parsed(markdown) {
-        match event {
-            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-            Event::Text(text) | Event::Code(text) => {
-                if let Some(heading) = &mut heading {
-                    heading.push_str(&text);
-                }
-            }
-            Event::End(TagEnd::Heading(_)) => found.extend(heading.take().map(|text| anchor(&text))),
-            _ => {}
-        }
-    }
-    found
-}
-
-fn anchor(heading: &str) -> String {
-    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
-    kept.replace(' ', "-")
 }
 
 // ---- the code ----
@@ -333,13 +274,18 @@ fn every_file_begins_with_what_it_is_about() {
 
 #[test]
 fn every_file_of_tests_is_compiled() {
-    let main = root().join("tests/it/main.rs");
-    for file in files("tests/it", "rs").into_iter().filter(|file| !file.ends_with("main.rs")) {
-        let module = format!("mod {};", file.file_stem().unwrap().display());
-        // Of a folder, the file beside it that has its name.
-        let folder = root().join(file.parent().unwrap());
-        let parent = if folder == root().join("tests/it") { main.clone() } else { folder.with_extension("rs") };
-        assert!(read(&parent).lines().any(|line| line == module), "{} lacks {module}", parent.display());
+    let tests = root().join("tests/it");
+    for file in files("tests/it", "rs").into_iter().filter(|file| *file != tests.join("main.rs")) {
+        // A folder is the module that its mod.rs holds, and is named where the folder is.
+        let module = if file.ends_with("mod.rs") { file.parent().unwrap().to_owned() } else { file.with_extension("") };
+        let folder = module.parent().unwrap();
+        let parent = folder.join(if folder == tests { "main.rs" } else { "mod.rs" });
+        let line = format!("mod {};", module.file_name().unwrap().display());
+        assert!(
+            read(&parent).lines().any(|found| found == line || found.ends_with(&format!(" {line}"))),
+            "{} lacks {line}",
+            parent.display()
+        );
     }
 }
 
@@ -363,7 +309,7 @@ fn holds_word(text: &str, word: &str) -> bool {
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
     let folders = ["/home/", "/root/", "/Users/", "/tmp/", "/var/folders/"];
-    let this = root().join("tests/it/tidy.rs");
+    let this = root().join(file!());
     for file in files_below(&root(), "").into_iter().filter(|file| *file != this) {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         for folder in folders {

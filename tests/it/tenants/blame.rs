@@ -239,5 +239,5 @@ async fn an_option_that_auth0_will_not_take_back_is_waited_out() {
     three.assert_patient(&["options.icon_url", "the other options of the connection"]).await;
     scope.auth0.clear_faults();
     three.until_all("Synced", "True", "InSync").await;
-    crate::leaks::assert_nothing_leaked(scope.world).await;
+    crate::operation::leaks::assert_nothing_leaked(scope.world).await;
 }

@@ -16,7 +16,7 @@ use test_support::wait::until;
 use test_support::{Scope, World, from};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
-use crate::leaks;
+use crate::operation::leaks;
 
 fn theirs() -> Params {
     value("theirs", "kept")

@@ -21,7 +21,7 @@ async fn a_run_shows_every_metric_and_the_routes_that_alerts_ask_for() {
     scope.create("blog", on("wordpress").value("blog", "x")).await;
     scope.until_ready("blog").await;
     let described = |text: &str| text.lines().filter(|line| line.starts_with("# TYPE ")).map(str::to_owned).collect::<BTreeSet<_>>();
-    let all = described(&crate::tidy::scrape_of_everything());
+    let all = described(&crate::packaging::tidy::scrape_of_everything());
     // A pass counts after its status is written.
     let scrape = async || scope.world.http("/metrics").await.unwrap().1;
     let complete = async || Some(scrape().await).filter(|run| described(run) == all);

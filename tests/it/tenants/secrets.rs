@@ -172,7 +172,7 @@ async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_
     }
     scope.put_secret(&[(id, b"operator\n"), (secret, format!("{good}\r\n").as_bytes())]).await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    crate::leaks::assert_nothing_leaked(scope.world).await;
+    crate::operation::leaks::assert_nothing_leaked(scope.world).await;
     let log = scope.world.log_text();
     assert!(!log.contains("bWFya2Vy"), "the encoded secret is in the log");
 }
