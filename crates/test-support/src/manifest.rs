@@ -26,6 +26,11 @@ pub fn alias(param: impl Into<String>, alias: impl Into<String>) -> Params {
     Params::default().alias(param, alias)
 }
 
+/// A parameter that somebody else has set, and that stays as it is whatever the operator does.
+pub fn theirs() -> Params {
+    value("theirs", "kept")
+}
+
 impl Params {
     /// A parameter with a value.
     pub fn value(self, param: impl Into<String>, value: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use test_support::World;
-use test_support::manifest::{edit, on, value};
+use test_support::manifest::{edit, on, theirs, value};
 use test_support::status::{has_finalizer, is, message, owned, states};
 use upstream_params_operator::api::upstream_params::ParamState;
 
@@ -24,7 +24,7 @@ async fn an_equal_value_is_adopted_at_no_write_and_owned_from_then_on() {
 
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    assert_eq!(scope.auth0.upstream_params("wordpress"), value("theirs", "kept"));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), theirs());
     assert_eq!(scope.auth0.writes().len(), 1);
 }
 
@@ -92,7 +92,7 @@ async fn overwrite_replaces_what_is_there_and_owns_it() {
     assert_eq!(scope.auth0.upstream_params("wordpress"), value("blog", "ours").alias("hint", "login_hint"));
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    assert_eq!(scope.auth0.upstream_params("wordpress"), json!(null));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), Value::Null);
 }
 
 #[tokio::test]

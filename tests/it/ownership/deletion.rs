@@ -4,26 +4,13 @@ use auth0_emulator::{Fault, RateLimited};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use test_support::manifest::{Params, edit, on, tenant, value};
+use test_support::manifest::{Params, edit, on, tenant, theirs, value};
 use test_support::status::{has_finalizer, is, message, owned, states};
 use test_support::{SCOPES, Scope, World};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
-/// A settled object `blog` with the parameter `blog` on the connection `wordpress`, whose id is returned.
-async fn settled(scope: &Scope<'_>) -> String {
-    let id = scope.connection_of("wordpress", "wordpress", value("theirs", "kept"));
-    scope.create("blog", on("wordpress").value("blog", "ours")).await;
-    scope.settle("blog").await;
-    scope.auth0.clear_journal();
-    id
-}
-
 fn both() -> Params {
-    value("theirs", "kept").value("blog", "ours")
-}
-
-fn theirs() -> Params {
-    value("theirs", "kept")
+    theirs().value("blog", "ours")
 }
 
 /// Deletes `blog` and asserts that it is released at once, with its parameters left and a warning.
@@ -53,7 +40,7 @@ async fn assert_finished(scope: &Scope<'_>) {
 #[tokio::test]
 async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
     let scope = World::shared().quiet_scope("delete").await;
-    scope.connection_of("wordpress", "wordpress", value("theirs", "kept"));
+    scope.connection_of("wordpress", "wordpress", theirs());
     let before = scope.auth0.connection("wordpress");
     scope.create("blog", on("wordpress").value("a", "1").value("b", "2").alias("c", "prompt")).await;
     scope.settle("blog").await;
@@ -63,7 +50,7 @@ async fn deletion_removes_what_is_owned_and_leaves_what_somebody_changed() {
     });
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "wordpress", &value("theirs", "kept").value("b", "marker-changed"));
+    scope.assert_connection(&before, "wordpress", &theirs().value("b", "marker-changed"));
     let left = scope.until_event("blog", "ParametersLeft").await;
     assert!(left.contains(" b ") && !left.contains("marker-changed"), "{left}");
     let removed = scope.until_event("blog", "ParametersRemoved").await;
@@ -110,7 +97,7 @@ async fn a_parameter_dropped_from_the_spec_goes_whatever_the_deletion_policy_say
 #[tokio::test]
 async fn a_parameter_dropped_from_the_spec_after_somebody_changed_it_is_left() {
     let scope = World::shared().quiet_scope("drop-changed").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.edit("blog", edit().value("more", "1")).await;
     scope.settle("blog").await;
     scope.auth0.edit("wordpress", |options| {
@@ -126,7 +113,7 @@ async fn a_parameter_dropped_from_the_spec_after_somebody_changed_it_is_left() {
 #[tokio::test]
 async fn a_connection_that_is_gone_does_not_keep_the_object() {
     let scope = World::shared().quiet_scope("delete-gone").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     assert!(scope.auth0.delete_connection("wordpress"));
     scope.delete("blog").await;
     scope.until_gone("blog").await;
@@ -136,7 +123,7 @@ async fn a_connection_that_is_gone_does_not_keep_the_object() {
 #[tokio::test]
 async fn a_connection_made_anew_under_the_name_is_left_alone_by_the_deletion() {
     let scope = World::shared().quiet_scope("delete-anew").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     assert!(scope.auth0.delete_connection("wordpress"));
     scope.connection_of("wordpress", "wordpress", both());
     scope.delete("blog").await;
@@ -148,7 +135,7 @@ async fn a_connection_made_anew_under_the_name_is_left_alone_by_the_deletion() {
 #[tokio::test]
 async fn an_object_whose_tenant_object_is_gone_is_released_with_a_warning() {
     let scope = World::shared().quiet_scope("delete-no-tenant").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.tenants().delete(&scope.name, &DeleteParams::default()).await.unwrap();
     let object = scope.until_condition("blog", "ResolvedRefs", "False", "TenantNotFound").await;
     assert!(has_finalizer(&object));
@@ -159,7 +146,7 @@ async fn an_object_whose_tenant_object_is_gone_is_released_with_a_warning() {
 #[tokio::test]
 async fn an_object_whose_namespace_is_not_admitted_any_more_is_released_with_a_warning() {
     let scope = World::shared().quiet_scope("delete-no-access").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.patch_tenant(tenant().admit(("scope", "another"), ["*"])).await;
     let object = scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
     assert_eq!(owned(&object, "blog").len(), 1);
@@ -169,7 +156,7 @@ async fn an_object_whose_namespace_is_not_admitted_any_more_is_released_with_a_w
 #[tokio::test]
 async fn an_object_whose_connection_is_not_admitted_any_more_is_released_with_a_warning() {
     let scope = World::shared().quiet_scope("delete-no-conn").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.patch_tenant(tenant().admit(("scope", &scope.name), ["shop-*"])).await;
     scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
     assert_released(&scope).await;
@@ -178,7 +165,7 @@ async fn an_object_whose_connection_is_not_admitted_any_more_is_released_with_a_
 #[tokio::test]
 async fn access_that_comes_back_before_the_deletion_makes_it_clean_up() {
     let scope = World::shared().quiet_scope("delete-access-back").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let access = |name: &str| json!({"access": [{"namespaceSelector": {"matchLabels": {"scope": name}}, "connections": ["*"]}]});
     scope.patch_tenant(access("another")).await;
     scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
@@ -191,7 +178,7 @@ async fn access_that_comes_back_before_the_deletion_makes_it_clean_up() {
 #[tokio::test]
 async fn an_object_of_an_observing_tenant_is_released_with_a_warning() {
     let scope = World::shared().quiet_scope("delete-observing").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.patch_tenant(tenant().observe()).await;
     let object = scope.until_condition("blog", "Ready", "True", "Observing").await;
     assert_eq!(owned(&object, "blog").len(), 1);
@@ -201,7 +188,7 @@ async fn an_object_of_an_observing_tenant_is_released_with_a_warning() {
 #[tokio::test]
 async fn an_observing_object_goes_at_once_and_leaves_its_parameters() {
     let scope = World::shared().quiet_scope("delete-observer").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.edit("blog", edit().observe()).await;
     scope.until_condition("blog", "Ready", "True", "Observing").await;
     scope.until_finalizer("blog", false).await;
@@ -214,7 +201,7 @@ async fn an_observing_object_goes_at_once_and_leaves_its_parameters() {
 #[tokio::test]
 async fn a_missing_secret_makes_deletion_wait_until_it_is_back() {
     let scope = World::shared().quiet_scope("delete-no-secret").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     let object = assert_waits(&scope).await;
@@ -227,7 +214,7 @@ async fn a_missing_secret_makes_deletion_wait_until_it_is_back() {
 #[tokio::test]
 async fn a_lost_record_does_not_keep_a_waiting_deletion_from_removing_what_equals_the_spec() {
     let scope = World::shared().quiet_scope("delete-lost").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert_waits(&scope).await;
@@ -241,7 +228,7 @@ async fn a_lost_record_does_not_keep_a_waiting_deletion_from_removing_what_equal
 #[tokio::test]
 async fn retain_releases_an_object_that_waits_for_its_tenant() {
     let scope = World::shared().quiet_scope("delete-retain").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert_waits(&scope).await;
@@ -254,7 +241,7 @@ async fn retain_releases_an_object_that_waits_for_its_tenant() {
 #[tokio::test]
 async fn observe_releases_an_object_that_waits_for_its_tenant() {
     let scope = World::shared().quiet_scope("delete-observe").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     assert_waits(&scope).await;
@@ -267,7 +254,7 @@ async fn observe_releases_an_object_that_waits_for_its_tenant() {
 #[tokio::test]
 async fn refused_credentials_make_deletion_wait_until_they_are_right() {
     let scope = World::shared().quiet_scope("delete-401").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.auth0.rotate_secret("operator", "marker-rotated");
     scope.auth0.revoke_tokens();
     let object = assert_waits(&scope).await;
@@ -280,7 +267,7 @@ async fn refused_credentials_make_deletion_wait_until_they_are_right() {
 #[tokio::test]
 async fn scopes_taken_away_make_deletion_wait_until_they_are_granted() {
     let scope = World::shared().quiet_scope("delete-scopes").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.auth0.set_scopes("operator", ["read:connections", "update:connections"]);
     scope.auth0.expire_tokens();
     assert_waits(&scope).await;
@@ -291,7 +278,7 @@ async fn scopes_taken_away_make_deletion_wait_until_they_are_granted() {
 #[tokio::test]
 async fn a_reached_limit_makes_deletion_come_back_later() {
     let scope = World::shared().quiet_scope("delete-429").await;
-    let id = settled(&scope).await;
+    let id = scope.settled_blog().await;
     let limited = RateLimited { reset: Some(2), ..RateLimited::default() };
     scope.auth0.inject(Fault::rate_limited(limited).path(&format!("/api/v2/connections/{id}")).times(1));
     scope.delete("blog").await;
@@ -303,7 +290,7 @@ async fn a_reached_limit_makes_deletion_come_back_later() {
 #[tokio::test]
 async fn server_errors_on_the_read_and_on_the_write_make_deletion_try_again() {
     let scope = World::shared().quiet_scope("delete-5xx").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.auth0.inject(Fault::status(503).method("GET").times(1));
     scope.auth0.inject(Fault::status(502).method("PATCH").times(1));
     scope.delete("blog").await;
@@ -314,7 +301,7 @@ async fn server_errors_on_the_read_and_on_the_write_make_deletion_try_again() {
 #[tokio::test]
 async fn a_deleted_namespace_goes_away_and_takes_the_parameters_along() {
     let scope = World::shared().quiet_scope("delete-namespace").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.create("more", on("wordpress").value("more", "ours")).await;
     scope.until_ready("more").await;
     scope.delete_namespace().await;
@@ -325,7 +312,7 @@ async fn a_deleted_namespace_goes_away_and_takes_the_parameters_along() {
 #[tokio::test]
 async fn finalizers_of_others_are_left_on_the_object() {
     let scope = World::shared().quiet_scope("delete-others").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let other = "example.com/other".to_owned();
     let finalizers = [scope.get("blog").await.finalizers(), std::slice::from_ref(&other)].concat();
     let patch = |finalizers: &[String]| Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
@@ -341,7 +328,7 @@ async fn finalizers_of_others_are_left_on_the_object() {
 #[tokio::test]
 async fn an_object_recreated_under_its_name_is_another_one() {
     let scope = World::shared().quiet_scope("recreate").await;
-    let id = settled(&scope).await;
+    let id = scope.settled_blog().await;
     let old = scope.get("blog").await.uid();
     scope.delete("blog").await;
     scope.until_gone("blog").await;
@@ -349,6 +336,6 @@ async fn an_object_recreated_under_its_name_is_another_one() {
     let object = scope.until_ready("blog").await;
     assert_ne!(object.uid(), old);
     assert_eq!(states(&object)["blog"], ParamState::Applied);
-    let both = value("theirs", "kept").value("blog", "second");
+    let both = theirs().value("blog", "second");
     assert_eq!(scope.patches(&id), [theirs(), both]);
 }

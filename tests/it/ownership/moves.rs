@@ -2,7 +2,7 @@
 
 use auth0_emulator::{Fault, TenantHandle};
 use serde_json::{Value, json};
-use test_support::manifest::{Params, on, on_id, to, value};
+use test_support::manifest::{Params, on, on_id, theirs, to, value};
 use test_support::status::{connection_ids, has_finalizer, is, message, owned, states};
 use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
@@ -21,7 +21,7 @@ fn written(auth0: &TenantHandle) -> Vec<String> {
 #[tokio::test]
 async fn parameters_join_the_new_connection_before_they_leave_the_old_one() {
     let scope = World::shared().scope("move").await;
-    let old = scope.connection_of("old", "oidc", value("theirs", "kept"));
+    let old = scope.connection_of("old", "oidc", theirs());
     let new = scope.connection("new", "oauth2");
     let (old_before, new_before) = (scope.auth0.connection("old"), scope.auth0.connection("new"));
     create_on(&scope, "old").await;
@@ -30,7 +30,7 @@ async fn parameters_join_the_new_connection_before_they_leave_the_old_one() {
     assert_eq!(object.status.as_ref().unwrap().target.as_deref(), Some("new"));
     assert_eq!(connection_ids(&object), std::slice::from_ref(&new), "nothing is left of the old one when it is ready");
     assert_eq!(written(&scope.auth0), [new.clone(), old]);
-    scope.assert_connection(&old_before, "old", &value("theirs", "kept"));
+    scope.assert_connection(&old_before, "old", &theirs());
     scope.assert_connection(&new_before, "new", &value("blog", "ours"));
     scope.settle("blog").await;
     scope.assert_still(&new, &["blog"], 2).await;

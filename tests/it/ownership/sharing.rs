@@ -1,7 +1,7 @@
 //! Several objects on one connection: who has a parameter, who is told that another has it, and how it changes hands.
 
 use serde_json::{Value, json};
-use test_support::manifest::{edit, on, on_id, value};
+use test_support::manifest::{edit, on, on_id, theirs, value};
 use test_support::status::{has_finalizer, is, message, owned, states};
 use test_support::wait::until;
 use test_support::{Scope, World};
@@ -23,7 +23,7 @@ async fn until_a_later_second(scope: &Scope<'_>, name: &str) {
 #[tokio::test]
 async fn objects_that_name_one_connection_by_name_and_by_id_all_have_their_parameters() {
     let scope = World::shared().scope("owners").await;
-    let id = scope.connection_of("wordpress", "wordpress", value("theirs", "kept"));
+    let id = scope.connection_of("wordpress", "wordpress", theirs());
     let before = scope.auth0.connection("wordpress");
     tokio::join!(
         scope.create("one", on("wordpress").value("a", "1").alias("b", "prompt")),
@@ -33,7 +33,7 @@ async fn objects_that_name_one_connection_by_name_and_by_id_all_have_their_param
     for name in ["one", "two", "three"] {
         scope.until_ready(name).await;
     }
-    let all = value("theirs", "kept").value("a", "1").alias("b", "prompt").value("c", "3").value("d", "4");
+    let all = theirs().value("a", "1").alias("b", "prompt").value("c", "3").value("d", "4");
     scope.assert_connection(&before, "wordpress", &all);
     assert!(scope.auth0.writes().len() <= 3, "at most one PATCH for each object");
     for name in ["one", "two", "three"] {
@@ -43,12 +43,12 @@ async fn objects_that_name_one_connection_by_name_and_by_id_all_have_their_param
 
     scope.delete("one").await;
     scope.until_gone("one").await;
-    let rest = value("theirs", "kept").value("c", "3").value("d", "4");
+    let rest = theirs().value("c", "3").value("d", "4");
     scope.assert_connection(&before, "wordpress", &rest);
     tokio::join!(scope.delete("two"), scope.delete("three"));
     scope.until_gone("two").await;
     scope.until_gone("three").await;
-    scope.assert_connection(&before, "wordpress", &value("theirs", "kept"));
+    scope.assert_connection(&before, "wordpress", &theirs());
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_parameter_of_equal_value_changes_hands_without_a_write() {
     assert_eq!(scope.auth0.upstream_params("wordpress"), value("shared", "same"));
     scope.delete("heir").await;
     scope.until_gone("heir").await;
-    assert_eq!(scope.auth0.upstream_params("wordpress"), json!(null));
+    assert_eq!(scope.auth0.upstream_params("wordpress"), Value::Null);
 }
 
 #[tokio::test]

@@ -9,26 +9,14 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use test_support::journal::{calls, error, id_of, patches, refusal_of};
-use test_support::manifest::{Params, edit, on, on_id, tenant, value};
+use test_support::manifest::{Params, edit, on, on_id, tenant, theirs, value};
 use test_support::status::{has_finalizer, is, message, says};
 use test_support::wait::{SOON, until};
 use test_support::{Act, ApiProxy, Rule, Scope, World, from};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
-fn theirs() -> Params {
-    value("theirs", "kept")
-}
-
 fn both() -> Params {
-    value("theirs", "kept").value("blog", "ours")
-}
-
-/// A settled object `blog` with the parameter `blog` on the connection `wordpress`.
-async fn settled(scope: &Scope<'_>) {
-    scope.connection_of("wordpress", "wordpress", theirs());
-    scope.create("blog", on("wordpress").value("blog", "ours")).await;
-    scope.settle("blog").await;
-    scope.auth0.clear_journal();
+    theirs().value("blog", "ours")
 }
 
 // ---- what was left behind ----
@@ -36,7 +24,7 @@ async fn settled(scope: &Scope<'_>) {
 #[tokio::test]
 async fn an_object_that_is_gone_before_it_could_clean_up_is_told_of_on_the_tenant_and_in_the_log() {
     let scope = World::shared().quiet_scope("went").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.delete_secret().await;
     scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
     scope.delete("blog").await;
@@ -56,7 +44,7 @@ async fn an_object_that_is_gone_before_it_could_clean_up_is_told_of_on_the_tenan
 #[tokio::test]
 async fn what_a_namespace_that_takes_no_events_any_more_left_behind_is_told_on_the_tenant_and_in_the_log() {
     let scope = World::shared().quiet_scope("refused-event").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.patch_tenant(tenant().observe()).await;
     scope.until_condition("blog", "Ready", "True", "Observing").await;
     scope.delete_namespace().await;
@@ -71,7 +59,7 @@ async fn what_a_namespace_that_takes_no_events_any_more_left_behind_is_told_on_t
 #[tokio::test]
 async fn a_finalizer_that_is_taken_is_put_back_without_a_call_to_the_tenant() {
     let scope = World::shared().quiet_scope("strip").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     for _ in 0..2 {
         // What `kubectl replace -f` and Argo CD with Replace=true do with a manifest that knows of no finalizer.
         let mut object = scope.get("blog").await;
@@ -100,7 +88,7 @@ async fn a_finalizer_that_is_taken_is_put_back_without_a_call_to_the_tenant() {
 #[tokio::test]
 async fn a_finalizer_is_not_put_back_on_what_leaves_its_parameters_and_one_that_is_not_ours_to_keep_goes() {
     let scope = World::shared().quiet_scope("strip-retain").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     scope.edit("blog", edit().retain()).await;
     scope.until_finalizer("blog", false).await;
     scope.settle("blog").await;
@@ -111,7 +99,7 @@ async fn a_finalizer_is_not_put_back_on_what_leaves_its_parameters_and_one_that_
 #[tokio::test]
 async fn a_status_that_is_erased_or_forged_is_looked_at_and_written_anew() {
     let scope = World::shared().quiet_scope("forged").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let before = scope.get("blog").await.status.unwrap();
     let same = |object: &UpstreamParams| {
         let status = object.status.as_ref().unwrap();
@@ -230,7 +218,7 @@ async fn an_object_that_is_not_admitted_is_not_told_what_others_wait_for() {
 #[tokio::test]
 async fn an_answer_that_lags_does_not_take_the_record_of_a_living_connection() {
     let scope = World::shared().quiet_scope("lags").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let id = id_of(&scope.auth0, "wordpress");
     let before = scope.get("blog").await.resource_version();
     for _ in 0..2 {
@@ -348,7 +336,7 @@ async fn an_object_that_is_released_goes_and_is_told_of_though_the_write_failed_
 #[tokio::test]
 async fn a_finalizer_that_could_not_be_put_back_at_once_is_put_back_later() {
     let (scope, proxy) = proxied_scope("once-strip").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     for code in [500, 409] {
         let met = proxy.met("PATCH", &path_of(&scope, "blog"));
         proxy.rule(Rule::new("PATCH", path_of(&scope, "blog"), Act::Refuse(code)).times(1));
@@ -390,7 +378,7 @@ async fn the_status_of_a_tenant_is_written_though_the_write_failed_once() {
 #[tokio::test]
 async fn writes_that_are_refused_again_and_again_come_less_and_less_often() {
     let (scope, proxy) = proxied_scope("storm").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let (object, tenant) = (path_of(&scope, "blog"), format!("/clusterauth0tenants/{}/status", scope.name));
     for code in [409, 500] {
         let before = (proxy.met("PUT", &object), proxy.met("PUT", &tenant));
@@ -541,7 +529,7 @@ async fn a_namespace_that_is_not_known_yet_has_not_no_labels() {
     within.until_ready("blog").await;
     within.until_gone("dying").await;
     assert_eq!(scope.auth0.upstream_params("open"), theirs());
-    assert_eq!(scope.auth0.upstream_params("trusted"), value("theirs", "kept").value("hint", "x"));
+    assert_eq!(scope.auth0.upstream_params("trusted"), theirs().value("hint", "x"));
     world.stop_operator().await;
 }
 
@@ -563,7 +551,7 @@ async fn a_deletion_in_a_namespace_that_stays_unknown_goes_after_a_while_and_is_
 #[tokio::test]
 async fn a_namespace_that_loses_its_label_and_gets_it_back_when_it_is_deleted_does_not_stay() {
     let scope = World::shared().quiet_scope("relabelled").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let there = scope.other_namespace().await;
     scope.label_namespace(json!({"scope": null})).await;
     scope.until_condition("blog", "Accepted", "False", "NotPermitted").await;
@@ -584,7 +572,7 @@ async fn a_namespace_that_loses_its_label_and_gets_it_back_when_it_is_deleted_do
 async fn kinds_that_are_deleted_and_installed_again_are_served_without_a_restart_and_nothing_is_removed_for_want_of_tenants() {
     let world = World::setup().start().await;
     let scope = world.scope("kinds").await;
-    settled(&scope).await;
+    scope.settled_blog().await;
     let definitions = Api::<CustomResourceDefinition>::all(scope.client.clone());
     let gone = async |name: &str| {
         definitions.delete(name, &DeleteParams::default()).await.unwrap();

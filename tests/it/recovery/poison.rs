@@ -7,7 +7,7 @@ use auth0_emulator::Fault;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use test_support::journal::{patches, refusal_of};
-use test_support::manifest::{edit, on, value};
+use test_support::manifest::{edit, on, theirs};
 use test_support::status::{assert_stalled, has_finalizer, is, states};
 use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::ParamState;
@@ -22,7 +22,7 @@ async fn record(scope: &Scope<'_>, name: &str, param: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_value_that_the_api_refuses_blocks_its_owner_only() {
     let scope = World::shared().scope("poison").await;
-    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    let id = scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.auth0.inject(refusal_of("bad").body_contains("poison"));
     // Held back until all three are there, so that one PATCH would carry all of them.
@@ -35,7 +35,7 @@ async fn a_value_that_the_api_refuses_blocks_its_owner_only() {
     scope.until_in_sync("fine").await;
     let object = scope.until_condition("bad", "Ready", "False", "Rejected").await;
     assert_stalled(&object, true);
-    let expected = value("theirs", "kept").value("good", "x").value("fine", "z");
+    let expected = theirs().value("good", "x").value("fine", "z");
     scope.assert_connection(&before, "blog", &expected);
 
     // Each change of the connection is worth one more try, and then it is quiet.
@@ -49,14 +49,14 @@ async fn a_value_that_the_api_refuses_blocks_its_owner_only() {
 
     scope.edit("bad", edit().value("bad", "remedy")).await;
     scope.until_in_sync("bad").await;
-    let expected = value("theirs", "kept").value("good", "edited").value("fine", "z").value("bad", "remedy").value("worse", "y");
+    let expected = theirs().value("good", "edited").value("fine", "z").value("bad", "remedy").value("worse", "y");
     scope.assert_connection(&before, "blog", &expected);
 }
 
 #[tokio::test]
 async fn a_forged_status_is_gone_after_the_next_look_and_proves_nothing_about_a_value_it_does_not_name() {
     let scope = World::shared().scope("forged").await;
-    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    let id = scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
@@ -95,18 +95,18 @@ async fn a_forged_status_is_gone_after_the_next_look_and_proves_nothing_about_a_
             .for_each(|condition| drop(condition.as_object_mut().unwrap().remove("lastTransitionTime")));
     }
     assert_eq!(now, then);
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "x"));
+    scope.assert_connection(&before, "blog", &theirs().value("blog", "x"));
     assert_eq!(patches(&scope.auth0), 1);
 
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept"));
+    scope.assert_connection(&before, "blog", &theirs());
 }
 
 #[tokio::test]
 async fn a_record_that_is_copied_from_another_object_takes_nothing_from_it() {
     let scope = World::shared().scope("copied").await;
-    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    let id = scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("owner", on("blog").value("shared", "owned")).await;
     scope.until_in_sync("owner").await;
@@ -121,7 +121,7 @@ async fn a_record_that_is_copied_from_another_object_takes_nothing_from_it() {
     scope.forge_status("thief", forged).await;
     scope.until("thief", "one parameter", |object| states(object).len() == 1).await;
     scope.looks(&id, 1).await;
-    let expected = value("theirs", "kept").value("shared", "owned").value("own", "x");
+    let expected = theirs().value("shared", "owned").value("own", "x");
     scope.assert_connection(&before, "blog", &expected);
     assert!(is(&scope.get("owner").await, "Synced", "True", "InSync"));
 
@@ -131,13 +131,13 @@ async fn a_record_that_is_copied_from_another_object_takes_nothing_from_it() {
     scope.assert_connection(&before, "blog", &expected);
     scope.delete("thief").await;
     scope.until_gone("thief").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("shared", "owned"));
+    scope.assert_connection(&before, "blog", &theirs().value("shared", "owned"));
 }
 
 #[tokio::test]
 async fn an_erased_status_is_found_again_at_no_write_and_loses_no_foreign_parameter() {
     let scope = World::shared().scope("erased").await;
-    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    let id = scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("blog", on("blog").value("blog", "x").value("extra", "y")).await;
     scope.until_in_sync("blog").await;
@@ -154,14 +154,14 @@ async fn an_erased_status_is_found_again_at_no_write_and_loses_no_foreign_parame
     let object = scope.until_state("blog", "blog", ParamState::ExistingValue).await;
     assert!(is(&object, "Ready", "False", "ExistingValue"));
     scope.looks(&id, 1).await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "x").value("extra", "y"));
+    scope.assert_connection(&before, "blog", &theirs().value("blog", "x").value("extra", "y"));
     assert_eq!(patches(&scope.auth0), 1);
 }
 
 #[tokio::test]
 async fn an_object_whose_record_is_lost_while_it_is_deleted_removes_only_what_equals_its_spec() {
     let scope = World::shared().scope("lost-record").await;
-    scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("blog", on("blog").value("blog", "x").value("other", "y")).await;
     let object = scope.until_in_sync("blog").await;
@@ -175,13 +175,13 @@ async fn an_object_whose_record_is_lost_while_it_is_deleted_removes_only_what_eq
     scope.lose_status("blog").await;
     scope.auth0.clear_faults();
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("other", "somebody else's"));
+    scope.assert_connection(&before, "blog", &theirs().value("other", "somebody else's"));
 }
 
 #[tokio::test]
 async fn edits_of_the_object_while_it_is_worked_on_end_where_the_last_one_alone_would() {
     let scope = World::shared().scope("hasty").await;
-    let id = scope.connection_of("blog", "oauth2", value("theirs", "kept"));
+    let id = scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("blog", on("blog").value("blog", "v0")).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -209,12 +209,12 @@ async fn edits_of_the_object_while_it_is_worked_on_end_where_the_last_one_alone_
     stop.store(true, Ordering::Relaxed);
     annotate.await.unwrap();
     scope.until_in_sync("blog").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("blog", "v20").value("k1", "x").value("k2", "x"));
+    scope.assert_connection(&before, "blog", &theirs().value("blog", "v20").value("k1", "x").value("k2", "x"));
     let (writes, version) = (patches(&scope.auth0), scope.get("blog").await.metadata.resource_version);
     scope.looks(&id, 2).await;
     assert_eq!((patches(&scope.auth0), scope.get("blog").await.metadata.resource_version), (writes, version), "it has come to rest");
     assert!(!scope.event_counts("blog").await.contains_key("DriftCorrected"), "its own removals are nobody's drift");
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept"));
+    scope.assert_connection(&before, "blog", &theirs());
 }

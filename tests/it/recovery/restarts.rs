@@ -10,17 +10,13 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
 use test_support::journal::{calls, id_of, patches};
-use test_support::manifest::{Params, edit, on, value};
+use test_support::manifest::{edit, on, theirs};
 use test_support::status::{has_finalizer, is, states};
 use test_support::wait::until;
 use test_support::{Scope, World, from};
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::operation::leaks;
-
-fn theirs() -> Params {
-    value("theirs", "kept")
-}
 
 #[tokio::test]
 async fn it_runs_and_stops_whatever_proxy_the_shell_has_and_although_nobody_reads_its_log() {
@@ -75,7 +71,7 @@ async fn a_write_in_flight_is_finished_before_the_end(scope: &Scope<'_>, before:
     scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_auth0("a write in flight", |auth0| patches(auth0) == 1).await;
     scope.world.stop_operator().await;
-    scope.assert_connection(before, "blog", &value("theirs", "kept").value("blog", "x"));
+    scope.assert_connection(before, "blog", &theirs().value("blog", "x"));
     let object = scope.get("blog").await;
     assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     assert_eq!(states(&object)["blog"], ParamState::Applied);
@@ -99,7 +95,7 @@ async fn a_kill_leaks_nothing(scope: &Scope<'_>, before: &Value, fault: Fault) {
     let arrived = scope.auth0.upstream_params("blog") != theirs();
     scope.world.start_operator();
     scope.until_in_sync("blog").await;
-    scope.assert_connection(before, "blog", &value("theirs", "kept").value("blog", "x"));
+    scope.assert_connection(before, "blog", &theirs().value("blog", "x"));
     assert_eq!(patches(&scope.auth0), if arrived { 1 } else { 2 });
     scope.delete("blog").await;
     scope.until_gone("blog").await;

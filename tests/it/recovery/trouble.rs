@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth0_emulator::{Fault, Limits, RateLimited};
 use serde_json::{Value, json};
 use test_support::journal::{answered, calls, error, patches, refusal_of, token_requests};
-use test_support::manifest::{Params, edit, on, value};
+use test_support::manifest::{edit, on, theirs, value};
 use test_support::status::{assert_stalled, condition, has_finalizer, is, message};
 use test_support::wait::growth;
 use test_support::{Scope, World};
@@ -32,14 +32,10 @@ fn failures() -> Vec<(&'static str, Fault, Verdict)> {
     ]
 }
 
-fn params() -> Params {
-    value("theirs", "kept")
-}
-
 /// One connection and one object for each failure, in one tenant.
 fn lay_out(scope: &Scope<'_>) -> Vec<Value> {
     failures().iter().map(|(name, ..)| name).for_each(|name| {
-        scope.connection_of(name, "oauth2", params());
+        scope.connection_of(name, "oauth2", theirs());
     });
     failures().iter().map(|(name, ..)| scope.auth0.connection(name)).collect()
 }
@@ -51,7 +47,7 @@ async fn are_told(scope: &Scope<'_>) {
         assert!(!message(&object, "Synced").is_empty());
         assert_eq!(condition(&object, "Ready").0, "False", "{name}: {:#?}", object.status);
         assert_eq!(condition(&object, "Reconciling").0, "True", "{name}");
-        assert!(scope.auth0.upstream_params(name) == params());
+        assert!(scope.auth0.upstream_params(name) == theirs());
     }
 }
 
@@ -59,7 +55,7 @@ async fn converges(scope: &Scope<'_>, before: &[Value]) {
     scope.auth0.clear_faults();
     for ((name, ..), before) in failures().iter().zip(before) {
         scope.until_in_sync(name).await;
-        scope.assert_connection(before, name, &value("theirs", "kept").value("blog", "x"));
+        scope.assert_connection(before, name, &theirs().value("blog", "x"));
     }
 }
 
@@ -96,33 +92,33 @@ async fn a_write_that_fails_in_any_way_is_told_and_tried_again_more_and_more_slo
 async fn a_write_whose_answer_is_lost_is_finished_without_a_second_one() {
     let scope = World::shared().scope("lost").await;
     for (name, fault) in [("lost", Fault::lose_answer()), ("cut", Fault::cut_body())] {
-        scope.connection_of(name, "oauth2", params());
+        scope.connection_of(name, "oauth2", theirs());
         let before = scope.auth0.connection(name);
         scope.auth0.inject(fault.method("PATCH").connection(name).times(1));
         scope.create(name, on(name).value("blog", "x")).await;
         let object = scope.until_in_sync(name).await;
         assert!(has_finalizer(&object), "the claim was stored before the write");
-        scope.assert_connection(&before, name, &value("theirs", "kept").value("blog", "x"));
+        scope.assert_connection(&before, name, &theirs().value("blog", "x"));
         assert_eq!(calls(&scope.auth0, "PATCH").iter().filter(|call| call.path.ends_with(before["id"].as_str().unwrap())).count(), 1);
 
         // What was written without an answer is ours: it goes with the object.
         scope.delete(name).await;
         scope.until_gone(name).await;
-        scope.assert_connection(&before, name, &params());
+        scope.assert_connection(&before, name, &theirs());
     }
 }
 
 #[tokio::test]
 async fn a_removal_whose_answer_is_lost_is_finished_too() {
     let scope = World::shared().scope("lost-removal").await;
-    scope.connection_of("blog", "oauth2", params());
+    scope.connection_of("blog", "oauth2", theirs());
     let before = scope.auth0.connection("blog");
     scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_ready("blog").await;
     scope.auth0.inject(Fault::lose_answer().method("PATCH").times(1));
     scope.delete("blog").await;
     scope.until_gone("blog").await;
-    scope.assert_connection(&before, "blog", &params());
+    scope.assert_connection(&before, "blog", &theirs());
     assert_eq!(patches(&scope.auth0), 2);
 }
 
@@ -172,7 +168,7 @@ async fn a_connection_that_is_gone_at_the_write_is_looked_up_anew() {
 #[tokio::test]
 async fn a_rejection_that_names_the_parameters_is_not_tried_again_until_something_changes() {
     let scope = World::shared().scope("rejected").await;
-    let id = scope.connection_of("blog", "oauth2", params());
+    let id = scope.connection_of("blog", "oauth2", theirs());
     scope.auth0.inject(refusal_of("bad"));
     scope.create("blog", on("blog").value("bad", "marker-own-value")).await;
     let object = scope.until_condition("blog", "Ready", "False", "Rejected").await;
@@ -194,7 +190,7 @@ async fn a_rejection_that_names_the_parameters_is_not_tried_again_until_somethin
     let before = scope.auth0.connection("blog");
     scope.edit("blog", edit().value("bad", "shorter")).await;
     scope.until_in_sync("blog").await;
-    scope.assert_connection(&before, "blog", &value("theirs", "kept").value("bad", "shorter"));
+    scope.assert_connection(&before, "blog", &theirs().value("bad", "shorter"));
     assert_eq!(patches(&scope.auth0), 3);
 }
 
@@ -262,7 +258,7 @@ async fn within_the_limits_of_real_plans_everything_converges_without_a_storm() 
         let scope = World::shared().scope(name).await;
         let names: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
         for name in &names {
-            scope.connection_of(name, "oauth2", params());
+            scope.connection_of(name, "oauth2", theirs());
         }
         let before: Vec<Value> = names.iter().map(|name| scope.auth0.connection(name)).collect();
         scope.auth0.set_limits(limits);
@@ -271,7 +267,7 @@ async fn within_the_limits_of_real_plans_everything_converges_without_a_storm() 
         }
         scope.until_all_in_sync(&names).await;
         for (name, before) in names.iter().zip(&before) {
-            scope.assert_connection(before, name, &value("theirs", "kept").value("blog", "x"));
+            scope.assert_connection(before, name, &theirs().value("blog", "x"));
         }
         assert_eq!(scope.auth0.journal().iter().filter(|call| call.method == "PATCH" && call.status == Some(200)).count(), 10);
         let over = answered(&scope.auth0, 429);

@@ -3,16 +3,16 @@
 use std::time::{Duration, Instant};
 
 use auth0_emulator::{Call, Fault, RateLimited};
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::journal::{answered, calls, patches, token_requests};
-use test_support::manifest::{Params, edit, on, tenant, value};
+use test_support::manifest::{Params, edit, on, tenant, theirs, value};
 use test_support::status::{assert_stalled, condition, is, message, says};
 use test_support::{SCOPES, Scope, World};
 
 /// A scope with one object in sync.
 async fn in_sync(name: &str) -> Scope<'static> {
     let scope = World::shared().scope(name).await;
-    scope.connection_of("blog", "wordpress", value("theirs", "kept"));
+    scope.connection_of("blog", "wordpress", theirs());
     scope.create("blog", on("blog").value("blog", "x")).await;
     scope.until_in_sync("blog").await;
     scope
@@ -173,12 +173,16 @@ async fn a_missing_scope_for_writing_pauses_writes_and_is_named_until_it_is_gran
     scope.looks(&id, 2).await;
     assert!(patches(&scope.auth0) <= 2, "one, and one with a new token: {}", patches(&scope.auth0));
     scope.until_tenant("Authenticated", "False", "MissingScope").await;
-    scope.assert_connection(&before, "blog", &Params::default());
+    written_with_all_scopes(&scope, &before).await;
+}
 
+/// Nothing was written so far; once the application has every scope, the object is carried out.
+async fn written_with_all_scopes(scope: &Scope<'_>, before: &Value) {
+    scope.assert_connection(before, "blog", &Params::default());
     scope.auth0.set_scopes("operator", SCOPES);
     scope.until_ready("blog").await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    scope.assert_connection(&before, "blog", &value("blog", "x"));
+    scope.assert_connection(before, "blog", &value("blog", "x"));
 }
 
 #[tokio::test]
@@ -196,12 +200,7 @@ async fn hidden_options_are_never_written_over() {
     assert!(scope.tenant_message("Authenticated").await.contains("read:connections_options"));
     scope.looks(&id, 2).await;
     assert_eq!(patches(&scope.auth0), 0);
-    scope.assert_connection(&before, "blog", &Params::default());
-
-    scope.auth0.set_scopes("operator", SCOPES);
-    scope.until_ready("blog").await;
-    scope.until_tenant("Ready", "True", "Ready").await;
-    scope.assert_connection(&before, "blog", &value("blog", "x"));
+    written_with_all_scopes(&scope, &before).await;
 }
 
 #[tokio::test]
@@ -278,7 +277,7 @@ async fn options_that_become_hidden_turn_nothing_red_and_are_not_written_over() 
 
     scope.auth0.set_scopes("operator", SCOPES);
     scope.until_ready("blog").await;
-    assert_eq!(scope.auth0.upstream_params("blog"), value("theirs", "kept").value("blog", "another"));
+    assert_eq!(scope.auth0.upstream_params("blog"), theirs().value("blog", "another"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams}
 
 use super::Scope;
 use crate::journal::reads;
+use crate::manifest::{on, theirs};
 use crate::status::{assert_complete, has_finalizer, holds, is, says, states};
 use crate::wait::{SOON, eventually_within, object};
 
@@ -119,6 +120,16 @@ impl Scope<'_> {
             is(object, "Ready", "True", "Ready") && states(object).values().all(|state| *state == ParamState::InSync)
         };
         self.until(name, "ready, and every parameter InSync", settled).await
+    }
+
+    /// Creates an object `blog` with the parameter `blog` on a connection `wordpress`, which has a parameter of somebody else too.
+    /// Yields the connection's id, once nothing is left to be done.
+    pub async fn settled_blog(&self) -> String {
+        let id = self.connection_of("wordpress", "wordpress", theirs());
+        self.create("blog", on("wordpress").value("blog", "ours")).await;
+        self.settle("blog").await;
+        self.auth0.clear_journal();
+        id
     }
 
     /// Waits for an event of this reason about an object of this name.
