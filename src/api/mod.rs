@@ -11,32 +11,19 @@ macro_rules! string_enum {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames)]
+        #[strum(parse_err_ty = $crate::api::UnknownName, parse_err_fn = $crate::api::UnknownName::instead_of::<Self>)]
         $vis enum $name {
-            $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)+
+            $($(#[$variant_meta])* #[serde(rename = $text)] #[strum(serialize = $text)] $variant,)+
         }
 
         impl $name {
             /// Every variant, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
             /// The text that stands in objects.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::api::UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text)
-                    .ok_or($crate::api::UnknownName { supported: &[$($text),+] })
+            pub fn as_str(self) -> &'static str {
+                self.into()
             }
         }
 
@@ -50,7 +37,7 @@ macro_rules! string_enum {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": [$($text),+] })
+                schemars::json_schema!({ "type": "string", "enum": <Self as strum::VariantNames>::VARIANTS })
             }
         }
     };
@@ -78,4 +65,11 @@ pub const FINALIZER: &str = "upstreamparams.dev/parameters";
 pub struct UnknownName {
     /// The names that are supported, in the order of declaration.
     pub supported: &'static [&'static str],
+}
+
+impl UnknownName {
+    /// The refusal of a text where a name of this set was expected.
+    fn instead_of<T: strum::VariantNames>(_: &str) -> Self {
+        Self { supported: T::VARIANTS }
+    }
 }

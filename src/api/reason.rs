@@ -1,22 +1,26 @@
 //! Every type and reason of a condition, and every reason of an event that is no condition's, with what it means and
 //! what to do: as data (Markdown), so that the documentation is generated from it.
 
+use super::UnknownName;
+
 /// Declares a set of names of which each has a meaning and a remedy, which are its documentation at the same time.
 macro_rules! documented_names {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($variant:ident: $meaning:literal, $remedy:literal;)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames)]
+        #[strum(parse_err_ty = UnknownName, parse_err_fn = UnknownName::instead_of::<Self>)]
         $vis enum $name {
             $(#[doc = $meaning] #[doc = ""] #[doc = concat!("Remedy: ", $remedy)] $variant,)+
         }
 
         impl $name {
             /// Every variant, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
             /// The text that stands in objects.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant),)+ }
+            pub fn as_str(self) -> &'static str {
+                self.into()
             }
 
             /// What it says, in one or two sentences of Markdown.
@@ -27,21 +31,6 @@ macro_rules! documented_names {
             /// What to do about it, in one or two sentences of Markdown.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = super::UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text)
-                    .ok_or(super::UnknownName { supported: &[$(stringify!($variant)),+] })
             }
         }
     };
@@ -60,6 +49,24 @@ documented_names! {
         Reconciling: "The operator is working on the object, or waits to try again.", "None: wait, or look at why Ready is not True.";
         Stalled: "The operator cannot go on until somebody changes something, or this generation made no progress for ten minutes.", "Do what its message says.";
         Authenticated: "The tenant accepted the operator's credentials, with the scopes it needs.", "When False, correct the credentials or grant the scopes that its message names.";
+    }
+}
+
+/// The values of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::IntoStaticStr)]
+pub enum ConditionStatus {
+    /// It is so.
+    True,
+    /// It is not.
+    False,
+    /// Nobody can say at present.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The text that stands in objects.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Holds nothing secret. It is the ground that the other modules of the edge stand on.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is called: a label for metrics, and what a limit is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Route {
     /// `POST /oauth/token`
     Token,
@@ -21,16 +21,11 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Self; 4] = [Self::Token, Self::FindConnection, Self::ReadConnection, Self::WriteConnection];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::FindConnection => "find_connection",
-            Self::ReadConnection => "read_connection",
-            Self::WriteConnection => "write_connection",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it changes something at Auth0.
@@ -49,12 +44,6 @@ impl Route {
             Self::ReadConnection => "reading the connection",
             Self::WriteConnection => "writing the connection",
         }
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

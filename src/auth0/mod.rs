@@ -14,8 +14,8 @@
 //! Assumes: [`install_crypto_provider`] ran, a tokio runtime with I/O and time, and that the caller asks a
 //! [`Budget`] before each call; the [`Client`] itself never waits for a limit and never repeats a call for one.
 //!
-//! Fails: every call ends in [`Failure`], which is complete: each variant says which reason the status gets, when to
-//! try again, and whether a write may have taken effect. Nothing in here panics on what a server sends.
+//! Fails: every call ends in [`Failure`], which is complete: one table says of each variant when to try again,
+//! what it may have done and how far it reaches. Nothing in here panics on what a server sends.
 
 mod addresses;
 mod call;
@@ -24,6 +24,8 @@ mod failure;
 mod headers;
 mod limits;
 mod message;
+mod redaction;
+mod scopes;
 mod token;
 mod transport;
 
@@ -36,8 +38,8 @@ mod tests;
 
 pub use call::{Call, Observer, RateHeaders, Route};
 pub use client::{Client, Limits};
-pub use failure::{About, Failure, Retry, Silence, Unreached};
+pub use failure::{About, Consequences, Effect, Failure, Retry, Silence, Unreached};
 pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};
-pub use message::NEEDED_SCOPES;
+pub use scopes::NEEDED_SCOPES;
 pub use token::{Credentials, Granted, SharedSecret, TokenTrouble};
 pub use transport::{Transport, TransportError, TransportOptions, install_crypto_provider};

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::scripted::{Received, Reply, Server};
 use super::*;
-use crate::api::reason::Reason;
 use crate::model::document::{Document, DocumentError, Entry, PatchBody};
 use crate::model::identity::{ConnectionId, ConnectionName};
 
@@ -145,7 +144,7 @@ async fn another_connection_than_asked_for_is_never_taken() {
     assert!(bench.client.find(&"Other".into()).await.expect("a name of another case is not there").is_none());
     assert_eq!(bench.client.read(&ID.into()).await.map(|_| ()), Err(malformed(Route::ReadConnection)));
     let written = bench.write().await.map(|_| ());
-    assert!(written.as_ref().is_err_and(Failure::may_have_taken_effect));
+    assert!(written.as_ref().is_err_and(|failure| failure.effect() != Effect::None));
     assert_eq!(written, Err(malformed(Route::WriteConnection)));
 }
 
@@ -281,7 +280,7 @@ async fn the_token_endpoint_has_its_own_endings() {
         let bench = Bench::new(&server.url);
         let failure = bench.write().await.expect_err("no token");
         assert_eq!(failure, expected);
-        assert!(!failure.may_have_taken_effect() && failure.tenant_trouble(), "{failure:?}");
+        assert!(failure.effect() == Effect::None && failure.tenant_wide(), "{failure:?}");
         assert_eq!(server.lines(), ["POST /oauth/token"]);
     }
 }
@@ -300,13 +299,13 @@ async fn an_answer_that_is_none_is_named() {
         let (read, write) = endings(move |_| Reply::json(200, &body)).await;
         assert_eq!(read, Err(Failure::Malformed { route: Route::ReadConnection, what }));
         let write = write.expect_err("malformed");
-        assert!(write.may_have_taken_effect());
+        assert!(write.effect() != Effect::None);
         assert_eq!(write, Failure::Malformed { route: Route::WriteConnection, what });
     }
     let (read, write) = endings(|_| Reply::json(200, r#"{"id":"con_abc123"}"#)).await;
     let error = DocumentError::NotAConnection("its name is missing");
     assert_eq!(read, Err(Failure::BadDocument { route: Route::ReadConnection, error }));
-    assert!(write.is_err_and(|failure| failure.may_have_taken_effect()));
+    assert!(write.is_err_and(|failure| failure.effect() != Effect::None));
 }
 
 #[tokio::test]
@@ -326,13 +325,13 @@ async fn an_answer_that_gets_lost_is_told_from_one_that_was_never_asked_for() {
         assert_eq!(read, Err(Failure::Interrupted { route: Route::ReadConnection }), "{cut}");
         assert!(
             write
-                .is_err_and(|failure| failure == Failure::Interrupted { route: Route::WriteConnection } && failure.may_have_taken_effect())
+                .is_err_and(|failure| failure == Failure::Interrupted { route: Route::WriteConnection } && failure.effect() != Effect::None)
         );
     }
     let gone = tenant(|_| Reply::Silence).await.url.clone();
     let failure = Bench::new(&gone).write().await.expect_err("nobody is there");
     assert_eq!(failure, Failure::Unreachable { why: Unreached::Connect });
-    assert!(!failure.may_have_taken_effect());
+    assert_eq!(failure.effect(), Effect::None);
 }
 
 #[tokio::test]
@@ -345,7 +344,7 @@ async fn a_cut_error_is_still_known_by_its_status() {
 async fn an_answer_is_counted_while_it_arrives() {
     let (read, write) = endings(|_| Reply::Endless).await;
     assert_eq!(read, Err(Failure::TooLarge { route: Route::ReadConnection }));
-    assert!(write.is_err_and(|failure| failure.may_have_taken_effect()));
+    assert!(write.is_err_and(|failure| failure.effect() != Effect::None));
     let (read, _) = endings(|_| Reply::json(200, " ".repeat(10_001))).await;
     assert_eq!(read, Err(Failure::TooLarge { route: Route::ReadConnection }));
     let (read, _) = endings(|_| Reply::json(200, format!("{:>10000}", connection().to_string()))).await;
@@ -464,27 +463,4 @@ async fn the_observer_sees_what_an_answer_says_of_the_limits() {
     let bench = Bench::new(&server.url);
     bench.client.read(&ID.into()).await.expect("read");
     assert_eq!(bench.calls().last().map(|call| (call.limit, call.retry_after)), Some((None, None)));
-}
-
-#[test]
-fn consequences_follow_from_the_ending() {
-    let hidden = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsHidden };
-    let rejected = |about| Failure::Rejected { message: "m".to_owned(), about };
-    let domain = Domain::parse("example.auth0.com").expect("domain");
-    for (failure, reason, retry, tenant_trouble) in [
-        (rejected(About::Params), Reason::Rejected, Retry::Never, false),
-        (rejected(About::Entry("blog".to_owned())), Reason::Rejected, Retry::Never, false),
-        (rejected(About::Foreign("blog".to_owned())), Reason::ApplyFailed, Retry::Backoff, false),
-        (rejected(About::Options), Reason::ApplyFailed, Retry::Backoff, false),
-        (hidden, Reason::OptionsHidden, Retry::ResyncPace, true),
-        (Failure::MissingScope { scopes: vec![] }, Reason::TenantNotReady, Retry::ResyncPace, true),
-        (Failure::Forbidden { message: String::new() }, Reason::ApplyFailed, Retry::Backoff, false),
-        (Failure::ServerError { route: Route::WriteConnection, status: 502 }, Reason::RemoteUnavailable, Retry::Backoff, true),
-        (Failure::RateLimited { global: true, retry_after: None }, Reason::RateLimited, Retry::After(Duration::from_secs(1)), true),
-        (Failure::Gone, Reason::ConnectionNotFound, Retry::ResyncPace, false),
-        (Failure::DomainNotAllowed { domain: domain.clone() }, Reason::TenantNotReady, Retry::Never, true),
-        (Failure::AddressNotAllowed { domain }, Reason::TenantNotReady, Retry::ResyncPace, true),
-    ] {
-        assert_eq!((failure.reason(), failure.retry(), failure.tenant_trouble()), (reason, retry, tenant_trouble), "{failure:?}");
-    }
 }

@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::failure::{Failure, Retry};
-use super::message::is_scope;
+use super::scopes::is_scope;
 use crate::model::domain::Audience;
 
 /// What a token without `expires_in` is believed to live for.

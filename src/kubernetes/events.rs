@@ -27,6 +27,9 @@ const WINDOW: Duration = Duration::from_hours(1);
 /// How many different notes of one reason are stored for one object within the window.
 const MOST_NOTES: usize = 5;
 
+/// How often events that are out of the window are forgotten: not at each, as thousands of objects may have some.
+const SWEEP: Duration = Duration::from_mins(1);
+
 /// The note of what is beyond that.
 const MORE: &str = "more of the same with other details; the object's conditions and the operator's log have them";
 
@@ -53,11 +56,47 @@ struct Told {
     at: Instant,
 }
 
+impl Told {
+    fn is_within_window(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < WINDOW
+    }
+}
+
+/// What was told of all objects.
+#[derive(Debug, Default)]
+struct History {
+    told: BTreeMap<Key, Told>,
+    swept: Option<Instant>,
+}
+
+impl History {
+    /// What was told under this key within the window.
+    fn get(&self, key: &Key, now: Instant) -> Option<&Told> {
+        self.told.get(key).filter(|told| told.is_within_window(now))
+    }
+
+    /// How many different notes there are of the reason and the object of this key.
+    fn notes_beside(&self, key: &Key, now: Instant) -> usize {
+        let first = Key { note: String::new(), ..key.clone() };
+        let beside = self.told.range(first..).take_while(|(other, _)| (&other.uid, other.reason) == (&key.uid, key.reason));
+        beside.filter(|(_, told)| told.is_within_window(now)).count()
+    }
+
+    fn insert(&mut self, key: Key, told: Told) {
+        let now = told.at;
+        if self.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP) {
+            self.told.retain(|_, told| told.is_within_window(now));
+            self.swept = Some(now);
+        }
+        self.told.insert(key, told);
+    }
+}
+
 /// Publishes events.
 #[derive(Debug)]
 pub(super) struct Events {
     instance: String,
-    told: Mutex<BTreeMap<Key, Told>>,
+    history: Mutex<History>,
     serial: AtomicU32,
 }
 
@@ -65,7 +104,7 @@ impl Events {
     /// Events of this instance of the operator, by default of one that has no name.
     pub(super) fn new(instance: Option<String>) -> Self {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        Self { instance, told: Mutex::default(), serial: AtomicU32::default() }
+        Self { instance, history: Mutex::default(), serial: AtomicU32::default() }
     }
 
     /// Stores an event, or counts it.
@@ -95,19 +134,18 @@ impl Events {
 
     /// Under which key an event is counted, and the one it is counted on.
     fn look_up(&self, regarding: &ObjectReference, notice: &Notice) -> (Key, Option<Told>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, told| told.at.elapsed() < WINDOW);
+        let (history, now) = (self.history.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         let uid = regarding.uid.clone().unwrap_or_default();
         let mut key = Key { uid, reason: notice.reason, note: notice.note.clone() };
-        if !told.contains_key(&key) && told.keys().filter(|old| (&old.uid, old.reason) == (&key.uid, key.reason)).count() >= MOST_NOTES {
+        if history.get(&key, now).is_none() && history.notes_beside(&key, now) >= MOST_NOTES {
             MORE.clone_into(&mut key.note);
         }
-        let known = told.get(&key).cloned();
+        let known = history.get(&key, now).cloned();
         (key, known)
     }
 
     fn remember(&self, key: Key, name: String, count: i32) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Told { name, count, at: Instant::now() });
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Told { name, count, at: Instant::now() });
     }
 
     fn first(&self, regarding: ObjectReference, namespace: String, key: &Key, warning: bool) -> Event {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -30,8 +30,7 @@ use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
 use crate::core::spec;
-use crate::core::tenant::credentials;
-use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World};
+use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World, credentials};
 use crate::kubernetes::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it
@@ -81,8 +80,19 @@ struct AnyTenant {
 /// All watches, each with what it watches. `namespace` is the operator's own, where its Secrets are; objects are watched in
 /// the namespaces of `watched`, or in all when that is empty.
 pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
+    let named = |what: &str, watch: Watch| (what.to_owned(), watch);
+    let mut all = vec![
+        named("ClusterAuth0Tenants", tenants(client, hub)),
+        named("namespaces", namespaces(client, hub)),
+        named("Secrets", secrets(client, namespace, hub)),
+    ];
+    all.extend(objects(client, watched, hub));
+    all
+}
+
+fn tenants(client: &Client, hub: &Arc<Hub>) -> Watch {
     let every = Api::<AnyTenant>::all(client.clone());
-    let tenants: Watch = Box::pin(fold(
+    Box::pin(fold(
         move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
         Part::whole(Kind::Tenant, "ClusterAuth0Tenants", hub),
         Folds {
@@ -92,9 +102,12 @@ pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &A
             apply: World::apply_tenant,
             delete: |world: &mut World, tenant: AnyTenant| world.delete_tenant(&tenant.name_any()),
         },
-    ));
+    ))
+}
+
+fn namespaces(client: &Client, hub: &Arc<Hub>) -> Watch {
     let every = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
-    let namespaces: Watch = Box::pin(fold(
+    Box::pin(fold(
         move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
         Part::whole(Kind::Namespace, "namespaces", hub),
         Folds {
@@ -107,11 +120,14 @@ pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &A
                 Vec::new()
             },
         },
-    ));
+    ))
+}
+
+fn secrets(client: &Client, namespace: &str, hub: &Arc<Hub>) -> Watch {
     // Helm keeps its releases in Secrets of the same namespace, up to a megabyte each, with all values in them.
     let no_releases = watcher::Config::default().fields("type!=helm.sh/release.v1").page_size(PAGE_OF_SECRETS);
     let own = Api::<Secret>::namespaced(client.clone(), namespace);
-    let secrets: Watch = Box::pin(fold(
+    Box::pin(fold(
         move || watch(own.clone(), no_releases.clone()),
         Part::whole(Kind::Secret, "Secrets", hub),
         Folds {
@@ -121,11 +137,7 @@ pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &A
             apply: |world: &mut World, (name, credentials)| world.apply_secret(name, credentials),
             delete: |world: &mut World, secret: Secret| world.delete_secret(&secret.name_any()),
         },
-    ));
-    let named = |part: &str, watch: Watch| (part.to_owned(), watch);
-    let mut all = vec![named("ClusterAuth0Tenants", tenants), named("namespaces", namespaces), named("Secrets", secrets)];
-    all.extend(objects(client, watched, hub));
-    all
+    ))
 }
 
 /// Watches objects in each of the namespaces, or in all at once.
@@ -135,7 +147,8 @@ fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(
     let parts = places.into_iter().map(|place| {
         let api = place.as_ref().map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
         let what = place.as_ref().map_or_else(|| "UpstreamParams".to_owned(), |namespace| format!("UpstreamParams in {namespace}"));
-        let part = Part { kind: Kind::Object, what: what.clone(), hub: hub.clone(), unlisted: unlisted.clone() };
+        let part =
+            Part { kind: Kind::Object, what: what.clone(), hub: hub.clone(), listed: AtomicBool::new(false), unlisted: unlisted.clone() };
         let listed = place.clone();
         let watch: Watch = Box::pin(fold(
             move || watch(api.clone(), watcher::Config::default().page_size(PAGE)),
@@ -160,20 +173,64 @@ struct Part {
     kind: Kind,
     what: String,
     hub: Arc<Hub>,
+    /// Whether this part has listed.
+    listed: AtomicBool,
     /// The parts of this kind that have not listed yet.
     unlisted: Arc<AtomicUsize>,
 }
 
 impl Part {
     fn whole(kind: Kind, what: &str, hub: &Arc<Hub>) -> Self {
-        Self { kind, what: what.to_owned(), hub: hub.clone(), unlisted: Arc::new(AtomicUsize::new(1)) }
+        Self { kind, what: what.to_owned(), hub: hub.clone(), listed: AtomicBool::new(false), unlisted: Arc::new(AtomicUsize::new(1)) }
     }
 
-    /// Notes the first list of this part. The kind has listed when no part is left.
-    fn listed(&self) {
-        if self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// Notes a list of this part; only the first counts. The kind has listed when no part is left.
+    fn has_listed(&self) {
+        if !self.listed.swap(true, Ordering::AcqRel) && self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.hub.listed(self.kind);
         }
+    }
+
+    /// The API server does not know the kind.
+    fn is_unserved(&self) {
+        self.hub.fold(|world| {
+            world.unserved(self.kind);
+            Vec::new()
+        });
+    }
+
+    /// Folds an event into the world; `all` is what the list that runs has shown so far. Yields whether a list is complete.
+    fn take_in<K, T, C, B, L, A, D>(&self, event: Event<K>, all: &mut Vec<T>, folds: &Folds<C, B, L, A, D>) -> bool
+    where
+        C: Fn(K) -> T,
+        B: Fn(&mut World),
+        L: Fn(&mut World, Vec<T>) -> Vec<Wake>,
+        A: Fn(&mut World, T) -> Vec<Wake>,
+        D: Fn(&mut World, K) -> Vec<Wake>,
+    {
+        match event {
+            Event::Init => {
+                all.clear();
+                self.hub.fold(|world| {
+                    (folds.begin)(world);
+                    Vec::new()
+                });
+            }
+            Event::InitApply(object) => all.push((folds.compact)(object)),
+            Event::InitDone => {
+                let all = std::mem::take(all);
+                self.hub.fold(|world| (folds.list)(world, all));
+                self.has_listed();
+                return true;
+            }
+            Event::Apply(object) => {
+                // What takes no lock is done without it.
+                let object = (folds.compact)(object);
+                self.hub.fold(|world| (folds.apply)(world, object));
+            }
+            Event::Delete(object) => self.hub.fold(|world| (folds.delete)(world, object)),
+        }
+        false
     }
 }
 
@@ -203,56 +260,56 @@ where
     A: Fn(&mut World, T) -> Vec<Wake>,
     D: Fn(&mut World, K) -> Vec<Wake>,
 {
-    let Part { kind, what, hub, .. } = &part;
-    let mut listed_before = false;
-    let mut troubles = BTreeSet::new();
+    let mut troubles = Troubles { watch: part.what.clone(), said: BTreeSet::new() };
     let mut pauses = DefaultBackoff::default();
     loop {
         let mut all = Vec::new();
         let mut stream = std::pin::pin!(start());
         while let Some(event) = stream.next().await {
-            // That a list begins is said before the API server is asked for it.
-            if !matches!(event, Ok(Event::Init) | Err(_)) && !std::mem::take(&mut troubles).is_empty() {
-                tracing::info!(watch = what, "the watch works again");
+            let error = match event {
+                Ok(event) => {
+                    // That a list begins is said before the API server is asked for it.
+                    if !matches!(event, Event::Init) {
+                        troubles.are_over();
+                    }
+                    if part.take_in(event, &mut all, &folds) {
+                        pauses = DefaultBackoff::default();
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            troubles.say(&error);
+            if is_unserved(&error) {
+                part.is_unserved();
             }
-            match event {
-                Ok(Event::Init) => {
-                    all.clear();
-                    hub.fold(|world| {
-                        (folds.begin)(world);
-                        Vec::new()
-                    });
-                }
-                Ok(Event::InitApply(object)) => all.push((folds.compact)(object)),
-                Ok(Event::InitDone) => {
-                    let all = std::mem::take(&mut all);
-                    hub.fold(|world| (folds.list)(world, all));
-                    if !std::mem::replace(&mut listed_before, true) {
-                        part.listed();
-                    }
-                    pauses = DefaultBackoff::default();
-                }
-                Ok(Event::Apply(object)) => hub.fold(|world| (folds.apply)(world, (folds.compact)(object))),
-                Ok(Event::Delete(object)) => hub.fold(|world| (folds.delete)(world, object)),
-                Err(error) => {
-                    match watch_error(&error) {
-                        Some(error) if troubles.insert(error.clone()) => {
-                            tracing::warn!(watch = what, error, "a watch failed and is tried again");
-                        }
-                        Some(_) | None => tracing::debug!(watch = what, "a watch failed and is tried again"),
-                    }
-                    if is_unserved(&error) {
-                        hub.fold(|world| {
-                            world.unserved(*kind);
-                            Vec::new()
-                        });
-                    }
-                    tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
-                    if matches!(error, watcher::Error::WatchStartFailed(_)) {
-                        break;
-                    }
-                }
+            tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
+            if matches!(error, watcher::Error::WatchStartFailed(_)) {
+                break;
             }
+        }
+    }
+}
+
+/// What is said of a watch that fails: each cause once, until it works again.
+struct Troubles {
+    watch: String,
+    said: BTreeSet<String>,
+}
+
+impl Troubles {
+    fn say(&mut self, error: &watcher::Error) {
+        match watch_error(error) {
+            Some(error) if self.said.insert(error.clone()) => {
+                tracing::warn!(watch = self.watch, error, "a watch failed and is tried again");
+            }
+            Some(_) | None => tracing::debug!(watch = self.watch, "a watch failed and is tried again"),
+        }
+    }
+
+    fn are_over(&mut self) {
+        if !std::mem::take(&mut self.said).is_empty() {
+            tracing::info!(watch = self.watch, "the watch works again");
         }
     }
 }

@@ -45,18 +45,19 @@ pub enum Note {
     },
     /// An object is gone and left what it owned.
     Left {
-        /// The object.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// The tenant object, its Secret or its standing may have changed.
     Tenant,
 }
 
-/// After how many notes of objects those that are gone are forgotten.
+/// After how many notes of objects those that are gone are forgotten, at least: that takes a look at all that are there, so it
+/// waits for as many notes as there are objects.
 const TIDIED_AFTER: usize = 1000;
 
 /// Drives one tenant.
@@ -64,6 +65,7 @@ pub struct Driver {
     tenant: Tenant,
     notes: mpsc::UnboundedReceiver<Note>,
     heard: usize,
+    tidied_after: usize,
 }
 
 enum Heard {
@@ -75,12 +77,12 @@ enum Heard {
 impl Driver {
     /// A driver of the tenant of this name, which knows nothing of it yet.
     pub fn new(name: String, shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
-        Self { tenant: Tenant::new(name, shared), notes, heard: 0 }
+        Self { tenant: Tenant::new(name, shared), notes, heard: 0, tidied_after: TIDIED_AFTER }
     }
 
     /// The driver of all objects whose tenant does not exist.
     pub fn of_strays(shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
-        Self { tenant: Tenant::of_strays(shared), notes, heard: 0 }
+        Self { tenant: Tenant::of_strays(shared), notes, heard: 0, tidied_after: TIDIED_AFTER }
     }
 
     /// Runs until the process is asked to stop, or until nobody can tell it anything any more.
@@ -140,7 +142,7 @@ impl Driver {
         let (mut objects, mut relabelled) = (BTreeSet::new(), BTreeSet::new());
         let mut stripped = BTreeSet::new();
         let mut forged = BTreeSet::new();
-        let (mut tenant, mut gone) = (false, false);
+        let (mut tenant, mut gone) = (false, 0);
         let mut next = Some(first);
         while let Some(note) = next {
             match note {
@@ -157,13 +159,13 @@ impl Driver {
                     forged.insert(key);
                 }
                 Note::Gone { target, connections, left } => {
-                    gone = true;
+                    gone += 1;
                     self.tenant.vacated(target.as_ref(), connections);
                     if let Some(left) = left {
                         self.tenant.went_without_cleaning(&left).await;
                     }
                 }
-                Note::Left { object, uid, note } => self.tenant.left(&object, &uid, note).await,
+                Note::Left { uid, left, why } => self.tenant.left(&left, &uid, why).await,
                 Note::Tenant => tenant = true,
             }
             next = self.notes.try_recv().ok();
@@ -175,10 +177,10 @@ impl Driver {
         if tenant {
             self.tenant.refresh().await;
         }
-        self.heard += objects.len();
-        if gone || self.heard >= TIDIED_AFTER {
+        self.heard += objects.len() + gone;
+        if self.heard >= self.tidied_after {
             self.heard = 0;
-            self.tenant.forget_gone();
+            self.tidied_after = self.tenant.forget_gone().max(TIDIED_AFTER);
         }
         for key in forged {
             self.tenant.restore_status(&key);

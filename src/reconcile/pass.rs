@@ -13,21 +13,22 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{ConnectionStatus, ManagementPolicy};
 use crate::auth0::{About, Client, Failure, Limits, Retry, Route};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::correlation;
 use crate::core::pass::plan::{self, Effect, Participant, Plan, Role, Site, Verdict};
 use crate::core::schedule::{MAX_BACKOFF, Subject, backoff, jittered};
 use crate::core::spec::{self, Spec, Target};
-use crate::core::status::{self, Ending, Outcome, Planned, Trouble};
+use crate::core::status::{self, Outcome, Planned, WriteOutcome};
 use crate::core::tenant::Settings;
 use crate::core::world::{Declared, DeclaredTenant};
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::{Document, DocumentError, Live};
 use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, TenantIdentity, Uid};
-use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds, trouble};
+use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::tenant::{Tenant, not_permitted, now_in_seconds};
 
 /// How old a document may be when a PATCH built from it starts.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -84,19 +85,15 @@ pub async fn pass(tenant: &mut Tenant, client: &Client, settings: &Settings, sub
     }
 }
 
-/// The objects that name the connection or hold a record on it.
+/// The objects that the connection concerns, as far as anything can be said of them: not before their namespace is known.
 fn involved(tenant: &Tenant, subject: &Subject) -> Vec<Arc<Declared>> {
-    let known = |object: &Arc<Declared>| tenant.shared.hub.look(|world| world.labels(&object.key.namespace).is_some());
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    objects.into_iter().filter(|object| (names(tenant, object, subject) || records(tenant, object, subject)) && known(object)).collect()
+    let mut objects = tenant.concerned(subject);
+    tenant.shared.hub.look(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
+    objects
 }
 
 fn names(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    object.spec.as_ref().is_ok_and(|spec| tenant.subject_of(&spec.target) == *subject)
-}
-
-fn records(tenant: &Tenant, object: &Declared, subject: &Subject) -> bool {
-    tenant.recorded(object).any(|id| matches!(subject, Subject::Id(known) if *known == id))
+    tenant.connection_of(subject).is_some_and(|connection| connection.is_named_by(object))
 }
 
 // ---- read ----
@@ -134,7 +131,7 @@ async fn read(tenant: &Tenant, client: &Client, subject: &Subject, involved: &[A
 async fn unread(tenant: &mut Tenant, subject: &Subject, involved: &[Arc<Declared>], failure: Failure) {
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection could not be read");
     let failure = tenant.learn(subject, failure).await;
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for object in involved {
         let placed = names(tenant, object, subject);
         if placed || object.deleting {
@@ -206,6 +203,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
         tenant.agenda.edit(asked, now);
         return;
     };
+    let askers = involved(tenant, &asked).into_iter().map(|object| (names(tenant, &object, &asked), object)).collect();
     if tenant.directory.saw(document) {
         tenant.shared.metrics.foreign_difference(&tenant.name);
         tracing::warn!(tenant = %tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
@@ -220,10 +218,7 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     }
     // The latest objects, not those from before the read.
     let mut parts = parts(tenant, settings, &reading);
-    if reading.gone.is_some() && involved(tenant, &asked).iter().any(|object| parts.iter().all(|part| part.object.uid != object.uid)) {
-        // Who holds a record on the connection that is gone and names another one is no part of this pass.
-        tenant.agenda.edit(asked.clone(), now);
-    }
+    look_elsewhere(tenant, &asked, askers, &parts);
     let live = match document.live() {
         Ok(live) => live,
         Err(error) => return unusable(tenant, &subject, parts, error).await,
@@ -251,6 +246,20 @@ async fn with_reading(tenant: &mut Tenant, client: &Client, settings: &Settings,
     let pass = Pass { client, settings, declared, reading: &reading };
     let done = carry_out(tenant, &pass, &mut plan, &mut parts).await;
     finish(tenant, &subject, &reading, plan, parts, done).await;
+}
+
+/// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he belongs:
+/// who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
+fn look_elsewhere(tenant: &mut Tenant, asked: &Subject, askers: Vec<(bool, Arc<Declared>)>, parts: &[Part]) {
+    let now = Instant::now();
+    for (named, object) in askers {
+        let part = parts.iter().find(|part| part.object.uid == object.uid);
+        match (named, part, &object.spec) {
+            (true, Some(Part { placed: true, .. }), _) | (false, Some(_), _) => {}
+            (true, _, Ok(spec)) => tenant.agenda.edit(tenant.subject_of(&spec.target), now),
+            (true | false, _, _) => tenant.agenda.edit(asked.clone(), now),
+        }
+    }
 }
 
 /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
@@ -285,7 +294,7 @@ fn notice_drift(tenant: &mut Tenant, connection: &ConnectionId, plan: &mut Plan)
 async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, error: DocumentError) {
     let failure = tenant.learn(subject, Failure::BadDocument { route: Route::ReadConnection, error }).await;
     tracing::warn!(tenant = %tenant.name, connection = tenant.called(subject), error = %failure, "the connection can't be managed");
-    let outcome = Outcome::Unread(trouble(&failure));
+    let outcome = Outcome::Unread(obstacle_of(&failure));
     for part in parts {
         let own = part.settled.filter(|_| part.placed);
         if part.placed || part.object.deleting {
@@ -302,17 +311,11 @@ async fn unusable(tenant: &mut Tenant, subject: &Subject, parts: Vec<Part>, erro
 
 /// Who takes part, and how.
 fn parts(tenant: &Tenant, settings: &Settings, reading: &Reading) -> Vec<Part> {
-    let document = &reading.document;
-    let objects = tenant.shared.hub.look(|world| world.objects_of(&tenant.name));
-    let concerned = objects.into_iter().filter_map(|object| {
-        let placed = object.spec.as_ref().is_ok_and(|spec| match &spec.target {
-            Target::Name(name) => *name == document.name,
-            Target::Id(id) => *id == document.id,
-        });
-        let recorded = tenant.recorded(&object).any(|id| id == document.id);
-        (placed || recorded).then_some((object, placed, recorded))
-    });
-    concerned.map(|(object, placed, recorded)| part(tenant, settings, reading, &object, placed, recorded)).collect()
+    let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
+    let concerned = tenant.shared.hub.look(|world| world.concerned(&connection));
+    let part_of =
+        |object: &Arc<Declared>| part(tenant, settings, reading, object, connection.is_named_by(object), connection.is_recorded_by(object));
+    concerned.iter().map(part_of).collect()
 }
 
 fn part(tenant: &Tenant, settings: &Settings, reading: &Reading, object: &Arc<Declared>, placed: bool, recorded: bool) -> Part {
@@ -433,7 +436,7 @@ enum Done {
     /// Several objects' changes were refused together: they go one by one.
     Split,
     /// Nothing was claimed; it is worth another try after this time, if that is known.
-    Postponed(Trouble, Option<Duration>),
+    Postponed(Obstacle, Option<Duration>),
     /// The claims could not all be stored, or took too long: read and plan again.
     Superseded,
 }
@@ -548,9 +551,12 @@ fn log_write(
 /// Why nothing can be written to the connection now.
 fn obstacle(tenant: &mut Tenant, reading: &Reading) -> Option<Done> {
     if let Some(lacking) = &tenant.lacking {
-        return Some(Done::Postponed(Trouble { reason: Reason::TenantNotReady, message: lacking.message.clone(), tenant: true }, None));
+        return Some(Done::Postponed(
+            Obstacle { reason: ObstacleReason::TenantNotReady, message: lacking.message.clone(), tenant_wide: true },
+            None,
+        ));
     }
-    let unavailable = |message: String| Trouble { reason: Reason::RemoteUnavailable, message, tenant: true };
+    let unavailable = |message: String| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };
     if let Some(left) = tenant.unsettled_for(&reading.document.id) {
         let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
         return Some(Done::Postponed(unavailable(message.to_owned()), Some(left)));
@@ -746,7 +752,7 @@ async fn superseded(tenant: &mut Tenant, subject: &Subject, reading: &Reading, p
     );
     let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
                    the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
-    let done = Done::Postponed(Trouble { reason: Reason::Pending, message: message.to_owned(), tenant: false }, None);
+    let done = Done::Postponed(Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false }, None);
     conclude_all(tenant, subject, reading, &plan, parts, &done).await;
 }
 
@@ -842,21 +848,21 @@ fn reject(tenant: &mut Tenant, reading: &Reading, plan: &Plan, parts: &[Part], m
     }
 }
 
-fn ending(plan: &Plan, object: &Uid, done: &Done) -> Ending {
+fn ending(plan: &Plan, object: &Uid, done: &Done) -> WriteOutcome {
     let acted_for = plan.acted_for().contains(object);
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     match done {
-        Done::Postponed(trouble, _) if acted_for || deferred => Ending::Postponed(trouble.clone()),
-        _ if !acted_for && deferred => Ending::Postponed(Trouble {
-            reason: Reason::Pending,
+        Done::Postponed(trouble, _) if acted_for || deferred => WriteOutcome::Postponed(trouble.clone()),
+        _ if !acted_for && deferred => WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
             message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
-            tenant: false,
+            tenant_wide: false,
         }),
-        _ if !acted_for => Ending::Nothing,
-        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => Ending::Nothing,
-        Done::Written => Ending::Written,
-        Done::Failed(failure) => Ending::Failed(trouble(failure)),
-        Done::Rejected(message) => Ending::Rejected(message.clone()),
+        _ if !acted_for => WriteOutcome::Nothing,
+        Done::Nothing | Done::Split | Done::Superseded | Done::Postponed(..) => WriteOutcome::Nothing,
+        Done::Written => WriteOutcome::Written,
+        Done::Failed(failure) => WriteOutcome::Failed(obstacle_of(failure)),
+        Done::Rejected(message) => WriteOutcome::Rejected(message.clone()),
     }
 }
 

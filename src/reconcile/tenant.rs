@@ -15,23 +15,25 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::FINALIZER;
-use crate::api::reason::{ConditionType, EventReason, Reason};
+use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, NEEDED_SCOPES, Rate, Route, SharedSecret, Silence, Transport};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::directory::Directory;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::{self, Agenda, Chore, Chores, Next, Subject};
 use crate::core::spec::{Spec, Target};
-use crate::core::status::{self, Context, Finalizer, Notice, Outcome, Trouble};
+use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 use crate::core::tenant::{self, Access, Settings, Standing};
-use crate::core::world::{Declared, DeclaredTenant, Kind, Left, World};
+use crate::core::world::{Connection, Declared, DeclaredTenant, Kind, Left, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::document::DocumentError;
 use crate::model::domain::AllowedDomains;
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, TenantIdentity, Uid};
+use crate::reconcile::failure::obstacle_of;
 use crate::telemetry::Metrics;
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -247,11 +249,35 @@ impl Tenant {
 
     /// The objects that are to be concluded here.
     fn objects(&self) -> Vec<Arc<Declared>> {
-        self.shared.hub.look(|world| world.objects().filter(|object| self.serves(world, object)).cloned().collect())
+        self.shared.hub.look(|world| if self.strays { world.strays() } else { world.objects_of(&self.name).cloned().collect() })
     }
 
-    /// Forgets what was noted of objects that are gone.
-    pub(crate) fn forget_gone(&mut self) {
+    /// A connection of this tenant, by as much as is known of it.
+    pub(crate) fn connection<'a>(&'a self, id: Option<&'a ConnectionId>, name: Option<&'a ConnectionName>) -> Connection<'a> {
+        Connection { tenant: &self.name, identity: self.identity(), id, name }
+    }
+
+    /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
+    /// is looked at by its id.
+    pub(crate) fn connection_of<'a>(&'a self, subject: &'a Subject) -> Option<Connection<'a>> {
+        match subject {
+            Subject::Access => None,
+            Subject::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
+            Subject::Name(name) => {
+                let unseen = self.directory.id_of(&Target::Name(name.clone())).is_none();
+                unseen.then(|| self.connection(None, Some(name)))
+            }
+        }
+    }
+
+    /// The objects that the connection behind a subject concerns.
+    pub(crate) fn concerned(&self, subject: &Subject) -> Vec<Arc<Declared>> {
+        let concerned = |connection| self.shared.hub.look(|world| world.concerned(&connection));
+        self.connection_of(subject).map(concerned).unwrap_or_default()
+    }
+
+    /// Forgets what was noted of objects that are gone. Yields how many are there.
+    pub(crate) fn forget_gone(&mut self) -> usize {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
         let places: BTreeSet<Subject> = objects.iter().flat_map(|object| self.subjects(object)).collect();
@@ -261,6 +287,7 @@ impl Tenant {
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.chores.retain(|key| keys.contains(key));
+        objects.len()
     }
 
     /// What is to be done now, as far as the budget allows it: chores and looks by turns.
@@ -302,10 +329,10 @@ impl Tenant {
     }
 
     /// An object is gone that left what it owned.
-    pub(crate) async fn left(&self, object: &ObjectKey, uid: &Uid, note: String) {
-        tracing::info!(tenant = %self.name, %object, note, "an object is gone, and left its parameters");
-        let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), note);
-        self.shared.report.notice_of(object, uid, &notice).await;
+    pub(crate) async fn left(&self, left: &Left, uid: &Uid, why: &str) {
+        let notice = status::left_behind(&left.records, why);
+        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object is gone, and left its parameters");
+        self.shared.report.notice_of(&left.object, uid, &notice).await;
     }
 
     /// An object is gone whose parameters should have been removed first.
@@ -436,7 +463,7 @@ impl Tenant {
             (Access::Granted, None, Some(trouble)) => Access::Troubled(trouble.to_owned()),
             (access, _, _) => access.clone(),
         };
-        let status = tenant::conclude(&tenant, standing, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, standing, &access, now_in_seconds());
         if status == tenant.status {
             return self.chores.done(&Chore::Tenant);
         }
@@ -510,7 +537,7 @@ impl Tenant {
     /// Some place where one of the tenant's objects is to be looked at: not always the same one, which may have a trouble of
     /// its own.
     fn any_subject(&self) -> Option<Subject> {
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
+        let objects = self.objects();
         let looked_at = objects.iter().filter(|object| self.admitted_placement(object).outcome.is_none());
         let mut subjects: Vec<Subject> = looked_at.flat_map(|object| self.subjects(object)).collect();
         (!subjects.is_empty()).then(|| subjects.swap_remove(fastrand::usize(..subjects.len())))
@@ -638,17 +665,21 @@ impl Tenant {
         }
     }
 
-    /// How many places the tenant's objects name.
+    /// How many places the tenant's objects name: none, one, or two where there are more, as nothing depends on how many.
     fn known(&self) -> usize {
-        let objects = self.shared.hub.look(|world| world.objects_of(&self.name));
-        objects.iter().flat_map(|object| self.subjects(object)).collect::<BTreeSet<_>>().len()
+        let two = |world: &World| {
+            let mut places = world.objects_of(&self.name).flat_map(|object| self.subjects(object));
+            let Some(first) = places.next() else { return 0 };
+            if places.any(|other| other != first) { 2 } else { 1 }
+        };
+        self.shared.hub.look(two)
     }
 
     fn refused(&self, failure: &Failure) -> Access {
         if refuses_credentials(failure) {
             return Access::Refused(self.said_of(failure));
         }
-        Access::Unknown(failure.reason(), failure.message())
+        Access::Unknown(Obstacle { tenant_wide: true, ..obstacle_of(failure) })
     }
 
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.
@@ -692,10 +723,9 @@ impl Tenant {
             Some(Standing::Serving(_)) => match &self.access {
                 Access::Granted | Access::Troubled(_) => None,
                 Access::Untried => named(tenant::UNTRIED),
-                Access::Unknown(Reason::TenantNotReady, message) | Access::Refused(message) | Access::Lacking(message) => named(message),
-                Access::Unknown(reason, message) => {
-                    Some(Outcome::Unread(Trouble { reason: *reason, message: message.clone(), tenant: true }))
-                }
+                Access::Refused(message) | Access::Lacking(message) => named(message),
+                Access::Unknown(obstacle) if obstacle.reason == ObstacleReason::TenantNotReady => named(&obstacle.message),
+                Access::Unknown(obstacle) => Some(Outcome::Unread(obstacle.clone())),
             },
         }
     }
@@ -763,7 +793,7 @@ impl Tenant {
         let Some(outcome) = outcome else { return };
         if let Err(error) = self.say(object, object, &outcome, true).await {
             self.unsaid(object, &error);
-        } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
+        } else if outcome.next() == status::Next::WatchesTheAge {
             // Nothing wakes an object when its last look becomes too old to count.
             for subject in self.subjects(object) {
                 self.agenda.again(subject, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
@@ -972,7 +1002,7 @@ impl Tenant {
 
     /// Says of the objects at a place that the tenant is not ready.
     pub(crate) async fn place_subject(&mut self, subject: &Subject) {
-        for object in self.objects() {
+        for object in self.concerned(subject) {
             if self.subjects(&object).contains(subject) {
                 self.place(&object, false).await;
             }
@@ -1020,14 +1050,14 @@ impl Tenant {
         }
         self.chores.done(&Chore::Object(as_planned.key.clone()));
         if placed {
-            let ready = status::condition(&conclusion.status, ConditionType::Ready);
+            let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.ended(&as_planned.uid, as_planned.generation, is_ready, now);
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if self.standing.is_some() { &self.name } else { "" }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
             let tenant = &as_planned.policies.tenant;
-            let was = status::condition(&as_planned.status, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            let was = status::condition(&as_planned.status.conditions, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
@@ -1039,7 +1069,8 @@ impl Tenant {
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
     fn stale_after(&self) -> Duration {
         // From what is declared, which is there also while the Secret is not.
-        let Some(spec) = self.declared_tenant().and_then(|tenant| tenant.spec.clone()) else { return Duration::from_mins(30) };
+        let declared = self.declared_tenant();
+        let Some(spec) = declared.as_ref().and_then(|tenant| tenant.spec.as_ref()) else { return Duration::from_mins(30) };
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
         let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
@@ -1070,13 +1101,6 @@ pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<
         "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
         object.key.namespace
     ))
-}
-
-/// A trouble as a failed call is one.
-pub(crate) fn trouble(failure: &Failure) -> Trouble {
-    let reason = failure.reason();
-    let tenant = failure.tenant_trouble() || matches!(reason, Reason::RemoteUnavailable | Reason::RateLimited);
-    Trouble { reason, message: failure.message(), tenant }
 }
 
 /// The time as Kubernetes writes it: whole seconds.

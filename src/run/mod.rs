@@ -175,8 +175,9 @@ impl Operator {
             // Made anew meanwhile.
             self.tell(&name, Note::Tenant);
         } else {
-            for object in self.shared.hub.look(|world| world.objects_of(&name)) {
-                self.tell_strays(Note::Object(object.key.clone()));
+            let left: Vec<ObjectKey> = self.shared.hub.look(|world| world.objects_of(&name).map(|object| object.key.clone()).collect());
+            for object in left {
+                self.tell_strays(Note::Object(object));
             }
         }
         Ok(())
@@ -193,7 +194,7 @@ impl Operator {
             Wake::Status(key) => self.tell_of(key, Note::Status),
             Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
             Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
-            Wake::Left { tenant, object, uid, note } => self.tell(&tenant, Note::Left { object, uid, note }),
+            Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Note::Left { uid, left, why }),
             Wake::Tenant(name) => self.tell(&name, Note::Tenant),
             Wake::Tenants => self.tell_all(),
         }
@@ -336,9 +337,10 @@ mod tests {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
             let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
             operator.deliver(left(None));
-            operator.deliver(left(Some(Left { object: object.clone(), records: Vec::new() })));
+            let what = Left { object: object.clone(), records: Vec::new() };
+            operator.deliver(left(Some(what.clone())));
             assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
-            operator.deliver(Wake::Left { tenant: tenant.to_owned(), object, uid: "uid".into(), note: String::new() });
+            operator.deliver(Wake::Left { tenant: tenant.to_owned(), uid: "uid".into(), left: what, why: "" });
             assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
             assert!(told.try_recv().is_err());
         }

@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::auth0::Budget;
-use crate::core::world::census::{Counts, census};
+use crate::core::status::census::{Counts, census};
 use crate::kubernetes::hub::Hub;
 
 /// The content type of [`Metrics::text`].

@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::api::reason::Reason;
 use crate::api::upstream_params::{AdoptionPolicy, ManagementPolicy, ParamState, UpstreamParamsStatus};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims::{self, Place};
 use crate::core::pass::plan::{Participant, Plan, Role, Site, plan};
 use crate::core::spec::{self, Target};
-use crate::core::status::{self, Context, Ending, Finalizer, Outcome, Planned, Trouble};
+use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
 use crate::core::world::{Declared, Uid};
 use crate::model::document::{Document, Entry};
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
@@ -257,9 +257,9 @@ impl Simulator {
         let parts = self.parts(id);
         let mut plan = self.plan_for(id, &parts);
         let refused = luck.refused.and_then(|number| parts.get(number)).map(|part| part.object.uid.clone());
-        let mut ending = Ending::Nothing;
+        let mut ending = WriteOutcome::Nothing;
         if self.unsettled.contains(id) {
-            return self.conclude(id, &plan, parts, &Ending::Postponed(unavailable()), refused.as_ref(), &mut luck);
+            return self.conclude(id, &plan, parts, &WriteOutcome::Postponed(unavailable()), refused.as_ref(), &mut luck);
         }
         let mut parts = parts;
         let writes = !plan.changes.is_empty();
@@ -284,7 +284,7 @@ impl Simulator {
             }
             luck.call()?;
             plan.written = luck.fate == Fate::Works;
-            ending = if plan.written { Ending::Written } else { Ending::Failed(unavailable()) };
+            ending = if plan.written { WriteOutcome::Written } else { WriteOutcome::Failed(unavailable()) };
         }
         self.conclude(id, &plan, parts, &ending, refused.as_ref(), &mut luck)?;
         if luck.fate == Fate::Works && refused.is_none() {
@@ -328,7 +328,7 @@ impl Simulator {
         id: &str,
         plan: &Plan,
         mut parts: Vec<Part>,
-        ending: &Ending,
+        ending: &WriteOutcome,
         refused: Option<&Uid>,
         luck: &mut Luck,
     ) -> Result<(), Cut> {
@@ -349,8 +349,8 @@ impl Simulator {
                     let deferred = plan.deferred.keys().any(|name| plan.defers(name, uid));
                     let ending = match (plan.acted_for().contains(uid), deferred) {
                         (true, _) => ending.clone(),
-                        (false, true) => Ending::Postponed(unavailable()),
-                        (false, false) => Ending::Nothing,
+                        (false, true) => WriteOutcome::Postponed(unavailable()),
+                        (false, false) => WriteOutcome::Nothing,
                     };
                     Outcome::Planned(Planned::part(plan, &self.objects[uid], described(id), part.warnings, ending))
                 }
@@ -539,8 +539,8 @@ fn entry(text: &str) -> Option<Entry> {
     }
 }
 
-fn unavailable() -> Trouble {
-    Trouble { reason: Reason::RemoteUnavailable, message: "no answer".into(), tenant: true }
+fn unavailable() -> Obstacle {
+    Obstacle { reason: ObstacleReason::RemoteUnavailable, message: "no answer".into(), tenant_wide: true }
 }
 
 fn assert_small(object: &Declared) {

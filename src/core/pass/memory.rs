@@ -156,12 +156,22 @@ impl Memory {
     /// imports whole connections is no opponent. Another value, set for the third time within an hour, is left alone for a
     /// while.
     pub fn disputes(&mut self, connection: &ConnectionId, now: Instant) -> BTreeMap<String, Dispute> {
-        self.fights.retain(|_, fight| {
-            fight.corrections.retain(|correction| now.duration_since(correction.at) < FIGHT_WINDOW);
-            !fight.corrections.is_empty() || fight.until.is_some_and(|(until, _)| now < until)
-        });
-        let here = self.fights.iter().filter(|((place, _), _)| place == connection);
-        here.map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
+        // Of this connection only: what is fought about elsewhere is forgotten when it is asked for, or with its connection.
+        let first = (connection.clone(), String::new());
+        let here = self.fights.range_mut(first..).take_while(|((place, _), _)| place == connection);
+        let mut disputes = BTreeMap::new();
+        let mut over = Vec::new();
+        for ((_, name), fight) in here {
+            if fight.is_over(now) {
+                over.push((connection.clone(), name.clone()));
+            } else {
+                disputes.insert(name.clone(), fight.dispute(now));
+            }
+        }
+        for fight in over {
+            self.fights.remove(&fight);
+        }
+        disputes
     }
 
     /// Notes that a correction waits; yields until when.
@@ -252,6 +262,12 @@ impl Memory {
 }
 
 impl Fight {
+    /// Forgets corrections of long ago; yields whether nothing is left to remember.
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.corrections.retain(|correction| now.duration_since(correction.at) < FIGHT_WINDOW);
+        self.corrections.is_empty() && self.until.is_none_or(|(until, _)| until <= now)
+    }
+
     fn dispute(&self, now: Instant) -> Dispute {
         let values = self.corrections.iter().filter(|correction| !correction.removed).count();
         Dispute {

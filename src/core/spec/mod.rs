@@ -74,6 +74,27 @@ impl Refusal {
     }
 }
 
+/// Why a valid spec can't be carried out on the connection that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnfitReason {
+    /// The connection has no authorization request that could be added to.
+    UnsupportedStrategy,
+    /// A parameter is one that the login itself sets.
+    ReservedParam,
+    /// The type of the connection has a limit of its own.
+    InvalidSpec,
+}
+
+impl From<UnfitReason> for Reason {
+    fn from(reason: UnfitReason) -> Self {
+        match reason {
+            UnfitReason::UnsupportedStrategy => Self::UnsupportedStrategy,
+            UnfitReason::ReservedParam => Self::ReservedParam,
+            UnfitReason::InvalidSpec => Self::InvalidSpec,
+        }
+    }
+}
+
 /// Reads the policies, falling back to the value that writes and removes least where one can't be read.
 pub fn policies(spec: &Value) -> Policies {
     Policies {
@@ -245,19 +266,23 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 /// Checks a valid spec against the connection it names: what only the tenant can tell. Yields the warnings.
-pub fn against_connection(spec: &Spec, document: &Document, allowed_reserved: &BTreeSet<String>) -> Result<Vec<String>, (Reason, String)> {
+pub fn against_connection(
+    spec: &Spec,
+    document: &Document,
+    allowed_reserved: &BTreeSet<String>,
+) -> Result<Vec<String>, (UnfitReason, String)> {
     let mut warnings = Vec::new();
     match strategy::support(document) {
         Support::Supported => {}
         Support::Unusual(what) => warnings.push(what.to_owned()),
-        Support::Unsupported(protocol) => return Err((Reason::UnsupportedStrategy, unsupported_strategy(document, protocol))),
+        Support::Unsupported(protocol) => return Err((UnfitReason::UnsupportedStrategy, unsupported_strategy(document, protocol))),
     }
     if let Some(name) = spec.params.keys().find(|name| is_reserved(name) && !allowed_reserved.contains(*name)) {
-        return Err((Reason::ReservedParam, reserved_param(name)));
+        return Err((UnfitReason::ReservedParam, reserved_param(name)));
     }
     if document.strategy == "facebook" && spec.params.len() > rules::FACEBOOK_MAX {
         let message = format!("spec.params: connections of type facebook take at most {} parameters", rules::FACEBOOK_MAX);
-        return Err((Reason::InvalidSpec, message));
+        return Err((UnfitReason::InvalidSpec, message));
     }
     if spec.params.contains_key("scope") {
         warnings.push("the parameter scope replaces the scopes that the connection asks for".to_owned());

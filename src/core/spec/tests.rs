@@ -192,21 +192,21 @@ fn no_refusal_quotes_a_value() {
 
 // ---- against the connection ----
 
-fn check(names: &[&str], strategy: &str, options: &str, allowed: &[&str]) -> Result<Vec<String>, (Reason, String)> {
+fn check(names: &[&str], strategy: &str, options: &str, allowed: &[&str]) -> Result<Vec<String>, (UnfitReason, String)> {
     let params: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!({"value": "x"}))).collect();
     let spec = with_params(&Value::Object(params)).unwrap();
     let document = Document::parse(&format!(r#"{{"id":"con_1","name":"wordpress","strategy":"{strategy}","options":{options}}}"#)).unwrap();
     against_connection(&spec, &document, &allowed.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn reason(result: Result<Vec<String>, (Reason, String)>) -> Option<Reason> {
+fn reason(result: Result<Vec<String>, (UnfitReason, String)>) -> Option<UnfitReason> {
     result.err().map(|(reason, _)| reason)
 }
 
 #[test]
 fn a_connection_without_an_authorization_request_is_refused() {
     for (strategy, options) in [("samlp", "{}"), ("auth0", "{}"), ("sms", "{}"), ("waad", r#"{"waad_protocol":"ws-federation"}"#)] {
-        assert_eq!(reason(check(&["blog"], strategy, options, &[])), Some(Reason::UnsupportedStrategy), "{strategy}");
+        assert_eq!(reason(check(&["blog"], strategy, options, &[])), Some(UnfitReason::UnsupportedStrategy), "{strategy}");
     }
     assert_eq!(check(&["blog"], "waad", "{}", &[]), Ok(vec![]));
 }
@@ -217,7 +217,7 @@ fn a_reserved_parameter_is_refused_unless_the_tenant_allows_it_by_name() {
     for name in
         ["state", "State", "NONCE", "redirect_uri", "code_challenge", "client_secret", "access_token", "oauth_anything", "SAMLRequest"]
     {
-        assert_eq!(reason(check(&[name], "oauth2", "{}", &["blog"])), Some(Reason::ReservedParam), "{name}");
+        assert_eq!(reason(check(&[name], "oauth2", "{}", &["blog"])), Some(UnfitReason::ReservedParam), "{name}");
         assert_eq!(check(&[name], "oauth2", "{}", &[name]), Ok(vec![]), "{name}");
     }
     for name in ["login_hint", "prompt", "audience", "ui_locales", "blog", "states", "id_token_hint"] {
@@ -229,7 +229,7 @@ fn a_reserved_parameter_is_refused_unless_the_tenant_allows_it_by_name() {
 fn facebook_takes_at_most_ten() {
     let names: Vec<String> = (0..11).map(|n| format!("p{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    assert_eq!(reason(check(&names, "facebook", "{}", &[])), Some(Reason::InvalidSpec));
+    assert_eq!(reason(check(&names, "facebook", "{}", &[])), Some(UnfitReason::InvalidSpec));
     assert_eq!(check(&names[..10], "facebook", "{}", &[]), Ok(vec![]));
     assert_eq!(check(&names, "oauth2", "{}", &[]), Ok(vec![]));
 }

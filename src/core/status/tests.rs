@@ -1,13 +1,20 @@
 //! Every row of the table of conditions, and what tools make of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
+use crate::api::reason::Reason;
 use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
+use crate::api::upstream_params::{ParamState, ParamStatus};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::{Dispute, Participant, Role, Site, plan};
-use crate::core::world::Declared;
+use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
 use crate::testing::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
+
+mod table;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -30,21 +37,21 @@ fn observing() -> Context {
     Context { observing: true, ..context() }
 }
 
-fn trouble(reason: Reason, tenant: bool) -> Trouble {
-    Trouble { reason, message: format!("{reason}, and what to do"), tenant }
+fn obstacle(reason: ObstacleReason, tenant_wide: bool) -> Obstacle {
+    Obstacle { reason, message: format!("{}, and what to do", Reason::from(reason)), tenant_wide }
 }
 
 /// One object's part of a plan for the usual connection, alone with these live parameters.
-fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, ending: Ending) -> Outcome {
-    among(object, &[(object, role)], found, ending)
+fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, write: WriteOutcome) -> Outcome {
+    among(object, &[(object, role)], found, write)
 }
 
 /// One object's part of a plan for several.
-fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, ending: Ending) -> Outcome {
+fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, write: WriteOutcome) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
     let site = Site { place: here(), live: found, disputes: &BTreeMap::new(), unsettled: false };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
-    Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), ending))
+    Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), write))
 }
 
 /// The object with the status that the outcome leads to, which must be sound.
@@ -58,11 +65,11 @@ fn after(object: &Declared, outcome: &Outcome, context: &Context) -> Declared {
 /// `blog: x`, in sync since the second 1000.
 fn in_sync() -> Declared {
     let a = object("a").wants("blog", "x").kept();
-    after(&a, &part(&a, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing), &context())
+    after(&a, &part(&a, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing), &context())
 }
 
 fn says(object: &Declared, kind: ConditionType) -> (String, String) {
-    let condition = condition(&object.status, kind).unwrap();
+    let condition = condition(&object.status.conditions, kind).unwrap();
     (condition.status.clone(), condition.reason.clone())
 }
 
@@ -84,7 +91,7 @@ fn states(object: &Declared) -> Vec<(&str, ParamState, usize)> {
 }
 
 fn since(object: &Declared, kind: ConditionType) -> i64 {
-    condition(&object.status, kind).unwrap().last_transition_time.0.as_second()
+    condition(&object.status.conditions, kind).unwrap().last_transition_time.0.as_second()
 }
 
 fn reasons(notices: &[Notice]) -> Vec<(bool, &'static str)> {
@@ -96,17 +103,17 @@ fn reasons(notices: &[Notice]) -> Vec<(bool, &'static str)> {
 #[test]
 fn a_new_object_that_is_refused_says_why() {
     let a = object("a").wants("blog", "x");
-    let refused = |reason: Reason| Outcome::Refused { reason, message: "because".into() };
+    let refused = |reason: UnfitReason| Outcome::Refused { reason, message: "because".into() };
     let invalid = Outcome::Invalid(Refusal { field: "spec.params".into(), problem: "name one".into() });
     for (outcome, expected) in [
         (invalid, "False/InvalidSpec Unknown/Pending Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
         (
-            refused(Reason::UnsupportedStrategy),
+            refused(UnfitReason::UnsupportedStrategy),
             "False/UnsupportedStrategy True/ResolvedRefs Unknown/Pending False/UnsupportedStrategy Stalled/UnsupportedStrategy",
         ),
-        (refused(Reason::InvalidSpec), "False/InvalidSpec True/ResolvedRefs Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
+        (refused(UnfitReason::InvalidSpec), "False/InvalidSpec True/ResolvedRefs Unknown/Pending False/InvalidSpec Stalled/InvalidSpec"),
         (
-            refused(Reason::ReservedParam),
+            refused(UnfitReason::ReservedParam),
             "False/ReservedParam True/ResolvedRefs Unknown/Pending False/ReservedParam Reconciling/ProgressingWithRetry",
         ),
         (
@@ -134,15 +141,15 @@ fn a_new_object_that_is_refused_says_why() {
 fn a_new_object_whose_connection_cannot_be_read_or_written_says_why() {
     let a = object("a").wants("blog", "x");
     for (reason, tenant, synced) in [
-        (Reason::RateLimited, true, "Unknown/RateLimited False/RateLimited"),
-        (Reason::RemoteUnavailable, true, "Unknown/RemoteUnavailable False/RemoteUnavailable"),
-        (Reason::OptionsHidden, true, "False/OptionsHidden False/OptionsHidden"),
-        (Reason::ApplyFailed, false, "False/ApplyFailed False/ApplyFailed"),
+        (ObstacleReason::RateLimited, true, "Unknown/RateLimited False/RateLimited"),
+        (ObstacleReason::RemoteUnavailable, true, "Unknown/RemoteUnavailable False/RemoteUnavailable"),
+        (ObstacleReason::OptionsHidden, true, "False/OptionsHidden False/OptionsHidden"),
+        (ObstacleReason::ApplyFailed, false, "False/ApplyFailed False/ApplyFailed"),
     ] {
-        let unread = after(&a, &Outcome::Unread(trouble(reason, tenant)), &context());
+        let unread = after(&a, &Outcome::Unread(obstacle(reason, tenant)), &context());
         assert_eq!(row(&unread), format!("Unknown/Pending Unknown/Pending {synced} Reconciling/ProgressingWithRetry"));
-        for ending in [Ending::Failed(trouble(reason, tenant)), Ending::Postponed(trouble(reason, tenant))] {
-            let planned = after(&a, &part(&a, Role::Owner, &live(&[]), ending), &context());
+        for write in [WriteOutcome::Failed(obstacle(reason, tenant)), WriteOutcome::Postponed(obstacle(reason, tenant))] {
+            let planned = after(&a, &part(&a, Role::Owner, &live(&[]), write), &context());
             assert_eq!(row(&planned), format!("True/Accepted True/ResolvedRefs {synced} Reconciling/ProgressingWithRetry"));
         }
     }
@@ -151,16 +158,16 @@ fn a_new_object_whose_connection_cannot_be_read_or_written_says_why() {
 #[test]
 fn a_plan_that_ends_well_or_is_refused_in_part_says_so() {
     let a = object("a").wants("blog", "x").wants("lang", "de");
-    let case = |found: &[(&str, &str)], ending: Ending| row(&after(&a, &part(&a, Role::Owner, &live(found), ending), &context()));
+    let case = |found: &[(&str, &str)], write: WriteOutcome| row(&after(&a, &part(&a, Role::Owner, &live(found), write), &context()));
     let well = "True/Accepted True/ResolvedRefs";
-    assert_eq!(case(&[], Ending::Written), format!("{well} True/Applied True/Ready"));
-    assert_eq!(case(&[("blog", "x"), ("lang", "de")], Ending::Nothing), format!("{well} True/InSync True/Ready"));
+    assert_eq!(case(&[], WriteOutcome::Written), format!("{well} True/Applied True/Ready"));
+    assert_eq!(case(&[("blog", "x"), ("lang", "de")], WriteOutcome::Nothing), format!("{well} True/InSync True/Ready"));
     assert_eq!(
-        case(&[("blog", "theirs")], Ending::Written),
+        case(&[("blog", "theirs")], WriteOutcome::Written),
         format!("{well} False/ExistingValue False/ExistingValue Reconciling/ProgressingWithRetry")
     );
-    assert_eq!(case(&[], Ending::Rejected("no".into())), format!("{well} False/Rejected False/Rejected Stalled/Rejected"));
-    let turn = Ending::Postponed(trouble(Reason::Pending, false));
+    assert_eq!(case(&[], WriteOutcome::Rejected("no".into())), format!("{well} False/Rejected False/Rejected Stalled/Rejected"));
+    let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
     assert_eq!(case(&[], turn), format!("{well} Unknown/Pending Unknown/Pending Reconciling/Progressing"));
 }
 
@@ -168,7 +175,7 @@ fn a_plan_that_ends_well_or_is_refused_in_part_says_so() {
 fn a_conflict_on_some_keys_refuses_the_object_and_says_how_the_others_are() {
     let a = object("a").born(1).wants("blog", "x");
     let b = object("b").born(2).wants("blog", "y").wants("lang", "de");
-    let outcome = among(&b, &[(&a, Role::Owner), (&b, Role::Owner)], &live(&[]), Ending::Written);
+    let outcome = among(&b, &[(&a, Role::Owner), (&b, Role::Owner)], &live(&[]), WriteOutcome::Written);
     let b = after(&b, &outcome, &context());
     assert_eq!(row(&b), "False/Conflicted True/ResolvedRefs True/Applied False/Conflicted Reconciling/ProgressingWithRetry");
     assert_eq!(states(&b), [("blog", Conflicted, 0), ("lang", Applied, 1)]);
@@ -191,11 +198,11 @@ fn a_fight_is_reported_and_keeps_the_record() {
     let found = live(&[("blog", "theirs")]);
     let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
     let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
-    let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Nothing));
+    let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Nothing));
     let fought = after(&a, &outcome, &context());
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
     assert_eq!(states(&fought), [("blog", Contended, 1)]);
-    let said = &condition(&fought.status, ConditionType::Synced).unwrap().message;
+    let said = &condition(&fought.status.conditions, ConditionType::Synced).unwrap().message;
     assert!(said.contains("blog was changed by somebody else 3 times since 2026-11-24T10:00:00Z"), "{said}");
     assert!(said.contains("; it is set back at 2026-11-24T10:15:00Z, or when this object is edited; find the other tool"), "{said}");
     assert_eq!(reasons(&conclude(&a, &outcome, &context()).notices), [(true, "Contended")]);
@@ -221,10 +228,10 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
         let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
         let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
-        let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), Ending::Written));
+        let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Written));
         let restored = after(&a, &outcome, &context());
         assert_eq!(row(&restored), "True/Accepted True/ResolvedRefs True/Applied True/Ready");
-        let message = &condition(&restored.status, ConditionType::Synced).unwrap().message;
+        let message = &condition(&restored.status.conditions, ConditionType::Synced).unwrap().message;
         assert!(message.ends_with(said), "{message}");
     }
 }
@@ -232,7 +239,7 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
 #[test]
 fn warnings_are_accepted_with_an_event() {
     let a = object("a").wants("blog", "x");
-    let Outcome::Planned(planned) = part(&a, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing) else { panic!() };
+    let Outcome::Planned(planned) = part(&a, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing) else { panic!() };
     let outcome = Outcome::Planned(Planned { warnings: vec!["unusual".into()], ..planned });
     assert_eq!(row(&after(&a, &outcome, &context())), "True/AcceptedWithWarnings True/ResolvedRefs True/InSync True/Ready");
     let notices = conclude(&a, &outcome, &context()).notices;
@@ -252,7 +259,7 @@ fn a_refusal_leaves_what_is_recorded() {
         Outcome::TenantNotFound,
         Outcome::TenantNotReady("because".into()),
         Outcome::ConnectionNotFound { id: None },
-        Outcome::Refused { reason: Reason::ReservedParam, message: "because".into() },
+        Outcome::Refused { reason: UnfitReason::ReservedParam, message: "because".into() },
     ] {
         assert_eq!(after(&a, &outcome, &context()).status.connections, a.status.connections, "{outcome:?}");
     }
@@ -274,7 +281,7 @@ fn a_tenant_that_appears_is_no_longer_reported_missing() {
 // ---- trouble after it was in sync ----
 
 fn message(object: &Declared, kind: ConditionType) -> &str {
-    &condition(&object.status, kind).unwrap().message
+    &condition(&object.status.conditions, kind).unwrap().message
 }
 
 #[test]
@@ -295,7 +302,7 @@ fn what_was_seen_is_said_as_of_when_it_was_seen_and_the_text_stays_while_the_tro
         message(&stale, ConditionType::Ready),
         "the connection was last seen before 1970-01-01T00:33:20Z, too long ago to say how it is; now: the Secret is gone"
     );
-    let healed = after(&stale, &part(&stale, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing), &context());
+    let healed = after(&stale, &part(&stale, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing), &context());
     for kind in [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced] {
         assert_eq!(message(&healed, kind), message(&a, kind));
     }
@@ -304,7 +311,8 @@ fn what_was_seen_is_said_as_of_when_it_was_seen_and_the_text_stays_while_the_tro
 #[test]
 fn drift_that_was_seen_and_cannot_be_corrected_is_never_called_as_declared() {
     let a = in_sync();
-    let failed = part(&a, Role::Owner, &live(&[("blog", "theirs")]), Ending::Failed(trouble(Reason::RemoteUnavailable, true)));
+    let failed =
+        part(&a, Role::Owner, &live(&[("blog", "theirs")]), WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true)));
     let failed = after(&a, &failed, &context());
     let expected = "blog was not as declared when last seen, and can't be written; now: ";
     assert!(message(&failed, ConditionType::Ready).starts_with(expected), "{}", message(&failed, ConditionType::Ready));
@@ -316,7 +324,7 @@ fn drift_that_was_seen_and_cannot_be_corrected_is_never_called_as_declared() {
 #[test]
 fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
     let a = object("a").observing().wants("blog", "x");
-    let watched = after(&a, &part(&a, Role::Observer, &live(&[]), Ending::Nothing), &observing());
+    let watched = after(&a, &part(&a, Role::Observer, &live(&[]), WriteOutcome::Nothing), &observing());
     let blind = after(&watched, &Outcome::TenantNotReady("the Secret is gone".into()), &Context { now: at(2000), ..observing() });
     assert_eq!(says(&blind, ConditionType::Ready), ("True".into(), "Observing".into()));
     assert_eq!(
@@ -340,7 +348,7 @@ fn one_parameter_has_and_two_have() {
     let one = object("a").wants("blog", "x");
     let two = object("a").wants("blog", "x").wants("lang", "de");
     let synced = |object: &Declared, role: Role, found: &[(&str, &str)], context: &Context| {
-        let after = after(object, &part(object, role, &live(found), Ending::Nothing), context);
+        let after = after(object, &part(object, role, &live(found), WriteOutcome::Nothing), context);
         message(&after, ConditionType::Synced).to_owned()
     };
     assert!(synced(&one, Role::Owner, &[("blog", "theirs")], &context()).starts_with("blog has another value"));
@@ -348,7 +356,7 @@ fn one_parameter_has_and_two_have() {
     assert!(synced(&one.observing(), Role::Observer, &[], &observing()).starts_with("blog differs from what is declared"));
     assert!(synced(&two.observing(), Role::Observer, &[], &observing()).starts_with("blog, lang differ from what is declared"));
     let adopted = |object: &Declared, found: &[(&str, &str)]| {
-        let notices = conclude(object, &part(object, Role::Owner, &live(found), Ending::Nothing), &context()).notices;
+        let notices = conclude(object, &part(object, Role::Owner, &live(found), WriteOutcome::Nothing), &context()).notices;
         notices.into_iter().find(|notice| notice.reason == "Adopted").unwrap().note
     };
     let one = object("a").wants("blog", "x");
@@ -364,13 +372,13 @@ fn one_parameter_has_and_two_have() {
 fn trouble_with_the_tenant_leaves_an_object_that_was_in_sync_ready() {
     let a = in_sync();
     for (reason, expected) in [
-        (Reason::RateLimited, "Unknown/RateLimited"),
-        (Reason::RemoteUnavailable, "Unknown/RemoteUnavailable"),
-        (Reason::OptionsHidden, "Unknown/TenantNotReady"),
-        (Reason::ApplyFailed, "Unknown/TenantNotReady"),
+        (ObstacleReason::RateLimited, "Unknown/RateLimited"),
+        (ObstacleReason::RemoteUnavailable, "Unknown/RemoteUnavailable"),
+        (ObstacleReason::OptionsHidden, "Unknown/TenantNotReady"),
+        (ObstacleReason::ApplyFailed, "Unknown/TenantNotReady"),
     ] {
         let later = Context { now: at(2000), since_good_look: 29 * MINUTE, unready_for: 20 * MINUTE, ..context() };
-        let troubled = after(&a, &Outcome::Unread(trouble(reason, true)), &later);
+        let troubled = after(&a, &Outcome::Unread(obstacle(reason, true)), &later);
         assert_eq!(row(&troubled), format!("True/Accepted True/ResolvedRefs {expected} True/Ready"));
         assert_eq!((kstatus(&troubled), since(&troubled, ConditionType::Ready)), (Seen::Current, 1000));
         assert_eq!(since(&troubled, ConditionType::Synced), 2000);
@@ -392,14 +400,14 @@ fn trouble_that_lasts_makes_the_observation_stale_until_the_next_good_look_and_n
     assert_eq!(reasons(&conclude(&a, &outage, &late).notices), [(true, "TenantNotReady"), (true, "StaleObservation")]);
     // A process that starts again has forgotten when the last look was.
     assert_eq!(row(&after(&stale, &outage, &context())), expected);
-    let seen = part(&stale, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing);
+    let seen = part(&stale, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing);
     assert_eq!(row(&after(&stale, &seen, &context())), "True/Accepted True/ResolvedRefs True/InSync True/Ready");
 }
 
 #[test]
 fn trouble_with_the_object_itself_or_a_new_generation_is_told_at_once() {
     let a = in_sync();
-    let own = after(&a, &Outcome::Unread(trouble(Reason::ApplyFailed, false)), &context());
+    let own = after(&a, &Outcome::Unread(obstacle(ObstacleReason::ApplyFailed, false)), &context());
     assert_eq!(says(&own, ConditionType::Ready), ("False".into(), "ApplyFailed".into()));
     let edited = a.generation(2);
     let outage = after(&edited, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
@@ -411,19 +419,23 @@ fn trouble_with_the_object_itself_or_a_new_generation_is_told_at_once() {
 fn a_conflict_is_told_also_while_the_tenant_is_in_trouble() {
     let a = in_sync();
     let b = object("b").wants("blog", "x").lists("blog", InSync, &["x"]).born(-1);
-    let outcome =
-        among(&a, &[(&a, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), Ending::Failed(trouble(Reason::RateLimited, true)));
+    let outcome = among(
+        &a,
+        &[(&a, Role::Owner), (&b, Role::Owner)],
+        &live(&[("blog", "x")]),
+        WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true)),
+    );
     assert_eq!(says(&after(&a, &outcome, &context()), ConditionType::Ready), ("False".into(), "Conflicted".into()));
 }
 
 #[test]
 fn a_correction_that_waits_for_a_permit_leaves_the_object_ready() {
     let a = in_sync();
-    let outcome = part(&a, Role::Owner, &live(&[("blog", "theirs")]), Ending::Postponed(trouble(Reason::RateLimited, true)));
+    let outcome = part(&a, Role::Owner, &live(&[("blog", "theirs")]), WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true)));
     let waiting = after(&a, &outcome, &context());
     assert_eq!(row(&waiting), "True/Accepted True/ResolvedRefs Unknown/RateLimited True/Ready");
     assert_eq!(states(&waiting), [("blog", Pending, 1)]);
-    let again = part(&waiting, Role::Owner, &live(&[("blog", "theirs")]), Ending::Written);
+    let again = part(&waiting, Role::Owner, &live(&[("blog", "theirs")]), WriteOutcome::Written);
     assert_eq!(reasons(&conclude(&waiting, &again, &context()).notices), [(true, "DriftCorrected")], "it is still known to be drift");
 }
 
@@ -434,7 +446,7 @@ fn a_tenant_that_begins_to_observe_does_not_turn_its_objects_red() {
     assert_eq!(says(&after(&a, &outage, &observing()), ConditionType::Ready), ("True".into(), "Ready".into()));
     // The other way round: what was only observed has not been in sync.
     let b = object("b").wants("blog", "x");
-    let watched = after(&b, &part(&b, Role::Observer, &live(&[]), Ending::Nothing), &observing());
+    let watched = after(&b, &part(&b, Role::Observer, &live(&[]), WriteOutcome::Nothing), &observing());
     assert_eq!(says(&after(&watched, &outage, &observing()), ConditionType::Ready), ("True".into(), "Observing".into()));
     assert_eq!(says(&after(&watched, &outage, &context()), ConditionType::Ready), ("False".into(), "TenantNotReady".into()));
 }
@@ -454,7 +466,7 @@ fn no_progress_for_ten_minutes_is_stalled_whatever_heals_it_and_success_clears_i
         "Unknown/Pending False/ConnectionNotFound Unknown/Pending False/ConnectionNotFound Stalled/ProgressDeadlineExceeded"
     );
     assert_eq!(kstatus(&stalled), Seen::Failed);
-    let found = part(&stalled, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing);
+    let found = part(&stalled, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing);
     assert_eq!(kstatus(&after(&stalled, &found, &late)), Seen::Current);
 }
 
@@ -463,10 +475,10 @@ fn no_progress_for_ten_minutes_is_stalled_whatever_heals_it_and_success_clears_i
 #[test]
 fn a_write_is_ready_at_once_and_the_next_look_confirms_it_without_moving_a_time() {
     let a = object("a").wants("blog", "x");
-    let written = after(&a, &part(&a, Role::Owner, &live(&[]), Ending::Written), &context());
+    let written = after(&a, &part(&a, Role::Owner, &live(&[]), WriteOutcome::Written), &context());
     assert_eq!(row(&written), "True/Accepted True/ResolvedRefs True/Applied True/Ready");
     let later = Context { now: at(2000), ..context() };
-    let look = |object: &Declared| part(object, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing);
+    let look = |object: &Declared| part(object, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing);
     let seen = after(&written, &look(&written), &later);
     assert_eq!(states(&seen), [("blog", InSync, 1)]);
     for kind in [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced] {
@@ -480,18 +492,18 @@ fn a_write_is_ready_at_once_and_the_next_look_confirms_it_without_moving_a_time(
 #[test]
 fn every_ending_twice_is_the_same_status_without_events() {
     let a = object("a").wants("blog", "x").wants("lang", "de");
-    let plan = |ending: Ending| part(&a, Role::Owner, &live(&[("lang", "fr")]), ending);
+    let plan = |write: WriteOutcome| part(&a, Role::Owner, &live(&[("lang", "fr")]), write);
     let outcomes = [
         Outcome::Invalid(Refusal { field: "spec".into(), problem: "is wrong".into() }),
         Outcome::TenantNotFound,
         Outcome::TenantNotReady("because".into()),
         Outcome::NotPermitted("because".into()),
         Outcome::ConnectionNotFound { id: None },
-        Outcome::Unread(trouble(Reason::OptionsHidden, true)),
-        Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() },
-        plan(Ending::Failed(trouble(Reason::ApplyFailed, false))),
-        plan(Ending::Postponed(trouble(Reason::RateLimited, true))),
-        plan(Ending::Rejected("no".into())),
+        Outcome::Unread(obstacle(ObstacleReason::OptionsHidden, true)),
+        Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() },
+        plan(WriteOutcome::Failed(obstacle(ObstacleReason::ApplyFailed, false))),
+        plan(WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true))),
+        plan(WriteOutcome::Rejected("no".into())),
     ];
     for outcome in outcomes {
         let once = after(&a, &outcome, &context());
@@ -504,7 +516,7 @@ fn every_ending_twice_is_the_same_status_without_events() {
 #[test]
 fn a_rejected_object_is_left_as_it_was_until_something_changes() {
     let a = object("a").wants("blog", "x");
-    let rejected = after(&a, &part(&a, Role::Owner, &live(&[]), Ending::Rejected("no".into())), &context());
+    let rejected = after(&a, &part(&a, Role::Owner, &live(&[]), WriteOutcome::Rejected("no".into())), &context());
     assert_eq!(states(&rejected), [("blog", Pending, 1)], "the claim stays: nobody knows what was refused");
     let still = Outcome::StillRejected { message: "no".into(), warnings: Vec::new() };
     let again = conclude(&rejected, &still, &Context { now: at(9000), unready_for: 60 * MINUTE, ..context() });
@@ -520,19 +532,19 @@ fn a_rejected_object_is_left_as_it_was_until_something_changes() {
 fn the_record_follows_what_became_of_the_write() {
     let a = object("a").wants("blog", "new").lists("blog", InSync, &["old"]).lists("drop", InSync, &["x"]);
     let found = live(&[("blog", "old"), ("drop", "x")]);
-    let case = |ending: Ending| {
-        let object = after(&a, &part(&a, Role::Owner, &found, ending), &context());
+    let case = |write: WriteOutcome| {
+        let object = after(&a, &part(&a, Role::Owner, &found, write), &context());
         object.status.connections[0].params.clone()
     };
     let owned = |params: &[ParamStatus]| params.iter().map(|param| (param.state, param.owned.clone())).collect::<Vec<_>>();
     let text = |name: &str, text: &str| print(name, text).to_string();
     let (old, new, dropped) = (text("blog", "old"), text("blog", "new"), text("drop", "x"));
-    assert_eq!(owned(&case(Ending::Written)), [(Applied, vec![new.clone()])]);
+    assert_eq!(owned(&case(WriteOutcome::Written)), [(Applied, vec![new.clone()])]);
     let both = vec![old.clone(), new];
-    for ending in [Ending::Failed(trouble(Reason::RemoteUnavailable, true)), Ending::Rejected("no".into())] {
-        assert_eq!(owned(&case(ending)), [(Pending, both.clone()), (Removing, vec![dropped.clone()])]);
+    for write in [WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true)), WriteOutcome::Rejected("no".into())] {
+        assert_eq!(owned(&case(write)), [(Pending, both.clone()), (Removing, vec![dropped.clone()])]);
     }
-    let waiting = case(Ending::Postponed(trouble(Reason::RateLimited, true)));
+    let waiting = case(WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true)));
     assert_eq!(owned(&waiting), [(Pending, vec![old]), (Removing, vec![dropped])]);
     assert_eq!(waiting[0].applied, Some(true), "that it was in sync here is not forgotten");
 }
@@ -543,17 +555,20 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     let b = object("b").wants("blog", "y");
     let found = live(&[("blog", "x"), ("lang", "de")]);
     let parts = [(&a, Role::Owner), (&b, Role::Owner)];
-    for ending in [Ending::Failed(trouble(Reason::RateLimited, true)), Ending::Postponed(trouble(Reason::RateLimited, true))] {
-        let kept = after(&a, &among(&a, &parts, &found, ending), &context());
+    for write in [
+        WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true)),
+        WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true)),
+    ] {
+        let kept = after(&a, &among(&a, &parts, &found, write), &context());
         assert_eq!(states(&kept), [("blog", Removing, 1), ("lang", InSync, 1)]);
     }
-    assert_eq!(states(&after(&a, &among(&a, &parts, &found, Ending::Written), &context())), [("lang", InSync, 1)]);
+    assert_eq!(states(&after(&a, &among(&a, &parts, &found, WriteOutcome::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
     let site = Site { place: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
     let mut deferred = plan(site, &parts, false);
     deferred.retain_actor(&a.uid);
-    let turn = Ending::Postponed(trouble(Reason::Pending, false));
+    let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
     let outcome = Outcome::Planned(Planned::part(&deferred, &a, described(HERE), Vec::new(), turn));
     assert_eq!(states(&after(&a, &outcome, &context())), [("blog", Removing, 1), ("lang", InSync, 1)]);
 }
@@ -562,13 +577,16 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
 fn leaving_a_connection_says_nothing_of_the_one_that_is_named() {
     let a = object("a").at(ELSEWHERE_NAME).wants("blog", "x").lists_at(ELSEWHERE, "blog", ExistingValue, &[]).lists("blog", InSync, &["x"]);
     let leaving = Context { placed: false, ..context() };
-    let left = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Written), &leaving);
+    let left = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), &leaving);
     let ids: Vec<&str> = left.status.connections.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids, [ELSEWHERE], "that it was accepted there is not forgotten with the last record here");
     assert_eq!((&left.status.conditions, left.status.observed_generation), (&a.status.conditions, None));
     assert_eq!(reasons(&left.notices), [(false, "ParametersRemoved")]);
-    let failed =
-        conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Failed(trouble(Reason::RateLimited, true))), &leaving);
+    let failed = conclude(
+        &a,
+        &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true))),
+        &leaving,
+    );
     assert_eq!(failed.status.connections.len(), 2);
     assert!(!claims::any(&left.status) && claims::any(&failed.status));
 }
@@ -576,7 +594,7 @@ fn leaving_a_connection_says_nothing_of_the_one_that_is_named() {
 #[test]
 fn a_move_is_not_done_before_the_old_connection_is_left() {
     let a = object("a").wants("blog", "x").lists_at(ELSEWHERE, "blog", InSync, &["x"]);
-    let moved = after(&a, &part(&a, Role::Owner, &live(&[]), Ending::Written), &context());
+    let moved = after(&a, &part(&a, Role::Owner, &live(&[]), WriteOutcome::Written), &context());
     assert_eq!(row(&moved), "True/Accepted True/ResolvedRefs Unknown/Pending Unknown/Pending Reconciling/Progressing");
     assert!(is_accepted_on(&moved, &HERE.into()));
     assert!(!is_accepted_on(&moved.clone().generation(2), &HERE.into()), "for this generation only");
@@ -587,10 +605,10 @@ fn an_object_is_not_accepted_where_some_of_its_names_are_taken_nor_where_it_is_r
     let a = object("a").born(1).wants("blog", "x");
     let b = object("b").born(2).wants("blog", "y");
     let both = [(&a, Role::Owner), (&b, Role::Owner)];
-    let (given, taken) = (among(&a, &both, &live(&[]), Ending::Written), among(&b, &both, &live(&[]), Ending::Written));
+    let (given, taken) = (among(&a, &both, &live(&[]), WriteOutcome::Written), among(&b, &both, &live(&[]), WriteOutcome::Written));
     assert!(is_accepted_on(&after(&a, &given, &context()), &HERE.into()));
     assert!(!is_accepted_on(&after(&b, &taken, &context()), &HERE.into()), "it keeps what it has elsewhere until it has all of it here");
-    let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
+    let refused = Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() };
     assert!(!is_accepted_on(&after(&a, &refused, &context()), &HERE.into()));
 }
 
@@ -602,7 +620,7 @@ fn observing_is_ready_after_one_look_and_shows_what_enforce_would_do() {
         object("a").observing().wants("add", "x").wants("change", "new").lists("change", InSync, &["old"]).lists("drop", InSync, &["x"]);
     let found = live(&[("change", "old"), ("drop", "x")]);
     let late = Context { unready_for: 60 * MINUTE, ..observing() };
-    let watched = after(&a, &part(&a, Role::Observer, &found, Ending::Nothing), &late);
+    let watched = after(&a, &part(&a, Role::Observer, &found, WriteOutcome::Nothing), &late);
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/DriftDetected True/Observing");
     assert_eq!(states(&watched), [("add", WouldAdd, 0), ("change", WouldChange, 1), ("drop", WouldRemove, 1)]);
     assert_eq!(kstatus(&watched), Seen::Current);
@@ -612,7 +630,7 @@ fn observing_is_ready_after_one_look_and_shows_what_enforce_would_do() {
 #[test]
 fn observing_what_is_equal_is_in_sync_and_owns_nothing() {
     let a = object("a").observing().wants("blog", "x");
-    let outcome = part(&a, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing);
+    let outcome = part(&a, Role::Observer, &live(&[("blog", "x")]), WriteOutcome::Nothing);
     let watched = after(&a, &outcome, &observing());
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs True/InSync True/Observing");
     assert_eq!(states(&watched), [("blog", InSync, 0)]);
@@ -623,14 +641,14 @@ fn observing_what_is_equal_is_in_sync_and_owns_nothing() {
 #[test]
 fn an_observer_is_ready_also_where_enforce_would_be_kept_from_a_value() {
     let a = object("a").observing().wants("blog", "x");
-    let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "theirs")]), Ending::Nothing), &observing());
+    let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "theirs")]), WriteOutcome::Nothing), &observing());
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/ExistingValue True/Observing");
 }
 
 #[test]
 fn refusals_stand_while_observing() {
     let a = object("a").observing().wants("blog", "x");
-    let refused = Outcome::Refused { reason: Reason::UnsupportedStrategy, message: "because".into() };
+    let refused = Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() };
     assert_eq!(kstatus(&after(&a, &refused, &observing())), Seen::Failed);
 }
 
@@ -638,7 +656,7 @@ fn refusals_stand_while_observing() {
 fn a_name_that_would_change_hands_keeps_its_record_while_it_is_only_observed() {
     let a = object("a").observing().wants("lang", "de").lists("blog", InSync, &["x"]);
     let b = object("b").observing().wants("blog", "y");
-    let outcome = among(&a, &[(&a, Role::Observer), (&b, Role::Observer)], &live(&[("blog", "x"), ("lang", "de")]), Ending::Nothing);
+    let outcome = among(&a, &[(&a, Role::Observer), (&b, Role::Observer)], &live(&[("blog", "x"), ("lang", "de")]), WriteOutcome::Nothing);
     let watched = after(&a, &outcome, &observing());
     assert_eq!(states(&watched), [("blog", WouldRemove, 1), ("lang", InSync, 0)]);
 }
@@ -646,7 +664,7 @@ fn a_name_that_would_change_hands_keeps_its_record_while_it_is_only_observed() {
 #[test]
 fn an_observer_that_finds_nothing_of_its_own_any_more_says_so_once() {
     let a = object("a").observing().wants("lang", "de").lists("blog", InSync, &["x"]);
-    let outcome = part(&a, Role::Observer, &live(&[("blog", "theirs"), ("lang", "de")]), Ending::Nothing);
+    let outcome = part(&a, Role::Observer, &live(&[("blog", "theirs"), ("lang", "de")]), WriteOutcome::Nothing);
     let watched = after(&a, &outcome, &observing());
     assert_eq!(states(&watched), [("lang", InSync, 0)]);
     assert_eq!(reasons(&conclude(&a, &outcome, &observing()).notices), [(true, "ParametersLeft"), (false, "Observing")]);
@@ -655,17 +673,17 @@ fn an_observer_that_finds_nothing_of_its_own_any_more_says_so_once() {
 #[test]
 fn a_move_that_is_only_observed_is_ready_and_carries_its_record() {
     let a = object("a").observing().wants("blog", "x").lists_at(ELSEWHERE, "blog", InSync, &["x"]);
-    let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing), &observing());
+    let watched = after(&a, &part(&a, Role::Observer, &live(&[("blog", "x")]), WriteOutcome::Nothing), &observing());
     assert_eq!(row(&watched), "True/Accepted True/ResolvedRefs False/DriftDetected True/Observing");
     assert_eq!(states(&watched), [("blog", WouldRemove, 1), ("blog", InSync, 0)]);
     // That it was in sync there is not forgotten by that: back there, another value is drift.
     assert!(claims::on(&watched.status, &ELSEWHERE.into())["blog"].applied);
-    let again = after(&watched, &part(&watched, Role::Observer, &live(&[("blog", "x")]), Ending::Nothing), &observing());
+    let again = after(&watched, &part(&watched, Role::Observer, &live(&[("blog", "x")]), WriteOutcome::Nothing), &observing());
     assert_eq!(again.status, watched.status);
     // And with Enforce nothing "would" be done any more: it is about to be.
     let mut enforced = watched;
     enforced.policies.management = crate::api::upstream_params::ManagementPolicy::Enforce;
-    let enforced = after(&enforced, &part(&enforced, Role::Owner, &live(&[("blog", "x")]), Ending::Nothing), &context());
+    let enforced = after(&enforced, &part(&enforced, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing), &context());
     assert_eq!(states(&enforced), [("blog", Removing, 1), ("blog", InSync, 1)]);
 }
 
@@ -678,14 +696,14 @@ fn a_deletion_says_so_and_what_it_waits_for() {
         let dying = after(&a, outcome, &context());
         assert_eq!(row(&dying), "Unknown/Pending Unknown/Pending Unknown/Pending False/Deleting Reconciling/Progressing");
         assert_eq!((kstatus(&dying), conclude(&a, outcome, &context()).finalizer), (Seen::Terminating, Finalizer::Keep));
-        condition(&dying.status, ConditionType::Ready).unwrap().message.clone()
+        condition(&dying.status.conditions, ConditionType::Ready).unwrap().message.clone()
     };
     let found = live(&[("blog", "x")]);
     for outcome in [
         Outcome::TenantNotReady("the Secret is gone".into()),
-        Outcome::Unread(trouble(Reason::RateLimited, true)),
-        part(&a, Role::Leaver, &found, Ending::Failed(trouble(Reason::RemoteUnavailable, true))),
-        part(&a, Role::Leaver, &found, Ending::Postponed(trouble(Reason::RateLimited, true))),
+        Outcome::Unread(obstacle(ObstacleReason::RateLimited, true)),
+        part(&a, Role::Leaver, &found, WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true))),
+        part(&a, Role::Leaver, &found, WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true))),
     ] {
         assert!(waits(&outcome).contains("set deletionPolicy: Retain"), "{outcome:?}");
     }
@@ -694,15 +712,15 @@ fn a_deletion_says_so_and_what_it_waits_for() {
 #[test]
 fn the_finalizer_goes_when_the_last_record_does() {
     let a = in_sync().dying();
-    let done = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Written), &context());
+    let done = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), &context());
     assert_eq!(done.finalizer, Finalizer::Remove);
     assert_eq!(reasons(&done.notices), [(false, "ParametersRemoved")]);
     let gone = conclude(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()) }, &context());
     assert_eq!(gone.finalizer, Finalizer::Remove, "a connection that is gone is success");
-    let changed = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "theirs")]), Ending::Nothing), &context());
+    let changed = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "theirs")]), WriteOutcome::Nothing), &context());
     assert_eq!((changed.finalizer, reasons(&changed.notices)), (Finalizer::Remove, vec![(true, "ParametersLeft")]));
     let two = a.lists_at(ELSEWHERE, "blog", InSync, &["x"]);
-    let half = conclude(&two, &part(&two, Role::Leaver, &live(&[("blog", "x")]), Ending::Written), &context());
+    let half = conclude(&two, &part(&two, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), &context());
     assert_eq!(half.finalizer, Finalizer::Keep, "another connection still has its parameters");
 }
 
@@ -711,17 +729,23 @@ fn a_lost_record_does_not_let_the_finalizer_go_before_the_connection_was_seen() 
     let a = object("a").wants("blog", "x").dying();
     let outcomes = [
         (Outcome::TenantNotReady("because".into()), Finalizer::Keep),
-        (Outcome::Unread(trouble(Reason::RateLimited, true)), Finalizer::Keep),
-        (part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Failed(trouble(Reason::RateLimited, true))), Finalizer::Keep),
-        (part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Written), Finalizer::Remove),
-        (part(&a, Role::Leaver, &live(&[]), Ending::Nothing), Finalizer::Remove),
+        (Outcome::Unread(obstacle(ObstacleReason::RateLimited, true)), Finalizer::Keep),
+        (
+            part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true))),
+            Finalizer::Keep,
+        ),
+        (part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), Finalizer::Remove),
+        (part(&a, Role::Leaver, &live(&[]), WriteOutcome::Nothing), Finalizer::Remove),
         (Outcome::ConnectionNotFound { id: None }, Finalizer::Remove),
     ];
     for (outcome, expected) in outcomes {
         assert_eq!(conclude(&a, &outcome, &context()).finalizer, expected, "{outcome:?}");
     }
-    let restored =
-        after(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), Ending::Failed(trouble(Reason::RateLimited, true))), &context());
+    let restored = after(
+        &a,
+        &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true))),
+        &context(),
+    );
     assert_eq!(states(&restored), [("blog", Removing, 1)], "and what the spec proves is recorded again");
 }
 
@@ -740,7 +764,7 @@ fn a_release_leaves_everything_with_a_warning_once() {
 fn the_finalizer_is_there_while_a_deletion_would_have_something_to_remove() {
     let record = |object: Declared| object.wants("blog", "x").lists("blog", InSync, &["x"]);
     let case = |object: &Declared, role: Role, context: &Context| {
-        conclude(object, &part(object, role, &live(&[("blog", "x")]), Ending::Nothing), context).finalizer
+        conclude(object, &part(object, role, &live(&[("blog", "x")]), WriteOutcome::Nothing), context).finalizer
     };
     assert_eq!(case(&record(object("a")), Role::Owner, &context()), Finalizer::Add);
     assert_eq!(case(&record(object("a")).kept(), Role::Owner, &context()), Finalizer::Keep);
@@ -748,7 +772,7 @@ fn the_finalizer_is_there_while_a_deletion_would_have_something_to_remove() {
     assert_eq!(case(&record(object("a")).kept().observing(), Role::Observer, &observing()), Finalizer::Remove);
     assert_eq!(case(&record(object("a")).kept(), Role::Observer, &observing()), Finalizer::Keep, "its own policy counts, not the tenant's");
     let emptied = object("a").wants("blog", "x").kept();
-    let outcome = part(&emptied, Role::Owner, &live(&[("blog", "theirs")]), Ending::Nothing);
+    let outcome = part(&emptied, Role::Owner, &live(&[("blog", "theirs")]), WriteOutcome::Nothing);
     assert_eq!(conclude(&emptied, &outcome, &context()).finalizer, Finalizer::Remove);
     let invalid = record(object("a")).kept().invalid();
     let refusal = Outcome::Invalid(invalid.spec.clone().unwrap_err());
@@ -792,14 +816,15 @@ fn what_was_done_is_told_once() {
     let a =
         object("a").wants("blog", "x").wants("same", "s").wants("drift", "d").lists("drift", InSync, &["d"]).lists("drop", InSync, &["x"]);
     let found = live(&[("same", "s"), ("drift", "theirs"), ("drop", "x")]);
-    let outcome = part(&a, Role::Owner, &found, Ending::Written);
+    let outcome = part(&a, Role::Owner, &found, WriteOutcome::Written);
     let notices = conclude(&a, &outcome, &context()).notices;
     assert_eq!(
         reasons(&notices),
         [(false, "Applied"), (true, "DriftCorrected"), (false, "ParametersRemoved"), (false, "Adopted"), (false, "Ready")]
     );
     assert_eq!(notices[0].note, "wrote blog on the connection wordpress");
-    let failed = conclude(&a, &part(&a, Role::Owner, &found, Ending::Failed(trouble(Reason::RateLimited, true))), &context()).notices;
+    let failed =
+        conclude(&a, &part(&a, Role::Owner, &found, WriteOutcome::Failed(obstacle(ObstacleReason::RateLimited, true))), &context()).notices;
     assert_eq!(reasons(&failed), [(false, "Adopted"), (true, "RateLimited")], "what failed was not done");
 }
 
@@ -807,13 +832,13 @@ fn what_was_done_is_told_once() {
 fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
     let a = object("a").overwriting().wants("blog", "x").wants("lang", "de").lists("lang", InSync, &["fr"]).wants("new", "n");
     let found = live(&[("blog", "theirs"), ("lang", "fr")]);
-    let notices = conclude(&a, &part(&a, Role::Owner, &found, Ending::Written), &context()).notices;
+    let notices = conclude(&a, &part(&a, Role::Owner, &found, WriteOutcome::Written), &context()).notices;
     assert_eq!(reasons(&notices), [(false, "Applied"), (true, "Overwritten"), (false, "Ready")]);
     assert_eq!(notices[0].note, "wrote lang, new on the connection wordpress");
     assert_eq!(notices[1].note, "replaced somebody else's value of blog on the connection wordpress, as adoptionPolicy is Overwrite");
     let b = object("b").overwriting().wants("blog", "y");
     let gives = object("a").wants("other", "o").lists("blog", InSync, &["x"]);
-    let handed = among(&b, &[(&gives, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), Ending::Written);
+    let handed = among(&b, &[(&gives, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), WriteOutcome::Written);
     assert_eq!(reasons(&conclude(&b, &handed, &context()).notices), [(false, "Applied"), (false, "Ready")], "what another object gives up");
 }
 
@@ -841,7 +866,7 @@ fn an_object_of_another_namespace_is_never_named() {
     let near = object("near-name").born(1).wants("lang", "de");
     let b = object("b").born(2).wants("blog", "y").wants("lang", "fr");
     let parts = [(&hidden, Role::Owner), (&near, Role::Owner), (&b, Role::Owner)];
-    let conclusion = conclude(&b, &among(&b, &parts, &live(&[]), Ending::Nothing), &context());
+    let conclusion = conclude(&b, &among(&b, &parts, &live(&[]), WriteOutcome::Nothing), &context());
     let said = format!("{conclusion:?}");
     assert!(said.contains("near-name") && !said.contains("hidden"), "{said}");
 }
@@ -849,8 +874,8 @@ fn an_object_of_another_namespace_is_never_named() {
 #[test]
 fn no_value_of_any_parameter_is_said() {
     let a = object("a").wants("blog", "MARK-a").wants("lang", "MARK-b").lists("lang", InSync, &["MARK-c"]);
-    for ending in [Ending::Written, Ending::Nothing, Ending::Failed(trouble(Reason::ApplyFailed, false))] {
-        let outcome = part(&a, Role::Owner, &live(&[("blog", "MARK-d"), ("lang", "MARK-c")]), ending);
+    for write in [WriteOutcome::Written, WriteOutcome::Nothing, WriteOutcome::Failed(obstacle(ObstacleReason::ApplyFailed, false))] {
+        let outcome = part(&a, Role::Owner, &live(&[("blog", "MARK-d"), ("lang", "MARK-c")]), write);
         assert!(!format!("{:?}", conclude(&a, &outcome, &context())).contains("MARK"));
     }
 }
@@ -865,14 +890,15 @@ fn every_tool_reaches_the_same_verdict() {
     let mut defaulted = new.clone();
     defaulted.status.observed_generation = Some(-1);
     assert_eq!(seen(&defaulted), (Seen::InProgress, false));
-    let visited = after(&new, &part(&new, Role::Owner, &live(&[]), Ending::Postponed(trouble(Reason::Pending, false))), &context());
+    let visited =
+        after(&new, &part(&new, Role::Owner, &live(&[]), WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false))), &context());
     assert_eq!(seen(&visited), (Seen::InProgress, false));
     let synced = in_sync();
     assert_eq!(seen(&synced), (Seen::Current, true));
     assert_eq!(seen(&synced.clone().generation(2)), (Seen::InProgress, false), "edited and not yet seen");
     let transient = after(&new, &Outcome::TenantNotFound, &context());
     assert_eq!(seen(&transient), (Seen::InProgress, false));
-    let outage = after(&synced, &Outcome::Unread(trouble(Reason::RateLimited, true)), &context());
+    let outage = after(&synced, &Outcome::Unread(obstacle(ObstacleReason::RateLimited, true)), &context());
     assert_eq!(seen(&outage), (Seen::Current, true));
     let terminal = after(&new, &Outcome::Invalid(Refusal { field: "spec".into(), problem: "is wrong".into() }), &context());
     assert_eq!(seen(&terminal), (Seen::Failed, false));

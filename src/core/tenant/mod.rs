@@ -1,22 +1,21 @@
-//! What a tenant object amounts to: whether it serves, whom it admits to what, and what is said of it.
+//! What a tenant object amounts to: whether it serves, and whom it admits to what.
 //!
 //! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
 //! that matches both the namespace's labels and the connection's name.
 
-pub mod credentials;
 pub mod evidence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::{Selector, SelectorExt};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::api::reason::{ConditionType, Reason};
+use crate::api::reason::Reason;
 use crate::api::rules;
-use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus, RateLimit};
+use crate::api::tenant::{ClusterAuth0TenantSpec, RateLimit};
 use crate::api::upstream_params::ManagementPolicy;
+use crate::core::obstacle::Obstacle;
 use crate::core::world::{DeclaredTenant, World};
 use crate::model::domain::{AllowedDomains, Audience, Domain};
 
@@ -125,10 +124,52 @@ pub fn resync_interval(spec: &ClusterAuth0TenantSpec) -> Duration {
 pub enum Standing {
     /// It serves.
     Serving(Box<Settings>),
-    /// Its content can't be used: `InvalidDomain`, `InvalidSpec`, `DomainNotAllowed` or `DuplicateTenant`, and what to do.
-    Refused(Reason, String),
-    /// Its Secret can't be used: `SecretNotFound` or `SecretKeyMissing`, and what to do.
-    Unresolved(Reason, String),
+    /// Its content can't be used, and what to do.
+    Refused(RefusedReason, String),
+    /// Its Secret can't be used, and what to do.
+    Unresolved(UnresolvedReason, String),
+}
+
+/// Why the content of a tenant object can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedReason {
+    /// Its domain or audience is not what it has to be.
+    InvalidDomain,
+    /// Its spec breaks another rule.
+    InvalidSpec,
+    /// The operator may not talk to this host.
+    DomainNotAllowed,
+    /// An older object stands for the same Auth0 tenant.
+    DuplicateTenant,
+}
+
+impl From<RefusedReason> for Reason {
+    fn from(reason: RefusedReason) -> Self {
+        match reason {
+            RefusedReason::InvalidDomain => Self::InvalidDomain,
+            RefusedReason::InvalidSpec => Self::InvalidSpec,
+            RefusedReason::DomainNotAllowed => Self::DomainNotAllowed,
+            RefusedReason::DuplicateTenant => Self::DuplicateTenant,
+        }
+    }
+}
+
+/// Why the Secret of a tenant object can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnresolvedReason {
+    /// There is none of that name.
+    SecretNotFound,
+    /// It lacks a key, or the text under a key can't be used.
+    SecretKeyMissing,
+}
+
+impl From<UnresolvedReason> for Reason {
+    fn from(reason: UnresolvedReason) -> Self {
+        match reason {
+            UnresolvedReason::SecretNotFound => Self::SecretNotFound,
+            UnresolvedReason::SecretKeyMissing => Self::SecretKeyMissing,
+        }
+    }
 }
 
 /// Judges the tenant of this name; `None` when there is no such object. `namespace` is the operator's own.
@@ -144,7 +185,7 @@ pub fn standing_with(world: &World, name: &str, allowed: &AllowedDomains, namesp
         Err((reason, message)) => Standing::Refused(reason, message),
         Ok((spec, domain, audience)) => match older_twin(world, &tenant, allowed, &audience) {
             Some(twin) => Standing::Refused(
-                Reason::DuplicateTenant,
+                RefusedReason::DuplicateTenant,
                 format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
             ),
             None => resolve(world, spec, domain, audience, namespace, kept),
@@ -155,8 +196,8 @@ pub fn standing_with(world: &World, name: &str, allowed: &AllowedDomains, namesp
 fn parts<'a>(
     tenant: &'a DeclaredTenant,
     allowed: &AllowedDomains,
-) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (Reason, String)> {
-    let invalid = |problem: String| (Reason::InvalidDomain, problem);
+) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (RefusedReason, String)> {
+    let invalid = |problem: String| (RefusedReason::InvalidDomain, problem);
     let spec =
         tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
     let domain = Domain::parse(&spec.domain).map_err(|error| invalid(format!("spec.domain: {error}")))?;
@@ -165,13 +206,13 @@ fn parts<'a>(
         None => Audience::of(&domain),
     };
     if let Some(problem) = bad_pattern(spec) {
-        return Err((Reason::InvalidSpec, problem));
+        return Err((RefusedReason::InvalidSpec, problem));
     }
     if allowed.permits(&domain) {
         Ok((spec, domain, audience))
     } else {
         Err((
-            Reason::DomainNotAllowed,
+            RefusedReason::DomainNotAllowed,
             format!(
                 "spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed",
                 domain.as_str()
@@ -201,7 +242,7 @@ fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing
     let Some(credentials) = world.credentials(secret) else {
         let message =
             format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret");
-        return Err(Standing::Unresolved(Reason::SecretNotFound, message));
+        return Err(Standing::Unresolved(UnresolvedReason::SecretNotFound, message));
     };
     let flaws: Vec<String> = credentials.flaws.iter().map(|(member, flaw)| format!("{member} {}", flaw.message())).collect();
     if let (Some(client_id), Some(client_secret)) = (credentials.client_id, credentials.client_secret) {
@@ -216,7 +257,7 @@ fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing
         "the Secret {secret} in the namespace {namespace} can't be used{others}: {}; it needs clientId and clientSecret as non-empty text",
         flaws.join(", and ")
     );
-    Err(Standing::Unresolved(Reason::SecretKeyMissing, message))
+    Err(Standing::Unresolved(UnresolvedReason::SecretKeyMissing, message))
 }
 
 fn resolve(
@@ -261,9 +302,8 @@ fn resolve(
 pub enum Access {
     /// Not tried yet by this process.
     Untried,
-    /// The tenant could not be asked, or gave no answer to go by: what that is to its objects (`RateLimited`,
-    /// `RemoteUnavailable`, else `TenantNotReady`), and why.
-    Unknown(Reason, String),
+    /// The tenant could not be asked, or gave no answer to go by.
+    Unknown(Obstacle),
     /// Accepted.
     Granted,
     /// Accepted, and there is trouble now that may pass before anybody is harmed by it; the text says which.
@@ -277,86 +317,10 @@ pub enum Access {
 /// What is said of a tenant whose access was not tried.
 pub const UNTRIED: &str = "the credentials have not been tried yet";
 
-/// What is said of a tenant that gave a token.
-const ACCEPTED: &str = "the tenant accepted the credentials";
-
-type Finding = (&'static str, Reason, String);
-
-/// The status of a tenant.
-pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, now: jiff::Timestamp) -> ClusterAuth0TenantStatus {
-    let fine = |reason: Reason, message: &str| ("True", reason, message.to_owned());
-    let waiting = |message: &str| ("Unknown", Reason::Pending, message.to_owned());
-    let accepted_as = || fine(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
-    let (accepted, resolved, authenticated) = match standing {
-        Standing::Refused(reason, message) => (
-            ("False", *reason, message.clone()),
-            waiting("not looked up while the object is not accepted"),
-            waiting("not tried while the object is not accepted"),
-        ),
-        Standing::Unresolved(reason, message) => {
-            (accepted_as(), ("False", *reason, message.clone()), waiting("not tried without a Secret"))
-        }
-        Standing::Serving(_) => {
-            (accepted_as(), fine(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(tenant, access))
-        }
-    };
-    let ready = match [&accepted, &resolved, &authenticated].into_iter().find(|finding| finding.0 != "True") {
-        None if authenticated.2 == ACCEPTED => fine(Reason::Ready, "the tenant can be used"),
-        // Whoever asks why nothing happens looks here first.
-        None => fine(Reason::Ready, &authenticated.2),
-        Some(finding) => finding.clone(),
-    };
-    let mut all = vec![
-        (ConditionType::Ready, ready.clone()),
-        (ConditionType::Accepted, accepted),
-        (ConditionType::ResolvedRefs, resolved),
-        (ConditionType::Authenticated, authenticated),
-    ];
-    if matches!(ready.1, Reason::InvalidDomain | Reason::InvalidSpec) {
-        // Only a change of this object, or of a domain another object, helps.
-        all.push((ConditionType::Stalled, ("True", ready.1, ready.2)));
-    } else if ready.0 != "True" {
-        let reason = if ready.0 == "Unknown" { Reason::Progressing } else { Reason::ProgressingWithRetry };
-        all.push((ConditionType::Reconciling, ("True", reason, ready.2)));
-    }
-    ClusterAuth0TenantStatus {
-        observed_generation: Some(tenant.generation),
-        conditions: all.into_iter().map(|(kind, finding)| dated(tenant, kind, finding, now)).collect(),
-    }
-}
-
-fn authenticated(tenant: &DeclaredTenant, access: &Access) -> Finding {
-    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Authenticated.as_str());
-    let accepted_before = old.filter(|old| old.status == "True" && old.observed_generation == Some(tenant.generation));
-    // A tenant that does not answer for a moment has not refused anything.
-    match (access, accepted_before) {
-        (Access::Granted, _) => ("True", Reason::Authenticated, ACCEPTED.to_owned()),
-        (Access::Refused(message), _) => ("False", Reason::AuthenticationFailed, message.clone()),
-        (Access::Lacking(message), _) => ("False", Reason::MissingScope, message.clone()),
-        (Access::Untried, Some(old)) => ("True", Reason::Authenticated, old.message.clone()),
-        (Access::Untried, None) => ("Unknown", Reason::Pending, UNTRIED.to_owned()),
-        (Access::Troubled(message), _) | (Access::Unknown(_, message), Some(_)) => {
-            ("True", Reason::Authenticated, format!("the credentials were accepted before; now: {message}"))
-        }
-        (Access::Unknown(_, message), None) => ("Unknown", Reason::Pending, message.clone()),
-    }
-}
-
-fn dated(tenant: &DeclaredTenant, kind: ConditionType, (status, reason, message): Finding, now: jiff::Timestamp) -> Condition {
-    let old = tenant.status.conditions.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == status);
-    Condition {
-        type_: kind.as_str().to_owned(),
-        status: status.to_owned(),
-        reason: reason.as_str().to_owned(),
-        message,
-        observed_generation: Some(tenant.generation),
-        last_transition_time: old.map_or(Time(now), |old| old.last_transition_time.clone()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::tenant::ClusterAuth0TenantStatus;
 
     #[test]
     fn a_star_stands_for_any_characters() {
@@ -431,17 +395,22 @@ mod tests {
     #[test]
     fn a_tenant_that_is_older_than_the_bound_on_patterns_is_told_which_one_and_serves_nobody() {
         let judged = |pattern: &str| standing(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
-        assert!(matches!(judged("a*b*c*d*e*f*g*h*i"), Standing::Unresolved(Reason::SecretNotFound, _)));
+        assert!(matches!(judged("a*b*c*d*e*f*g*h*i"), Standing::Unresolved(UnresolvedReason::SecretNotFound, _)));
         for (pattern, rule) in [
             ("a*b*c*d*e*f*g*h*i*j", rules::CONNECTION_GLOB_STARS),
             (&*"c".repeat(129), rules::CONNECTION_GLOB_TOO_LONG),
             ("shop-?", rules::CONNECTION_GLOB),
             ("", rules::CONNECTION_GLOB),
         ] {
-            let Standing::Refused(Reason::InvalidSpec, message) = judged(pattern) else { panic!("{pattern}") };
+            let Standing::Refused(RefusedReason::InvalidSpec, message) = judged(pattern) else { panic!("{pattern}") };
             assert_eq!(message, format!("spec.access[0].connections[1]: {rule}"));
             let world = tenant_with(pattern);
-            let status = conclude(&world.tenant("t").unwrap(), &judged(pattern), &Access::Untried, jiff::Timestamp::UNIX_EPOCH);
+            let status = crate::core::status::tenant::conclude(
+                &world.tenant("t").unwrap(),
+                &judged(pattern),
+                &Access::Untried,
+                jiff::Timestamp::UNIX_EPOCH,
+            );
             assert!(status.conditions.iter().any(|one| one.type_ == "Stalled" && one.status == "True" && one.message == message));
         }
     }

@@ -8,21 +8,22 @@
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
-pub mod census;
+pub mod credentials;
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
 use crate::core::pass::claims::{self, Record};
 use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::core::status;
-use crate::core::tenant::credentials::Flaw;
 use crate::model::identity::ConnectionId;
+use objects::Objects;
+
 pub use crate::model::identity::{ObjectKey, Uid};
+pub use credentials::Credentials;
+pub use objects::Connection;
 
 /// One `UpstreamParams` as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +78,15 @@ impl Declared {
 
     /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
     pub fn differs(&self, other: &Self) -> bool {
+        self.status != other.status || self.differs_but_for_status(other)
+    }
+
+    fn differs_but_for_status(&self, other: &Self) -> bool {
         self.uid != other.uid
             || self.generation != other.generation
             || self.deleting != other.deleting
             || self.policies != other.policies
             || self.spec != other.spec
-            || self.status != other.status
     }
 }
 
@@ -105,27 +109,7 @@ pub struct DeclaredTenant {
     pub status: ClusterAuth0TenantStatus,
 }
 
-/// The two members of a Secret that may hold credentials ([`crate::core::tenant::credentials`] reads them).
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// The member `clientId`.
-    pub client_id: Option<String>,
-    /// The member `clientSecret`.
-    pub client_secret: Option<SecretString>,
-    /// What is wrong with a member, by its name: at most one flaw for each.
-    pub flaws: Vec<(&'static str, Flaw)>,
-    /// The names of some other members, where one of the two is missing.
-    pub others: Vec<String>,
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |credentials: &Self| credentials.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
-    }
-}
-
-/// What an object left at Auth0 that should have removed it: somebody took its finalizer before it was deleted.
+/// What an object that is gone left at Auth0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Left {
     /// The object.
@@ -137,7 +121,7 @@ pub struct Left {
 impl Left {
     fn of(gone: &Declared) -> Option<Self> {
         let records: Vec<Record> = claims::records(&gone.status).collect();
-        (gone.cleans_up() && !records.is_empty()).then(|| Self { object: gone.key.clone(), records })
+        (!records.is_empty()).then(|| Self { object: gone.key.clone(), records })
     }
 }
 
@@ -171,19 +155,19 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<ConnectionId>,
-        /// What it left behind, where that was not meant.
+        /// What it left behind and should have removed: somebody took its finalizer before it was deleted.
         left: Option<Left>,
     },
     /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
     Left {
         /// The tenant it belonged to.
         tenant: String,
-        /// Namespace and name.
-        object: ObjectKey,
         /// Its uid.
         uid: Uid,
-        /// What it left, and why.
-        note: String,
+        /// What it left.
+        left: Left,
+        /// Why.
+        why: &'static str,
     },
     /// A tenant's credentials.
     Tenant(String),
@@ -197,7 +181,7 @@ pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
 pub struct World {
-    objects: BTreeMap<ObjectKey, Arc<Declared>>,
+    objects: Objects,
     tenants: BTreeMap<String, Arc<DeclaredTenant>>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     secrets: BTreeMap<String, Credentials>,
@@ -284,26 +268,26 @@ impl World {
         let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
         let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
         wakes.extend(self.news(&new));
-        self.objects.insert(key, Arc::new(new));
+        self.objects.insert(new);
         wakes
     }
 
     /// What somebody else changed of an object.
     fn news(&self, new: &Declared) -> Option<Wake> {
-        let object = || Some(Wake::Object(new.key.clone()));
-        let Some(old) = self.objects.get(&new.key) else { return object() };
+        let key = || new.key.clone();
+        let Some(old) = self.objects.get(&new.key) else { return Some(Wake::Object(key())) };
         let expected = self.expected.get(&new.uid);
-        let mut old = Declared::clone(old);
-        if expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status)) {
-            old.status = new.status.clone();
+        let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
+        let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        if old.differs_but_for_status(new) {
+            return Some(Wake::Object(key()));
         }
-        let ours = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
-        let only_status = || !Declared { status: new.status.clone(), ..old.clone() }.differs(new);
+        if old.status != new.status && !our_status {
+            return Some(Wake::Status(key()));
+        }
         match (old.finalizer, new.finalizer) {
-            _ if old.differs(new) && only_status() => Some(Wake::Status(new.key.clone())),
-            _ if old.differs(new) => object(),
-            (false, true) if !ours => object(),
-            (true, false) if !ours => Some(Wake::Finalizer(new.key.clone())),
+            (false, true) if !our_finalizer => Some(Wake::Object(key())),
+            (true, false) if !our_finalizer => Some(Wake::Finalizer(key())),
             (true | false, _) => None,
         }
     }
@@ -317,16 +301,17 @@ impl World {
         self.written.remove(key);
         let Some(gone) = self.objects.remove(key) else { return Vec::new() };
         let tenant = gone.policies.tenant.clone();
-        let keeps = (!gone.cleans_up() && claims::any(&gone.status)).then(|| Wake::Left {
+        let left = Left::of(&gone);
+        let keeps = left.clone().filter(|_| !gone.cleans_up()).map(|left| Wake::Left {
             tenant: tenant.clone(),
-            object: key.clone(),
             uid: gone.uid.clone(),
-            note: status::left_behind(&gone, gone.why_it_leaves()).note,
+            left,
+            why: gone.why_it_leaves(),
         });
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
         let connections = claims::connections(&gone.status).collect();
         // Where we let it go ourselves, what was to be told is told.
-        let left = Left::of(&gone).filter(|_| expected.finalizer != Some(false));
+        let left = left.filter(|_| gone.cleans_up() && expected.finalizer != Some(false));
         std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
     }
 
@@ -339,8 +324,12 @@ impl World {
     pub fn list_objects(&mut self, namespace: Option<&str>, all: Vec<Declared>) -> Vec<Wake> {
         self.unserved.remove(&Kind::Object);
         let present: BTreeSet<&ObjectKey> = all.iter().map(|object| &object.key).collect();
-        let gone = self.objects.iter().filter(|(key, _)| is_within(namespace, key) && !present.contains(*key));
-        let gone: Vec<(ObjectKey, Uid)> = gone.map(|(key, object)| (key.clone(), object.uid.clone())).collect();
+        let known: Vec<&Arc<Declared>> = match namespace {
+            Some(namespace) => self.objects.in_namespace(namespace).collect(),
+            None => self.objects.iter().collect(),
+        };
+        let gone = known.into_iter().filter(|object| !present.contains(&object.key));
+        let gone: Vec<(ObjectKey, Uid)> = gone.map(|object| (object.key.clone(), object.uid.clone())).collect();
         let mut wakes: Vec<Wake> = gone.iter().flat_map(|(key, uid)| self.delete_object(key, uid)).collect();
         for object in all {
             let ours = self.written.contains(&object.key);
@@ -361,13 +350,14 @@ impl World {
 
     /// Notes what our own write made of an object: the version, and what it changed.
     pub fn wrote(&mut self, key: &ObjectKey, uid: &Uid, resource_version: &str, change: impl FnOnce(&mut Declared)) {
-        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == *uid) else { return };
-        if is_older(resource_version, &object.resource_version) {
+        let known = self.objects.get(key).filter(|object| object.uid == *uid);
+        if known.is_none_or(|object| is_older(resource_version, &object.resource_version)) {
             return;
         }
-        let object = Arc::make_mut(object);
-        resource_version.clone_into(&mut object.resource_version);
-        change(object);
+        self.objects.change(key, |object| {
+            resource_version.clone_into(&mut object.resource_version);
+            change(object);
+        });
         self.written.insert(key.clone());
     }
 
@@ -435,14 +425,15 @@ impl World {
 
     /// Folds the labels of a namespace.
     pub fn apply_namespace(&mut self, name: String, labels: BTreeMap<String, String>) -> Vec<Wake> {
-        let inside: Vec<ObjectKey> = self.objects.keys().filter(|key| key.namespace == name).cloned().collect();
-        let same = self.namespaces.get(&name) == Some(&labels);
-        match self.namespaces.insert(name, labels) {
-            Some(_) if same => Vec::new(),
-            Some(_) => inside.into_iter().map(Wake::Relabelled).collect(),
+        let wake = match self.namespaces.get(&name) {
+            Some(known) if *known == labels => return Vec::new(),
+            Some(_) => Wake::Relabelled,
             // Its objects have waited for it.
-            None => inside.into_iter().map(Wake::Object).collect(),
-        }
+            None => Wake::Object,
+        };
+        let wakes = self.objects.in_namespace(&name).map(|object| wake(object.key.clone())).collect();
+        self.namespaces.insert(name, labels);
+        wakes
     }
 
     /// Folds a namespace that is gone.
@@ -489,13 +480,24 @@ impl World {
     }
 
     /// All objects that name this tenant.
-    pub fn objects_of(&self, tenant: &str) -> Vec<Arc<Declared>> {
-        self.objects.values().filter(|object| object.policies.tenant == tenant).cloned().collect()
+    pub fn objects_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Declared>> {
+        self.objects.of(tenant)
+    }
+
+    /// All objects that name a tenant which does not exist.
+    pub fn strays(&self) -> Vec<Arc<Declared>> {
+        let unknown = self.objects.tenants().filter(|tenant| !self.tenants.contains_key(*tenant));
+        unknown.flat_map(|tenant| self.objects.of(tenant)).cloned().collect()
+    }
+
+    /// All objects that a connection concerns ([`Connection::concerns`]), by their keys.
+    pub fn concerned(&self, connection: &Connection<'_>) -> Vec<Arc<Declared>> {
+        self.objects.concerned(connection).cloned().collect()
     }
 
     /// All objects.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
-        self.objects.values()
+        self.objects.iter()
     }
 
     /// The tenant of this name.

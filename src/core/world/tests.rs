@@ -252,7 +252,7 @@ fn an_object_that_goes_without_a_finalizer_and_leaves_its_parameters_says_so() {
     for (left, why) in [(record().retaining(), "its deletionPolicy is Retain"), (record().observing(), "it only observes")] {
         let wakes = gone(left);
         assert!(
-            matches!(&wakes[..], [Wake::Gone { .. }, Wake::Left { note, .. }] if note.contains("blog") && note.contains(why)),
+            matches!(&wakes[..], [Wake::Gone { .. }, Wake::Left { left, why: said, .. }] if left.to_string().contains("blog") && said.contains(why)),
             "{wakes:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! Every state that the operator writes, as whole objects: each ending of a pass, over each state that was there before.
+//! Every state that the operator writes, as whole objects: each write of a pass, over each state that was there before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use test_support::from;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
+use upstream_params_operator::core::obstacle::{Obstacle, ObstacleReason};
 use upstream_params_operator::core::pass::plan::{ParamPlan, Verdict};
-use upstream_params_operator::core::spec::{self, Refusal};
-use upstream_params_operator::core::status::{Context, Ending, Outcome, Planned, Trouble, claimed, conclude};
+use upstream_params_operator::core::spec::{self, Refusal, UnfitReason};
+use upstream_params_operator::core::status::{self, Context, Outcome, Planned, WriteOutcome, claimed, conclude};
 use upstream_params_operator::core::tenant::{self, Access, Standing};
 use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
 use upstream_params_operator::model::domain::AllowedDomains;
@@ -77,11 +78,11 @@ fn connection() -> ConnectionStatus {
     from(json!({"id": "con_1", "name": "wordpress", "strategy": "wordpress"}))
 }
 
-fn planned(verdict: Verdict, ending: Ending) -> Outcome {
-    planned_with(verdict, ending, Vec::new())
+fn planned(verdict: Verdict, write: WriteOutcome) -> Outcome {
+    planned_with(verdict, write, Vec::new())
 }
 
-fn planned_with(verdict: Verdict, ending: Ending, warnings: Vec<String>) -> Outcome {
+fn planned_with(verdict: Verdict, write: WriteOutcome, warnings: Vec<String>) -> Outcome {
     let mark = vec![Fingerprint::from_status("9f2c41d07be5a310")];
     let plan = |verdict| ParamPlan { verdict, before: Vec::new(), claim: mark.clone(), after: mark.clone(), applied: false, dispute: None };
     let writes = matches!(verdict, Verdict::Write { .. } | Verdict::Remove);
@@ -94,17 +95,17 @@ fn planned_with(verdict: Verdict, ending: Ending, warnings: Vec<String>) -> Outc
         deferred: BTreeSet::new(),
         overwritten: BTreeSet::new(),
         warnings,
-        ending,
+        write,
     })
 }
 
-fn trouble(reason: Reason, tenant: bool) -> Trouble {
-    Trouble { reason, message: format!("what happened ({reason})"), tenant }
+fn obstacle(reason: ObstacleReason, tenant_wide: bool) -> Obstacle {
+    Obstacle { reason, message: format!("what happened ({})", Reason::from(reason)), tenant_wide }
 }
 
 const WRITE: Verdict = Verdict::Write { drift: false, absent: true };
 
-/// Every ending of a pass.
+/// Every write of a pass.
 pub(super) fn passes() -> Vec<Pass> {
     let refused = |reason| Outcome::Refused { reason, message: "what is wrong and what to do".to_owned() };
     let text = || "what is wrong and what to do".to_owned();
@@ -115,27 +116,30 @@ pub(super) fn passes() -> Vec<Pass> {
         ("the tenant cannot be used", Outcome::TenantNotReady(text())),
         ("the tenant does not admit the namespace", Outcome::NotPermitted(text())),
         ("there is no such connection", Outcome::ConnectionNotFound { id: None }),
-        ("the connection has a type without such parameters", refused(Reason::UnsupportedStrategy)),
-        ("a reserved parameter is named", refused(Reason::ReservedParam)),
-        ("the connection's type allows fewer parameters", refused(Reason::InvalidSpec)),
-        ("the options are hidden from the operator", Outcome::Unread(trouble(Reason::OptionsHidden, true))),
-        ("reading is over the rate limit", Outcome::Unread(trouble(Reason::RateLimited, true))),
-        ("Auth0 does not answer the read", Outcome::Unread(trouble(Reason::RemoteUnavailable, true))),
-        ("the answer cannot be understood", Outcome::Unread(trouble(Reason::ApplyFailed, false))),
-        ("everything is as declared", planned(Verdict::InSync, Ending::Nothing)),
-        ("as declared, with a warning", planned_with(Verdict::InSync, Ending::Nothing, vec![text()])),
-        ("written", planned(WRITE, Ending::Written)),
-        ("removed what is no longer declared", planned(Verdict::Remove, Ending::Written)),
-        ("to be written, not yet", planned(WRITE, Ending::Nothing)),
-        ("a write failed", planned(WRITE, Ending::Failed(trouble(Reason::ApplyFailed, false)))),
-        ("the tenant refused a write for a missing scope", planned(WRITE, Ending::Failed(trouble(Reason::TenantNotReady, true)))),
-        ("the answer to a write was lost", planned(WRITE, Ending::Failed(trouble(Reason::RemoteUnavailable, true)))),
-        ("writing is over the rate limit", planned(WRITE, Ending::Postponed(trouble(Reason::RateLimited, true)))),
-        ("it is another object's turn", planned(WRITE, Ending::Postponed(trouble(Reason::Pending, false)))),
-        ("Auth0 refused the parameters", planned(WRITE, Ending::Rejected(text()))),
-        ("another value is there", planned(Verdict::ExistingValue, Ending::Nothing)),
-        ("another object has a parameter", planned(Verdict::Conflicted(other), Ending::Nothing)),
-        ("somebody keeps changing a parameter", planned(Verdict::Contended, Ending::Nothing)),
+        ("the connection has a type without such parameters", refused(UnfitReason::UnsupportedStrategy)),
+        ("a reserved parameter is named", refused(UnfitReason::ReservedParam)),
+        ("the connection's type allows fewer parameters", refused(UnfitReason::InvalidSpec)),
+        ("the options are hidden from the operator", Outcome::Unread(obstacle(ObstacleReason::OptionsHidden, true))),
+        ("reading is over the rate limit", Outcome::Unread(obstacle(ObstacleReason::RateLimited, true))),
+        ("Auth0 does not answer the read", Outcome::Unread(obstacle(ObstacleReason::RemoteUnavailable, true))),
+        ("the answer cannot be understood", Outcome::Unread(obstacle(ObstacleReason::ApplyFailed, false))),
+        ("everything is as declared", planned(Verdict::InSync, WriteOutcome::Nothing)),
+        ("as declared, with a warning", planned_with(Verdict::InSync, WriteOutcome::Nothing, vec![text()])),
+        ("written", planned(WRITE, WriteOutcome::Written)),
+        ("removed what is no longer declared", planned(Verdict::Remove, WriteOutcome::Written)),
+        ("to be written, not yet", planned(WRITE, WriteOutcome::Nothing)),
+        ("a write failed", planned(WRITE, WriteOutcome::Failed(obstacle(ObstacleReason::ApplyFailed, false)))),
+        (
+            "the tenant refused a write for a missing scope",
+            planned(WRITE, WriteOutcome::Failed(obstacle(ObstacleReason::TenantNotReady, true))),
+        ),
+        ("the answer to a write was lost", planned(WRITE, WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true)))),
+        ("writing is over the rate limit", planned(WRITE, WriteOutcome::Postponed(obstacle(ObstacleReason::RateLimited, true)))),
+        ("it is another object's turn", planned(WRITE, WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false)))),
+        ("Auth0 refused the parameters", planned(WRITE, WriteOutcome::Rejected(text()))),
+        ("another value is there", planned(Verdict::ExistingValue, WriteOutcome::Nothing)),
+        ("another object has a parameter", planned(Verdict::Conflicted(other), WriteOutcome::Nothing)),
+        ("somebody keeps changing a parameter", planned(Verdict::Contended, WriteOutcome::Nothing)),
         ("nothing has changed since Auth0 refused", Outcome::StillRejected { message: text(), warnings: Vec::new() }),
         ("it lets go of everything", Outcome::Released(text())),
     ];
@@ -185,7 +189,7 @@ pub(super) fn unseen(name: &str) -> Value {
     whole(GENERATION, false, &status)
 }
 
-/// Every state: each ending over each earlier state, observing or not, in time or not, deleting or not; and each
+/// Every state: each write over each earlier state, observing or not, in time or not, deleting or not; and each
 /// earlier state by itself.
 pub(super) fn all() -> Vec<State> {
     let mut all: Vec<State> = before()
@@ -253,7 +257,7 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
 pub(super) fn of_tenants() -> Vec<State> {
     let accesses = [
         ("not tried", Access::Untried),
-        ("not reached", Access::Unknown(Reason::TenantNotReady, "why not".to_owned())),
+        ("not reached", Access::Unknown(obstacle(ObstacleReason::TenantNotReady, true))),
         ("accepted", Access::Granted),
         ("troubled", Access::Troubled("what is in the way".to_owned())),
         ("refused", Access::Refused("what the tenant says".to_owned())),
@@ -262,11 +266,11 @@ pub(super) fn of_tenants() -> Vec<State> {
     let mut all = Vec::new();
     for (name, tenant, standing) in standings() {
         for (credentials, access) in &accesses {
-            let status = tenant::conclude(&tenant, &standing, access, now());
+            let status = status::tenant::conclude(&tenant, &standing, access, now());
             all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
-                let status = tenant::conclude(&known, &standing, access, now());
+                let status = status::tenant::conclude(&known, &standing, access, now());
                 all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };

@@ -34,7 +34,7 @@ pub fn census(world: &World) -> BTreeMap<String, Counts> {
         let named = object.policies.tenant.as_str();
         let tenant = if all.contains_key(named) { named } else { "" };
         let counts = all.entry(tenant.to_owned()).or_default();
-        let status_of = |kind| status::condition(&object.status, kind).map(|condition| condition.status.as_str());
+        let status_of = |kind| status::condition(&object.status.conditions, kind).map(|condition| condition.status.as_str());
         match status_of(ConditionType::Ready) {
             Some("True") => counts.ready += 1,
             Some("False") => counts.not_ready += 1,

@@ -3,9 +3,7 @@
 //! Guarantees: of a value nothing is told but its kind of flaw; what only looks odd is used as it stands, because nobody
 //! but Auth0 knows its secrets, and is named when Auth0 refuses it.
 
-use secrecy::SecretString;
-
-use crate::core::world::Credentials;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The member that holds the application's client id.
 pub const CLIENT_ID: &str = "clientId";
@@ -15,6 +13,28 @@ pub const CLIENT_SECRET: &str = "clientSecret";
 
 /// How many other members of a Secret are named.
 const NAMED: usize = 8;
+
+/// The two members of a Secret that may hold credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The member `clientId`.
+    pub client_id: Option<String>,
+    /// The member `clientSecret`.
+    pub client_secret: Option<SecretString>,
+    /// What is wrong with a member, by its name: at most one flaw for each.
+    pub flaws: Vec<(&'static str, Flaw)>,
+    /// The names of some other members, where one of the two is missing.
+    pub others: Vec<String>,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        fn secret(credentials: &Credentials) -> Option<&str> {
+            credentials.client_secret.as_ref().map(ExposeSecret::expose_secret)
+        }
+        (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
+    }
+}
 
 /// What is wrong with a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,52 @@
+//! What kept a pass, or a look at a tenant's access, from its end: a value that the tenant, the write and the status share.
+//!
+//! Guarantees: the reason is one that `Synced` can have, and the message is safe to show.
+
+use crate::api::reason::Reason;
+
+/// Something that kept a pass from its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The reason of `Synced`.
+    pub reason: ObstacleReason,
+    /// What happened and what to do. Safe to show.
+    pub message: String,
+    /// Whether it is about the tenant as a whole (credentials, scopes, limits, network) and not about this object.
+    pub tenant_wide: bool,
+}
+
+/// The reasons that an obstacle can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObstacleReason {
+    /// It is not this object's turn yet.
+    Pending,
+    /// The tenant can't be used at present.
+    TenantNotReady,
+    /// The tenant's request limit is reached.
+    RateLimited,
+    /// Auth0 does not answer, or not with anything to go by.
+    RemoteUnavailable,
+    /// The connection shows no options.
+    OptionsHidden,
+    /// The connection went between its read and the write.
+    ConnectionNotFound,
+    /// Auth0 refuses these parameters.
+    Rejected,
+    /// Anything else, which the message tells.
+    ApplyFailed,
+}
+
+impl From<ObstacleReason> for Reason {
+    fn from(reason: ObstacleReason) -> Self {
+        match reason {
+            ObstacleReason::Pending => Self::Pending,
+            ObstacleReason::TenantNotReady => Self::TenantNotReady,
+            ObstacleReason::RateLimited => Self::RateLimited,
+            ObstacleReason::RemoteUnavailable => Self::RemoteUnavailable,
+            ObstacleReason::OptionsHidden => Self::OptionsHidden,
+            ObstacleReason::ConnectionNotFound => Self::ConnectionNotFound,
+            ObstacleReason::Rejected => Self::Rejected,
+            ObstacleReason::ApplyFailed => Self::ApplyFailed,
+        }
+    }
+}

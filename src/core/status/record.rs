@@ -1,0 +1,130 @@
+//! What the status says of connections and parameters: before a write, after a pass, and of an Auth0 tenant that was left.
+//!
+//! Guarantees: the record of ownership grows only by what a plan claims, and shrinks only with what was written, found gone or
+//! let go of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::events::Notice;
+use super::outcome::{Planned, Record, WriteOutcome};
+use super::{Conclusion, Context, Finalizer, object};
+use crate::api::reason::EventReason;
+use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
+use crate::core::pass::claims;
+use crate::core::pass::plan::{ParamPlan, Verdict};
+use crate::core::world::Declared;
+use crate::model::identity::{Fingerprint, TenantIdentity};
+
+/// The status to store before a write: the old one with the records of this connection, what is about to be `removed`
+/// called so, and nothing else changed. An object that has no conditions yet gets them, all unknown.
+pub fn claimed(
+    object: &Declared,
+    connection: &ConnectionStatus,
+    records: &BTreeMap<String, Vec<Fingerprint>>,
+    removed: &BTreeSet<String>,
+    now: jiff::Timestamp,
+) -> UpstreamParamsStatus {
+    let mut status = claims::claimed(&object.status, connection, records, removed);
+    if status.conditions.is_empty() {
+        status.conditions = object::of_a_first_claim(object, now);
+    }
+    status
+}
+
+/// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
+/// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
+pub fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
+    let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
+    if left.is_empty() {
+        return None;
+    }
+    let status = UpstreamParamsStatus { connections: kept, ..object.status.clone() };
+    let finalizer = if object.finalizer && !claims::any(&status) { Finalizer::Remove } else { Finalizer::Keep };
+    Some(Conclusion { notices: left.iter().filter_map(left_at_another_tenant).collect(), finalizer, status })
+}
+
+fn left_at_another_tenant(entry: &ConnectionStatus) -> Option<Notice> {
+    let owned: Vec<&str> = entry.params.iter().filter(|param| !param.owned.is_empty()).map(|param| param.name.as_str()).collect();
+    let place = entry.name.as_deref().unwrap_or(&entry.id);
+    let elsewhere = entry.tenant.as_deref().unwrap_or_default();
+    let what = format!("left {} on the connection {place} of {elsewhere}", owned.join(", "));
+    let note = format!("{what}, which its ClusterAuth0Tenant does not stand for any more; remove them there if they are not wanted");
+    (!owned.is_empty()).then(|| Notice::new(true, EventReason::ParametersLeft.as_str(), note))
+}
+
+/// What the status says of connections after a pass.
+pub(super) fn connections(object: &Declared, record: &Record<'_>, context: &Context) -> Vec<ConnectionStatus> {
+    let old = object.status.connections.clone();
+    match record {
+        Record::Kept => old,
+        Record::OwnedOnly => owned_only(old),
+        Record::Without(id) => old.into_iter().filter(|entry| **id != *entry.id).collect(),
+        Record::Emptied => Vec::new(),
+        Record::Planned(planned) => after_plan(old, planned, context),
+    }
+}
+
+fn owned_only(mut recorded: Vec<ConnectionStatus>) -> Vec<ConnectionStatus> {
+    for entry in &mut recorded {
+        entry.params.retain(|param| !param.owned.is_empty());
+    }
+    recorded.retain(|entry| !entry.params.is_empty());
+    recorded
+}
+
+fn after_plan(old: Vec<ConnectionStatus>, planned: &Planned, context: &Context) -> Vec<ConnectionStatus> {
+    let here = &planned.connection.id;
+    let mut new: Vec<ConnectionStatus> = old.into_iter().filter(|entry| entry.id != *here).collect();
+    let params: Vec<ParamStatus> =
+        planned.params.iter().filter_map(|(name, param)| param_status(name, param, planned, context.observing)).collect();
+    if context.placed || !params.is_empty() {
+        let place = new.partition_point(|entry| entry.id < *here);
+        new.insert(place, ConnectionStatus { params, ..planned.connection.clone() });
+    }
+    if context.placed {
+        // An entry without a record on a connection that is no longer named says nothing. One on the connection
+        // that is named says that the object was accepted there, and stays while it leaves another.
+        new.retain(|entry| entry.id == *here || entry.params.iter().any(|param| !param.owned.is_empty()));
+        for param in new.iter_mut().filter(|entry| entry.id != *here).flat_map(|entry| &mut entry.params) {
+            leaving(param, context.observing);
+        }
+    }
+    new
+}
+
+/// What is recorded where the object was: it goes, or would go if anything were written.
+fn leaving(param: &mut ParamStatus, observing: bool) {
+    if observing {
+        param.applied = (param.applied == Some(true) || claims::says_applied(param.state)).then_some(true);
+        param.state = ParamState::WouldRemove;
+    } else if param.state == ParamState::WouldRemove {
+        param.state = ParamState::Removing;
+    }
+}
+
+/// One parameter's line; none when nothing is left to say of it.
+fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: bool) -> Option<ParamStatus> {
+    let touched = planned.touched.contains(name);
+    let written = touched && planned.write == WriteOutcome::Written;
+    let claimed = touched && !matches!(planned.write, WriteOutcome::Postponed(_));
+    let (state, owned) = match &param.verdict {
+        Verdict::InSync => (ParamState::InSync, &param.after),
+        Verdict::Write { absent: true, .. } | Verdict::Paced { absent: true } if observing => (ParamState::WouldAdd, &param.before),
+        Verdict::Write { .. } | Verdict::Paced { .. } if observing => (ParamState::WouldChange, &param.before),
+        Verdict::Write { .. } if written => (ParamState::Applied, &param.after),
+        Verdict::Write { .. } if claimed => (ParamState::Pending, &param.claim),
+        Verdict::Write { .. } | Verdict::Paced { .. } => (ParamState::Pending, &param.before),
+        // Handed over only by Enforce: until then the record is what proves that it may be.
+        Verdict::Remove | Verdict::Handed if observing => (ParamState::WouldRemove, &param.before),
+        Verdict::Remove if written => return None,
+        Verdict::Remove => (ParamState::Removing, &param.before),
+        // The record goes only after the one who takes over has written.
+        Verdict::Handed if (touched && !written) || planned.deferred.contains(name) => (ParamState::Removing, &param.before),
+        Verdict::Gone | Verdict::Handed | Verdict::Left => return None,
+        Verdict::ExistingValue => (ParamState::ExistingValue, &param.before),
+        Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
+        Verdict::Contended => (ParamState::Contended, &param.before),
+    };
+    let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
+    Some(ParamStatus { name: name.to_owned(), state, owned: claims::in_status(owned), applied })
+}

@@ -1,0 +1,89 @@
+//! What is said of a `ClusterAuth0Tenant`: from what it amounts to and what its access is to conditions.
+//!
+//! Guarantees: as for objects; a tenant that does not answer for a moment has not refused anything.
+
+use super::conditions::{Before, Finding};
+use crate::api::reason::{ConditionStatus, ConditionType, Reason};
+use crate::api::tenant::ClusterAuth0TenantStatus;
+use crate::core::tenant::{Access, Standing, UNTRIED};
+use crate::core::world::DeclaredTenant;
+
+/// What is said of a tenant that gave a token.
+const ACCEPTED: &str = "the tenant accepted the credentials";
+
+/// The status of a tenant.
+pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, now: jiff::Timestamp) -> ClusterAuth0TenantStatus {
+    let before = Before { conditions: &tenant.status.conditions, generation: tenant.generation, now };
+    let [accepted, resolved, authenticated] = findings(before, standing, access);
+    let ready = ready([&accepted, &resolved, &authenticated]);
+    let progress = progress(&ready);
+    let always = [
+        (ConditionType::Ready, ready),
+        (ConditionType::Accepted, accepted),
+        (ConditionType::ResolvedRefs, resolved),
+        (ConditionType::Authenticated, authenticated),
+    ];
+    ClusterAuth0TenantStatus {
+        observed_generation: Some(tenant.generation),
+        conditions: before.all_dated(always.into_iter().chain(progress)),
+    }
+}
+
+/// `Accepted`, `ResolvedRefs` and `Authenticated`.
+fn findings(before: Before<'_>, standing: &Standing, access: &Access) -> [Finding; 3] {
+    let accepted = || Finding::holds(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
+    match standing {
+        Standing::Refused(reason, message) => [
+            Finding::fails((*reason).into(), message),
+            Finding::pending("not looked up while the object is not accepted"),
+            Finding::pending("not tried while the object is not accepted"),
+        ],
+        Standing::Unresolved(reason, message) => {
+            [accepted(), Finding::fails((*reason).into(), message), Finding::pending("not tried without a Secret")]
+        }
+        Standing::Serving(_) => {
+            [accepted(), Finding::holds(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(before, access)]
+        }
+    }
+}
+
+fn authenticated(before: Before<'_>, access: &Access) -> Finding {
+    let kept = before.of_this_generation(ConditionType::Authenticated);
+    let kept = kept.filter(|old| old.status == ConditionStatus::True.as_str()).map(|old| &old.message);
+    let accepted = |message: String| Finding::holds(Reason::Authenticated, message);
+    let still = |trouble: &str| accepted(format!("the credentials were accepted before; now: {trouble}"));
+    match (access, kept) {
+        (Access::Granted, _) => accepted(ACCEPTED.to_owned()),
+        (Access::Refused(message), _) => Finding::fails(Reason::AuthenticationFailed, message),
+        (Access::Lacking(message), _) => Finding::fails(Reason::MissingScope, message),
+        (Access::Untried, Some(message)) => accepted(message.clone()),
+        (Access::Untried, None) => Finding::pending(UNTRIED),
+        (Access::Troubled(message), _) => still(message),
+        (Access::Unknown(obstacle), Some(_)) => still(&obstacle.message),
+        (Access::Unknown(obstacle), None) => Finding::pending(&obstacle.message),
+    }
+}
+
+fn ready(parts: [&Finding; 3]) -> Finding {
+    let [_, _, authenticated] = parts;
+    match parts.into_iter().find(|finding| !finding.is_true()) {
+        None if authenticated.message == ACCEPTED => Finding::holds(Reason::Ready, "the tenant can be used"),
+        // Whoever asks why nothing happens looks here first.
+        None => Finding::holds(Reason::Ready, &authenticated.message),
+        Some(finding) => finding.clone(),
+    }
+}
+
+/// `Reconciling` or `Stalled`, or neither.
+fn progress(ready: &Finding) -> Option<(ConditionType, Finding)> {
+    if [Reason::InvalidDomain, Reason::InvalidSpec].contains(&ready.reason) {
+        // Only a change of this object, or of a domain another object, helps.
+        return Some((ConditionType::Stalled, Finding::holds(ready.reason, &ready.message)));
+    }
+    let reason = match ready.status {
+        ConditionStatus::True => return None,
+        ConditionStatus::Unknown => Reason::Progressing,
+        ConditionStatus::False => Reason::ProgressingWithRetry,
+    };
+    Some((ConditionType::Reconciling, Finding::holds(reason, &ready.message)))
+}
