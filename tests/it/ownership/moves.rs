@@ -308,9 +308,9 @@ async fn an_id_that_no_connection_has_is_said_so() {
 
 #[tokio::test]
 async fn who_names_a_connection_that_is_called_something_else_now_is_told_that_there_is_none() {
-    let scope = support::shared().scope("called-else").await;
-    scope.connection("shop", "oidc", json!({}));
-    scope.create("shop", json!({"connection": {"name": "shop"}, "params": {"audience": {"value": "x"}}})).await;
+    let scope = World::shared().scope("called-else").await;
+    scope.connection("shop", "oidc");
+    scope.create("shop", on("shop").value("audience", "x")).await;
     scope.until_ready("shop").await;
     // Auth0 lets nobody do that, but a tenant that is restored from a backup may look like it.
     let mut document = scope.auth0.connection("shop");
