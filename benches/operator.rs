@@ -16,21 +16,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark, run by hand")]
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 
-#[allow(dead_code, reason = "made for the tests, of which this uses a part")]
-#[path = "../tests/it/facts.rs"]
-mod facts;
-#[allow(dead_code, reason = "made for the tests, of which this uses a part")]
-#[path = "../tests/it/support.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::json;
-use support::{Bench, Scope};
-use testbed::auth0::TenantHandle;
+use test_support::journal::calls;
+use test_support::manifest::{on, tenant};
+use test_support::status::is;
+use test_support::wait::eventually_within;
+use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 use upstream_params_operator::core::tenant::glob_matches;
 
@@ -58,26 +54,23 @@ async fn measure() {
     }
 }
 
-/// A control plane and an emulator, and the operator that is to be measured, which is not started yet.
-async fn bench() -> Bench {
-    let mut bench = Bench::without_operator().await;
-    bench.runner = std::env::var("UPO_RUNNER").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+/// A control plane, an emulator, and the operator that is to be measured, which is not started yet.
+async fn world() -> World {
+    let mut runner: Vec<String> = std::env::var("UPO_RUNNER").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     if let Ok(other) = std::env::var("UPO_BINARY") {
         // The shell is told to start the operator that was built with this, and starts the other one with its arguments.
-        bench.runner.extend(["sh", "-c", r#"shift; exec "$0" "$@""#, &other].map(str::to_owned));
+        runner.extend(["sh", "-c", r#"shift; exec "$0" "$@""#, &other].map(str::to_owned));
     }
-    bench
+    World::setup().without_operator().runner(runner).start().await
 }
 
 /// The operator with little to do.
 async fn one_by_one() {
-    let mut bench = bench().await;
-    bench.start_operator();
-    bench.ready().await;
+    let world = world().await;
+    world.start_operator_until_ready().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    println!("| resident memory, idle | {} |", resident(&bench));
-    let scope = bench.scope("bench").await;
-    scope.patch_tenant(json!({"resyncIntervalSeconds": 3600})).await;
+    println!("| resident memory, idle | {} |", resident(&world));
+    let scope = world.scope_with("bench", tenant().resync(3600)).await;
     scope.until_tenant("Ready", "True", "Ready").await;
     time_to_ready(&scope).await;
 }
@@ -97,11 +90,11 @@ async fn time_to_ready(scope: &Scope<'_>) {
     let (mut ready, mut bare) = (Vec::new(), Vec::new());
     for n in 0..SEQUENTIAL {
         let name = format!("one-{n}");
-        scope.connection(&name, "oidc", json!({}));
+        scope.connection(&name, "oidc");
         let calls = scope.auth0.journal().len();
-        scope.create(&name, json!({"connection": {"name": name}, "params": {"audience": {"value": "x"}}})).await;
+        scope.create(&name, on(&name).value("audience", "x")).await;
         let start = Instant::now();
-        while !support::is(&api.get(&name).await.unwrap(), "Ready", "True", "Ready") {
+        while !is(&api.get(&name).await.unwrap(), "Ready", "True", "Ready") {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         ready.push(start.elapsed());
@@ -132,56 +125,51 @@ async fn bare_status_write(scope: &Scope<'_>, name: &str) -> Duration {
 
 /// Starts the operator where so many objects wait for it, and again when all of them are in sync.
 async fn many(objects: usize) {
-    let mut bench = bench().await;
-    let (name, auth0) = {
-        let scope = bench.scope("bench").await;
-        scope.patch_tenant(json!({"resyncIntervalSeconds": 3600})).await;
-        stream::iter(0..objects).for_each_concurrent(AT_ONCE, |number| create(&scope, number)).await;
-        (scope.name.clone(), scope.auth0.clone())
-    };
+    let world = world().await;
+    let scope = world.scope_with("bench", tenant().resync(3600)).await;
+    stream::iter(0..objects).for_each_concurrent(AT_ONCE, |number| create(&scope, number)).await;
     for what in ["first sync", "restart"] {
-        auth0.clear_journal();
-        bench.start_operator();
+        scope.auth0.clear_journal();
+        world.start_operator();
         let start = Instant::now();
-        bench.ready().await;
-        while done(&bench, &name, &auth0).await < objects {
-            assert!(start.elapsed() < LONGEST, "only {} of {objects} objects: {what}", done(&bench, &name, &auth0).await);
+        world.ready().await;
+        let all = async || {
             // A scrape counts all objects, and a journal is long: not so often that it would be what is measured.
             tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+            (done(&scope).await >= objects).then_some(())
+        };
+        let instead = async || format!("only {} of {objects} objects", done(&scope).await);
+        eventually_within(LONGEST, what, all, instead).await;
         let wall = start.elapsed().as_secs_f64();
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let (used, calls, writes) = (processor_time(&bench).as_secs_f64(), auth0.journal().len(), auth0.writes().len());
-        println!("| {objects} | {what} | {wall:.1} s | {used:.1} s | {} | {calls}, {writes} of them writes |", resident(&bench));
-        bench.stop_operator().await;
+        let (used, calls, writes) = (processor_time(&world).as_secs_f64(), scope.auth0.journal().len(), scope.auth0.writes().len());
+        println!("| {objects} | {what} | {wall:.1} s | {used:.1} s | {} | {calls}, {writes} of them writes |", resident(&world));
+        world.stop_operator().await;
     }
 }
 
 async fn create(scope: &Scope<'_>, number: usize) {
     let name = format!("many-{number:05}");
-    scope.connection(&name, "oidc", json!({}));
-    scope.create(&name, json!({"connection": {"name": name}, "params": {"audience": {"value": "x"}}})).await;
+    scope.connection(&name, "oidc");
+    scope.create(&name, on(&name).value("audience", "x")).await;
 }
 
 /// How many objects this process has brought to `Ready=True` and looked at.
-async fn done(bench: &Bench, tenant: &str, auth0: &TenantHandle) -> usize {
-    let looked_at = auth0.journal().iter().filter(|call| call.method == "GET").count();
-    let ready = bench.metric("upstream_params_objects", &[("tenant", tenant), ("ready", "True")]).await;
+async fn done(scope: &Scope<'_>) -> usize {
+    let looked_at = calls(&scope.auth0, "GET").len();
+    let ready = scope.world.metric("upstream_params_objects", &[("tenant", &scope.name), ("ready", "True")]).await;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of objects")]
     looked_at.min(ready as usize)
 }
 
 /// What the operator's process has in memory, and the most it ever had.
-fn resident(bench: &Bench) -> String {
-    assert!(bench.operator().is_running(), "the operator ended\n{}", bench.log_text());
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bench.operator().pid())).unwrap();
-    let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
-    format!("{}, at most {}", of("VmRSS:"), of("VmHWM:"))
+fn resident(world: &World) -> String {
+    format!("{}, at most {}", world.operator_memory("VmRSS"), world.operator_memory("VmHWM"))
 }
 
 /// What the operator's process has used of the processors, in the kernel's ticks of 10 ms.
-fn processor_time(bench: &Bench) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", bench.operator().pid())).unwrap();
+fn processor_time(world: &World) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.operator_pid())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)

@@ -102,7 +102,6 @@ fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchem
 mod tests {
     use super::*;
 
-    const UPDATE: &str = "UPDATE_CRDS";
     /// Client-side apply keeps a copy in an annotation, and annotations end at 262,144 bytes; far below is polite.
     const MOST_BYTES_AS_JSON: usize = 60_000;
 
@@ -113,13 +112,8 @@ mod tests {
     #[test]
     fn the_committed_definitions_are_what_the_types_say() {
         for crd in crds() {
-            let path = committed(&crd);
-            let text = format!("# Written from src/api by `{UPDATE}=1 cargo test --lib crd`. Do not edit.\n{}", yaml(&crd).unwrap());
-            if std::env::var_os(UPDATE).is_some() {
-                std::fs::write(&path, &text).unwrap();
-            }
-            let found = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(found == text, "{path} is not what the types say: run {UPDATE}=1 cargo test --lib crd and commit the difference");
+            let text = format!("# Written from src/api by `UPDATE_EXPECT=1 cargo test --lib crd`. Do not edit.\n{}", yaml(&crd).unwrap());
+            expect_test::expect_file![committed(&crd)].assert_eq(&text);
         }
     }
 

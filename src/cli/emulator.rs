@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 /// Serves until Ctrl-C.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let play = testbed::auth0::play(arguments.port, arguments.connections)
+    let play = auth0_emulator::play(arguments.port, arguments.connections)
         .with_context(|| format!("can't serve on port {}; choose another --port", arguments.port))?;
     super::print(&play.recipe)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the async runtime")?;

@@ -3,8 +3,9 @@
 //! Nothing in here awaits, reads a clock, draws a random number or speaks to a network: time is an argument,
 //! and everything can be tested by calling it. The order to read it in is the order a pass runs in:
 //! [`world`] (what Kubernetes declares), [`spec`] (a spec becomes a type that only validation can make), [`strategy`]
-//! (which connections have an authorization request at all), [`tenant`] (what a tenant admits, and whether it can be
-//! used, [`obstacle`] being what may stand in the way), [`pass`] (who owns what, and what to write), [`status`] (what to say), [`schedule`] (when to look again).
+//! (which connections have an authorization request at all), [`obstacle`] (what may stand in the way), [`tenant`] (what a tenant
+//! admits, and whether it can be used), [`pass`] (who owns what, and what to write), [`status`] (what to say), [`schedule`] (when
+//! to look again).
 
 pub mod obstacle;
 pub mod pass;

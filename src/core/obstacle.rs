@@ -15,6 +15,20 @@ pub struct Obstacle {
     pub tenant_wide: bool,
 }
 
+impl Obstacle {
+    /// Whether it says nothing of the connection: neither that it is as declared nor that it is not.
+    pub(crate) const fn leaves_unknown(&self) -> bool {
+        match self.reason {
+            ObstacleReason::Pending | ObstacleReason::TenantNotReady | ObstacleReason::RateLimited | ObstacleReason::RemoteUnavailable => {
+                true
+            }
+            ObstacleReason::OptionsHidden | ObstacleReason::ConnectionNotFound | ObstacleReason::Rejected | ObstacleReason::ApplyFailed => {
+                false
+            }
+        }
+    }
+}
+
 /// The reasons that an obstacle can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObstacleReason {
@@ -39,14 +53,14 @@ pub enum ObstacleReason {
 impl From<ObstacleReason> for Reason {
     fn from(reason: ObstacleReason) -> Self {
         match reason {
-            ObstacleReason::Pending => Self::Pending,
-            ObstacleReason::TenantNotReady => Self::TenantNotReady,
-            ObstacleReason::RateLimited => Self::RateLimited,
-            ObstacleReason::RemoteUnavailable => Self::RemoteUnavailable,
-            ObstacleReason::OptionsHidden => Self::OptionsHidden,
-            ObstacleReason::ConnectionNotFound => Self::ConnectionNotFound,
-            ObstacleReason::Rejected => Self::Rejected,
-            ObstacleReason::ApplyFailed => Self::ApplyFailed,
+            ObstacleReason::Pending => Reason::Pending,
+            ObstacleReason::TenantNotReady => Reason::TenantNotReady,
+            ObstacleReason::RateLimited => Reason::RateLimited,
+            ObstacleReason::RemoteUnavailable => Reason::RemoteUnavailable,
+            ObstacleReason::OptionsHidden => Reason::OptionsHidden,
+            ObstacleReason::ConnectionNotFound => Reason::ConnectionNotFound,
+            ObstacleReason::Rejected => Reason::Rejected,
+            ObstacleReason::ApplyFailed => Reason::ApplyFailed,
         }
     }
 }

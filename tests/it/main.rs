@@ -1,43 +1,12 @@
 //! Integration tests: a real kube-apiserver with etcd and kube-controller-manager, an emulated tenant, the operator's
-//! own binary.
+//! own binary. What they stand on is in the crate `test-support`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
-mod adoption;
-mod amended;
-mod blame;
-mod cases;
-mod deletion;
-mod drift;
-mod examples;
-mod facts;
-mod front;
-mod gitops;
-mod helm;
-mod holes;
-mod image;
-mod kubernetes;
-mod leaks;
-mod lifecycle;
-mod losses;
-mod merged;
-mod metrics;
-mod moves;
-mod observe;
+mod operation;
 mod ownership;
-mod pacing;
-mod poison;
-mod process;
-mod refusals;
-mod restarts;
-mod rights;
-mod says;
-mod secrets;
-mod steps;
-mod supply;
-mod support;
+mod packaging;
+mod recovery;
 mod tenants;
-mod tidy;
-mod trouble;

@@ -1,5 +1,5 @@
 // Asks the real kstatus library, which Flux and Helm 4 use, for its verdict on every state that the Rust tests write down,
-// and compares it with the verdict of the port in tests/it/gitops/consumers.rs.
+// and compares it with the verdict of the port in tests/it/packaging/gitops/consumers.rs.
 //
 //	cargo test --test it gitops::verdicts
 //	cd tests/kstatus-check && go run .   # or with the file as its argument

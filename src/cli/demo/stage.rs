@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use auth0_emulator::{Emulator, TenantHandle, seed};
+use control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
-use testbed::auth0::{Emulator, TenantHandle, seed};
-use testbed::control_plane::{ControlPlane, Options};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -85,7 +85,7 @@ impl Stage {
     pub(super) async fn set() -> anyhow::Result<Self> {
         print("starting a control plane (built with Go the first time, about ten minutes; then cached)\n")?;
         let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await?;
-        let emulator = Emulator::start(testbed::auth0::Options::default())?;
+        let emulator = Emulator::start(auth0_emulator::Options::default())?;
         let tenant = seeded(&emulator)?;
         let before = tenant.connection_names().into_iter().map(|name| (name.clone(), tenant.connection(&name))).collect();
         print(&format!("kube-apiserver {} and an emulated tenant {DOMAIN} at {} are up\n", control_plane.server(), emulator.url()))?;

@@ -88,9 +88,9 @@ pub enum UnfitReason {
 impl From<UnfitReason> for Reason {
     fn from(reason: UnfitReason) -> Self {
         match reason {
-            UnfitReason::UnsupportedStrategy => Self::UnsupportedStrategy,
-            UnfitReason::ReservedParam => Self::ReservedParam,
-            UnfitReason::InvalidSpec => Self::InvalidSpec,
+            UnfitReason::UnsupportedStrategy => Reason::UnsupportedStrategy,
+            UnfitReason::ReservedParam => Reason::ReservedParam,
+            UnfitReason::InvalidSpec => Reason::InvalidSpec,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::reason::Reason;
 use crate::api::upstream_params::ConnectionStatus;
-use crate::core::obstacle::{Obstacle, ObstacleReason};
+use crate::core::obstacle::Obstacle;
 use crate::core::pass::claims;
 use crate::core::pass::plan::{ParamPlan, Plan, Verdict};
 use crate::core::spec::{Refusal, UnfitReason};
@@ -248,7 +248,8 @@ impl Outcome {
     pub(super) fn row(&self) -> Row<'_> {
         match self {
             Self::Invalid(refusal) => Row {
-                accepted: Accepted::Refused(Reason::InvalidSpec, refusal.to_string()), resolved: Resolved::AsSeen, synced: Synced::Withheld,
+                accepted: Accepted::Refused(Reason::InvalidSpec, refusal.to_string()), resolved: Resolved::AsSeen,
+                synced: Synced::Withheld,
                 tenant: TenantHealth::Fine, record: Record::OwnedOnly, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
             },
             Self::TenantNotFound => Row {
@@ -269,7 +270,8 @@ impl Outcome {
             },
             Self::Unread(obstacle) => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::TenantExists, synced: Synced::Hindered(obstacle),
-                tenant: obstacle.tenant_health(), record: Record::Kept, deletion: Deletion::Waits(&obstacle.message), next: Next::WatchesTheAge,
+                tenant: obstacle.tenant_health(), record: Record::Kept, deletion: Deletion::Waits(&obstacle.message),
+                next: Next::WatchesTheAge,
             },
             Self::Refused { reason, message } => Row {
                 accepted: Accepted::Refused((*reason).into(), message.clone()), resolved: Resolved::Found, synced: Synced::Withheld,
@@ -308,7 +310,8 @@ impl Planned {
             },
             WriteOutcome::Failed(obstacle) | WriteOutcome::Postponed(obstacle) => Row {
                 accepted: Accepted::ByPlan(self), resolved: Resolved::Found, synced: Synced::Hindered(obstacle),
-                tenant: obstacle.tenant_health(), record: Record::Planned(self), deletion: Deletion::Waits(&obstacle.message), next: Next::GoesOn,
+                tenant: obstacle.tenant_health(), record: Record::Planned(self), deletion: Deletion::Waits(&obstacle.message),
+                next: Next::GoesOn,
             },
             WriteOutcome::Rejected(message) => Row {
                 accepted: Accepted::ByPlan(self), resolved: Resolved::Found, synced: Synced::Rejected(message),
@@ -327,17 +330,5 @@ impl<'a> Record<'a> {
 impl Obstacle {
     const fn tenant_health(&self) -> TenantHealth {
         if self.tenant_wide { TenantHealth::Troubled } else { TenantHealth::Fine }
-    }
-
-    /// Whether it says nothing of the connection: neither that it is as declared nor that it is not.
-    pub(super) fn leaves_unknown(&self) -> bool {
-        match self.reason {
-            ObstacleReason::Pending | ObstacleReason::TenantNotReady | ObstacleReason::RateLimited | ObstacleReason::RemoteUnavailable => {
-                true
-            }
-            ObstacleReason::OptionsHidden | ObstacleReason::ConnectionNotFound | ObstacleReason::Rejected | ObstacleReason::ApplyFailed => {
-                false
-            }
-        }
     }
 }

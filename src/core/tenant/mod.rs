@@ -149,10 +149,10 @@ pub enum RefusedReason {
 impl From<RefusedReason> for Reason {
     fn from(reason: RefusedReason) -> Self {
         match reason {
-            RefusedReason::InvalidDomain => Self::InvalidDomain,
-            RefusedReason::InvalidSpec => Self::InvalidSpec,
-            RefusedReason::DomainNotAllowed => Self::DomainNotAllowed,
-            RefusedReason::DuplicateTenant => Self::DuplicateTenant,
+            RefusedReason::InvalidDomain => Reason::InvalidDomain,
+            RefusedReason::InvalidSpec => Reason::InvalidSpec,
+            RefusedReason::DomainNotAllowed => Reason::DomainNotAllowed,
+            RefusedReason::DuplicateTenant => Reason::DuplicateTenant,
         }
     }
 }
@@ -169,8 +169,8 @@ pub enum UnresolvedReason {
 impl From<UnresolvedReason> for Reason {
     fn from(reason: UnresolvedReason) -> Self {
         match reason {
-            UnresolvedReason::SecretNotFound => Self::SecretNotFound,
-            UnresolvedReason::SecretKeyMissing => Self::SecretKeyMissing,
+            UnresolvedReason::SecretNotFound => Reason::SecretNotFound,
+            UnresolvedReason::SecretKeyMissing => Reason::SecretKeyMissing,
         }
     }
 }

@@ -291,8 +291,8 @@ mod tests {
                 }
             }
         }
-        let named: BTreeSet<&str> = world.objects().map(|object| object.policies.tenant.as_str()).collect();
-        prop_assert_eq!(world.objects.tenants().collect::<BTreeSet<_>>(), named);
+        let tenants: BTreeSet<&str> = world.objects().map(|object| object.policies.tenant.as_str()).collect();
+        prop_assert_eq!(world.objects.tenants().collect::<BTreeSet<_>>(), tenants);
         Ok(())
     }
 

@@ -1,0 +1,347 @@
+//! A JSON value that keeps what Postgres `jsonb` keeps.
+//!
+//! `serde_json` reads and writes; the value is ours. Its own one rounds numbers beyond 64 bits and loses the order of keys, or keeps
+//! both where a feature says so (`arbitrary_precision`, `preserve_order`): features hold for a whole build, so they would change
+//! what the operator does while it is tested. A tenant stores documents of other people, so this value keeps the text of every
+//! number and the order of every key. It refuses what is not RFC 8259, lone surrogates, and nesting that is too deep.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Nesting beyond this is refused, so that a hostile body cannot overflow the stack.
+const MAX_DEPTH: usize = 128;
+
+/// One JSON value; numbers are kept as the text that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// The number's own text, e.g. `1.0` or `12345678901234567890`.
+    Number(String),
+    /// A string, unescaped.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object in the order of arrival.
+    Object(Object),
+}
+
+/// An object that keeps the order of its keys. A key occurs once: of duplicates the last one wins, as in `jsonb`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object(Vec<(String, Json)>);
+
+/// Why a text is not JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON: {0}")]
+pub struct NotJson(String);
+
+impl From<serde_json::Error> for NotJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Json {
+    /// Reads a document (RFC 8259).
+    pub fn parse(text: &str) -> Result<Self, NotJson> {
+        Self::read(serde_json::from_str(text)?, 0)
+    }
+
+    /// Reads what is known to be well formed, level by level: a raw value has the text of a number as it arrived.
+    fn read(raw: &RawValue, depth: usize) -> Result<Self, NotJson> {
+        if depth > MAX_DEPTH {
+            return Err(NotJson("nested too deeply".to_owned()));
+        }
+        let text = raw.get();
+        Ok(match text.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
+            Some(b'"') => Self::String(serde_json::from_str(text)?),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                Self::Array(items.into_iter().map(|item| Self::read(item, depth + 1)).collect::<Result<_, _>>()?)
+            }
+            Some(b'{') => {
+                let Members(members) = serde_json::from_str(text)?;
+                let members = members.into_iter().map(|(key, value)| Ok((key, Self::read(value, depth + 1)?)));
+                Self::Object(members.collect::<Result<_, NotJson>>()?)
+            }
+            _ => Self::Number(text.to_owned()),
+        })
+    }
+
+    /// A string value.
+    pub fn string(text: impl Into<String>) -> Self {
+        Self::String(text.into())
+    }
+
+    /// A whole number.
+    pub fn number(number: i64) -> Self {
+        Self::Number(number.to_string())
+    }
+
+    /// An array of strings.
+    pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Self {
+        Self::Array(items.into_iter().map(|item| Self::string(item.as_ref())).collect())
+    }
+
+    /// The member `key`, when this is an object that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.as_object()?.get(key)
+    }
+
+    /// The object, when this is one.
+    pub fn as_object(&self) -> Option<&Object> {
+        if let Self::Object(object) = self { Some(object) } else { None }
+    }
+
+    /// The string, when this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// Whether this is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether this is `true`.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Self::Bool(true))
+    }
+
+    /// The name JSON schema gives this kind of value, as Auth0's validation messages print it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(text) if text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => "integer",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        }
+    }
+
+    /// The same value with every object's keys in `jsonb` order: shorter keys first, equal lengths bytewise.
+    #[must_use]
+    pub fn reordered(self) -> Self {
+        match self {
+            Self::Array(items) => Self::Array(items.into_iter().map(Self::reordered).collect()),
+            Self::Object(object) => Self::Object(object.reordered()),
+            scalar @ (Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_)) => scalar,
+        }
+    }
+
+    /// The value as `serde_json` holds it; a number beyond its range is rounded, so compare texts where that matters.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.to_string()).unwrap_or(serde_json::Value::Null)
+    }
+
+    /// Takes over a `serde_json` value.
+    pub fn from_value(value: &serde_json::Value) -> Self {
+        Self::parse(&value.to_string()).unwrap_or(Self::Null)
+    }
+}
+
+impl Object {
+    /// An empty object.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The value of `key`, to change.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
+        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Whether `key` occurs.
+    pub fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Sets `key`, in its place when it occurs already, else at the end.
+    pub fn insert(&mut self, key: impl Into<String>, value: Json) {
+        let key = key.into();
+        match self.get_mut(&key) {
+            Some(place) => *place = value,
+            None => self.0.push((key, value)),
+        }
+    }
+
+    /// Sets `key` at the end unless it occurs already.
+    pub fn insert_missing(&mut self, key: &str, value: impl FnOnce() -> Json) {
+        if !self.contains(key) {
+            self.0.push((key.to_owned(), value()));
+        }
+    }
+
+    /// Sets `key` at the given place unless it occurs already.
+    pub fn insert_missing_at(&mut self, place: usize, key: &str, value: impl FnOnce() -> Json) {
+        if !self.contains(key) {
+            self.0.insert(place.min(self.0.len()), (key.to_owned(), value()));
+        }
+    }
+
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &str) -> Option<Json> {
+        let place = self.0.iter().position(|(name, _)| name == key)?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// The keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The members in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same object in `jsonb` order, at every depth.
+    #[must_use]
+    pub fn reordered(self) -> Self {
+        let mut members: Vec<_> = self.0.into_iter().map(|(key, value)| (key, value.reordered())).collect();
+        members.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
+        Self(members)
+    }
+}
+
+impl<K: Into<String>> FromIterator<(K, Json)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, Json)>>(members: I) -> Self {
+        let mut object = Self::new();
+        for (key, value) in members {
+            object.insert(key, value);
+        }
+        object
+    }
+}
+
+impl From<Object> for Json {
+    fn from(object: Object) -> Self {
+        Self::Object(object)
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => out.write_str("null"),
+            Self::Bool(value) => write!(out, "{value}"),
+            Self::Number(text) => out.write_str(text),
+            Self::String(text) => quote(text, out),
+            Self::Array(items) => {
+                out.write_str("[")?;
+                for (place, item) in items.iter().enumerate() {
+                    out.write_str(if place == 0 { "" } else { "," })?;
+                    item.fmt(out)?;
+                }
+                out.write_str("]")
+            }
+            Self::Object(object) => object.fmt(out),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("{")?;
+        for (place, (key, value)) in self.iter().enumerate() {
+            out.write_str(if place == 0 { "" } else { "," })?;
+            quote(key, out)?;
+            out.write_str(":")?;
+            value.fmt(out)?;
+        }
+        out.write_str("}")
+    }
+}
+
+fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
+}
+
+/// The members of an object as they stand there, with every one of a key that comes twice.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_order_survive() {
+        let text = r#"{"zz":12345678901234567890123,"a":[1.0,-0.50,1e3],"b":{"y":null,"x":"\u00e9\ud83d\ude00\n"}}"#;
+        let json = Json::parse(text).unwrap();
+        assert_eq!(json.to_string(), "{\"zz\":12345678901234567890123,\"a\":[1.0,-0.50,1e3],\"b\":{\"y\":null,\"x\":\"é😀\\n\"}}");
+        let sorted = json.reordered().to_string();
+        assert!(sorted.starts_with("{\"a\":[1.0"), "{sorted}");
+        assert!(sorted.ends_with("\"zz\":12345678901234567890123}"), "{sorted}");
+        assert!(sorted.contains(r#""b":{"x""#), "{sorted}");
+    }
+
+    #[test]
+    fn the_last_duplicate_wins() {
+        assert_eq!(Json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap().to_string(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "\"\\ud800\"", "nul", "{} x", "\"\n\"", "{a:1}"] {
+            assert!(Json::parse(text).is_err(), "{text}");
+        }
+        for depth in [200, 5000] {
+            assert!(Json::parse(&"[".repeat(depth)).is_err());
+            assert!(Json::parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).is_err());
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_every_type_and_escapes_are_read_as_they_are() {
+        let text = r#"{"e":1E+400,"z":-0,"long":0.10000000000000000000000000000000000001,"\u0061":"\/\b\f\u0001"}"#;
+        let written = r#"{"e":1E+400,"z":-0,"long":0.10000000000000000000000000000000000001,"a":"/\b\f\u0001"}"#;
+        assert_eq!(Json::parse(text).unwrap().to_string(), written);
+    }
+}

@@ -1,0 +1,9 @@
+//! What is released and copied: the chart, the image, examples, documentation, the rules of the house, and what other tools make of them.
+
+mod gitops;
+mod helm;
+mod image;
+mod markdown;
+mod rights;
+mod supply;
+pub(crate) mod tidy;

@@ -1,0 +1,408 @@
+//! What has to hold for the repository as a whole: the README says what the code does, the core stays pure, files are in order.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test it tidy` rewrites the generated parts of the README.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use expect_test::expect_file;
+use serde_json::Value;
+use test_support::repository::{files, files_below, read, root};
+use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
+use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
+use upstream_params_operator::api::upstream_params::UpstreamParams;
+use upstream_params_operator::auth0::{Budget, Rate};
+use upstream_params_operator::core::spec;
+use upstream_params_operator::core::world::{DeclaredTenant, Kind};
+use upstream_params_operator::kubernetes::hub::Hub;
+use upstream_params_operator::telemetry::Metrics;
+
+use super::markdown::{anchors_of, code_of, links_of};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_upstream-params-operator");
+
+// ---- the README ----
+
+#[test]
+fn the_generated_parts_of_the_readme_are_what_the_code_says() {
+    let path = root().join("README.md");
+    let old = read(&path);
+    let parts = [
+        ("conditions", names_table(ConditionType::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
+        ("reasons", names_table(Reason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
+        ("events", names_table(EventReason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
+        ("metrics", metrics_table()),
+        ("flags", format!("```text\n{}```\n", run(&["controller", "-h"]))),
+    ];
+    let mut new = old;
+    for (name, text) in &parts {
+        let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
+        let (before, rest) = new.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin:?}"));
+        let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("README.md has no {end:?}"));
+        new = format!("{before}{begin}{text}{end}{after}");
+    }
+    expect_file![path].assert_eq(&new);
+}
+
+fn names_table<T: Copy>(all: &[T], cells: fn(T) -> [&'static str; 3]) -> String {
+    let mut table = String::from("| name | meaning | remedy |\n|---|---|---|\n");
+    for name in all {
+        let [name, meaning, remedy] = cells(*name);
+        writeln!(table, "| `{name}` | {meaning} | {remedy} |").unwrap();
+    }
+    table
+}
+
+fn hub_with_a_tenant() -> Hub {
+    let tenant = DeclaredTenant {
+        name: "t".into(),
+        uid: "uid".into(),
+        resource_version: "1".into(),
+        generation: 1,
+        created: 0,
+        spec: None,
+        status: ClusterAuth0TenantStatus::default(),
+    };
+    let (hub, _wakes) = Hub::new();
+    hub.fold(|world| world.apply_tenant(tenant));
+    for kind in Kind::ALL {
+        hub.listed(kind);
+    }
+    hub
+}
+
+/// A scrape with every metric in it, also those that are left out until they are touched.
+pub(crate) fn scrape_of_everything() -> String {
+    let metrics = Metrics::new(Arc::new(hub_with_a_tenant()));
+    metrics.pass("t", "Ready");
+    metrics.call("t", "read", Some(200), true);
+    let rate = Rate::new(1, 1);
+    metrics.serves("t", &Arc::new(Mutex::new(Budget::new(rate, rate, Instant::now()))));
+    metrics.drift_seen("t", 1);
+    metrics.drift_corrected("t", 1);
+    metrics.foreign_difference("t");
+    metrics.read_to_write("t", 0.1);
+    metrics.authenticated("t", true);
+    metrics.good_look("t");
+    let text = metrics.text();
+    // Families, and the gauges that a collector counts.
+    let source = read(&root().join("src/telemetry/metrics.rs"));
+    let calls = ["registry.register(", "registry.register_with_unit(", "gauge(\n            &mut encoder,", "gauge(&mut encoder,"];
+    let registered: usize = calls.iter().map(|call| source.matches(call).count()).sum();
+    assert_eq!(text.matches("# HELP ").count(), registered, "a metric is registered that this scrape does not hold");
+    text
+}
+
+/// Every metric as a scrape shows it.
+fn metrics_table() -> String {
+    let text = scrape_of_everything();
+    let mut table = String::from("| metric | type | labels | what it says |\n|---|---|---|---|\n");
+    for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let labels =
+            text.lines().find_map(|line| line.strip_prefix(name)?.split_once('{')?.1.split_once('}').map(|(labels, _)| labels)).unwrap();
+        let labels: Vec<&str> = labels.split(',').filter_map(|label| label.split('=').next()).filter(|label| *label != "le").collect();
+        writeln!(table, "| `{name}{suffix}` | {kind} | {} | {} |", labels.join(", "), help.trim_end_matches('.')).unwrap();
+    }
+    table
+}
+
+#[test]
+fn commands_of_the_readme_exist() {
+    let readme = read(&root().join("README.md"));
+    let mut seen = 0;
+    for code in code_of(&readme) {
+        for prefix in ["upstream-params-operator ", "cargo run --release -- ", "cargo run -- "] {
+            for (at, _) in code.match_indices(prefix) {
+                // A path or an image may end with the binary's name, a message may only mention it.
+                let words = code[at + prefix.len()..].lines().next().unwrap_or_default().split_whitespace();
+                let words: Vec<&str> = words.take_while(|word| !matches!(*word, "|" | "\\" | "#" | "&&")).collect();
+                let Some((command, arguments)) = words.split_first() else { continue };
+                if !command.chars().all(|c| c.is_ascii_lowercase()) || command.is_empty() {
+                    continue;
+                }
+                let help = run(&[command, "--help"]);
+                for flag in arguments.iter().filter(|word| word.starts_with("--")) {
+                    let flag = flag.split('=').next().unwrap();
+                    assert!(help.contains(flag), "{command} has no {flag}");
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 3, "{seen}");
+}
+
+#[test]
+fn manifests_in_the_readme_are_valid_and_its_examples_are_those_of_the_repository() {
+    let readme = read(&root().join("README.md"));
+    let fences = code_of(&readme).into_iter().filter_map(|fence| Some(fence.strip_prefix("yaml\n")?.to_owned()));
+    let manifests: Vec<String> = fences.filter(|text| text.starts_with("apiVersion:")).collect();
+    assert!(manifests.len() >= 2, "{}", manifests.len());
+    for text in manifests.iter().flat_map(|text| text.split("\n---\n")) {
+        check_document("README.md", text);
+    }
+    let wordpress = read(&root().join("examples/wordpress.yaml"));
+    let wordpress: String = wordpress.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    assert!(manifests.iter().any(|text| text.starts_with(&wordpress)), "README.md does not show examples/wordpress.yaml");
+    for reason in reasons_in(&readme) {
+        assert!(reason.parse::<Reason>().is_ok(), "the README shows a reason that does not exist: {reason}");
+    }
+}
+
+/// The reasons of the conditions that are shown.
+fn reasons_in(readme: &str) -> BTreeSet<&str> {
+    readme.lines().filter_map(|line| line.trim_start().strip_prefix("reason: ")).collect()
+}
+
+#[test]
+fn the_readme_and_the_check_of_the_repository_run_the_same_commands() {
+    let (readme, script) = (read(&root().join("README.md")), read(&root().join(".ci/run")));
+    for command in ["cargo test --workspace", "cargo run --release -- demo"] {
+        assert!(readme.lines().any(|line| line.split('#').next().unwrap().trim_end() == command), "README.md lacks {command}");
+        let run = format!("run {command}");
+        assert!(script.lines().any(|line| line == run || line.strip_suffix(" --once") == Some(&run)), ".ci/run lacks {run}");
+    }
+}
+
+#[test]
+fn links_of_the_documentation_lead_somewhere() {
+    let documents =
+        ["README.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"].map(|name| root().join(name));
+    let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
+    for document in &documents {
+        for link in links_of(&read(document)).iter().filter(|link| !link.starts_with("https://")) {
+            let (path, heading) = link.split_once('#').map_or((link.as_str(), None), |(path, heading)| (path, Some(heading)));
+            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            assert!(target.exists(), "{}: {link}", document.display());
+            if let Some(heading) = heading {
+                assert!(anchors_of(&read(&target)).contains(heading), "{}: {link}", document.display());
+            }
+        }
+    }
+}
+
+// ---- the code ----
+
+#[test]
+fn the_core_reads_no_clock_and_knows_no_client() {
+    let tests = test_modules();
+    for file in files("src", "rs").into_iter().filter(|file| file.starts_with(root().join("src/core")) && !tests.contains(file)) {
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        // Types and matching of labels are not a client.
+        let code = code.join("\n").replace("kube::core::", "");
+        for word in [
+            "kube::",
+            "reqwest",
+            "tokio",
+            "axum",
+            "Instant::now",
+            "Timestamp::now",
+            "Zoned::now",
+            "SystemTime",
+            ".elapsed()",
+            "fastrand",
+            "async ",
+            ".await",
+            "std::env",
+            "std::fs",
+            "std::net",
+            "std::thread",
+        ] {
+            assert!(!code.contains(word), "{} holds {word}: the core decides, it does not ask", file.display());
+        }
+    }
+}
+
+/// The rooms of the library from the outside to the middle. Each imports only from those after it; the two edges not from
+/// each other.
+const ROOMS: [&str; 9] = ["cli", "run", "reconcile", "telemetry", "kubernetes", "auth0", "core", "model", "api"];
+
+#[test]
+fn no_room_imports_from_one_before_it() {
+    let tests = test_modules();
+    for (nth, room) in ROOMS.iter().enumerate() {
+        let files = files_below(&root().join("src").join(room), "rs");
+        for file in files.into_iter().filter(|file| !tests.contains(file)) {
+            let text = read(&file);
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let mut outer: Vec<&str> = ROOMS[..nth].to_vec();
+            if *room == "kubernetes" {
+                outer.push("auth0");
+            }
+            for other in outer {
+                assert!(!holds_word(code, &format!("crate::{other}")), "{} imports from {other}", file.display());
+            }
+        }
+    }
+}
+
+/// The files of modules that are compiled for tests only.
+fn test_modules() -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for file in files("src", "rs") {
+        let text = read(&file);
+        let folder = if file.ends_with("mod.rs") { file.parent().unwrap().to_path_buf() } else { file.with_extension("") };
+        let mut after_cfg = false;
+        for line in text.lines() {
+            if let (true, Some(module)) = (after_cfg, line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))) {
+                found.insert(folder.join(format!("{module}.rs")));
+                found.extend(files_below(&folder.join(module), "rs"));
+            }
+            after_cfg = line == "#[cfg(test)]" || (after_cfg && line.starts_with("#["));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_about() {
+    for folder in ["src", "crates", "tests", "benches"] {
+        for file in files(folder, "rs") {
+            assert!(read(&file).starts_with("//! "), "{} has no module documentation", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_of_tests_is_compiled() {
+    let tests = root().join("tests/it");
+    for file in files("tests/it", "rs").into_iter().filter(|file| *file != tests.join("main.rs")) {
+        // A folder is the module that its mod.rs holds, and is named where the folder is.
+        let module = if file.ends_with("mod.rs") { file.parent().unwrap().to_owned() } else { file.with_extension("") };
+        let folder = module.parent().unwrap();
+        let parent = folder.join(if folder == tests { "main.rs" } else { "mod.rs" });
+        let line = format!("mod {};", module.file_name().unwrap().display());
+        assert!(
+            read(&parent).lines().any(|found| found == line || found.ends_with(&format!(" {line}"))),
+            "{} lacks {line}",
+            parent.display()
+        );
+    }
+}
+
+#[test]
+fn every_public_name_is_said_somewhere() {
+    let sources: Vec<String> =
+        files("src", "rs").into_iter().filter(|file| !file.ends_with("api/reason.rs")).map(|file| read(&file)).collect();
+    let reasons = Reason::ALL.iter().map(|name| format!("Reason::{name}"));
+    let events = EventReason::ALL.iter().map(|name| format!("EventReason::{name}"));
+    let types = ConditionType::ALL.iter().map(|name| format!("ConditionType::{name}"));
+    for name in reasons.chain(events).chain(types) {
+        assert!(sources.iter().any(|text| holds_word(text, &name)), "{name} is documented and never said");
+    }
+}
+
+fn holds_word(text: &str, word: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(word).any(|(at, _)| !inside(text[at + word.len()..].chars().next()) && !inside(text[..at].chars().next_back()))
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    let folders = ["/home/", "/root/", "/Users/", "/tmp/", "/var/folders/"];
+    let this = root().join(file!());
+    for file in files_below(&root(), "").into_iter().filter(|file| *file != this) {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        for folder in folders {
+            assert!(!text.contains(folder), "{} names a folder of some machine: {folder}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_lock_file_belongs_to_the_repository() {
+    assert!(root().join("Cargo.lock").is_file());
+    assert!(!read(&root().join(".gitignore")).contains("Cargo.lock"));
+    if root().join(".git").exists() {
+        // Where git is missing there is nothing to ask.
+        if let Ok(output) = Command::new("git").current_dir(root()).args(["ls-files", "Cargo.lock"]).output() {
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "Cargo.lock", "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+// ---- examples and definitions ----
+
+#[test]
+fn examples_read_into_the_types_and_pass_the_operators_own_validation() {
+    for file in files("examples", "yaml") {
+        for document in read(&file).split("\n---\n") {
+            check_document(&file.display().to_string(), document);
+        }
+    }
+}
+
+fn check_document(place: &str, text: &str) {
+    let value: Value = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{place}: {error}"));
+    assert!(value["metadata"]["name"].is_string(), "{place}");
+    match (value["apiVersion"].as_str(), value["kind"].as_str()) {
+        (Some("upstreamparams.dev/v1alpha1"), Some("UpstreamParams")) => {
+            spec::spec(&value["spec"]).unwrap_or_else(|refusal| panic!("{place}: {refusal}"));
+            let object: UpstreamParams = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_same(place, &value, &serde_json::to_value(object).unwrap());
+        }
+        (Some("upstreamparams.dev/v1alpha1"), Some("ClusterAuth0Tenant")) => {
+            let object: ClusterAuth0Tenant = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_same(place, &value, &serde_json::to_value(object).unwrap());
+        }
+        (Some("v1" | "rbac.authorization.k8s.io/v1"), Some(_)) => {}
+        other => panic!("{place}: {other:?}"),
+    }
+}
+
+/// Whether everything that is written arrived in the type: a misspelt field would be dropped.
+fn assert_same(place: &str, written: &Value, read: &Value) {
+    match (written, read) {
+        (Value::Object(written), Value::Object(read)) => {
+            for (name, value) in written {
+                assert_same(&format!("{place}.{name}"), value, read.get(name).unwrap_or(&Value::Null));
+            }
+        }
+        (Value::Array(written), Value::Array(read)) => {
+            assert_eq!(written.len(), read.len(), "{place}");
+            written.iter().zip(read).for_each(|(written, read)| assert_same(place, written, read));
+        }
+        _ => assert_eq!(written, read, "{place}"),
+    }
+}
+
+#[test]
+fn the_printed_definitions_are_the_committed_ones() {
+    let printed = run(&["crds"]);
+    let mut printed: Vec<&str> = printed.split("---\n").collect();
+    let committed: Vec<String> = files("crds", "yaml").iter().map(|file| read(file)).collect();
+    // Each begins with a comment that says where it comes from.
+    let mut committed: Vec<&str> = committed.iter().map(|text| text.split_once('\n').unwrap().1).collect();
+    printed.sort_unstable();
+    committed.sort_unstable();
+    assert!(printed == committed, "crds/ is not what the command crds prints; see the tests of api::crd");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(BINARY).arg("crds").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(line, "apiVersion: apiextensions.k8s.io/v1\n");
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+// ---- helpers ----
+
+/// What the binary prints, without what the environment of this process would add to it.
+fn run(arguments: &[&str]) -> String {
+    let output = Command::new(BINARY).args(arguments).env_clear().output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
