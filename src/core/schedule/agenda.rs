@@ -134,7 +134,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn id(text: &str) -> ConnectionKey {
-        ConnectionKey::Id(text.into())
+        ConnectionKey::Id(format!("con_{text}").as_str().into())
     }
 
     fn picked(text: &str) -> Pick {
