@@ -1,15 +1,15 @@
 //! One tenant, as this process knows it: the only owner of its state, directory, agenda and memory. No locks but for the
 //! budget, which the observer of each call keeps.
 //!
-//! - [`state`]: whether the tenant can be used.
-//! - [`authentication`]: whether Auth0 accepts its credentials.
-//! - [`objects`]: what is to be done about an object before anything is read.
-//! - [`reporting`]: what is written to Kubernetes.
-//! - [`shared`]: what all tenants share.
+//! - `state`: whether the tenant can be used.
+//! - `authentication`: whether Auth0 accepts its credentials.
+//! - `objects`: what is to be done about an object before anything is read.
+//! - `reporting`: what is written to Kubernetes.
+//! - `shared`: what all tenants share.
 //!
 //! What is due is done by [`crate::reconcile::driver`], one at a time, with [`crate::reconcile::pass`].
 //!
-//! Guarantees: what is due changes in [`Tenant::apply`] and in [`Tenant::step`] only; what was noted of objects that are
+//! Guarantees: what is due changes in `Tenant::apply` and in `Tenant::step` only; what was noted of objects that are
 //! gone is forgotten.
 
 mod authentication;
