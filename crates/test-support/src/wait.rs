@@ -82,3 +82,25 @@ pub async fn growth(within: Duration, count: impl Fn() -> usize) -> usize {
     tokio::time::sleep(within).await;
     count() - before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "it did not come to: rain\nsunshine")]
+    async fn a_wait_in_vain_says_what_it_waited_for_and_what_there_was_instead() {
+        eventually_within(Duration::ZERO, "rain", async || None::<()>, async || "sunshine".to_owned()).await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_with_the_first_answer() {
+        let mut asked = 0;
+        let ask = async || {
+            asked += 1;
+            (asked == 3).then_some("rain")
+        };
+        assert_eq!(eventually("rain", ask, async || String::new()).await, "rain");
+        assert_eq!(asked, 3);
+    }
+}
