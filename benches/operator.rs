@@ -28,7 +28,7 @@ use test_support::status::is;
 use test_support::wait::eventually_within;
 use test_support::{Scope, World};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-use upstream_params_operator::core::tenant::glob_matches;
+use upstream_params_operator::internals::glob_matches;
 
 const SEQUENTIAL: usize = 100;
 

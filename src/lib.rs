@@ -15,14 +15,33 @@
 //! together and written with one PATCH, because a PATCH replaces all options of a connection.
 
 pub mod api;
-pub mod auth0;
-pub mod cli;
-pub mod core;
-pub mod kubernetes;
-pub mod model;
-pub mod reconcile;
-pub mod run;
-pub mod telemetry;
+mod auth0;
+mod cli;
+mod core;
+mod kubernetes;
+mod model;
+mod reconcile;
+mod run;
+mod telemetry;
 
 #[cfg(test)]
 mod testing;
+
+pub use cli::main;
+
+/// What the tests and benchmarks of this repository look at beside [`api`], and the whole of it. It is promised to nobody.
+pub mod internals {
+    pub use crate::auth0::{Budget, Rate, Transport, TransportOptions, install_crypto_provider};
+    pub use crate::core::obstacle::{Obstacle, ObstacleReason};
+    pub use crate::core::pass::plan::{ParamPlan, Verdict};
+    pub use crate::core::spec::{Refusal, UnfitReason, policies, spec as parse_spec};
+    pub use crate::core::status::tenant::conclude as conclude_tenant;
+    pub use crate::core::status::{Context, Outcome, Planned, WriteOutcome, claimed, conclude};
+    pub use crate::core::tenant::{Access, Standing, glob_matches, standing};
+    pub use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, World};
+    pub use crate::kubernetes::hub::Hub;
+    pub use crate::model::domain::AllowedDomains;
+    pub use crate::model::identity::{Fingerprint, ObjectKey};
+    pub use crate::run::{Error, Settings, run};
+    pub use crate::telemetry::Metrics;
+}

@@ -1,7 +1,7 @@
-//! The operator's binary. See [`upstream_params_operator::cli`].
+//! The operator's binary.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    upstream_params_operator::cli::main()
+    upstream_params_operator::main()
 }

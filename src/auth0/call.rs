@@ -76,4 +76,4 @@ pub struct Call {
 }
 
 /// Sees every exchange, in the task that made it: it must be quick, and must not panic.
-pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
+pub(crate) type Observer = Arc<dyn Fn(&Call) + Send + Sync>;

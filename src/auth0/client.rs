@@ -29,7 +29,7 @@ use crate::model::domain::{Audience, Domain};
 use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// One tenant. It is meant to be shared: all methods take `&self`.
-pub struct Client {
+pub(crate) struct Client {
     transport: Transport,
     domain: Domain,
     audience: Audience,
@@ -46,7 +46,7 @@ impl fmt::Debug for Client {
 
 /// Within which a write may start.
 #[derive(Clone, Copy, Default)]
-pub struct Limits<'a> {
+pub(crate) struct Limits<'a> {
     /// When it must have ended, by the time-out of a request.
     pub finish_by: Option<Instant>,
     /// Whether it may start now.
@@ -66,28 +66,28 @@ struct Ask<'a> {
 
 impl Client {
     /// A client for requests to `domain` with tokens for `audience`. A rotated secret takes a new client.
-    pub fn new(transport: Transport, domain: Domain, audience: Audience, credentials: Credentials, observer: Observer) -> Self {
+    pub(crate) fn new(transport: Transport, domain: Domain, audience: Audience, credentials: Credentials, observer: Observer) -> Self {
         Self { transport, domain, audience, credentials, observer, tokens: TokenCache::default() }
     }
 
     /// Makes sure of a token, and says what it grants.
-    pub async fn authenticate(&self) -> Result<Granted, Failure> {
+    pub(crate) async fn authenticate(&self) -> Result<Granted, Failure> {
         Ok(self.token().await?.granted().clone())
     }
 
     /// Has the next call fetch a new token: newly granted scopes are in new tokens only. The old one is kept for the case
     /// that there is none to be had.
-    pub async fn renew(&self) {
+    pub(crate) async fn renew(&self) {
         self.tokens.renew().await;
     }
 
     /// Why no new token could be had the last time; none when one could.
-    pub async fn token_trouble(&self) -> Option<TokenTrouble> {
+    pub(crate) async fn token_trouble(&self) -> Option<TokenTrouble> {
         self.tokens.trouble().await
     }
 
     /// The connection of this name; `None` when the tenant has none.
-    pub async fn find(&self, name: &ConnectionName) -> Result<Option<Document>, Failure> {
+    pub(crate) async fn find(&self, name: &ConnectionName) -> Result<Option<Document>, Failure> {
         let route = Route::FindConnection;
         let query = [("name", name.as_str()), ("take", "1")];
         let ask = Ask { query: &query, ..Ask::get(route, "/api/v2/connections") };
@@ -105,7 +105,7 @@ impl Client {
     }
 
     /// The connection of this id; `None` when the tenant has none.
-    pub async fn read(&self, id: &ConnectionId) -> Result<Option<Document>, Failure> {
+    pub(crate) async fn read(&self, id: &ConnectionId) -> Result<Option<Document>, Failure> {
         let route = Route::ReadConnection;
         let path = connection_path(id);
         match self.ask(Ask::get(route, &path)).await {
@@ -120,7 +120,13 @@ impl Client {
     ///
     /// No PATCH starts outside of the `limits`, neither after a wait for a token nor the second time: a replica must not
     /// write when its lease may be another's, nor from a document that grew old, nor for what is not declared any more.
-    pub async fn write(&self, id: &ConnectionId, body: &PatchBody, correlation_id: &str, limits: Limits<'_>) -> Result<Document, Failure> {
+    pub(crate) async fn write(
+        &self,
+        id: &ConnectionId,
+        body: &PatchBody,
+        correlation_id: &str,
+        limits: Limits<'_>,
+    ) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
         let path = connection_path(id);
         let query = &[];

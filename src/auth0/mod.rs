@@ -36,10 +36,10 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, Observer, RateHeaders, Route};
-pub use client::{Client, Limits};
-pub use failure::{About, Consequences, Effect, Failure, Retry, Silence, Unreached};
-pub use limits::{Bucket, Budget, LONGEST_PAUSE, Rate};
-pub use scopes::NEEDED_SCOPES;
-pub use token::{Credentials, Granted, SharedSecret, TokenTrouble};
-pub use transport::{Transport, TransportError, TransportOptions, install_crypto_provider};
+pub(crate) use call::{Call, Route};
+pub(crate) use client::{Client, Limits};
+pub(crate) use failure::{About, Failure, Retry, Silence};
+pub use limits::{Budget, Rate};
+pub(crate) use scopes::NEEDED_SCOPES;
+pub(crate) use token::{Credentials, Granted, SharedSecret};
+pub use transport::{Transport, TransportOptions, install_crypto_provider};

@@ -1,7 +1,8 @@
 //! Scopes of the Management API: those that this operator needs, and how one is told from other words.
 
 /// The scopes without which this operator can't do its work ("Auth0 Management API v2, Connections").
-pub const NEEDED_SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
+pub(crate) const NEEDED_SCOPES: [&str; 4] =
+    ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
 
 /// `^[a-z]+:[a-z_]+$`
 pub(super) fn is_scope(word: &str) -> bool {

@@ -1,6 +1,5 @@
 //! The tenant edge against a scripted server: every ending is reached over HTTP.
 
-use crate::model::domain::{Audience, Domain};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +8,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::call::{Observer, RateHeaders};
+use super::failure::{Effect, Unreached};
 use super::scripted::{Received, Reply, Server};
 use super::*;
 use crate::model::document::{Document, DocumentError, Entry, PatchBody};
+use crate::model::domain::{Audience, Domain};
 use crate::model::identity::{ConnectionId, ConnectionName};
 
 const ID: &str = "con_abc123";

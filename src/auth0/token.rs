@@ -40,14 +40,14 @@ const LAST_PAUSE: Duration = Duration::from_mins(5);
 /// What the operator proves its identity to a tenant with.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// `client_secret_post` (RFC 6749, section 2.3.1).
     Secret(SharedSecret),
 }
 
 /// An application's id and its secret.
 #[derive(Clone)]
-pub struct SharedSecret {
+pub(crate) struct SharedSecret {
     /// The application's client id.
     pub client_id: String,
     /// The application's client secret.
@@ -86,7 +86,7 @@ impl Credentials {
 
 /// What a tenant grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
+pub(crate) struct Granted {
     /// The scopes of the token; `None` when the answer doesn't name them.
     pub scopes: Option<Vec<String>>,
     /// Which token it is, of those that were fetched with these credentials.
@@ -95,7 +95,7 @@ pub struct Granted {
 
 /// Why no new token could be had the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenTrouble {
+pub(crate) struct TokenTrouble {
     /// How the request ended.
     pub failure: Failure,
     /// No other is sent before this.

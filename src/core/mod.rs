@@ -7,11 +7,11 @@
 //! admits, and whether it can be used), [`pass`] (who owns what, and what to write), [`status`] (what to say), [`schedule`] (when
 //! to look again).
 
-pub mod obstacle;
-pub mod pass;
-pub mod schedule;
-pub mod spec;
-pub mod status;
-pub mod strategy;
-pub mod tenant;
-pub mod world;
+pub(crate) mod obstacle;
+pub(crate) mod pass;
+pub(crate) mod schedule;
+pub(crate) mod spec;
+pub(crate) mod status;
+pub(crate) mod strategy;
+pub(crate) mod tenant;
+pub(crate) mod world;

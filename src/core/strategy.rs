@@ -9,7 +9,7 @@ use crate::model::document::Document;
 
 /// What upstream parameters do on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Support {
+pub(crate) enum Support {
     /// They are added to the authorization request.
     Supported,
     /// They probably are; the text says what is unusual.
@@ -25,7 +25,7 @@ const NOT_LISTED: Support = Unusual("Auth0's schema lists no upstream parameters
 const UNKNOWN: Support = Unusual("the connection type is unknown to this version of the operator");
 
 /// Every connection type that the Management API names, with what upstream parameters do on it.
-pub const STRATEGIES: [(&str, Support); 56] = [
+pub(crate) const STRATEGIES: [(&str, Support); 56] = [
     ("ad", Unsupported("LDAP")),
     ("adfs", Unsupported("WS-Federation")),
     ("amazon", Supported),
@@ -85,7 +85,7 @@ pub const STRATEGIES: [(&str, Support); 56] = [
 ];
 
 /// What upstream parameters do on this connection, by its type and, for two types, the protocol inside its options.
-pub fn support(document: &Document) -> Support {
+pub(crate) fn support(document: &Document) -> Support {
     match document.strategy.as_str() {
         "waad" if speaks_ws_federation(document) => Unsupported("WS-Federation"),
         "twitter" if document.option_text("protocol").is_none_or(|protocol| protocol == "oauth1") => OAUTH1,

@@ -15,7 +15,7 @@ use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
 /// A client that says when the API server stops answering, and when it answers again.
-pub fn client(config: Config) -> kube::Result<Client> {
+pub(crate) fn client(config: Config) -> kube::Result<Client> {
     let reach = Reach(Arc::new(Seen { address: config.cluster_url.to_string(), outage: Mutex::default() }));
     Ok(ClientBuilder::try_from(config)?.with_layer(&reach).build())
 }

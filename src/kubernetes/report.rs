@@ -24,7 +24,7 @@ use crate::kubernetes::hub::Hub;
 use crate::model::identity::Uid;
 
 /// How long one write to the API server may take.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Under which name the API server records what this operator wrote (`metadata.managedFields`).
 const FIELD_MANAGER: &str = "upstream-params-operator";
@@ -41,7 +41,7 @@ const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs
 
 /// Why a write did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
+pub(crate) enum WriteError {
     /// The object changed, or is another one of the same name: plan again from the newer version.
     #[error("the object changed since it was read")]
     Conflict,
@@ -62,7 +62,7 @@ enum Change<'a> {
 
 /// Writes to Kubernetes.
 #[derive(Clone)]
-pub struct Report {
+pub(crate) struct Report {
     client: Client,
     events: Arc<Events>,
     hub: Arc<Hub>,
@@ -70,7 +70,7 @@ pub struct Report {
 
 impl Report {
     /// Writes through this client, and folds what it wrote into the hub's world.
-    pub fn new(client: Client, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(client: Client, hub: Arc<Hub>) -> Self {
         Self { client, events: Arc::new(Events::new(std::env::var("HOSTNAME").ok())), hub }
     }
 
@@ -79,12 +79,12 @@ impl Report {
     }
 
     /// Replaces the whole status. Yields the object as it is then.
-    pub async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
+    pub(crate) async fn status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
         self.write(object, Change::Status(status)).await
     }
 
     /// Adds or removes our finalizer. Yields the object as it is then.
-    pub async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
+    pub(crate) async fn finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
         self.write(object, Change::Finalizer(present)).await
     }
 
@@ -161,18 +161,18 @@ impl Report {
 
     /// Emits an event about an object. Yields whether the API server takes it: a namespace that is being deleted takes
     /// none.
-    pub async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
+    pub(crate) async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
         self.notice_of(&object.key, &object.uid, notice).await
     }
 
     /// Emits an event about an object of which only this is known, as of one that is gone.
-    pub async fn notice_of(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) -> bool {
+    pub(crate) async fn notice_of(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) -> bool {
         self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await
     }
 
     /// Emits an event about a tenant. Such events are in the namespace `default`, as those about everything that has no
     /// namespace. Yields whether the API server takes it.
-    pub async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
+    pub(crate) async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
         self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await
     }
 
@@ -197,7 +197,7 @@ impl Report {
     }
 
     /// Replaces the whole status of a tenant. As with objects, a version that differs in metadata only is followed.
-    pub async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
+    pub(crate) async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let mut tenant = tenant.clone();
         for _ in 0..REBASES {
             match self.put_tenant_status(&tenant, status).await {

@@ -50,7 +50,7 @@ const UNDECODABLE: &str = "an answer could not be decoded";
 const LONGEST_MESSAGE: usize = 400;
 
 /// A watch that runs for as long as it is polled.
-pub type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The longest pause before a watch that failed is tried again.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -79,7 +79,7 @@ struct AnyTenant {
 
 /// All watches, each with what it watches. `namespace` is the operator's own, where its Secrets are; objects are watched in
 /// the namespaces of `watched`, or in all when that is empty.
-pub fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
+pub(crate) fn all(client: &Client, namespace: &str, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
     let named = |what: &str, watch: Watch| (what.to_owned(), watch);
     let mut all = vec![
         named("ClusterAuth0Tenants", tenants(client, hub)),

@@ -1,5 +1,5 @@
 //! The values that every room shares. They are parsed once, and say by their type what was checked.
 
-pub mod document;
-pub mod domain;
-pub mod identity;
+pub(crate) mod document;
+pub(crate) mod domain;
+pub(crate) mod identity;

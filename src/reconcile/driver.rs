@@ -24,7 +24,7 @@ use crate::reconcile::tenant::{Shared, Step, Tenant};
 
 /// What changed, as a driver is told.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// An object of the tenant changed.
     Object(ObjectKey),
     /// Somebody took our finalizer from an object.
@@ -60,7 +60,7 @@ pub enum Change {
 const FORGET_GONE_AFTER: usize = 1000;
 
 /// Drives one tenant.
-pub struct Driver {
+pub(crate) struct Driver {
     tenant: Tenant,
     changes: mpsc::UnboundedReceiver<Change>,
     /// How many changes of objects were taken in since those that are gone were forgotten, and after how many they are again.
@@ -70,17 +70,17 @@ pub struct Driver {
 
 impl Driver {
     /// A driver of the tenant of this name, which knows nothing of it yet.
-    pub fn new(name: String, shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
+    pub(crate) fn new(name: String, shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
         Self { tenant: Tenant::new(name, shared), changes, taken_in: 0, forget_gone_after: FORGET_GONE_AFTER }
     }
 
     /// The driver of all objects whose tenant does not exist.
-    pub fn of_orphans(shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
+    pub(crate) fn of_orphans(shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
         Self { tenant: Tenant::of_orphans(shared), changes, taken_in: 0, forget_gone_after: FORGET_GONE_AFTER }
     }
 
     /// Runs until the process is asked to stop, or until nobody can tell it anything any more.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
             match self.tenant.step() {

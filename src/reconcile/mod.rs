@@ -1,6 +1,6 @@
 //! What is done, in order: the driver of one tenant, what this process knows of the tenant, and the pass over one connection.
 
-pub mod driver;
+pub(crate) mod driver;
 mod failure;
-pub mod pass;
-pub mod tenant;
+pub(crate) mod pass;
+pub(crate) mod tenant;

@@ -8,7 +8,7 @@ use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Human,
     /// One JSON object a line.
@@ -17,7 +17,7 @@ pub enum LogFormat {
 
 /// Checks what is to be logged, in the syntax of `RUST_LOG`. There a word alone may be a module too, so that a level that is
 /// misspelt would silence everything; here it has to be a level.
-pub fn filter(text: &str) -> Result<String, String> {
+pub(crate) fn filter(text: &str) -> Result<String, String> {
     let mut words = text.split(',').filter(|part| !part.is_empty() && !part.contains(['=', '[']));
     if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
@@ -29,7 +29,7 @@ pub fn filter(text: &str) -> Result<String, String> {
 }
 
 /// Sends logs to standard error. `filter` is one that [`filter()`] let pass.
-pub fn init(format: LogFormat, filter: &str) {
+pub(crate) fn init(format: LogFormat, filter: &str) {
     let layer = fmt::layer()
         .with_writer(std::io::stderr)
         // A line that can't be written would be reported on standard error, which fails as well, and with a panic.
@@ -58,7 +58,7 @@ fn quotes_answers(metadata: &Metadata<'_>) -> bool {
 
 /// Makes a panic a line of the log. Its text is repeated only where it is a fixed one: any other may quote the data that
 /// was at hand.
-pub fn log_panics() {
+pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, text = fixed_text(panic.payload()), "a panic: a fault of the operator");

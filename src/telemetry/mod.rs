@@ -3,5 +3,6 @@
 mod log;
 mod metrics;
 
-pub use log::{LogFormat, filter, init, log_panics};
-pub use metrics::{CONTENT_TYPE, Metrics};
+pub(crate) use log::{LogFormat, filter, init, log_panics};
+pub(crate) use metrics::CONTENT_TYPE;
+pub use metrics::Metrics;

@@ -14,7 +14,7 @@ use crate::model::domain::Domain;
 
 /// When a failed call is worth trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// After this time, which the server gave (or one second, when it gave none); then through the budget.
     After(Duration),
     /// Soon, then more and more slowly: it may pass by itself.
@@ -27,7 +27,7 @@ pub enum Retry {
 
 /// Why no connection to a tenant came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreached {
+pub(crate) enum Unreached {
     /// The host name has no address.
     Name,
     /// Nobody answers at the address, or the way there (a proxy) is closed.
@@ -38,7 +38,7 @@ pub enum Unreached {
 
 /// What a failed call may have done to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Nothing.
     None,
     /// It may have changed it although no answer says so: a write whose answer was lost. A server error counts as one, because a
@@ -51,7 +51,7 @@ pub enum Effect {
 
 /// All that follows from a failed call, but for what is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Consequences {
+pub(crate) struct Consequences {
     /// When to try again.
     pub retry: Retry,
     /// What it may have done.
@@ -65,7 +65,7 @@ pub struct Consequences {
 
 /// How far it reaches that a call got no answer of Auth0's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub(crate) enum Silence {
     /// Not at all: Auth0 answered, or was not asked.
     None,
     /// This call: others may fare better.
@@ -76,7 +76,7 @@ pub enum Silence {
 
 /// What a refused write (400) is about, as far as Auth0's message says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
+pub(crate) enum About {
     /// Something else than the upstream parameters: the other options, which were sent back as they were.
     Options,
     /// The upstream parameters as a whole.
@@ -91,7 +91,7 @@ pub enum About {
 
 /// How a call ended that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The domain is not among the operator's allowed domains. Nothing was sent.
     DomainNotAllowed {
         /// The tenant's domain.
@@ -204,7 +204,7 @@ impl Failure {
     /// The table.
     #[rustfmt::skip]
     #[allow(clippy::match_same_arms, reason = "a row for each, whatever the others say")]
-    pub const fn consequences(&self) -> Consequences {
+    pub(crate) const fn consequences(&self) -> Consequences {
         match self {
             Self::DomainNotAllowed { .. } => row(Retry::Never, Effect::None, Silence::None, true),
             Self::AddressNotAllowed { .. } => row(Retry::ResyncPace, Effect::None, Silence::OfTheHost, true),
@@ -230,32 +230,32 @@ impl Failure {
     }
 
     /// When to try again.
-    pub const fn retry(&self) -> Retry {
+    pub(crate) const fn retry(&self) -> Retry {
         self.consequences().retry
     }
 
     /// What it may have done to the connection.
-    pub const fn effect(&self) -> Effect {
+    pub(crate) const fn effect(&self) -> Effect {
         self.consequences().effect
     }
 
     /// Whether a write may take effect even later.
-    pub const fn may_still_land(&self) -> bool {
+    pub(crate) const fn may_still_land(&self) -> bool {
         matches!(self.effect(), Effect::StillPossible)
     }
 
     /// How far it reaches that no answer of Auth0's came.
-    pub const fn silence(&self) -> Silence {
+    pub(crate) const fn silence(&self) -> Silence {
         self.consequences().silence
     }
 
     /// Whether the tenant as a whole is in trouble.
-    pub const fn tenant_wide(&self) -> bool {
+    pub(crate) const fn tenant_wide(&self) -> bool {
         self.consequences().tenant_wide
     }
 
     /// What happened and what to do, in one or two sentences that are safe to show.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.to_string()
     }
 }

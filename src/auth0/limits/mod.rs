@@ -18,7 +18,7 @@ use super::call::{Call, RateHeaders, Route};
 
 /// The longest time that a bucket stays closed. After a wrong `x-ratelimit-reset` there is one request every five minutes,
 /// which is within every limit.
-pub const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// The shortest time that a 429 closes a bucket for.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -179,11 +179,6 @@ impl Budget {
             Route::FindConnection | Route::ReadConnection => Some(&mut self.reads),
             Route::WriteConnection => Some(&mut self.requests),
         }
-    }
-
-    /// Whether a pass may start: it needs a read and the write that may follow it within two seconds.
-    pub fn permits_pass(&self, now: Instant) -> bool {
-        self.reads.left(now) > 0 && self.requests.left(now) > 0
     }
 
     /// When the next pass may start: `now` or later.

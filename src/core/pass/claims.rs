@@ -15,11 +15,11 @@ use crate::model::document::{Entry, Live, fingerprint};
 use crate::model::identity::{ConnectionId, ConnectionName, Fingerprint, TenantIdentity};
 
 /// How many fingerprints one parameter's record holds at most.
-pub const MAX_OWNED: usize = 8;
+pub(crate) const MAX_OWNED: usize = 8;
 
 /// Where fingerprints are taken: the same value is another claim in another place.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The tenant.
     pub tenant: &'a TenantIdentity,
     /// The connection.
@@ -28,12 +28,12 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// The fingerprint of this entry under this name, here.
-    pub fn fingerprint(&self, name: &str, entry: &Entry) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, name: &str, entry: &Entry) -> Fingerprint {
         fingerprint(self.tenant, self.connection, name, entry)
     }
 
     /// Whether the live value is one that the record proves to be ours.
-    pub fn owns(&self, owned: &[Fingerprint], name: &str, live: Option<&Live>) -> bool {
+    pub(crate) fn owns(&self, owned: &[Fingerprint], name: &str, live: Option<&Live>) -> bool {
         match live {
             Some(Live::Entry(entry)) => owned.contains(&self.fingerprint(name, entry)),
             Some(Live::Foreign) | None => false,
@@ -43,7 +43,7 @@ impl Place<'_> {
 
 /// What one object's status says of one parameter on one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The fingerprints, oldest first.
     pub owned: Vec<Fingerprint>,
     /// Whether the parameter was in sync here before, so that another value is drift and not somebody's own setting.
@@ -51,7 +51,7 @@ pub struct Claim {
 }
 
 /// The claims that a status holds on a connection, by parameter name.
-pub fn on(status: &UpstreamParamsStatus, connection: &ConnectionId) -> BTreeMap<String, Claim> {
+pub(crate) fn on(status: &UpstreamParamsStatus, connection: &ConnectionId) -> BTreeMap<String, Claim> {
     let here = status.connections.iter().filter(|entry| *connection == *entry.id);
     here.flat_map(|entry| &entry.params).map(|param| (param.name.clone(), claim(param))).collect()
 }
@@ -67,12 +67,12 @@ fn fingerprints(param: &ParamStatus) -> Vec<Fingerprint> {
 }
 
 /// The fingerprints of one parameter as a status holds them.
-pub fn in_status(owned: &[Fingerprint]) -> Vec<String> {
+pub(crate) fn in_status(owned: &[Fingerprint]) -> Vec<String> {
     owned.iter().map(ToString::to_string).collect()
 }
 
 /// Whether a state says by itself that the parameter was in sync before.
-pub fn says_applied(state: ParamState) -> bool {
+pub(crate) fn says_applied(state: ParamState) -> bool {
     match state {
         ParamState::InSync | ParamState::Applied | ParamState::Contended => true,
         ParamState::Pending
@@ -118,23 +118,23 @@ impl Record {
 }
 
 /// What a status records as its object's own.
-pub fn records(status: &UpstreamParamsStatus) -> impl Iterator<Item = Record> {
+pub(crate) fn records(status: &UpstreamParamsStatus) -> impl Iterator<Item = Record> {
     status.connections.iter().filter_map(Record::read)
 }
 
 /// Whether an entry is about a connection of the tenant of this identity. One that does not say is older than the field, and is
 /// of the tenant that the object names.
-pub fn is_of(entry: &ConnectionStatus, tenant: &TenantIdentity) -> bool {
+pub(crate) fn is_of(entry: &ConnectionStatus, tenant: &TenantIdentity) -> bool {
     entry.tenant.as_deref().is_none_or(|named| *tenant == *named)
 }
 
 /// The ids of the connections on which a status holds a record of anything.
-pub fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = ConnectionId> {
+pub(crate) fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item = ConnectionId> {
     connections_at(status, None)
 }
 
 /// As [`connections`]; those of this tenant only, where one is given.
-pub fn connections_at<'a>(
+pub(crate) fn connections_at<'a>(
     status: &'a UpstreamParamsStatus,
     tenant: Option<&'a TenantIdentity>,
 ) -> impl Iterator<Item = ConnectionId> + use<'a> {
@@ -144,7 +144,7 @@ pub fn connections_at<'a>(
 }
 
 /// Whether anything in this status is recorded as ours.
-pub fn any(status: &UpstreamParamsStatus) -> bool {
+pub(crate) fn any(status: &UpstreamParamsStatus) -> bool {
     connections(status).next().is_some()
 }
 
@@ -156,7 +156,7 @@ fn holds_record(entry: &ConnectionStatus) -> bool {
 ///
 /// What was there stays, because the answer to an earlier write may have been lost; over [`MAX_OWNED`] the oldest that
 /// is not `live` goes.
-pub fn with(owned: &[Fingerprint], new: &Fingerprint, live: Option<&Fingerprint>) -> Vec<Fingerprint> {
+pub(crate) fn with(owned: &[Fingerprint], new: &Fingerprint, live: Option<&Fingerprint>) -> Vec<Fingerprint> {
     let mut record: Vec<Fingerprint> = owned.iter().filter(|old| *old != new).cloned().collect();
     record.push(new.clone());
     while record.len() > MAX_OWNED {
@@ -167,7 +167,7 @@ pub fn with(owned: &[Fingerprint], new: &Fingerprint, live: Option<&Fingerprint>
 }
 
 /// The status without its records of these names on a connection, and without an entry of the connection that says nothing then.
-pub fn without(mut status: UpstreamParamsStatus, connection: &ConnectionId, names: &BTreeSet<String>) -> UpstreamParamsStatus {
+pub(crate) fn without(mut status: UpstreamParamsStatus, connection: &ConnectionId, names: &BTreeSet<String>) -> UpstreamParamsStatus {
     for entry in status.connections.iter_mut().filter(|entry| *connection == *entry.id) {
         entry.params.retain(|param| !names.contains(&param.name));
     }
@@ -179,7 +179,7 @@ pub fn without(mut status: UpstreamParamsStatus, connection: &ConnectionId, name
 ///
 /// A parameter that had no entry, or one without a record, is in state `Pending` from then on; one of `removed` is in state
 /// `Removing`, so that its absence is not taken for somebody's change if it is declared anew before the removal is concluded.
-pub fn claimed(
+pub(crate) fn claimed(
     old: &UpstreamParamsStatus,
     connection: &ConnectionStatus,
     records: &BTreeMap<String, Vec<Fingerprint>>,

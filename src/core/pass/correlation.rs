@@ -6,11 +6,11 @@
 use crate::core::world::ObjectKey;
 
 /// What Auth0 takes into its log.
-pub const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// `uparams-NAMESPACE-NAME` for one object, more behind `_`, which no name of Kubernetes has; what does not fit is
 /// counted: `uparams-shop-login_shop-prompts_and-3-more`.
-pub fn id(objects: &[&ObjectKey]) -> String {
+pub(crate) fn id(objects: &[&ObjectKey]) -> String {
     let names: Vec<String> = objects.iter().map(|key| format!("{}-{}", key.namespace, key.name)).collect();
     let fits = |shown: &usize| text(&names, *shown).len() <= MOST;
     let shown = (1..=names.len()).rev().find(fits).unwrap_or(1);

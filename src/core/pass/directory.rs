@@ -11,7 +11,7 @@ use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// One connection, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Projection {
+pub(crate) struct Projection {
     /// Its name.
     pub name: ConnectionName,
     /// A hash of everything in its options but the upstream parameters.
@@ -23,7 +23,7 @@ pub struct Projection {
 
 /// The connections of one tenant that some object names or named.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub(crate) struct Directory {
     by_id: BTreeMap<ConnectionId, Projection>,
     /// The id of each name in `by_id`.
     by_name: BTreeMap<ConnectionName, ConnectionId>,
@@ -31,7 +31,7 @@ pub struct Directory {
 
 impl Directory {
     /// The id of the connection that a target means, as far as it was seen.
-    pub fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a ConnectionId> {
+    pub(crate) fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a ConnectionId> {
         match target {
             Target::Id(id) => Some(id),
             Target::Name(name) => self.by_name.get(name),
@@ -39,18 +39,18 @@ impl Directory {
     }
 
     /// The name of a connection, as far as it was seen.
-    pub fn name_of(&self, id: &ConnectionId) -> Option<&ConnectionName> {
+    pub(crate) fn name_of(&self, id: &ConnectionId) -> Option<&ConnectionName> {
         self.by_id.get(id).map(|seen| &seen.name)
     }
 
     /// Notes a connection that was read. Yields whether the options that are not ours differ from what the answer to
     /// our last write showed.
-    pub fn saw(&mut self, document: &Document) -> bool {
+    pub(crate) fn saw(&mut self, document: &Document) -> bool {
         self.note(document, false)
     }
 
     /// Notes a connection as the answer to a write of ours shows it.
-    pub fn wrote(&mut self, document: &Document) {
+    pub(crate) fn wrote(&mut self, document: &Document) {
         self.note(document, true);
     }
 
@@ -68,26 +68,21 @@ impl Directory {
     }
 
     /// Forgets a connection that is gone.
-    pub fn forget(&mut self, id: &ConnectionId) {
+    pub(crate) fn forget(&mut self, id: &ConnectionId) {
         if let Some(seen) = self.by_id.remove(id) {
             self.by_name.remove(&seen.name);
         }
     }
 
     /// Forgets the connections for which this does not hold.
-    pub fn retain(&mut self, is_named: impl Fn(&ConnectionId) -> bool) {
+    pub(crate) fn retain(&mut self, is_named: impl Fn(&ConnectionId) -> bool) {
         self.by_id.retain(|id, _| is_named(id));
         self.by_name.retain(|_, id| self.by_id.contains_key(id));
     }
 
     /// How many connections are known.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_id.len()
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What one pass over a connection decides: who owns what, and what is to be written.
 
-pub mod claims;
-pub mod correlation;
-pub mod directory;
-pub mod memory;
-pub mod plan;
-pub mod role;
+pub(crate) mod claims;
+pub(crate) mod correlation;
+pub(crate) mod directory;
+pub(crate) mod memory;
+pub(crate) mod plan;
+pub(crate) mod role;

@@ -12,7 +12,7 @@ use crate::core::world::Declared;
 
 /// Whether the tenant admits the object's namespace to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// The namespace is not known yet, which says nothing for the object and nothing against it.
     Unknown,
     /// It does not.
@@ -23,7 +23,7 @@ pub enum Admission {
 
 /// Which connection the spec names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
+pub(crate) enum Names {
     /// None: the spec can't be carried out.
     Nothing,
     /// This one.
@@ -40,7 +40,7 @@ pub enum Names {
 
 /// Whether the object is being deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     /// It is not.
     Alive,
     /// It is, and our finalizer is not on it: it is no longer ours to clean up.
@@ -51,7 +51,7 @@ pub enum Life {
 
 impl Life {
     /// Of this object.
-    pub fn of(object: &Declared) -> Self {
+    pub(crate) fn of(object: &Declared) -> Self {
         match (object.deleting, object.finalizer) {
             (false, _) => Self::Alive,
             (true, false) => Self::Dying,
@@ -63,7 +63,7 @@ impl Life {
 /// What decides the part of an object.
 #[allow(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// See [`Admission`].
     pub admission: Admission,
     /// See [`Life`].
@@ -86,7 +86,7 @@ pub struct Facts {
 
 /// What an object that can't act has here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
+pub(crate) enum Hold {
     /// Nothing.
     Nothing,
     /// A record, which it keeps until another object takes the name over.
@@ -97,7 +97,7 @@ pub enum Hold {
 
 /// Why an object that is being deleted lets go of everything, and nothing is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
+pub(crate) enum Release {
     /// The tenant does not admit it.
     NotAdmitted,
     /// Its policies, or those of its tenant, say so.
@@ -108,7 +108,7 @@ pub enum Release {
 
 /// The part of an object in a pass: what it does in the plan ([`Part::role`]), and what is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Names the connection: what it declares is written. It is told what came of the plan.
     Owner,
     /// Names the connection and only observes: it is told what the plan would do.
@@ -137,7 +137,7 @@ pub enum Part {
 
 impl Part {
     /// What the object does in the plan; none where it takes no part in it.
-    pub fn role(self) -> Option<Role> {
+    pub(crate) fn role(self) -> Option<Role> {
         match self {
             Self::Owner => Some(Role::Owner),
             Self::Observer => Some(Role::Observer),
@@ -163,7 +163,7 @@ impl Hold {
 
 impl Facts {
     /// The part of the object that these are the facts of.
-    pub fn part(&self) -> Part {
+    pub(crate) fn part(&self) -> Part {
         match (self.admission, self.life) {
             (Admission::Unknown, _) => Part::Waiting(self.hold()),
             (Admission::Denied | Admission::Granted, Life::Dying) => Part::Waiting(Hold::Nothing),

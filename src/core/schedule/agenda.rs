@@ -14,7 +14,7 @@ const OVERTAKEN: u32 = 4;
 
 /// What the agenda picked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pick {
+pub(crate) enum Pick {
     /// This is due.
     Due(Due),
     /// Nothing before this time.
@@ -32,7 +32,7 @@ enum Rank {
 
 /// The connections of one tenant that have a date.
 #[derive(Debug, Default)]
-pub struct Agenda {
+pub(crate) struct Agenda {
     due: BTreeMap<ConnectionKey, (Rank, Instant)>,
     /// The same connections, by lane and date.
     edits: BTreeSet<(Instant, ConnectionKey)>,
@@ -44,7 +44,7 @@ pub struct Agenda {
 
 impl Agenda {
     /// Applies what is to be looked at next.
-    pub fn apply(&mut self, next: Next) {
+    pub(crate) fn apply(&mut self, next: Next) {
         for change in next.changes {
             match change {
                 Change::IfNotDue(connection, _, _) if self.due.contains_key(&connection) => {}
@@ -93,7 +93,7 @@ impl Agenda {
 
     /// Picks what is due now; a connection is taken off. `opens_at`: when the budget allows the next pass. `authentication`:
     /// when that is due.
-    pub fn pick(&mut self, now: Instant, opens_at: Instant, authentication: Option<Instant>) -> Pick {
+    pub(crate) fn pick(&mut self, now: Instant, opens_at: Instant, authentication: Option<Instant>) -> Pick {
         if opens_at <= now && authentication.is_some_and(|at| at <= now) {
             self.picked_edit = false;
             return Pick::Due(Due::Authentication);

@@ -3,23 +3,23 @@
 //!
 //! Guarantees: a failing connection is tried less and less often, up to [`MAX_BACKOFF`]. Time and chance are arguments.
 
-pub mod agenda;
-pub mod pace;
-pub mod work_queue;
+pub(crate) mod agenda;
+pub(crate) mod pace;
+pub(crate) mod work_queue;
 
 use std::time::{Duration, Instant};
 
 use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// The longest pause between two tries at something that fails.
-pub const MAX_BACKOFF: Duration = Duration::from_mins(5);
+pub(crate) const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
 /// The first pause.
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 
 /// A connection, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConnectionKey {
+pub(crate) enum ConnectionKey {
     /// By its id.
     Id(ConnectionId),
     /// By its name, where no id is known for it.
@@ -37,7 +37,7 @@ impl std::fmt::Display for ConnectionKey {
 
 /// What needs a call to Auth0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// Authentication: whether the tenant accepts the credentials.
     Authentication,
     /// A pass over this connection.
@@ -46,7 +46,7 @@ pub enum Due {
 
 /// With which right of way a connection is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// Somebody changed something: before what is only due.
     Edit,
     /// The pass that ran last came to no end: with the same right of way again.
@@ -70,40 +70,40 @@ enum Change {
 /// [`agenda::Agenda::apply`], in the order in which it was said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "what is to be looked at next is applied by the tenant's loop"]
-pub struct Next {
+pub(crate) struct Next {
     changes: Vec<Change>,
 }
 
 impl Next {
     /// The connection is due at this time.
-    pub fn at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
+    pub(crate) fn at(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
         self.changes.push(Change::Due(connection, lane, at));
     }
 
     /// The connection is due at this time, unless it has a date already.
-    pub fn at_unless_due(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
+    pub(crate) fn at_unless_due(&mut self, connection: ConnectionKey, lane: Lane, at: Instant) {
         self.changes.push(Change::IfNotDue(connection, lane, at));
     }
 
     /// Nothing is to be looked at there any more.
-    pub fn forget(&mut self, connection: ConnectionKey) {
+    pub(crate) fn forget(&mut self, connection: ConnectionKey) {
         self.changes.push(Change::Forget(connection));
     }
 
     /// What this says, and then what the other one says.
-    pub fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         self.changes.extend(other.changes);
     }
 }
 
 /// The pause before try number `failures` (from 1), between half and all of a doubling step. `chance` is in 0..1.
-pub fn backoff(failures: u32, chance: f64) -> Duration {
+pub(crate) fn backoff(failures: u32, chance: f64) -> Duration {
     let step = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(MAX_BACKOFF);
     step.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// The time to the next routine look: the interval, less up to a tenth, so that looks spread.
-pub fn jittered(interval: Duration, chance: f64) -> Duration {
+pub(crate) fn jittered(interval: Duration, chance: f64) -> Duration {
     interval.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 10.0)
 }
 

@@ -9,7 +9,7 @@ use super::{MAX_BACKOFF, backoff, jittered};
 
 /// How a look ended, as far as the next one depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// With the ordinary look at the tenant: all is well, or somebody has to do something first.
     Routine,
     /// At once: there is more to write.
@@ -25,7 +25,7 @@ pub enum Pace {
 
 /// What decides when a connection is looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NextLook {
+pub(crate) struct NextLook {
     /// How the look ended.
     pub pace: Pace,
     /// How long a write without an answer may still take effect.
@@ -36,7 +36,7 @@ pub struct NextLook {
 
 /// The time now, and what turns a pace into a pause.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// The time now.
     pub now: Instant,
     /// The time between two ordinary looks.
@@ -47,12 +47,12 @@ pub struct Clock {
 
 impl NextLook {
     /// The next look after one that ended like this, where nothing else has a date.
-    pub fn of(pace: Pace) -> Self {
+    pub(crate) fn of(pace: Pace) -> Self {
         Self { pace, unsettled: None, corrections: Vec::new() }
     }
 
     /// When it is.
-    pub fn at(&self, clock: Clock) -> Instant {
+    pub(crate) fn at(&self, clock: Clock) -> Instant {
         let Clock { now, resync, chance } = clock;
         let unsettled = self.unsettled.map(|left| now + left);
         let at = match self.pace {

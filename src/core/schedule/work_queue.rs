@@ -11,7 +11,7 @@ use crate::model::identity::ObjectKey;
 
 /// What is to be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Item {
+pub(crate) enum Item {
     /// The status of the tenant object.
     Tenant,
     /// This object: what was to be written to it was not, or it waits for something to be known.
@@ -20,7 +20,7 @@ pub enum Item {
 
 /// The items that have a date.
 #[derive(Debug, Default)]
-pub struct WorkQueue {
+pub(crate) struct WorkQueue {
     due: BTreeMap<Item, Instant>,
     /// The same items by date.
     dates: BTreeSet<(Instant, Item)>,
@@ -29,13 +29,13 @@ pub struct WorkQueue {
 
 impl WorkQueue {
     /// It is to be done at this time, or earlier where it was to be done earlier.
-    pub fn add(&mut self, item: Item, at: Instant) {
+    pub(crate) fn add(&mut self, item: Item, at: Instant) {
         let at = self.due.get(&item).map_or(at, |known| at.min(*known));
         self.set(item, at);
     }
 
     /// It failed: it is tried again, after a longer pause each time.
-    pub fn add_after_failure(&mut self, item: Item, now: Instant, chance: f64) {
+    pub(crate) fn add_after_failure(&mut self, item: Item, now: Instant, chance: f64) {
         let failures = self.failures.entry(item.clone()).or_default();
         *failures = failures.saturating_add(1);
         let at = now + backoff(*failures, chance);
@@ -55,18 +55,18 @@ impl WorkQueue {
     }
 
     /// It is done: it has no date any more, and the next failure is the first.
-    pub fn finish(&mut self, item: &Item) {
+    pub(crate) fn finish(&mut self, item: &Item) {
         self.failures.remove(item);
         self.remove(item);
     }
 
     /// When the first is due.
-    pub fn first(&self) -> Option<Instant> {
+    pub(crate) fn first(&self) -> Option<Instant> {
         self.dates.first().map(|(at, _)| *at)
     }
 
     /// Takes one that is due.
-    pub fn take(&mut self, now: Instant) -> Option<Item> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Item> {
         self.first().filter(|at| *at <= now)?;
         let (_, item) = self.dates.pop_first()?;
         self.due.remove(&item);
@@ -74,7 +74,7 @@ impl WorkQueue {
     }
 
     /// Forgets the objects for which this does not hold.
-    pub fn retain(&mut self, is_there: impl Fn(&ObjectKey) -> bool) {
+    pub(crate) fn retain(&mut self, is_there: impl Fn(&ObjectKey) -> bool) {
         let keeps = |item: &Item| match item {
             Item::Tenant => true,
             Item::Object(key) => is_there(key),

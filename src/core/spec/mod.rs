@@ -259,14 +259,14 @@ const RESERVED: [&str; 30] = [
 ];
 
 /// Whether a parameter of this name may be set only where the tenant allows it by name.
-pub fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &str) -> bool {
     // A provider that compares without case would take `State` for `state`.
     let name = name.to_ascii_lowercase();
     name.starts_with("oauth_") || RESERVED.contains(&name.as_str())
 }
 
 /// Checks a valid spec against the connection it names: what only the tenant can tell. Yields the warnings.
-pub fn against_connection(
+pub(crate) fn against_connection(
     spec: &Spec,
     document: &Document,
     allowed_reserved: &BTreeSet<String>,

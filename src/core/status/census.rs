@@ -12,7 +12,7 @@ use crate::core::world::World;
 
 /// The numbers of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Objects with `Ready=True`.
     pub ready: usize,
     /// Objects with `Ready=False`.
@@ -28,7 +28,7 @@ pub struct Counts {
 }
 
 /// The numbers of each tenant, by the name of its tenant object.
-pub fn census(world: &World) -> BTreeMap<String, Counts> {
+pub(crate) fn census(world: &World) -> BTreeMap<String, Counts> {
     let mut all: BTreeMap<String, Counts> = world.tenants().map(|tenant| (tenant.name.clone(), Counts::default())).collect();
     for object in world.objects() {
         let named = object.policies.tenant.as_str();

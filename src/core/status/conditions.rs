@@ -55,7 +55,7 @@ impl Finding {
 }
 
 /// The condition of this type.
-pub fn condition(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+pub(crate) fn condition(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn notices(object: &Declared, row: &Row<'_>, context: &Context, statu
 }
 
 /// What an object that goes leaves at Auth0, by name.
-pub fn left_behind(records: &[claims::Record], why: &str) -> Notice {
+pub(crate) fn left_behind(records: &[claims::Record], why: &str) -> Notice {
     let names = |record: &claims::Record| record.owned.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let places: Vec<String> = records.iter().map(|record| format!("{} on the connection {}", names(record), record.called())).collect();
     Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
@@ -143,7 +143,7 @@ fn of_plan(planned: &Planned) -> Vec<Notice> {
 
 /// One event for each condition, of an object or a tenant, that came to another result, unless it only waits or only
 /// repeats another condition.
-pub fn transitions(old: &[Condition], new: &[Condition]) -> Vec<Notice> {
+pub(crate) fn transitions(old: &[Condition], new: &[Condition]) -> Vec<Notice> {
     let changed = new.iter().filter_map(|now| {
         let kind: ConditionType = now.type_.parse().ok()?;
         let same = old.iter().any(|was| (&was.type_, &was.status, &was.reason) == (&now.type_, &now.status, &now.reason));

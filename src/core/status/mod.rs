@@ -10,14 +10,14 @@
 //! To read in this order: [`outcome`] (how a pass ends, and the one table of what follows), `conditions` (those of both kinds),
 //! `object` and `synced` (the conditions of an object), `record` (what it owns where), `events`, [`tenant`] (the status of a tenant).
 
-pub mod census;
+pub(crate) mod census;
 mod conditions;
 mod events;
 mod object;
-pub mod outcome;
+pub(crate) mod outcome;
 mod record;
 mod synced;
-pub mod tenant;
+pub(crate) mod tenant;
 
 use std::time::Duration;
 
@@ -28,16 +28,17 @@ use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
 use crate::core::world::Declared;
 
-pub use conditions::condition;
-pub use events::{Notice, left_behind, transitions};
-pub use object::{is_accepted_on, was_in_sync};
-pub use outcome::{Next, Outcome, Planned, WriteOutcome};
-pub use record::{claimed, left_elsewhere};
+pub(crate) use conditions::condition;
+pub(crate) use events::{Notice, left_behind, transitions};
+pub(crate) use object::is_accepted_on;
+pub use outcome::{Outcome, Planned, WriteOutcome};
+pub use record::claimed;
+pub(crate) use record::left_elsewhere;
 
 use outcome::{Deletion, Record, Row};
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
-pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
+pub(crate) const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
 
 /// Everything else that the status depends on.
 #[derive(Clone, Copy, Debug)]

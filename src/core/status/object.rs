@@ -20,7 +20,7 @@ use crate::model::identity::ConnectionId;
 const UNSEEN: &str = "the connection has not been looked at yet";
 
 /// Whether this generation was in sync (or observed, for one that observes) when its status was last written.
-pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
+pub(crate) fn was_in_sync(object: &Declared, observing: bool) -> bool {
     condition(&object.status.conditions, ConditionType::Ready).is_some_and(|ready| {
         // What was in sync was looked at as well, and a tenant may begin to observe without a new generation.
         let good = ready.reason == Reason::Ready.as_str() || (observing && ready.reason == Reason::Observing.as_str());
@@ -31,7 +31,7 @@ pub fn was_in_sync(object: &Declared, observing: bool) -> bool {
 
 /// Whether the object was accepted on this connection, for this generation, and has all that it declares there: then it may
 /// leave another.
-pub fn is_accepted_on(object: &Declared, connection: &ConnectionId) -> bool {
+pub(crate) fn is_accepted_on(object: &Declared, connection: &ConnectionId) -> bool {
     let of_this_generation = condition(&object.status.conditions, ConditionType::Accepted)
         .is_some_and(|accepted| accepted.observed_generation == Some(object.generation));
     let accepted = of_this_generation && is(&object.status.conditions, ConditionType::Accepted, ConditionStatus::True);

@@ -33,7 +33,7 @@ pub fn claimed(
 
 /// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
 /// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
-pub fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
+pub(crate) fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
     let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
     if left.is_empty() {
         return None;

@@ -38,7 +38,7 @@ impl Sightings {
 
 /// What the calls of a tenant have shown.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     options: Sightings,
     scopes: Sightings,
     /// Whom no call about got an answer since the last one that anybody got.
@@ -49,13 +49,13 @@ pub struct Evidence {
 
 impl Evidence {
     /// The options of a connection were there.
-    pub fn showed_options(&mut self, token: u64) {
+    pub(crate) fn showed_options(&mut self, token: u64) {
         self.options.good(token);
     }
 
     /// A connection came without options. Yields whether the token is what is lacking: of a token with `scopes` that is
     /// known, of another one by what else was seen.
-    pub fn hid_options(&mut self, connection: &ConnectionKey, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
+    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
         match scopes {
             Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
             None => self.options.refused(connection, token, known),
@@ -63,13 +63,13 @@ impl Evidence {
     }
 
     /// A write went through.
-    pub fn wrote(&mut self, token: u64) {
+    pub(crate) fn wrote(&mut self, token: u64) {
         self.scopes.good(token);
     }
 
     /// A call was refused for `asked` scopes (all that are needed, where the answer names none). Yields those that the token
     /// lacks; none when it is about this connection only.
-    pub fn lacks(
+    pub(crate) fn lacks(
         &mut self,
         connection: &ConnectionKey,
         asked: &[String],
@@ -87,14 +87,14 @@ impl Evidence {
     }
 
     /// Auth0 answered. Yields whether it was said that it doesn't.
-    pub fn answered(&mut self) -> bool {
+    pub(crate) fn answered(&mut self) -> bool {
         self.silent.clear();
         self.silence.take().is_some()
     }
 
     /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
     /// or nobody else fares better.
-    pub fn unanswered(&mut self, subject: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
+    pub(crate) fn unanswered(&mut self, subject: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
         self.silent.insert(subject.clone());
         if of_the_host || self.silent.len() >= known.clamp(1, 2) {
             self.silence = Some(message.to_owned());
@@ -103,13 +103,13 @@ impl Evidence {
     }
 
     /// What keeps the tenant from answering.
-    pub fn silence(&self) -> Option<&str> {
+    pub(crate) fn silence(&self) -> Option<&str> {
         self.silence.as_deref()
     }
 }
 
 /// The scope without which connections come without their options.
-pub const READ_OPTIONS: &str = "read:connections_options";
+pub(crate) const READ_OPTIONS: &str = "read:connections_options";
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,10 @@
 //! Guarantees: of two objects for one Auth0 tenant exactly one serves, the older; nobody is admitted without an entry
 //! that matches both the namespace's labels and the connection's name.
 
-pub mod authentication;
-pub mod evidence;
-pub mod state;
-pub mod triage;
+pub(crate) mod authentication;
+pub(crate) mod evidence;
+pub(crate) mod state;
+pub(crate) mod triage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -117,7 +117,7 @@ fn bad_pattern(spec: &ClusterAuth0TenantSpec) -> Option<String> {
 
 /// The time between two looks at each connection that a spec asks for. One from before the bounds of admission is kept above the
 /// lower one, and a negative one says nothing.
-pub fn resync_interval(spec: &ClusterAuth0TenantSpec) -> Duration {
+pub(crate) fn resync_interval(spec: &ClusterAuth0TenantSpec) -> Duration {
     const SHORTEST: Duration = Duration::from_secs(rules::MIN_RESYNC_SECONDS.unsigned_abs());
     u64::try_from(spec.resync_interval_seconds).map_or(USUAL_RESYNC, Duration::from_secs).max(SHORTEST)
 }
@@ -182,7 +182,13 @@ pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: 
 
 /// As [`standing`], where the Secret may be away for a moment: then the credentials of the `kept` settings go on, for the same
 /// host.
-pub fn standing_with(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str, kept: Option<&Settings>) -> Option<Standing> {
+pub(crate) fn standing_with(
+    world: &World,
+    name: &str,
+    allowed: &AllowedDomains,
+    namespace: &str,
+    kept: Option<&Settings>,
+) -> Option<Standing> {
     let tenant = world.tenant(name)?;
     Some(match parts(&tenant, allowed) {
         Err((reason, message)) => Standing::Refused(reason, message),
@@ -318,7 +324,7 @@ pub enum Access {
 }
 
 /// What is said of a tenant whose access was not tried.
-pub const UNTRIED: &str = "the credentials have not been tried yet";
+pub(crate) const UNTRIED: &str = "the credentials have not been tried yet";
 
 #[cfg(test)]
 mod tests {

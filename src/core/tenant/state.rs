@@ -12,11 +12,11 @@ use crate::core::tenant::{RefusedReason, Settings, Standing, UNTRIED, Unresolved
 
 /// How long a Secret may be away before that is said and its credentials are used no more: tools that sync Secrets delete them
 /// and make them anew.
-pub const SECRET_GRACE: Duration = Duration::from_secs(15);
+pub(crate) const SECRET_GRACE: Duration = Duration::from_secs(15);
 
 /// The state of one tenant. `R`: what a tenant that serves is reached with.
 #[derive(Debug)]
-pub enum TenantState<R> {
+pub(crate) enum TenantState<R> {
     /// There is no such object.
     Unknown,
     /// Its content can't be used: see [`Standing::Refused`].
@@ -29,7 +29,7 @@ pub enum TenantState<R> {
 
 /// A tenant that serves.
 #[derive(Debug)]
-pub struct Serving<R> {
+pub(crate) struct Serving<R> {
     /// What its object says.
     pub settings: Settings,
     /// What it is reached with.
@@ -42,7 +42,7 @@ pub struct Serving<R> {
 
 /// What a tenant object amounts to now.
 #[derive(Debug, PartialEq)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// That; `None` when there is no such object.
     pub standing: Option<Standing>,
     /// Until when that holds, where it rests on a Secret that is away.
@@ -51,7 +51,7 @@ pub struct Judged {
 
 impl<R> TenantState<R> {
     /// The tenant, if it serves.
-    pub fn serving(&self) -> Option<&Serving<R>> {
+    pub(crate) fn serving(&self) -> Option<&Serving<R>> {
         match self {
             Self::Serving(serving) => Some(serving),
             Self::Unknown | Self::Refused(..) | Self::Unresolved(..) => None,
@@ -59,7 +59,7 @@ impl<R> TenantState<R> {
     }
 
     /// See [`TenantState::serving`].
-    pub fn serving_mut(&mut self) -> Option<&mut Serving<R>> {
+    pub(crate) fn serving_mut(&mut self) -> Option<&mut Serving<R>> {
         match self {
             Self::Serving(serving) => Some(serving),
             Self::Unknown | Self::Refused(..) | Self::Unresolved(..) => None,
@@ -67,13 +67,13 @@ impl<R> TenantState<R> {
     }
 
     /// Until when the credentials go on, while their Secret is away.
-    pub fn grace_ends(&self) -> Option<Instant> {
+    pub(crate) fn grace_ends(&self) -> Option<Instant> {
         self.serving().and_then(|serving| serving.grace_ends)
     }
 
     /// Judges the tenant object. `judge` judges it by itself, or with the credentials of these settings where its Secret is
     /// away.
-    pub fn judge(&self, now: Instant, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> Judged {
+    pub(crate) fn judge(&self, now: Instant, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> Judged {
         let alone = judge(None);
         let (Some(Standing::Unresolved(..)), Self::Serving(serving)) = (&alone, self) else {
             return Judged { standing: alone, grace_ends: None };
@@ -86,7 +86,7 @@ impl<R> TenantState<R> {
     }
 
     /// Whether the tenant object amounts to something else by now. The end of a grace period is no news: it comes by itself.
-    pub fn is_outdated(&self, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> bool {
+    pub(crate) fn is_outdated(&self, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> bool {
         !self.is(judge(self.serving().map(|serving| &serving.settings)).as_ref())
     }
 
@@ -102,7 +102,7 @@ impl<R> TenantState<R> {
 
     /// Takes on what the tenant object amounts to. Yields whether that is something else than before. `reach` makes what the
     /// tenant is reached with, from its new settings and from what it was before, if it served.
-    pub fn take_on(&mut self, judged: Judged, now: Instant, reach: impl FnOnce(&Settings, Option<&Serving<R>>) -> R) -> bool {
+    pub(crate) fn take_on(&mut self, judged: Judged, now: Instant, reach: impl FnOnce(&Settings, Option<&Serving<R>>) -> R) -> bool {
         let Judged { standing, grace_ends } = judged;
         if self.is(standing.as_ref()) {
             if let Self::Serving(serving) = self {
@@ -129,7 +129,7 @@ impl<R> TenantState<R> {
     }
 
     /// What is said of the tenant's objects while no pass can run; nothing when one can. `name` is that of the tenant object.
-    pub fn not_ready(&self, name: &str) -> Option<Outcome> {
+    pub(crate) fn not_ready(&self, name: &str) -> Option<Outcome> {
         let named = |message: &str| Some(Outcome::TenantNotReady(format!("the ClusterAuth0Tenant {name} is not ready: {message}")));
         match self {
             Self::Unknown => Some(Outcome::TenantNotFound),
@@ -145,7 +145,7 @@ impl<R> TenantState<R> {
     }
 
     /// What the tenant object amounts to, as its status is concluded from it.
-    pub fn standing(&self) -> Option<Standing> {
+    pub(crate) fn standing(&self) -> Option<Standing> {
         match self {
             Self::Unknown => None,
             Self::Refused(reason, message) => Some(Standing::Refused(*reason, message.clone())),

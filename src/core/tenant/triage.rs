@@ -11,7 +11,7 @@ use crate::core::world::Declared;
 
 /// Whether the tenant can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
+pub(crate) enum Availability {
     /// Its object does not exist.
     Missing,
     /// Its credentials are about to be tried. Every object is reconciled after that, and what is said of it meanwhile would be
@@ -26,7 +26,7 @@ pub enum Availability {
 /// Whether the tenant admits an object to what it names, as far as that is known before anything is read: what an id stands
 /// for is known only by a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Nothing is known against it.
     Open,
     /// Not its namespace, whatever it names.
@@ -38,7 +38,7 @@ pub enum Admission {
 /// What decides about an object.
 #[allow(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// See [`Availability`].
     pub tenant: Availability,
     /// Whether the tenant only observes.
@@ -59,7 +59,7 @@ pub struct Facts {
 
 /// What is to be done about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Triage {
+pub(crate) enum Triage {
     /// Nothing now.
     Nothing,
     /// Its spec can't be carried out, which is said.
@@ -78,7 +78,7 @@ pub enum Triage {
 
 /// Why an object that is being deleted is let go before anything was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
+pub(crate) enum Release {
     /// There is no tenant to remove anything at.
     NoTenant,
     /// Its own policies say so.
@@ -93,7 +93,7 @@ pub enum Release {
 
 impl Release {
     /// What is said of it.
-    pub fn why(self, object: &Declared) -> &'static str {
+    pub(crate) fn why(self, object: &Declared) -> &'static str {
         match self {
             Self::NoTenant => "its ClusterAuth0Tenant does not exist",
             Self::Policy => object.why_it_leaves(),
@@ -105,7 +105,7 @@ impl Release {
 }
 
 /// What is to be done about an object.
-pub fn triage(facts: Facts) -> Triage {
+pub(crate) fn triage(facts: Facts) -> Triage {
     match facts.life {
         Life::Alive if !facts.valid => Triage::Invalid,
         Life::Alive => of_living(facts),
@@ -141,7 +141,7 @@ fn of_kept(facts: Facts) -> Triage {
 
 /// What the status says where access does not admit an object. Of a connection that is named by its id it says the same
 /// as where there is none: what it is called, and whether it exists, is not everybody's business.
-pub fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
+pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
     if connection.is_some() && object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Id(_))) {
         return Outcome::ConnectionNotFound { id: None };
     }

@@ -6,10 +6,10 @@
 use secrecy::{ExposeSecret, SecretString};
 
 /// The member that holds the application's client id.
-pub const CLIENT_ID: &str = "clientId";
+pub(crate) const CLIENT_ID: &str = "clientId";
 
 /// The member that holds the application's secret.
-pub const CLIENT_SECRET: &str = "clientSecret";
+pub(crate) const CLIENT_SECRET: &str = "clientSecret";
 
 /// How many other members of a Secret are named.
 const NAMED: usize = 8;
@@ -80,7 +80,7 @@ impl Flaw {
 }
 
 /// Reads the members of a Secret.
-pub fn read<'a>(members: impl Iterator<Item = (&'a str, &'a [u8])>) -> Credentials {
+pub(crate) fn read<'a>(members: impl Iterator<Item = (&'a str, &'a [u8])>) -> Credentials {
     let mut credentials = Credentials::default();
     let (mut id, mut secret) = (Err(Flaw::Absent), Err(Flaw::Absent));
     for (name, bytes) in members {

@@ -8,7 +8,7 @@
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
-pub mod credentials;
+pub(crate) mod credentials;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +21,9 @@ use crate::core::spec::{Policies, Refusal, Spec, Target};
 use crate::model::identity::ConnectionId;
 use objects::Objects;
 
-pub use crate::model::identity::{ObjectKey, Uid};
+pub(crate) use crate::model::identity::{ObjectKey, Uid};
 pub use credentials::Credentials;
-pub use objects::Connection;
+pub(crate) use objects::Connection;
 
 /// One `UpstreamParams` as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,7 +176,7 @@ pub enum Wake {
 }
 
 /// An object as a plan was made from it, with the labels of its namespace.
-pub type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+pub(crate) type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
 
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use crate::api::upstream_params::Alias;
 use crate::model::identity::{ConnectionId, ConnectionName, Fingerprint, TenantIdentity};
 
 /// The member of `options` that this operator manages entries of.
-pub const UPSTREAM_PARAMS: &str = "upstream_params";
+pub(crate) const UPSTREAM_PARAMS: &str = "upstream_params";
 
 /// How deep two documents are compared by meaning; anything nested deeper is compared as text.
 const COMPARED_DEPTH: usize = 64;
@@ -53,7 +53,7 @@ pub enum Live {
 
 /// Why a document can't be used. Names places, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DocumentError {
+pub(crate) enum DocumentError {
     /// Not a JSON object, cut short, or a member of the wrong type.
     #[error("the answer is not a connection: {0}")]
     NotAConnection(&'static str),
@@ -93,7 +93,7 @@ impl Name {
 
 /// A JSON object whose members keep their order, their repetitions and the text of their names and values.
 #[derive(Clone, Default)]
-pub struct Members(Vec<(Name, Box<RawValue>)>);
+pub(crate) struct Members(Vec<(Name, Box<RawValue>)>);
 
 // Options hold client secrets: what may be shown of them is how many there are.
 impl fmt::Debug for Members {
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Members {
 
 /// A connection, read for the purpose of planning. Holds secrets: keep it no longer than a pass.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// Its id.
     pub id: ConnectionId,
     /// Its name.
@@ -178,7 +178,7 @@ pub struct Document {
 
 impl Document {
     /// Reads one connection.
-    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, DocumentError> {
         let members: Members = serde_json::from_str(text).map_err(|_| DocumentError::NotAConnection("not a JSON object"))?;
         let required =
             |name: &str, or: &'static str| members.text(name).filter(|text| !text.is_empty()).ok_or(DocumentError::NotAConnection(or));
@@ -196,7 +196,7 @@ impl Document {
     }
 
     /// Reads a list of connections in any of the API's three shapes: a bare array, or an object with `connections`.
-    pub fn parse_list(text: &str) -> Result<Vec<Self>, DocumentError> {
+    pub(crate) fn parse_list(text: &str) -> Result<Vec<Self>, DocumentError> {
         const NOT_A_LIST: DocumentError = DocumentError::NotAConnection("not a list of connections");
         let list: Vec<Box<RawValue>> = match serde_json::from_str(text) {
             Ok(list) => list,
@@ -226,23 +226,23 @@ impl Document {
     }
 
     /// The live upstream parameters.
-    pub fn live(&self) -> Result<BTreeMap<String, Live>, DocumentError> {
+    pub(crate) fn live(&self) -> Result<BTreeMap<String, Live>, DocumentError> {
         // A name that is no text can't be declared by anybody; it is carried like every foreign entry.
         Ok(self.params()?.0.iter().filter_map(|(name, raw)| Some((name.text.clone()?, live(raw)))).collect())
     }
 
     /// The text of a member of `options` that is a string, such as `waad_protocol`.
-    pub fn option_text(&self, name: &str) -> Option<String> {
+    pub(crate) fn option_text(&self, name: &str) -> Option<String> {
         self.options.as_ref().ok()?.text(name)
     }
 
     /// Whether a member of `options` is `true`.
-    pub fn option_is_true(&self, name: &str) -> bool {
+    pub(crate) fn option_is_true(&self, name: &str) -> bool {
         self.options.as_ref().ok().and_then(|options| options.get(name)).is_some_and(|raw| raw.get().trim() == "true")
     }
 
     /// The names inside a member of `options` that is an object, such as `authParams`.
-    pub fn option_names(&self, name: &str) -> Vec<String> {
+    pub(crate) fn option_names(&self, name: &str) -> Vec<String> {
         let inner = self.options.as_ref().ok().and_then(|options| options.get(name)).and_then(Members::parse);
         inner.unwrap_or_default().0.into_iter().filter_map(|(key, _)| key.text).collect()
     }
@@ -251,7 +251,7 @@ impl Document {
     /// when the read had one.
     ///
     /// Removing the last entry omits `upstream_params`, which every connection type accepts; `null` is refused by one.
-    pub fn patch_body(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<PatchBody, DocumentError> {
+    pub(crate) fn patch_body(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<PatchBody, DocumentError> {
         let mut params = self.params()?;
         for (name, entry) in changes {
             match entry {
@@ -274,7 +274,7 @@ impl Document {
 
     /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
     /// else changed something, without keeping what.
-    pub fn foreign_hash(&self) -> Option<[u8; 32]> {
+    pub(crate) fn foreign_hash(&self) -> Option<[u8; 32]> {
         let mut members = self.options.clone().ok()?;
         members.remove(UPSTREAM_PARAMS);
         let mut text = String::new();
@@ -283,7 +283,7 @@ impl Document {
     }
 
     /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does.
-    pub fn options_hash(&self) -> Option<[u8; 32]> {
+    pub(crate) fn options_hash(&self) -> Option<[u8; 32]> {
         let mut text = String::new();
         canonical_members(self.options.as_ref().ok()?, COMPARED_DEPTH, &mut text);
         Some(sha256(&[text.as_bytes()]))
@@ -292,7 +292,7 @@ impl Document {
 
 /// The body of one PATCH, ready to send. Holds secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PatchBody(String);
+pub(crate) struct PatchBody(String);
 
 impl fmt::Debug for PatchBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -302,13 +302,13 @@ impl fmt::Debug for PatchBody {
 
 impl PatchBody {
     /// The JSON text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// What a write of this entry is recorded as: over who (tenant), where (connection), under which name, and what.
-pub fn fingerprint(tenant: &TenantIdentity, connection: &ConnectionId, name: &str, entry: &Entry) -> Fingerprint {
+pub(crate) fn fingerprint(tenant: &TenantIdentity, connection: &ConnectionId, name: &str, entry: &Entry) -> Fingerprint {
     Fingerprint::of_digest(sha256(&[tenant.as_bytes(), connection.as_bytes(), name.as_bytes(), entry.canonical().as_bytes()]))
 }
 

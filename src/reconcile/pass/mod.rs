@@ -34,7 +34,7 @@ use crate::model::document::Document;
 use crate::reconcile::tenant::Tenant;
 
 /// How old a document may be when a PATCH built from it starts.
-pub const FRESH: Duration = Duration::from_secs(2);
+pub(crate) const FRESH: Duration = Duration::from_secs(2);
 
 /// Runs one pass. Yields what is to be looked at next.
 pub(crate) async fn pass(tenant: &mut Tenant, client: Arc<Client>, settings: Settings, connection: ConnectionKey) -> Next {

@@ -34,11 +34,11 @@ use crate::core::tenant::state::TenantState;
 use crate::core::world::{Connection, Declared, World};
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, Uid};
 pub(crate) use reporting::now_in_seconds;
-pub use shared::{Auth0Tenants, Shared};
+pub(crate) use shared::{Auth0Tenants, Shared};
 use state::Reach;
 
 /// One tenant, as this process knows it.
-pub struct Tenant {
+pub(crate) struct Tenant {
     pub(crate) name: String,
     /// Whether this stands for no tenant, but for all objects whose tenant does not exist. Its name is empty.
     orphans: bool,
@@ -72,7 +72,7 @@ pub(crate) enum Step {
 
 impl Tenant {
     /// A tenant of which nothing is known yet.
-    pub fn new(name: String, shared: Shared) -> Self {
+    pub(crate) fn new(name: String, shared: Shared) -> Self {
         Self {
             name,
             orphans: false,
@@ -90,7 +90,7 @@ impl Tenant {
     }
 
     /// What stands for the tenants that do not exist.
-    pub fn of_orphans(shared: Shared) -> Self {
+    pub(crate) fn of_orphans(shared: Shared) -> Self {
         Self { orphans: true, ..Self::new(String::new(), shared) }
     }
 

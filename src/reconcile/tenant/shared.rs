@@ -21,7 +21,7 @@ const MAX_BUDGETS: usize = 1000;
 
 /// What all drivers share.
 #[derive(Clone)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// The world.
     pub hub: Arc<Hub>,
     /// Where Kubernetes is written to.
@@ -68,7 +68,7 @@ pub(crate) type SharedBudget = Arc<Mutex<Budget>>;
 /// The lock of each Auth0 tenant, which is held during a pass, and its budget, which must not be new because the object that
 /// stands for it, or its Secret, is.
 #[derive(Debug, Default)]
-pub struct Auth0Tenants {
+pub(crate) struct Auth0Tenants {
     locks: Mutex<BTreeMap<TenantIdentity, Arc<tokio::sync::Mutex<()>>>>,
     budgets: Mutex<BTreeMap<TenantIdentity, SharedBudget>>,
 }

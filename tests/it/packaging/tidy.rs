@@ -16,11 +16,7 @@ use test_support::repository::{files, files_below, read, root};
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};
 use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-use upstream_params_operator::auth0::{Budget, Rate};
-use upstream_params_operator::core::spec;
-use upstream_params_operator::core::world::{DeclaredTenant, Kind};
-use upstream_params_operator::kubernetes::hub::Hub;
-use upstream_params_operator::telemetry::Metrics;
+use upstream_params_operator::internals::{Budget, DeclaredTenant, Hub, Kind, Metrics, Rate, parse_spec};
 
 use super::markdown::{anchors_of, code_of, links_of};
 
@@ -346,7 +342,7 @@ fn check_document(place: &str, text: &str) {
     assert!(value["metadata"]["name"].is_string(), "{place}");
     match (value["apiVersion"].as_str(), value["kind"].as_str()) {
         (Some("upstreamparams.dev/v1alpha1"), Some("UpstreamParams")) => {
-            spec::spec(&value["spec"]).unwrap_or_else(|refusal| panic!("{place}: {refusal}"));
+            parse_spec(&value["spec"]).unwrap_or_else(|refusal| panic!("{place}: {refusal}"));
             let object: UpstreamParams = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_same(place, &value, &serde_json::to_value(object).unwrap());
         }

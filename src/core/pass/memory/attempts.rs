@@ -10,20 +10,20 @@ use crate::model::identity::{ConnectionId, Uid};
 
 /// How often the looks at a connection failed in a row.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub(crate) struct Failures {
     in_a_row: BTreeMap<ConnectionKey, u32>,
 }
 
 impl Failures {
     /// Counts a look that failed; yields how many have in a row.
-    pub fn count(&mut self, connection: &ConnectionKey) -> u32 {
+    pub(crate) fn count(&mut self, connection: &ConnectionKey) -> u32 {
         let failures = self.in_a_row.entry(connection.clone()).or_default();
         *failures = failures.saturating_add(1);
         *failures
     }
 
     /// Forgets the failures of a connection: a look succeeded.
-    pub fn forget(&mut self, connection: &ConnectionKey) {
+    pub(crate) fn forget(&mut self, connection: &ConnectionKey) {
         self.in_a_row.remove(connection);
     }
 
@@ -34,7 +34,7 @@ impl Failures {
 
 /// The changes that the API refused, by the object that they are of.
 #[derive(Debug, Default)]
-pub struct Rejections {
+pub(crate) struct Rejections {
     by_object: BTreeMap<Uid, Rejection>,
 }
 
@@ -50,13 +50,13 @@ struct Rejection {
 
 impl Rejections {
     /// Notes that the API refused this object's changes to a connection as it is, and what it said.
-    pub fn note(&mut self, object: &Declared, document: &Document, message: String) {
+    pub(crate) fn note(&mut self, object: &Declared, document: &Document, message: String) {
         let (generation, connection, options) = (object.generation, document.id.clone(), document.options_hash());
         self.by_object.insert(object.uid.clone(), Rejection { generation, connection, options, message });
     }
 
     /// What the API said when it refused the same changes before, if neither the object nor the connection has changed since.
-    pub fn of(&self, object: &Declared, document: &Document) -> Option<&str> {
+    pub(crate) fn of(&self, object: &Declared, document: &Document) -> Option<&str> {
         let Rejection { generation, connection, options, message } = self.by_object.get(&object.uid)?;
         let same = (*generation, connection, *options) == (object.generation, &document.id, document.options_hash());
         same.then_some(message.as_str())
@@ -69,25 +69,25 @@ impl Rejections {
 
 /// Whose turn it is on the connections whose changes go one object at a time, because a joint PATCH was refused.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub(crate) struct Turns {
     next: BTreeMap<ConnectionId, usize>,
 }
 
 impl Turns {
     /// From now on the changes of a connection go one object at a time.
-    pub fn begin(&mut self, connection: &ConnectionId) {
+    pub(crate) fn begin(&mut self, connection: &ConnectionId) {
         self.next.entry(connection.clone()).or_default();
     }
 
     /// Takes the next turn, where they go so: another's each time, so that who comes to no end keeps nobody waiting.
-    pub fn take(&mut self, connection: &ConnectionId) -> Option<usize> {
+    pub(crate) fn take(&mut self, connection: &ConnectionId) -> Option<usize> {
         let turn = self.next.get_mut(connection)?;
         *turn = turn.wrapping_add(1);
         Some(turn.wrapping_sub(1))
     }
 
     /// The changes of a connection go together again: nothing is left to write.
-    pub fn end(&mut self, connection: &ConnectionId) {
+    pub(crate) fn end(&mut self, connection: &ConnectionId) {
         self.next.remove(connection);
     }
 

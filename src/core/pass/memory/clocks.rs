@@ -12,7 +12,7 @@ const COUNTED: u32 = 16;
 
 /// One clock for each object.
 #[derive(Debug, Default)]
-pub struct Clocks {
+pub(crate) struct Clocks {
     by_object: BTreeMap<Uid, Clock>,
 }
 
@@ -37,12 +37,12 @@ impl Clocks {
     }
 
     /// Notes that the connection of this object was seen.
-    pub fn note_look(&mut self, object: &Declared, now: Instant) {
+    pub(crate) fn note_look(&mut self, object: &Declared, now: Instant) {
         self.of(object, now).good_look = now;
     }
 
     /// Notes whether the object was ready at the end of a pass.
-    pub fn note_end(&mut self, object: &Declared, ready: bool, now: Instant) {
+    pub(crate) fn note_end(&mut self, object: &Declared, ready: bool, now: Instant) {
         let clock = self.of(object, now);
         clock.was_ready |= ready;
         clock.unready_since = if ready { None } else { Some(clock.unready_since.unwrap_or(now)) };
@@ -50,7 +50,7 @@ impl Clocks {
 
     /// How long ago the object's connection was seen, and how long this generation has not become ready. A generation
     /// that was ready once is not counted any more.
-    pub fn ages(&self, object: &Declared, now: Instant) -> (Duration, Duration) {
+    pub(crate) fn ages(&self, object: &Declared, now: Instant) -> (Duration, Duration) {
         let Some(clock) = self.by_object.get(&object.uid) else { return (Duration::ZERO, Duration::ZERO) };
         let unready = clock.unready_since.filter(|_| clock.generation == object.generation && !clock.was_ready);
         (now.duration_since(clock.good_look), unready.map_or(Duration::ZERO, |since| now.duration_since(since)))
@@ -63,13 +63,13 @@ impl Clocks {
 
 /// When somebody else wrote the status of an object.
 #[derive(Debug, Default)]
-pub struct StatusWrites {
+pub(crate) struct StatusWrites {
     by_object: BTreeMap<Uid, Vec<Instant>>,
 }
 
 impl StatusWrites {
     /// Notes that somebody wrote an object's status; yields how often that happened before within ten minutes.
-    pub fn count(&mut self, object: &Uid, now: Instant) -> u32 {
+    pub(crate) fn count(&mut self, object: &Uid, now: Instant) -> u32 {
         let writes = self.by_object.entry(object.clone()).or_default();
         writes.retain(|at| now.duration_since(*at) < REMEMBERED);
         let before = u32::try_from(writes.len()).unwrap_or(u32::MAX);

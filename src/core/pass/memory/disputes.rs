@@ -27,7 +27,7 @@ const CORRECTION_PACE: Duration = Duration::from_mins(1);
 
 /// A moment: to reckon with, and to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// On the clock of this process.
     pub at: Instant,
     /// On everybody's.
@@ -42,7 +42,7 @@ impl Moment {
 
 /// A parameter of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Parameter<'a> {
+pub(crate) struct Parameter<'a> {
     /// The connection.
     pub connection: &'a ConnectionId,
     /// Its name there.
@@ -57,7 +57,7 @@ impl Parameter<'_> {
 
 /// What is known of the parameters that somebody changed.
 #[derive(Debug, Default)]
-pub struct Disputes {
+pub(crate) struct Disputes {
     fights: BTreeMap<(ConnectionId, String), Fight>,
     /// The parameters of a connection that were seen changed and have not been set back.
     drifting: BTreeMap<ConnectionId, BTreeSet<String>>,
@@ -85,7 +85,7 @@ struct Correction {
 impl Disputes {
     /// Notes that somebody's change of a parameter was corrected for this generation of its owner. `removed`: it was gone,
     /// and not set to another value.
-    pub fn note_correction(&mut self, parameter: Parameter<'_>, owner: (&Uid, i64), removed: bool, made: Moment) {
+    pub(crate) fn note_correction(&mut self, parameter: Parameter<'_>, owner: (&Uid, i64), removed: bool, made: Moment) {
         let fresh = || Fight::of(owner);
         let fight = self.fights.entry(parameter.key()).or_insert_with(fresh);
         if (&fight.owner, fight.generation) != owner {
@@ -98,13 +98,13 @@ impl Disputes {
     }
 
     /// What is known of the parameters of a connection that somebody keeps changing.
-    pub fn on(&self, connection: &ConnectionId, now: Instant) -> BTreeMap<String, Dispute> {
+    pub(crate) fn on(&self, connection: &ConnectionId, now: Instant) -> BTreeMap<String, Dispute> {
         let here = self.fights.iter().filter(|((place, _), fight)| place == connection && !fight.is_over(now));
         here.map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
     }
 
     /// Forgets the corrections that are too old to count.
-    pub fn forget_old(&mut self, now: Instant) {
+    pub(crate) fn forget_old(&mut self, now: Instant) {
         self.fights.retain(|_, fight| {
             fight.corrections.retain(|correction| correction.counts(now));
             !fight.is_over(now)
@@ -112,7 +112,7 @@ impl Disputes {
     }
 
     /// Puts a correction off; yields until when it waits.
-    pub fn put_off(&mut self, parameter: Parameter<'_>, now: Moment) -> Option<Moment> {
+    pub(crate) fn put_off(&mut self, parameter: Parameter<'_>, now: Moment) -> Option<Moment> {
         let fight = self.fights.get_mut(&parameter.key())?;
         // There is another value again, so that ours would be the other side's doing.
         fight.ours = false;
@@ -120,17 +120,17 @@ impl Disputes {
     }
 
     /// Until when a correction waits that was put off.
-    pub fn waits_until(&self, parameter: Parameter<'_>) -> Option<Instant> {
+    pub(crate) fn waits_until(&self, parameter: Parameter<'_>) -> Option<Instant> {
         self.fights.get(&parameter.key())?.until.map(|until| until.at)
     }
 
     /// When the next correction of a parameter may be made, if it has to keep a pace.
-    pub fn paced_until(&self, parameter: Parameter<'_>) -> Option<Instant> {
+    pub(crate) fn paced_until(&self, parameter: Parameter<'_>) -> Option<Instant> {
         self.fights.get(&parameter.key()).and_then(Fight::paced_until)
     }
 
     /// Notes that a parameter has our value: if its correction waited, the other side has given in.
-    pub fn note_peace(&mut self, parameter: Parameter<'_>) {
+    pub(crate) fn note_peace(&mut self, parameter: Parameter<'_>) {
         let key = parameter.key();
         if self.fights.get(&key).is_some_and(|fight| fight.until.is_some() && !fight.ours) {
             self.fights.remove(&key);
@@ -138,7 +138,7 @@ impl Disputes {
     }
 
     /// Notes which parameters of a connection somebody has changed; yields how many of them are news.
-    pub fn note_drift(&mut self, connection: &ConnectionId, names: BTreeSet<String>) -> usize {
+    pub(crate) fn note_drift(&mut self, connection: &ConnectionId, names: BTreeSet<String>) -> usize {
         if names.is_empty() {
             self.drifting.remove(connection);
             return 0;

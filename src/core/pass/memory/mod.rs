@@ -3,9 +3,9 @@
 //! All of it may be lost with the process: clocks start again, a rejected change is tried once more, a fight is counted
 //! anew. Nothing here decides whether a value is ours; only statuses do.
 
-pub mod attempts;
-pub mod clocks;
-pub mod disputes;
+pub(crate) mod attempts;
+pub(crate) mod clocks;
+pub(crate) mod disputes;
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::model::identity::{ConnectionId, Uid};
 
 /// What a process remembers.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Since when objects have not been seen, or not been ready.
     pub clocks: Clocks,
     /// How often somebody else wrote the status of an object.
@@ -34,7 +34,7 @@ pub struct Memory {
 
 impl Memory {
     /// Forgets the objects, and the connections, that are not among these.
-    pub fn retain(&mut self, present: &BTreeSet<Uid>, connections: &BTreeSet<ConnectionKey>) {
+    pub(crate) fn retain(&mut self, present: &BTreeSet<Uid>, connections: &BTreeSet<ConnectionKey>) {
         let Self { clocks, status_writes, rejections, failures, turns, disputes } = self;
         let is_there = |connection: &ConnectionId| connections.contains(&ConnectionKey::Id(connection.clone()));
         clocks.retain(|object| present.contains(object));

@@ -21,8 +21,8 @@ mod value;
 use std::collections::BTreeMap;
 
 use self::decide::{Claimant, decide};
-pub use self::show::{Line, When};
-pub use self::value::Plan;
+pub(crate) use self::show::Line;
+pub(crate) use self::value::Plan;
 use crate::core::pass::claims::Place;
 use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
@@ -30,7 +30,7 @@ use crate::model::identity::{Fingerprint, ObjectKey, Uid};
 
 /// What an object may do on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Names this connection, and may write.
     Owner,
     /// Names this connection, and only wants to know what writing would do.
@@ -59,7 +59,7 @@ impl Role {
 
 /// One object's part in a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Participant<'a> {
+pub(crate) struct Participant<'a> {
     /// The object.
     pub object: &'a Declared,
     /// What it may do.
@@ -68,7 +68,7 @@ pub struct Participant<'a> {
 
 /// The connection as it was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
+pub(crate) struct Site<'a> {
     /// Where.
     pub place: Place<'a>,
     /// The live parameters.
@@ -198,7 +198,7 @@ pub enum Effect {
 }
 
 /// Plans a connection. `all_observe`: the tenant only observes, so the observers are told what all of them would do together.
-pub fn plan(site: Site<'_>, participants: &[Participant<'_>], all_observe: bool) -> Plan {
+pub(crate) fn plan(site: Site<'_>, participants: &[Participant<'_>], all_observe: bool) -> Plan {
     let acting: Vec<Claimant<'_>> =
         participants.iter().filter(|part| part.role.acts()).map(|part| Claimant::new(*part, site.place)).collect();
     let mut plan = decide(site, acting);

@@ -21,7 +21,7 @@ const SILENCE_GRACE: Duration = Duration::from_secs(10);
 
 /// What Auth0 answered last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It was not asked yet.
     Untried,
     /// It could not be asked, or gave no answer to go by.
@@ -39,7 +39,7 @@ pub enum Answer {
 
 /// Scopes that a read or a write showed to be missing: writes pause until a new token has them, or does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingScopes {
+pub(crate) struct MissingScopes {
     /// Which.
     pub scopes: Vec<String>,
     /// What to do about it.
@@ -55,7 +55,7 @@ impl MissingScopes {
 
 /// A token, as far as its answer tells.
 #[derive(Clone, Copy, Debug)]
-pub struct Token<'a> {
+pub(crate) struct Token<'a> {
     /// Its scopes, where the answer names them.
     pub scopes: Option<&'a [String]>,
     /// Which it is, of those that were fetched with the same credentials.
@@ -64,7 +64,7 @@ pub struct Token<'a> {
 
 /// What an answer to a call about a connection changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub(crate) enum News {
     /// Nothing that is to be said.
     None,
     /// Something to be said of the tenant.
@@ -75,7 +75,7 @@ pub enum News {
 
 /// What is known of the credentials.
 #[derive(Debug)]
-pub struct Authentication {
+pub(crate) struct Authentication {
     answer: Answer,
     missing: Option<MissingScopes>,
     /// What the calls showed of the tenant as a whole.
@@ -88,42 +88,42 @@ pub struct Authentication {
 
 impl Authentication {
     /// Of credentials that are to be tried at once.
-    pub fn untried(now: Instant) -> Self {
+    pub(crate) fn untried(now: Instant) -> Self {
         Self { answer: Answer::Untried, missing: None, evidence: Evidence::default(), due: Some(now), failures: 0 }
     }
 
     /// What Auth0 answered last.
-    pub fn answer(&self) -> &Answer {
+    pub(crate) fn answer(&self) -> &Answer {
         &self.answer
     }
 
     /// The scopes that are missing.
-    pub fn missing(&self) -> Option<&MissingScopes> {
+    pub(crate) fn missing(&self) -> Option<&MissingScopes> {
         self.missing.as_ref()
     }
 
     /// When the credentials are tried again.
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Whether they are about to be tried for the first time.
-    pub fn is_untried(&self) -> bool {
+    pub(crate) fn is_untried(&self) -> bool {
         self.answer == Answer::Untried
     }
 
     /// Whether passes may run.
-    pub fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         matches!(self.answer, Answer::Accepted { .. })
     }
 
     /// Whether it is the API that refuses the credentials.
-    pub fn is_refused_by_api(&self) -> bool {
+    pub(crate) fn is_refused_by_api(&self) -> bool {
         matches!(self.answer, Answer::RefusedByApi(_))
     }
 
     /// What all of this is to the tenant's status.
-    pub fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         match (&self.answer, &self.missing) {
             (Answer::Untried, _) => Access::Untried,
             (Answer::Unknown(obstacle), _) => Access::Unknown(obstacle.clone()),
@@ -137,12 +137,12 @@ impl Authentication {
     }
 
     /// The try begins: it has no date any more.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.due = None;
     }
 
     /// A token was had. `known`: how many connections the tenant's objects name.
-    pub fn token_granted(&mut self, scopes: Option<&[String]>, known: usize, (now, chance): (Instant, f64)) {
+    pub(crate) fn token_granted(&mut self, scopes: Option<&[String]>, known: usize, (now, chance): (Instant, f64)) {
         let renewal = self.renewal().map(str::to_owned);
         self.answer = Answer::Accepted { renewal };
         if known == 0 {
@@ -162,26 +162,26 @@ impl Authentication {
 
     /// No token can be had, because Auth0 refuses it (`Err` says why) or for another reason. Nobody asks for one before `until`,
     /// where the token endpoint has a pause.
-    pub fn token_denied(&mut self, why: Result<Obstacle, String>, until: Option<Instant>, (now, chance): (Instant, f64)) {
+    pub(crate) fn token_denied(&mut self, why: Result<Obstacle, String>, until: Option<Instant>, (now, chance): (Instant, f64)) {
         self.answer = why.map_or_else(Answer::Refused, Answer::Unknown);
         let pause = self.next_pause(chance);
         self.try_by(until.unwrap_or(now + pause));
     }
 
     /// The API refused a token that Auth0 gave.
-    pub fn refused_by_api(&mut self, message: String, when: (Instant, f64)) {
+    pub(crate) fn refused_by_api(&mut self, message: String, when: (Instant, f64)) {
         self.answer = Answer::RefusedByApi(message);
         self.try_unless_due(when);
     }
 
     /// There is nothing that the API could be asked about, so the token has to do.
-    pub fn nothing_to_ask_about(&mut self) {
+    pub(crate) fn nothing_to_ask_about(&mut self) {
         self.answer = Answer::Accepted { renewal: None };
         self.failures = 0;
     }
 
     /// After a call that should show whether the API still refuses the credentials: if it didn't, there is another try.
-    pub fn call_was_tried(&mut self, when: (Instant, f64)) {
+    pub(crate) fn call_was_tried(&mut self, when: (Instant, f64)) {
         if self.is_refused_by_api() {
             self.try_unless_due(when);
         }
@@ -189,7 +189,7 @@ impl Authentication {
 
     /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over. `renewal`: why no new
     /// token can be had, while the one at hand still holds.
-    pub fn answered(&mut self, renewal: Option<String>) -> News {
+    pub(crate) fn answered(&mut self, renewal: Option<String>) -> News {
         let was_silent = self.evidence.answered();
         let was_refused = self.is_refused_by_api();
         let changed = renewal.as_deref() != self.renewal();
@@ -212,12 +212,12 @@ impl Authentication {
     }
 
     /// A write went through with this token.
-    pub fn wrote(&mut self, token: Token<'_>) {
+    pub(crate) fn wrote(&mut self, token: Token<'_>) {
         self.evidence.wrote(token.serial);
     }
 
     /// A connection showed its options. Yields whether that ended a lack of scopes.
-    pub fn showed_options(&mut self, token: Token<'_>) -> bool {
+    pub(crate) fn showed_options(&mut self, token: Token<'_>) -> bool {
         self.evidence.showed_options(token.serial);
         // A token that names its scopes has said whether it lacks this one.
         let ends = token.scopes.is_none() && self.missing.as_ref().is_some_and(|missing| missing.scopes == [READ_OPTIONS]);
@@ -230,23 +230,23 @@ impl Authentication {
 
     /// A call was refused for `asked` scopes. Yields those that the tenant as a whole lacks; none when it is about this
     /// connection only.
-    pub fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
+    pub(crate) fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
         self.evidence.lacks(connection, asked, token.scopes, token.serial, known)
     }
 
     /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
-    pub fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
+    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
         self.evidence.hid_options(connection, token.scopes, token.serial, known)
     }
 
     /// Scopes are missing from now on.
-    pub fn scopes_are_missing(&mut self, missing: MissingScopes, when: (Instant, f64)) {
+    pub(crate) fn scopes_are_missing(&mut self, missing: MissingScopes, when: (Instant, f64)) {
         self.missing = Some(missing);
         self.try_unless_due(when);
     }
 
     /// A call got no answer. When that lasts, the try that is planned here says so.
-    pub fn unanswered(&mut self, connection: &ConnectionKey, message: &str, of_the_host: bool, known: usize, now: Instant) {
+    pub(crate) fn unanswered(&mut self, connection: &ConnectionKey, message: &str, of_the_host: bool, known: usize, now: Instant) {
         if self.evidence.unanswered(connection, message, of_the_host, known) && self.due.is_none() {
             self.due = Some(now + SILENCE_GRACE);
         }

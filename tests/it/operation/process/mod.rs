@@ -24,9 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upstream_params_operator::auth0::{Transport, TransportOptions, install_crypto_provider};
-use upstream_params_operator::model::domain::AllowedDomains;
-use upstream_params_operator::run::{self, Error, Settings};
+use upstream_params_operator::internals::{AllowedDomains, Error, Settings, Transport, TransportOptions, install_crypto_provider, run};
 
 use scripted::{Alone, Proxy, Server, api, empty_list, is_watch, kubeconfig, nothing, ok, with_cluster};
 
@@ -56,7 +54,7 @@ impl Embedded {
             http: Some(address),
         };
         let stop = CancellationToken::new();
-        Self { ended: tokio::spawn(run::run(settings, stop.clone())), stop, address }
+        Self { ended: tokio::spawn(run(settings, stop.clone())), stop, address }
     }
 
     async fn until_ready(&self) {

@@ -8,14 +8,11 @@ use serde_json::{Value, json};
 use test_support::from;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
-use upstream_params_operator::core::obstacle::{Obstacle, ObstacleReason};
-use upstream_params_operator::core::pass::plan::{ParamPlan, Verdict};
-use upstream_params_operator::core::spec::{self, Refusal, UnfitReason};
-use upstream_params_operator::core::status::{self, Context, Outcome, Planned, WriteOutcome, claimed, conclude};
-use upstream_params_operator::core::tenant::{self, Access, Standing};
-use upstream_params_operator::core::world::{Credentials, Declared, DeclaredTenant, ObjectKey, World};
-use upstream_params_operator::model::domain::AllowedDomains;
-use upstream_params_operator::model::identity::Fingerprint;
+use upstream_params_operator::internals::{
+    Access, AllowedDomains, Context, Credentials, Declared, DeclaredTenant, Fingerprint, ObjectKey, Obstacle, ObstacleReason, Outcome,
+    ParamPlan, Planned, Refusal, Standing, UnfitReason, Verdict, World, WriteOutcome, claimed, conclude, conclude_tenant, parse_spec,
+    policies, standing,
+};
 
 /// The generation that a state is about.
 const GENERATION: i64 = 2;
@@ -63,8 +60,8 @@ fn declared(generation: i64, status: UpstreamParamsStatus) -> Declared {
         deleting: false,
         finalizer: false,
         other_finalizers: Vec::new(),
-        policies: spec::policies(&spec()),
-        spec: spec::spec(&spec()),
+        policies: policies(&spec()),
+        spec: parse_spec(&spec()),
         status,
     }
 }
@@ -266,11 +263,11 @@ pub(super) fn of_tenants() -> Vec<State> {
     let mut all = Vec::new();
     for (name, tenant, standing) in standings() {
         for (credentials, access) in &accesses {
-            let status = status::tenant::conclude(&tenant, &standing, access, now());
+            let status = conclude_tenant(&tenant, &standing, access, now());
             all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
-                let status = status::tenant::conclude(&known, &standing, access, now());
+                let status = conclude_tenant(&known, &standing, access, now());
                 all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };
@@ -306,7 +303,7 @@ fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {
         if let Some(credentials) = credentials {
             world.apply_secret("auth0-credentials".to_owned(), credentials);
         }
-        let standing = tenant::standing(&world, &tenant.name, &allowed, "operator").unwrap();
+        let standing = standing(&world, &tenant.name, &allowed, "operator").unwrap();
         (name, tenant, standing)
     };
     cases.map(judge).into_iter().collect()

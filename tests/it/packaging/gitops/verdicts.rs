@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use test_support::repository::root;
 use upstream_params_operator::api::reason::{ConditionType, Reason};
-use upstream_params_operator::core::status::Context;
+use upstream_params_operator::internals::Context;
 
 use super::consumers::{ArgoCd, Kstatus, kstatus, kubectl_wait};
 use super::states::{self, State};
