@@ -1,10 +1,10 @@
-//! The driver of one tenant: takes in news, picks what is due, and runs one pass after the other.
+//! The driver of one tenant: takes in what changed, picks what is due, and does one thing after the other.
 //!
 //! One driver runs for each `ClusterAuth0Tenant` that exists, and one for all objects whose tenant does not. Passes of one
 //! tenant follow each other, so no two of them ever plan from the same connection or write to the same object; tenants do
 //! not wait for each other.
 //!
-//! Guarantees: news is taken in before a pass begins; a pass that has begun is finished when the process is asked to
+//! Guarantees: changes are taken in before a pass begins; a pass that has begun is finished when the process is asked to
 //! stop, and when the driver is let go; two objects that stand for one Auth0 tenant never have passes at the same time,
 //! not even while one takes over from the other; what was noted of objects that are gone does not stay for ever.
 
@@ -14,17 +14,17 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::core::schedule::{ConnectionKey, Due};
+use crate::core::schedule::work_queue::Item;
+use crate::core::schedule::{ConnectionKey, Due, Lane, Next};
 use crate::core::spec::Target;
-use crate::core::tenant::Access;
 use crate::core::world::Left;
 use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 use crate::reconcile::pass;
 use crate::reconcile::tenant::{Shared, Step, Tenant};
 
-/// What a driver is told.
+/// What changed, as a driver is told.
 #[derive(Clone, Debug)]
-pub enum Note {
+pub enum Change {
     /// An object of the tenant changed.
     Object(ObjectKey),
     /// Somebody took our finalizer from an object.
@@ -33,7 +33,7 @@ pub enum Note {
     Relabelled(ObjectKey),
     /// Somebody wrote an object's status, and nothing else of it changed.
     Status(ObjectKey),
-    /// An object of the tenant is gone; these places may have become free.
+    /// An object of the tenant is gone; its parameters may have become free.
     Gone {
         /// The connection it named.
         target: Option<Target>,
@@ -51,192 +51,222 @@ pub enum Note {
         /// Why.
         why: &'static str,
     },
-    /// The tenant object, its Secret or its standing may have changed.
+    /// The tenant object, its Secret or what else it amounts to may have changed.
     Tenant,
 }
 
-/// After how many notes of objects those that are gone are forgotten, at least: that takes a look at all that are there, so it
-/// waits for as many notes as there are objects.
-const TIDIED_AFTER: usize = 1000;
+/// After how many changes of objects those that are gone are forgotten, at least: that takes a look at all that are there, so it
+/// waits for as many changes as there are objects.
+const FORGET_GONE_AFTER: usize = 1000;
 
 /// Drives one tenant.
 pub struct Driver {
     tenant: Tenant,
-    notes: mpsc::UnboundedReceiver<Note>,
-    heard: usize,
-    tidied_after: usize,
-}
-
-enum Heard {
-    Stop,
-    Note(Note),
-    Nothing,
+    changes: mpsc::UnboundedReceiver<Change>,
+    /// How many changes of objects were taken in since those that are gone were forgotten, and after how many they are again.
+    taken_in: usize,
+    forget_gone_after: usize,
 }
 
 impl Driver {
     /// A driver of the tenant of this name, which knows nothing of it yet.
-    pub fn new(name: String, shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
-        Self { tenant: Tenant::new(name, shared), notes, heard: 0, tidied_after: TIDIED_AFTER }
+    pub fn new(name: String, shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
+        Self { tenant: Tenant::new(name, shared), changes, taken_in: 0, forget_gone_after: FORGET_GONE_AFTER }
     }
 
     /// The driver of all objects whose tenant does not exist.
-    pub fn of_strays(shared: Shared, notes: mpsc::UnboundedReceiver<Note>) -> Self {
-        Self { tenant: Tenant::of_strays(shared), notes, heard: 0, tidied_after: TIDIED_AFTER }
+    pub fn of_orphans(shared: Shared, changes: mpsc::UnboundedReceiver<Change>) -> Self {
+        Self { tenant: Tenant::of_orphans(shared), changes, taken_in: 0, forget_gone_after: FORGET_GONE_AFTER }
     }
 
     /// Runs until the process is asked to stop, or until nobody can tell it anything any more.
     pub async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
-            let heard = match self.tenant.step() {
-                Step::Auth0(due) => {
-                    // News first: what is planned from should be the latest.
-                    while let Ok(note) = self.notes.try_recv() {
-                        self.absorb(note).await;
-                    }
-                    if self.tenant.shared.stop.is_cancelled() || self.notes.is_closed() {
+            match self.tenant.step() {
+                Step::Wait(until) => {
+                    if self.wait(until).await.is_none() {
                         return;
                     }
-                    self.look(due).await;
-                    continue;
                 }
                 Step::Kubernetes(item) => {
-                    while let Ok(note) = self.notes.try_recv() {
-                        self.absorb(note).await;
-                    }
-                    if self.tenant.shared.stop.is_cancelled() {
+                    self.take_in_waiting().await;
+                    if self.is_stopped() {
                         return;
                     }
-                    self.tenant.reconcile_item(item).await;
-                    continue;
+                    self.reconcile(item).await;
                 }
-                Step::Wait(until) => self.listen(Some(until)).await,
-                Step::Idle => self.listen(None).await,
-            };
-            match heard {
-                Heard::Stop => return,
-                Heard::Note(note) => self.absorb(note).await,
-                Heard::Nothing => {}
+                Step::Auth0(due) => {
+                    // First: what is planned from should be the latest.
+                    self.take_in_waiting().await;
+                    if self.is_stopped() || self.changes.is_closed() {
+                        return;
+                    }
+                    self.call(due).await;
+                }
             }
         }
     }
 
-    async fn listen(&mut self, until: Option<Instant>) -> Heard {
+    fn is_stopped(&self) -> bool {
+        self.tenant.shared.stop.is_cancelled()
+    }
+
+    /// Waits for this time, or for a change, which is taken in. Yields nothing where the driver is to end.
+    async fn wait(&mut self, until: Option<Instant>) -> Option<()> {
         let pause = async {
             match until {
                 Some(until) => tokio::time::sleep_until(until.into()).await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let change = tokio::select! {
             biased;
-            () = self.tenant.shared.stop.cancelled() => Heard::Stop,
-            note = self.notes.recv() => note.map_or(Heard::Stop, Heard::Note),
-            () = pause => Heard::Nothing,
+            () = self.tenant.shared.stop.cancelled() => None,
+            change = self.changes.recv() => change,
+            () = pause => return Some(()),
+        };
+        self.take_in(change?).await;
+        Some(())
+    }
+
+    async fn take_in_waiting(&mut self) {
+        while let Ok(change) = self.changes.try_recv() {
+            self.take_in(change).await;
         }
     }
 
-    /// Takes in a note and all that wait behind it: a burst of changes costs one look.
-    async fn absorb(&mut self, first: Note) {
-        let (mut objects, mut relabelled) = (BTreeSet::new(), BTreeSet::new());
-        let mut stripped = BTreeSet::new();
-        let mut forged = BTreeSet::new();
-        let (mut tenant, mut gone) = (false, 0);
-        let mut next = Some(first);
-        while let Some(note) = next {
-            match note {
-                Note::Object(key) => {
-                    objects.insert(key);
-                }
-                Note::Relabelled(key) => {
-                    relabelled.insert(key);
-                }
-                Note::Finalizer(key) => {
-                    stripped.insert(key);
-                }
-                Note::Status(key) => {
-                    forged.insert(key);
-                }
-                Note::Gone { target, connections, left } => {
-                    gone += 1;
-                    self.tenant.vacated(target.as_ref(), connections);
-                    if let Some(left) = left {
-                        self.tenant.went_without_cleaning(&left).await;
-                    }
-                }
-                Note::Left { uid, left, why } => self.tenant.left(&left, &uid, why).await,
-                Note::Tenant => tenant = true,
-            }
-            next = self.notes.try_recv().ok();
+    /// Takes in a change and all that wait behind it: a burst of changes costs one look.
+    async fn take_in(&mut self, first: Change) {
+        let mut batch = Batch::default();
+        let mut change = Some(first);
+        while let Some(one) = change {
+            batch.add(one);
+            change = self.changes.try_recv().ok();
         }
-        // First, as a deletion that comes before it is one that removes nothing.
-        for key in stripped {
-            self.tenant.keep(&key).await;
+        let Batch { gone, finalizers, tenant, statuses, objects, relabelled } = batch;
+        self.taken_in += objects.len() + gone.iter().filter(|one| matches!(one, Gone::Vacated(..))).count();
+        for gone in gone {
+            self.take_leave(gone).await;
+        }
+        // Before deletions, as one that comes first removes nothing.
+        for key in finalizers {
+            self.tenant.restore_finalizer(&key).await;
         }
         if tenant {
             self.tenant.refresh().await;
         }
-        self.heard += objects.len() + gone;
-        if self.heard >= self.tidied_after {
-            self.heard = 0;
-            self.tidied_after = self.tenant.forget_gone().max(TIDIED_AFTER);
+        if self.taken_in >= self.forget_gone_after {
+            self.taken_in = 0;
+            self.forget_gone_after = self.tenant.forget_gone().max(FORGET_GONE_AFTER);
         }
-        for key in forged {
-            self.tenant.restore_status(&key);
+        for key in statuses {
+            self.tenant.requeue_overwritten(&key);
         }
-        let edited = objects.iter().map(|key| (key, true));
-        for (key, edited) in edited.chain(relabelled.difference(&objects).map(|key| (key, false))) {
-            if self.tenant.shared.stop.is_cancelled() {
+        let relabelled = relabelled.difference(&objects).map(|key| (key, Lane::Routine));
+        for (key, lane) in objects.iter().map(|key| (key, Lane::Edit)).chain(relabelled) {
+            if self.is_stopped() {
                 return;
             }
-            self.tenant.place_by_key(key, edited).await;
+            let next = self.tenant.reconcile_key(key, lane).await;
+            self.tenant.apply(next);
         }
     }
 
-    /// Looks at what is due, when it is this object's turn at the Auth0 tenant.
-    async fn look(&mut self, due: Due) {
+    async fn take_leave(&mut self, gone: Gone) {
+        match gone {
+            Gone::Vacated(target, connections, left) => {
+                let next = self.tenant.vacated(target.as_ref(), connections);
+                self.tenant.apply(next);
+                if let Some(left) = left {
+                    self.tenant.report_stripped(&left).await;
+                }
+            }
+            Gone::Left(left, uid, why) => self.tenant.report_left(&left, &uid, why).await,
+        }
+    }
+
+    /// Does work at Kubernetes.
+    async fn reconcile(&mut self, item: Item) {
+        let next = self.tenant.reconcile_item(item).await;
+        self.tenant.apply(next);
+    }
+
+    /// Does work at Auth0, when it is this object's turn at the tenant.
+    async fn call(&mut self, due: Due) {
         let tenant = &mut self.tenant;
         if due == Due::Authentication {
             // A Secret that was away for a moment may be away for good.
             tenant.refresh().await;
         }
-        let Some(settings) = tenant.settings() else {
-            if let Due::Connection(connection) = &due {
-                tenant.place_subject(connection).await;
-            }
-            return;
+        let lock = tenant.serving().map(|settings| tenant.shared.auth0_tenants.lock_of(settings.audience.identity()));
+        let turn = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
         };
-        let turn = tenant.shared.turns.of(settings.audience.identity());
-        let _turn = turn.lock().await;
-        if tenant.shared.stop.is_cancelled() {
+        if turn.is_some() && tenant.shared.stop.is_cancelled() {
             // Who waited for another's pass begins none after it.
             return;
         }
         match due {
-            Due::Authentication => {
-                let span = tracing::error_span!("access", tenant = tenant.name);
-                let trial = tenant.look_at_access().instrument(span).await;
-                if let Some(connection) = trial {
-                    pass(tenant, connection).await;
-                    tenant.after_trial();
-                }
-            }
+            Due::Authentication => authenticate(tenant).await,
+            Due::Connection(connection) if tenant.is_authenticated() => pass(tenant, connection).await,
             Due::Connection(connection) => {
-                if tenant.access == Access::Granted {
-                    pass(tenant, connection).await;
-                } else {
-                    tenant.place_subject(&connection).await;
-                }
+                let next = tenant.reconcile_concerned(&connection).await;
+                tenant.apply(next);
             }
         }
+    }
+}
+
+/// Tries the credentials, where it takes one with a pass.
+async fn authenticate(tenant: &mut Tenant) {
+    let span = tracing::error_span!("access", tenant = tenant.name);
+    let trial = tenant.authenticate().instrument(span).await;
+    if let Some(connection) = trial {
+        pass(tenant, connection).await;
+        tenant.plan_after_trial();
     }
 }
 
 /// Runs a pass and applies what it yields, in a span that says of every line where it belongs: at the level of errors, so
 /// that it is there also for a warning, whatever else is filtered out.
 async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
-    let (Some(client), Some(settings)) = (tenant.client(), tenant.settings()) else { return };
+    let (Some(client), Some(settings)) = (tenant.client(), tenant.serving().cloned()) else { return };
     let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&connection));
-    let next = pass::pass(tenant, client, settings, connection).instrument(span).await;
+    let next: Next = pass::pass(tenant, client, settings, connection).instrument(span).await;
     tenant.apply(next);
+}
+
+/// An object that is gone.
+enum Gone {
+    /// See [`Change::Gone`].
+    Vacated(Option<Target>, Vec<ConnectionId>, Option<Left>),
+    /// See [`Change::Left`].
+    Left(Left, Uid, &'static str),
+}
+
+/// What changed, each object once.
+#[derive(Default)]
+struct Batch {
+    gone: Vec<Gone>,
+    finalizers: BTreeSet<ObjectKey>,
+    tenant: bool,
+    statuses: BTreeSet<ObjectKey>,
+    objects: BTreeSet<ObjectKey>,
+    relabelled: BTreeSet<ObjectKey>,
+}
+
+impl Batch {
+    fn add(&mut self, change: Change) {
+        match change {
+            Change::Object(key) => drop(self.objects.insert(key)),
+            Change::Relabelled(key) => drop(self.relabelled.insert(key)),
+            Change::Finalizer(key) => drop(self.finalizers.insert(key)),
+            Change::Status(key) => drop(self.statuses.insert(key)),
+            Change::Gone { target, connections, left } => self.gone.push(Gone::Vacated(target, connections, left)),
+            Change::Left { uid, left, why } => self.gone.push(Gone::Left(left, uid, why)),
+            Change::Tenant => self.tenant = true,
+        }
+    }
 }

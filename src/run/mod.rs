@@ -24,8 +24,8 @@ use crate::kubernetes::report::Report;
 use crate::kubernetes::watch;
 use crate::model::domain::AllowedDomains;
 use crate::model::identity::ObjectKey;
-use crate::reconcile::driver::{Driver, Note};
-use crate::reconcile::tenant::{Shared, Turns};
+use crate::reconcile::driver::{Change, Driver};
+use crate::reconcile::tenant::{Auth0Tenants, Shared};
 use crate::telemetry::Metrics;
 use tasks::{Ended, Task, Tasks};
 
@@ -95,10 +95,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         allowed: settings.allowed,
         namespace: settings.namespace,
         metrics,
-        turns: Arc::new(Turns::default()),
+        auth0_tenants: Arc::new(Auth0Tenants::default()),
         stop: stop.clone(),
     };
-    let mut operator = Operator { shared, tasks, drivers: BTreeMap::new(), strays: None };
+    let mut operator = Operator { shared, tasks, drivers: BTreeMap::new(), orphans: None };
     let result = operator.until_told(&mut wakes, &stop).await;
     stop.cancel();
     result.and(operator.finish().await)
@@ -110,12 +110,12 @@ struct Operator {
     tasks: Tasks,
     drivers: BTreeMap<String, Mailbox>,
     /// Of the driver of all objects whose tenant does not exist.
-    strays: Option<mpsc::UnboundedSender<Note>>,
+    orphans: Option<mpsc::UnboundedSender<Change>>,
 }
 
 /// How a tenant's driver is told something.
 enum Mailbox {
-    Open(mpsc::UnboundedSender<Note>),
+    Open(mpsc::UnboundedSender<Change>),
     /// The tenant is gone, and its driver is still in its last pass. No other takes over before that has ended.
     Closed,
 }
@@ -149,7 +149,7 @@ impl Operator {
     /// Lets every driver finish its pass.
     async fn finish(mut self) -> Result<(), Error> {
         self.drivers.clear();
-        self.strays = None;
+        self.orphans = None;
         let (panicked, cut) = self.tasks.finish(GRACE).await;
         for task in &cut {
             tracing::warn!("{task} did not end in time and is cut short; the next start finishes what it was at");
@@ -160,8 +160,8 @@ impl Operator {
 
     fn begin(&mut self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.tasks.spawn(Task::Strays, Driver::of_strays(self.shared.clone(), receiver).run());
-        self.strays = Some(sender);
+        self.tasks.spawn(Task::Orphans, Driver::of_orphans(self.shared.clone(), receiver).run());
+        self.orphans = Some(sender);
         self.tell_all();
     }
 
@@ -169,16 +169,16 @@ impl Operator {
     fn ended(&mut self, ended: Ended) -> Result<(), Error> {
         let name = match &ended.task {
             Task::Driver(name) if !ended.panicked && matches!(self.drivers.get(name), Some(Mailbox::Closed)) => name.clone(),
-            Task::Driver(_) | Task::Watch(_) | Task::Strays | Task::Server => return Err(ended.into()),
+            Task::Driver(_) | Task::Watch(_) | Task::Orphans | Task::Server => return Err(ended.into()),
         };
         self.drivers.remove(&name);
         if self.exists(&name) {
             // Made anew meanwhile.
-            self.tell(&name, Note::Tenant);
+            self.tell(&name, Change::Tenant);
         } else {
             let left: Vec<ObjectKey> = self.shared.hub.look(|world| world.objects_of(&name).map(|object| object.key.clone()).collect());
             for object in left {
-                self.tell_strays(Note::Object(object));
+                self.tell_orphans(Change::Object(object));
             }
         }
         Ok(())
@@ -190,21 +190,21 @@ impl Operator {
 
     fn deliver(&mut self, wake: Wake) {
         match wake {
-            Wake::Object(key) => self.tell_of(key, Note::Object),
-            Wake::Relabelled(key) => self.tell_of(key, Note::Relabelled),
-            Wake::Status(key) => self.tell_of(key, Note::Status),
-            Wake::Finalizer(key) => self.tell_of(key, Note::Finalizer),
-            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Note::Gone { target, connections, left }),
-            Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Note::Left { uid, left, why }),
-            Wake::Tenant(name) => self.tell(&name, Note::Tenant),
+            Wake::Object(key) => self.tell_of(key, Change::Object),
+            Wake::Relabelled(key) => self.tell_of(key, Change::Relabelled),
+            Wake::Status(key) => self.tell_of(key, Change::Status),
+            Wake::Finalizer(key) => self.tell_of(key, Change::Finalizer),
+            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Change::Gone { target, connections, left }),
+            Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Change::Left { uid, left, why }),
+            Wake::Tenant(name) => self.tell(&name, Change::Tenant),
             Wake::Tenants => self.tell_all(),
         }
     }
 
-    fn tell_of(&mut self, key: ObjectKey, note: impl FnOnce(ObjectKey) -> Note) {
+    fn tell_of(&mut self, key: ObjectKey, change: impl FnOnce(ObjectKey) -> Change) {
         let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
         if let Some(tenant) = tenant {
-            self.tell(&tenant, note(key));
+            self.tell(&tenant, change(key));
         }
     }
 
@@ -213,46 +213,46 @@ impl Operator {
         let names: BTreeSet<String> = self.shared.hub.look(|world| world.tenants().map(|tenant| tenant.name.clone()).collect());
         for (name, mailbox) in &mut self.drivers {
             if let (Mailbox::Open(driver), false) = (&*mailbox, names.contains(name)) {
-                drop(driver.send(Note::Tenant));
+                drop(driver.send(Change::Tenant));
                 *mailbox = Mailbox::Closed;
             }
         }
         for name in &names {
-            self.tell(name, Note::Tenant);
+            self.tell(name, Change::Tenant);
         }
     }
 
     /// Tells the driver of a tenant, which is started where there is none yet.
-    fn tell(&mut self, tenant: &str, note: Note) {
+    fn tell(&mut self, tenant: &str, change: Change) {
         match self.drivers.get(tenant) {
             // A driver that is gone has ended unasked, which is about to be noticed.
-            Some(Mailbox::Open(driver)) => drop(driver.send(note)),
+            Some(Mailbox::Open(driver)) => drop(driver.send(change)),
             // Its end is waited for, and everything of the tenant is looked at then; but nobody can look at what is gone.
             Some(Mailbox::Closed) => {
-                if matches!(note, Note::Gone { .. } | Note::Left { .. }) {
-                    self.tell_strays(note);
+                if matches!(change, Change::Gone { .. } | Change::Left { .. }) {
+                    self.tell_orphans(change);
                 }
             }
             None if self.exists(tenant) => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 // Before anything else it looks at everything of its tenant.
                 self.tasks.spawn(Task::Driver(tenant.to_owned()), Driver::new(tenant.to_owned(), self.shared.clone(), receiver).run());
-                drop(sender.send(note));
+                drop(sender.send(change));
                 self.drivers.insert(tenant.to_owned(), Mailbox::Open(sender));
             }
-            None => self.tell_strays(note),
+            None => self.tell_orphans(change),
         }
     }
 
-    fn tell_strays(&self, note: Note) {
-        let told = match note {
-            Note::Object(_) | Note::Relabelled(_) | Note::Status(_) | Note::Finalizer(_) | Note::Left { .. } => note,
+    fn tell_orphans(&self, change: Change) {
+        let told = match change {
+            Change::Object(_) | Change::Relabelled(_) | Change::Status(_) | Change::Finalizer(_) | Change::Left { .. } => change,
             // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
-            Note::Gone { left: left @ Some(_), .. } => Note::Gone { target: None, connections: Vec::new(), left },
-            Note::Gone { left: None, .. } | Note::Tenant => return,
+            Change::Gone { left: left @ Some(_), .. } => Change::Gone { target: None, connections: Vec::new(), left },
+            Change::Gone { left: None, .. } | Change::Tenant => return,
         };
-        if let Some(strays) = &self.strays {
-            drop(strays.send(told));
+        if let Some(orphans) = &self.orphans {
+            drop(orphans.send(told));
         }
     }
 }
@@ -277,7 +277,7 @@ mod tests {
             hub.listed(kind);
         }
         let shared = Shared::refused(hub);
-        (Operator { shared, tasks: Tasks::default(), drivers: BTreeMap::new(), strays: None }, wakes)
+        (Operator { shared, tasks: Tasks::default(), drivers: BTreeMap::new(), orphans: None }, wakes)
     }
 
     fn tenant(name: &str) -> DeclaredTenant {
@@ -331,8 +331,8 @@ mod tests {
     #[tokio::test]
     async fn what_an_object_left_is_told_also_where_its_tenant_is_gone_or_about_to_be() {
         let (mut operator, _wakes) = operator(0);
-        let (strays, mut told) = mpsc::unbounded_channel();
-        operator.strays = Some(strays);
+        let (orphans, mut told) = mpsc::unbounded_channel();
+        operator.orphans = Some(orphans);
         operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
         for tenant in ["closed", "never-there"] {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
@@ -340,9 +340,9 @@ mod tests {
             operator.deliver(left(None));
             let what = Left { object: object.clone(), records: Vec::new() };
             operator.deliver(left(Some(what.clone())));
-            assert!(matches!(told.try_recv(), Ok(Note::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
+            assert!(matches!(told.try_recv(), Ok(Change::Gone { left: Some(left), .. }) if left.object == object), "{tenant}");
             operator.deliver(Wake::Left { tenant: tenant.to_owned(), uid: "uid".into(), left: what, why: "" });
-            assert!(matches!(told.try_recv(), Ok(Note::Left { .. })), "{tenant}");
+            assert!(matches!(told.try_recv(), Ok(Change::Left { .. })), "{tenant}");
             assert!(told.try_recv().is_err());
         }
     }
@@ -357,7 +357,7 @@ mod tests {
         for (task, panicked, how) in [
             (driver("open"), false, "the driver of the ClusterAuth0Tenant open ended"),
             (driver("closed"), true, "the driver of the ClusterAuth0Tenant closed panicked"),
-            (Task::Strays, false, "the driver of objects without a tenant ended"),
+            (Task::Orphans, false, "the driver of objects without a tenant ended"),
             (Task::Server, false, "the server of health and metrics ended"),
             (Task::Watch("namespaces".to_owned()), false, "the watch of namespaces ended"),
         ] {

@@ -17,7 +17,7 @@ pub(super) enum Task {
     /// The driver of the tenant of this name.
     Driver(String),
     /// The driver of the objects that name no tenant that exists.
-    Strays,
+    Orphans,
     /// The server of health and metrics.
     Server,
 }
@@ -26,7 +26,7 @@ impl Task {
     /// Whether the end of the process waits for it.
     fn has_work_to_finish(&self) -> bool {
         match self {
-            Self::Driver(_) | Self::Strays | Self::Server => true,
+            Self::Driver(_) | Self::Orphans | Self::Server => true,
             Self::Watch(_) => false,
         }
     }
@@ -37,7 +37,7 @@ impl fmt::Display for Task {
         match self {
             Self::Watch(what) => write!(f, "the watch of {what}"),
             Self::Driver(tenant) => write!(f, "the driver of the ClusterAuth0Tenant {tenant}"),
-            Self::Strays => f.write_str("the driver of objects without a tenant"),
+            Self::Orphans => f.write_str("the driver of objects without a tenant"),
             Self::Server => f.write_str("the server of health and metrics"),
         }
     }
@@ -132,8 +132,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(200)).await;
             done.send(()).unwrap();
         });
-        tasks.spawn(Task::Strays, async { panic!("a test") });
-        assert_eq!(tasks.finish(GENEROUS).await, (vec![Task::Strays], Vec::new()));
+        tasks.spawn(Task::Orphans, async { panic!("a test") });
+        assert_eq!(tasks.finish(GENEROUS).await, (vec![Task::Orphans], Vec::new()));
         finished.await.expect("the server had its time");
 
         let mut tasks = Tasks::default();

@@ -195,11 +195,7 @@ impl Simulator {
         let check = object.spec.as_ref().ok().map(|spec| spec::against_connection(spec, document, &BTreeSet::new()));
         let facts = Facts {
             admission: if self.permits(object, id) { Admission::Granted } else { Admission::Denied },
-            life: match (object.deleting, object.finalizer) {
-                (false, _) => Life::Alive,
-                (true, false) => Life::Dying,
-                (true, true) => Life::Kept,
-            },
+            life: Life::of(object),
             names: match &check {
                 None => Names::Nothing,
                 Some(check) if placed => Names::This { fits: check.is_ok() },

@@ -8,6 +8,7 @@
 //! had its name before.
 
 use crate::core::pass::plan::Role;
+use crate::core::world::Declared;
 
 /// Whether the tenant admits the object's namespace to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,17 @@ pub enum Life {
     Dying,
     /// It is, and waits for us to take our finalizer off.
     Kept,
+}
+
+impl Life {
+    /// Of this object.
+    pub fn of(object: &Declared) -> Self {
+        match (object.deleting, object.finalizer) {
+            (false, _) => Self::Alive,
+            (true, false) => Self::Dying,
+            (true, true) => Self::Kept,
+        }
+    }
 }
 
 /// What decides the part of an object.

@@ -57,11 +57,6 @@ impl Agenda {
         }
     }
 
-    /// Whether a connection has a date.
-    pub fn has(&self, connection: &ConnectionKey) -> bool {
-        self.due.contains_key(connection)
-    }
-
     fn rank(&self, lane: Lane) -> Rank {
         match lane {
             Lane::Edit => Rank::Edit,
@@ -134,7 +129,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn id(text: &str) -> ConnectionKey {
-        ConnectionKey::Id(text.into())
+        ConnectionKey::Id(format!("con_{text}").as_str().into())
     }
 
     fn picked(text: &str) -> Pick {

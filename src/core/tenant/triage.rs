@@ -4,6 +4,7 @@
 //! Guarantees: every combination of facts has exactly one answer; no connection is looked at while the tenant can't be used;
 //! what is being deleted is let go at once where nothing would be removed anyway, and waits where that is not known.
 
+use crate::core::pass::role::Life;
 use crate::core::spec::Target;
 use crate::core::status::Outcome;
 use crate::core::world::Declared;
@@ -20,28 +21,6 @@ pub enum Availability {
     NotReady,
     /// It can.
     Ready,
-}
-
-/// Whether the object is being deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// It is not.
-    Alive,
-    /// It is, and our finalizer is not on it.
-    Dying,
-    /// It is, and waits for us to take our finalizer off.
-    Kept,
-}
-
-impl Life {
-    /// Of this object.
-    pub fn of(object: &Declared) -> Self {
-        match (object.deleting, object.finalizer) {
-            (false, _) => Self::Alive,
-            (true, false) => Self::Dying,
-            (true, true) => Self::Kept,
-        }
-    }
 }
 
 /// Whether the tenant admits an object to what it names, as far as that is known before anything is read: what an id stands
@@ -279,8 +258,9 @@ mod tests {
                 }
             }
             if facts.life == Life::Alive {
-                for (retains, tenant_observes) in BOTH.into_iter().zip([true, false]) {
-                    assert_eq!(triage(facts), triage(Facts { retains, tenant_observes, ..facts }), "{facts:?}");
+                for tenant_observes in BOTH {
+                    let other = Facts { tenant_observes, retains: !facts.retains, ..facts };
+                    assert_eq!(triage(facts), triage(other), "{facts:?}");
                 }
             }
         }

@@ -485,7 +485,7 @@ impl World {
     }
 
     /// All objects that name a tenant which does not exist.
-    pub fn strays(&self) -> Vec<Arc<Declared>> {
+    pub fn orphans(&self) -> Vec<Arc<Declared>> {
         let unknown = self.objects.tenants().filter(|tenant| !self.tenants.contains_key(*tenant));
         unknown.flat_map(|tenant| self.objects.of(tenant)).cloned().collect()
     }

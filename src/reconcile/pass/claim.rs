@@ -71,8 +71,8 @@ impl<'t> Pass<'t, Planned> {
     /// Why nothing can be written to the connection now.
     fn obstacle(&mut self) -> Option<Ended> {
         let postponed = |obstacle, pace| Some(Ended::With(WriteOutcome::Postponed(obstacle), pace));
-        if let Some(lacking) = &self.tenant.lacking {
-            let (reason, message) = (ObstacleReason::TenantNotReady, lacking.message.clone());
+        if let Some(missing) = self.tenant.missing_scopes() {
+            let (reason, message) = (ObstacleReason::TenantNotReady, missing.message.clone());
             return postponed(Obstacle { reason, message, tenant_wide: true }, Pace::Routine);
         }
         let unavailable = |message| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };

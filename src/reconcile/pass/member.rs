@@ -10,9 +10,10 @@ use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned};
 use crate::core::tenant::Settings;
+use crate::core::tenant::triage::not_permitted;
 use crate::core::world::{Connection, Declared};
 use crate::model::identity::ConnectionId;
-use crate::reconcile::tenant::{Tenant, not_permitted};
+use crate::reconcile::tenant::Tenant;
 
 /// An object in a pass.
 pub(super) struct Member {
@@ -134,11 +135,7 @@ impl<'a> Gathering<'a> {
         let recorded = |id: &ConnectionId| claims::connections(&object.status).any(|recorded| recorded == *id);
         Facts {
             admission: Admission::Unknown,
-            life: match (object.deleting, object.finalizer) {
-                (false, _) => Life::Alive,
-                (true, false) => Life::Dying,
-                (true, true) => Life::Kept,
-            },
+            life: Life::of(object),
             names: match &object.spec {
                 Err(_) => Names::Nothing,
                 Ok(_) if self.connection.is_named_by(object) => Names::This { fits },
@@ -150,7 +147,7 @@ impl<'a> Gathering<'a> {
             },
             recorded_here: self.connection.is_recorded_by(object),
             recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.reading.document.id),
-            recorded_on_gone: self.reading.gone.as_ref().is_some_and(|gone| recorded(gone)),
+            recorded_on_gone: self.reading.gone.as_ref().is_some_and(recorded),
             observes: self.settings.observes || object.policies.management == ManagementPolicy::Observe,
             retains: object.policies.deletion == DeletionPolicy::Retain,
             rejected: false,

@@ -1,0 +1,142 @@
+//! What each answer of Auth0 makes of what is known of credentials.
+
+use super::*;
+use crate::core::obstacle::ObstacleReason;
+
+const CHANCE: f64 = 1.0;
+const SERIAL: u64 = 1;
+
+fn silent() -> Obstacle {
+    Obstacle { reason: ObstacleReason::RemoteUnavailable, message: "silent".to_owned(), tenant_wide: true }
+}
+
+fn missing(scopes: &[&str]) -> MissingScopes {
+    MissingScopes { scopes: all(scopes), message: "missing".to_owned() }
+}
+
+fn all(scopes: &[&str]) -> Vec<String> {
+    scopes.iter().map(|scope| (*scope).to_owned()).collect()
+}
+
+fn accepted(renewal: Option<&str>) -> Answer {
+    Answer::Accepted { renewal: renewal.map(str::to_owned) }
+}
+
+fn refused() -> Answer {
+    Answer::Refused("refused".to_owned())
+}
+
+fn by_api() -> Answer {
+    Answer::RefusedByApi("by the API".to_owned())
+}
+
+/// Credentials of which this is known, with a try in a minute.
+fn known(answer: &Answer, missing: Option<MissingScopes>, now: Instant) -> Authentication {
+    let due = Some(now + Duration::from_mins(1));
+    Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), due, failures: 3 }
+}
+
+#[test]
+fn a_token_makes_every_answer_but_keeps_what_is_missing_unless_it_shows_better() {
+    let now = Instant::now();
+    let lacking = || missing(&["update:connections"]);
+    for answer in [Answer::Untried, Answer::Unknown(silent()), refused(), by_api(), accepted(None), accepted(Some("renewal"))] {
+        let kept = if let Answer::Accepted { .. } = &answer { answer.clone() } else { accepted(None) };
+        for (lacks, granted, lacks_then, failures) in [
+            (false, Some(&["read:connections"][..]), false, 0),
+            (false, None, false, 0),
+            (true, Some(&["read:connections"][..]), true, 4),
+            (true, Some(&["update:connections"][..]), false, 0),
+            (true, None, false, 3),
+        ] {
+            let mut one = known(&answer, lacks.then(lacking), now);
+            one.token_granted(granted.map(all).as_deref(), 1, (now, CHANCE));
+            assert_eq!((&one.answer, one.missing.is_some(), one.failures), (&kept, lacks_then, failures), "{answer:?} {lacks} {granted:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news() {
+    let now = Instant::now();
+    for (answer, was_silent, renewal, news, after) in [
+        (accepted(None), false, None, News::None, accepted(None)),
+        (accepted(None), true, None, News::OfTheTenant, accepted(None)),
+        (accepted(None), false, Some("renewal"), News::OfTheTenant, accepted(Some("renewal"))),
+        (accepted(Some("renewal")), false, None, News::OfTheTenant, accepted(None)),
+        (accepted(Some("renewal")), false, Some("renewal"), News::None, accepted(Some("renewal"))),
+        (by_api(), false, None, News::AcceptedAgain, accepted(None)),
+        (by_api(), true, Some("renewal"), News::AcceptedAgain, accepted(Some("renewal"))),
+        (refused(), false, None, News::None, refused()),
+        (Answer::Untried, false, None, News::None, Answer::Untried),
+    ] {
+        for lacks in [false, true] {
+            let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
+            if was_silent {
+                one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+            }
+            assert_eq!(one.answered(renewal.map(str::to_owned)), news, "{answer:?}");
+            assert_eq!((&one.answer, one.missing.is_some()), (&after, lacks), "{answer:?}");
+            assert_eq!(one.due.is_none(), news == News::OfTheTenant && !lacks, "{answer:?}: what is over needs no try");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence() {
+    let now = Instant::now();
+    for (answer, lacks, was_silent, access) in [
+        (Answer::Untried, false, false, Access::Untried),
+        (Answer::Unknown(silent()), true, true, Access::Unknown(silent())),
+        (refused(), true, true, Access::Refused("refused".to_owned())),
+        (by_api(), false, false, Access::Refused("by the API".to_owned())),
+        (accepted(None), false, false, Access::Granted),
+        (accepted(None), false, true, Access::Troubled("silent".to_owned())),
+        (accepted(Some("renewal")), false, false, Access::Troubled("renewal".to_owned())),
+        (accepted(Some("renewal")), false, true, Access::Troubled("silent".to_owned())),
+        (accepted(Some("renewal")), true, true, Access::Lacking("missing".to_owned())),
+    ] {
+        let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
+        if was_silent {
+            one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+        }
+        assert_eq!(one.access(), access);
+    }
+}
+
+#[test]
+fn a_try_that_is_planned_is_not_put_off_and_each_failure_waits_longer() {
+    let now = Instant::now();
+    let mut one = Authentication::untried(now);
+    assert_eq!(one.due(), Some(now));
+    let seconds = |one: &Authentication| one.due().map(|due| due.duration_since(now).as_secs());
+    for expected in [1, 2, 4] {
+        one.begin();
+        one.token_denied(Ok(silent()), None, (now, CHANCE));
+        assert_eq!(seconds(&one), Some(expected));
+    }
+    one.begin();
+    one.token_denied(Err("refused".to_owned()), Some(now + Duration::from_secs(99)), (now, CHANCE));
+    assert_eq!((seconds(&one), one.answer()), (Some(99), &refused()), "as long as the token endpoint asks for");
+    one.refused_by_api("by the API".to_owned(), (now, CHANCE));
+    one.scopes_are_missing(missing(&["x"]), (now, CHANCE));
+    one.call_was_tried((now, CHANCE));
+    assert_eq!((seconds(&one), one.failures), (Some(99), 4));
+    one.begin();
+    one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
+    one.call_was_tried((now, CHANCE));
+    assert_eq!((seconds(&one), one.failures), (Some(10), 4));
+}
+
+#[test]
+fn options_that_are_shown_end_a_lack_of_their_scope_where_the_token_does_not_say() {
+    let now = Instant::now();
+    let named = all(&["read:connections"]);
+    for (scopes, token, ends) in
+        [(&[READ_OPTIONS][..], None, true), (&[READ_OPTIONS], Some(&*named), false), (&["update:connections"], None, false)]
+    {
+        let mut one = known(&accepted(None), Some(missing(scopes)), now);
+        assert_eq!(one.showed_options(Token { scopes: token, serial: SERIAL }), ends);
+        assert_eq!(one.missing().is_none(), ends);
+    }
+}

@@ -1,0 +1,184 @@
+//! What is written to Kubernetes: the statuses, finalizers and events of the tenant and of its objects.
+//!
+//! Guarantees: what can't be written now has a date to be tried again; an event is told before its object can go.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Tenant;
+use crate::api::FINALIZER;
+use crate::api::reason::{ConditionType, EventReason};
+use crate::api::upstream_params::ManagementPolicy;
+use crate::core::schedule::work_queue::Item;
+use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
+use crate::core::tenant::state::TenantState;
+use crate::core::tenant::{self, Access};
+use crate::core::world::{Declared, DeclaredTenant, Left};
+use crate::kubernetes::report::WriteError;
+use crate::model::identity::{ObjectKey, Uid};
+
+impl Tenant {
+    fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
+        self.shared.hub.look(|world| world.tenant(&self.name))
+    }
+
+    /// Writes the tenant's status, if it differs.
+    pub(crate) async fn report_tenant(&mut self) {
+        let access = self.state.serving().map_or(Access::Untried, |serving| serving.authentication.access());
+        self.shared.metrics.authenticated(&self.name, matches!(access, Access::Granted | Access::Troubled(_)));
+        let (Some(tenant), Some(standing)) = (self.declared_tenant(), self.state.standing()) else {
+            self.shared.metrics.forget(&self.name);
+            return self.queue.finish(&Item::Tenant);
+        };
+        let status = status::tenant::conclude(&tenant, &standing, &access, now_in_seconds());
+        if status == tenant.status {
+            return self.queue.finish(&Item::Tenant);
+        }
+        let ready = status.conditions.first().map(|ready| (ready.status.clone(), ready.reason.clone())).unwrap_or_default();
+        tracing::info!(tenant = %self.name, ready = %ready.0, reason = %ready.1, "tenant");
+        match self.shared.report.tenant_status(&tenant, &status).await {
+            Ok(()) => {
+                self.queue.finish(&Item::Tenant);
+                for notice in status::transitions(&tenant.status.conditions, &status.conditions) {
+                    self.shared.report.tenant_notice(&tenant, &notice).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
+                self.queue.add_after_failure(Item::Tenant, Instant::now(), fastrand::f64());
+            }
+        }
+    }
+
+    /// Concludes a pass for one object: finalizer, status, events, clocks. `as_planned` is the object as the pass saw
+    /// it, `current` as it is stored now.
+    pub(crate) async fn say(
+        &mut self,
+        as_planned: &Declared,
+        current: &Declared,
+        outcome: &Outcome,
+        placed: bool,
+    ) -> Result<(), WriteError> {
+        let now = Instant::now();
+        let observing =
+            as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
+        let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
+        let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
+        let conclusion = status::conclude(as_planned, outcome, &context);
+        let mut stored = current.clone();
+        if conclusion.finalizer == Finalizer::Add {
+            stored = self.shared.report.finalizer(&stored, true).await?;
+        }
+        // What goes with the finalizer takes its status along: two writes could be cut short in between.
+        let goes = as_planned.deleting && conclusion.finalizer == Finalizer::Remove;
+        if conclusion.status != stored.status && !goes {
+            stored = self.shared.report.status(&stored, &conclusion.status).await?;
+        }
+        // Told before the object can go: after that there may be nothing to tell it about.
+        for notice in &conclusion.notices {
+            if goes && !self.told.insert((as_planned.uid.clone(), notice.note.clone())) {
+                continue;
+            }
+            if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
+                self.report_left_behind(&as_planned.key, &format!("its namespace takes no events any more; {}", notice.note)).await;
+            }
+        }
+        if conclusion.finalizer == Finalizer::Remove {
+            stored = self.shared.report.finalizer(&stored, false).await?;
+        }
+        if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
+            self.shared.report.status(&stored, &conclusion.status).await?;
+        }
+        self.queue.finish(&Item::Object(as_planned.key.clone()));
+        if placed {
+            let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
+            let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
+            self.memory.clocks.note_end(as_planned, is_ready, now);
+            // Anybody may name a tenant that does not exist, and so many labels are not wanted.
+            self.shared.metrics.pass(if matches!(self.state, TenantState::Unknown) { "" } else { &self.name }, &reason);
+            let connection = conclusion.status.target.as_deref().unwrap_or_default();
+            let tenant = &as_planned.policies.tenant;
+            let was = status::condition(&as_planned.status.conditions, ConditionType::Ready).map(|was| (was.status == "True", &was.reason));
+            if was != Some((is_ready, &reason)) {
+                tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
+            }
+            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+        }
+        Ok(())
+    }
+
+    /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
+    pub(super) fn stale_after(&self) -> Duration {
+        // From what is declared, which is there also while the Secret is not.
+        let declared = self.declared_tenant();
+        let Some(spec) = declared.as_ref().and_then(|tenant| tenant.spec.as_ref()) else { return Duration::from_mins(30) };
+        let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
+        let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
+        let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
+        tenant::resync_interval(spec).max(full_look) * 3
+    }
+
+    /// What was to be written to an object was not: a date is set to try again.
+    pub(crate) fn unsaid(&mut self, object: &Declared, error: &WriteError) {
+        match error {
+            WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object is gone"),
+            WriteError::Conflict | WriteError::Failed(_) => {
+                tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
+            }
+        }
+        self.queue.add_after_failure(Item::Object(object.key.clone()), Instant::now(), fastrand::f64());
+    }
+
+    /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
+    pub(super) async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
+        let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity)) else { return true };
+        let report = self.shared.report.clone();
+        let written = async {
+            // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
+            let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
+            match report.status(&stored, &left.status).await {
+                // Deleted meanwhile: what it left is told all the same.
+                Err(WriteError::Gone) => Ok(()),
+                written => written.map(drop),
+            }
+        };
+        if let Err(error) = written.await {
+            self.unsaid(object, &error);
+            return false;
+        }
+        for notice in &left.notices {
+            tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
+            self.shared.report.notice(object, notice).await;
+        }
+        true
+    }
+
+    /// An object is gone that left what it owned.
+    pub(crate) async fn report_left(&self, left: &Left, uid: &Uid, why: &str) {
+        let notice = status::left_behind(&left.records, why);
+        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object is gone, and left its parameters");
+        self.shared.report.notice_of(&left.object, uid, &notice).await;
+    }
+
+    /// An object is gone whose parameters should have been removed first.
+    pub(crate) async fn report_stripped(&self, left: &Left) {
+        let note = format!("it was deleted after somebody had taken its finalizer {FINALIZER}; left {left}");
+        self.report_left_behind(&left.object, &note).await;
+    }
+
+    /// Tells of parameters that an object left behind where the object itself can't be told about: in the log, and on
+    /// the tenant.
+    async fn report_left_behind(&self, object: &ObjectKey, note: &str) {
+        tracing::warn!(tenant = %self.name, %object, note, "parameters were left at Auth0");
+        if let Some(tenant) = self.declared_tenant() {
+            let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), format!("UpstreamParams {object}: {note}"));
+            self.shared.report.tenant_notice(&tenant, &notice).await;
+        }
+    }
+}
+
+/// The time as Kubernetes writes it: whole seconds.
+pub(crate) fn now_in_seconds() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

@@ -1,0 +1,102 @@
+//! What all drivers share, and what belongs to an Auth0 tenant whichever object stands for it.
+//!
+//! Guarantees: of one Auth0 tenant there is one lock and one budget at a time, also while one object takes over from another.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::api::tenant::RateLimit;
+use crate::auth0::{Budget, Rate, Transport};
+use crate::kubernetes::hub::Hub;
+use crate::kubernetes::report::Report;
+use crate::model::domain::AllowedDomains;
+use crate::model::identity::TenantIdentity;
+use crate::telemetry::Metrics;
+
+/// How many budgets are kept before those of tenants that are gone are forgotten.
+const MAX_BUDGETS: usize = 1000;
+
+/// What all drivers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The world.
+    pub hub: Arc<Hub>,
+    /// Where Kubernetes is written to.
+    pub report: Report,
+    /// How tenants are reached.
+    pub transport: Transport,
+    /// Which hosts may be reached.
+    pub allowed: AllowedDomains,
+    /// The operator's own namespace, where the Secrets are.
+    pub namespace: String,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The locks and budgets of Auth0 tenants.
+    pub auth0_tenants: Arc<Auth0Tenants>,
+    /// Ends when the process is asked to stop.
+    pub stop: CancellationToken,
+}
+
+#[cfg(test)]
+impl Shared {
+    /// What drivers share where the API server refuses every write, and no tenant can be reached.
+    pub(crate) fn refused(hub: Arc<Hub>) -> Self {
+        use crate::auth0::{TransportOptions, install_crypto_provider};
+
+        install_crypto_provider();
+        let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
+        let nowhere = TransportOptions { endpoint_override: Some("http://127.0.0.1:9".to_owned()), ..TransportOptions::default() };
+        Self {
+            report: Report::new(kube::Client::new(refusing, "default"), hub.clone()),
+            metrics: Arc::new(Metrics::new(hub.clone())),
+            hub,
+            transport: Transport::new(&nowhere).unwrap(),
+            allowed: AllowedDomains::default(),
+            namespace: "default".to_owned(),
+            auth0_tenants: Arc::new(Auth0Tenants::default()),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+/// A budget that the observer of each call keeps.
+pub(crate) type SharedBudget = Arc<Mutex<Budget>>;
+
+/// The lock of each Auth0 tenant, which is held during a pass, and its budget, which must not be new because the object that
+/// stands for it, or its Secret, is.
+#[derive(Debug, Default)]
+pub struct Auth0Tenants {
+    locks: Mutex<BTreeMap<TenantIdentity, Arc<tokio::sync::Mutex<()>>>>,
+    budgets: Mutex<BTreeMap<TenantIdentity, SharedBudget>>,
+}
+
+impl Auth0Tenants {
+    /// The lock of this tenant.
+    pub(crate) fn lock_of(&self, identity: &TenantIdentity) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of tenants that are gone nobody holds one any more.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry(identity.clone()).or_default().clone()
+    }
+
+    /// The budget of this tenant, at this rate from now on. A changed rate gives nothing away: what is used up, or closed by a
+    /// 429, stays so.
+    pub(crate) fn budget_at(&self, identity: &TenantIdentity, limit: &RateLimit, now: Instant) -> SharedBudget {
+        let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), limit.burst.unsigned_abs().max(1));
+        let (reads, requests) = (per_minute(limit.reads_per_minute), per_minute(limit.requests_per_minute));
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if budgets.len() > MAX_BUDGETS {
+            budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
+        }
+        let fresh = || Arc::new(Mutex::new(Budget::new(reads, requests, now)));
+        let budget = budgets.entry(identity.clone()).or_insert_with(fresh).clone();
+        let mut known = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        known.reads.set_rate(reads, now);
+        known.requests.set_rate(requests, now);
+        drop(known);
+        budget
+    }
+}

@@ -1,0 +1,69 @@
+//! A tenant without an API server and without Auth0.
+
+use serde_json::json;
+
+use super::shared::SharedBudget;
+use super::*;
+use crate::api::tenant::ClusterAuth0TenantStatus;
+use crate::core::world::{Credentials as Held, DeclaredTenant};
+use crate::kubernetes::hub::Hub;
+use crate::testing::builders;
+
+/// The one tenant object of the world, which stands for this domain.
+fn declare(hub: &Hub, uid: &str, domain: &str) {
+    let spec = json!({
+        "domain": domain,
+        "credentials": {"secretRef": {"name": "secret"}},
+        "access": [{"namespaceSelector": {}, "connections": ["*"]}],
+    });
+    let (uid, resource_version) = (uid.into(), uid.to_owned());
+    let (spec, status) = (Some(serde_json::from_value(spec).unwrap()), ClusterAuth0TenantStatus::default());
+    let tenant = DeclaredTenant { name: "default".to_owned(), uid, resource_version, generation: 1, created: 0, spec, status };
+    hub.fold(|world| world.apply_tenant(tenant));
+}
+
+/// A tenant that serves.
+async fn serving() -> Tenant {
+    let hub = Arc::new(Hub::new().0);
+    let held = Held { client_id: Some("id".to_owned()), client_secret: Some("secret".to_owned().into()), ..Held::default() };
+    hub.fold(|world| world.apply_secret("secret".to_owned(), held));
+    declare(&hub, "1", "one.eu.auth0.com");
+    let mut tenant = Tenant::new("default".to_owned(), Shared::refused(hub));
+    tenant.refresh().await;
+    assert!(tenant.serving().is_some(), "{:?}", tenant.state.standing());
+    tenant.queue = WorkQueue::default();
+    tenant
+}
+
+fn budget(tenant: &Tenant) -> SharedBudget {
+    tenant.state.serving().unwrap().reach.budget.clone()
+}
+
+#[tokio::test]
+async fn work_at_kubernetes_that_comes_again_and_again_does_not_keep_work_at_auth0_from_being_done() {
+    let mut tenant = serving().await;
+    let looks = (0..10).filter(|_| {
+        // As where an API server takes longer to refuse a status than the pauses between the tries.
+        for name in ["one", "two"] {
+            tenant.queue.add(Item::Object(builders::object(name).key), Instant::now());
+        }
+        let mut next = Next::default();
+        next.at(ConnectionKey::Id("con_1".into()), Lane::Edit, Instant::now());
+        tenant.apply(next);
+        matches!(tenant.step(), Step::Auth0(_))
+    });
+    assert_eq!(looks.count(), 5);
+}
+
+#[tokio::test]
+async fn a_tenant_object_made_anew_for_another_domain_does_not_live_on_the_budget_of_the_old_one() {
+    let mut tenant = serving().await;
+    let old = budget(&tenant);
+    declare(&tenant.shared.hub, "2", "two.eu.auth0.com");
+    tenant.refresh().await;
+    assert_eq!(tenant.identity(), Some(&"two.eu.auth0.com".into()));
+    assert!(!Arc::ptr_eq(&old, &budget(&tenant)));
+    declare(&tenant.shared.hub, "3", "one.eu.auth0.com");
+    tenant.refresh().await;
+    assert!(Arc::ptr_eq(&old, &budget(&tenant)), "the one of a tenant outlasts its object");
+}
