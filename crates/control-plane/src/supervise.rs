@@ -407,7 +407,7 @@ mod tests {
     async fn nothing_outlives_a_process_that_is_killed() {
         let scratch = Scratch::new("control-plane-supervise").unwrap();
         let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "control_plane::supervise::tests::victim"])
+            .args(["--ignored", "--exact", "supervise::tests::victim"])
             .env(VICTIM, scratch.path())
             .stdout(Stdio::null())
             .spawn()
