@@ -37,8 +37,8 @@ pub mod internals {
     pub use crate::core::spec::{Refusal, UnfitReason, policies, spec as parse_spec};
     pub use crate::core::status::tenant::conclude as conclude_tenant;
     pub use crate::core::status::{Context, Outcome, Planned, WriteOutcome, claimed, conclude};
-    pub use crate::core::tenant::{Access, Standing, glob_matches, standing};
-    pub use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, World};
+    pub use crate::core::tenant::{CredentialsState, Resolution, glob_matches, resolve};
+    pub use crate::core::world::{Declared, DeclaredTenant, Kind, SecretData, World};
     pub use crate::kubernetes::hub::Hub;
     pub use crate::model::domain::AllowedDomains;
     pub use crate::model::identity::{Fingerprint, ObjectKey};

@@ -170,7 +170,7 @@ impl Client {
         let answer = answer.await?;
         let mut secrets = self.credentials.secrets();
         secrets.push(token.text());
-        Ok((conclude(answer, ask.route, &Redactor::new(secrets, ask.body)), token.serial()))
+        Ok((body(answer, ask.route, &Redactor::new(secrets, ask.body)), token.serial()))
     }
 
     async fn token(&self) -> Result<Token, Failure> {
@@ -189,7 +189,7 @@ impl Client {
             correlation_id: None,
             body: Some(body.expose_secret()),
         });
-        let body = conclude_token(answer.await?, &Redactor::new(self.credentials.secrets(), ""))?;
+        let body = token_body(answer.await?, &Redactor::new(self.credentials.secrets(), ""))?;
         Token::parse(&body, asked_at).map_err(|what| Failure::Malformed { route, what })
     }
 
@@ -264,7 +264,7 @@ fn unusable(error: DocumentError, route: Route) -> Failure {
 }
 
 /// Sorts an answer of the Management API.
-fn conclude(answer: Answer, route: Route, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
+fn body(answer: Answer, route: Route, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
     let status = answer.status;
     if let 200..=299 = status {
         return Ok(answer.body);
@@ -294,7 +294,7 @@ fn missing_scope(complaint: &Complaint, redactor: &Redactor<'_>) -> Failure {
 }
 
 /// Sorts an answer of the token endpoint.
-fn conclude_token(answer: Answer, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
+fn token_body(answer: Answer, redactor: &Redactor<'_>) -> Result<Vec<u8>, Failure> {
     let complaint = || Complaint::parse(&answer.body);
     match answer.status {
         200..=299 => Ok(answer.body),

@@ -197,7 +197,7 @@ impl TokenCache {
         }
         let fetched = fetch().await;
         let serial = self.fetches.fetch_add(1, Ordering::AcqRel) + 1;
-        state.conclude(fetched, serial, Instant::now())
+        state.take_in(fetched, serial, Instant::now())
     }
 
     /// Has a new token fetched by the next caller. The old one is kept for the case that there is none to be had.
@@ -236,7 +236,7 @@ impl State {
         Some(held.cloned().ok_or_else(|| failed.failure.clone()))
     }
 
-    fn conclude(&mut self, fetched: Result<Token, Failure>, serial: u64, now: Instant) -> Result<Token, Failure> {
+    fn take_in(&mut self, fetched: Result<Token, Failure>, serial: u64, now: Instant) -> Result<Token, Failure> {
         match fetched {
             Ok(token) => {
                 let token = Token { serial, granted: Granted { token: serial, ..token.granted }, ..token };
@@ -343,12 +343,12 @@ mod tests {
             let (mut state, mut now) = (State::default(), Instant::now());
             for pause in pauses.map(Duration::from_secs) {
                 assert!(state.known(now).is_none(), "it is time to ask");
-                assert!(state.conclude(Err(failure.clone()), 1, now).is_err());
+                assert!(state.take_in(Err(failure.clone()), 1, now).is_err());
                 now += pause;
                 let before = now - Duration::from_millis(1);
                 assert_eq!(state.known(before).map(|known| known.map(|token| token.serial)), Some(Err(failure.clone())), "{pause:?}");
             }
-            assert!(state.conclude(Ok(token(Duration::from_mins(10))), 2, now).is_ok() && state.failure.is_none());
+            assert!(state.take_in(Ok(token(Duration::from_mins(10))), 2, now).is_ok() && state.failure.is_none());
         }
     }
 
@@ -356,20 +356,20 @@ mod tests {
     fn a_secret_that_was_rotated_elsewhere_ends_nothing_before_the_token_does() {
         let refused = Failure::CredentialsRejected { error: String::new(), description: String::new() };
         let (mut state, start, life) = (State::default(), Instant::now(), Duration::from_mins(10));
-        assert!(state.conclude(Ok(token(life)), 1, start).is_ok());
+        assert!(state.take_in(Ok(token(life)), 1, start).is_ok());
         let expires_at = state.token.as_ref().expect("a token").expires_at;
         let (mut now, mut asked) = (start, 0);
         while now < expires_at {
             let got = state.known(now).unwrap_or_else(|| {
                 asked += 1;
-                state.conclude(Err(refused.clone()), 2, now)
+                state.take_in(Err(refused.clone()), 2, now)
             });
             assert_eq!(got.map(|token| token.serial), Ok(1), "after {:?}", now - start);
             now += Duration::from_secs(1);
         }
         assert!((2..=4).contains(&asked), "{asked}");
         assert!(state.known(expires_at).is_none(), "who has nothing left asks at once");
-        assert!(state.conclude(Err(refused), 3, expires_at).is_err());
+        assert!(state.take_in(Err(refused), 3, expires_at).is_err());
     }
 
     #[tokio::test]

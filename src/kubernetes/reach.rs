@@ -60,7 +60,7 @@ enum Kind {
     Name,
     Tls,
     Connection,
-    Credentials,
+    SecretData,
     Other,
 }
 
@@ -68,7 +68,7 @@ enum Kind {
 fn cause(error: &(dyn StdError + 'static)) -> (Kind, String) {
     let chain: Vec<&(dyn StdError + 'static)> = std::iter::successors(Some(error), |error| (*error).source()).collect();
     if chain.iter().any(|error| error.is::<AuthError>()) {
-        return (Kind::Credentials, "the credentials for it could not be had; try the kubeconfig with kubectl".to_owned());
+        return (Kind::SecretData, "the credentials for it could not be had; try the kubeconfig with kubectl".to_owned());
     }
     // Those of the connection, of TLS and of a proxy's tunnel; nothing else is known to be without secrets.
     if !chain.iter().any(|error| error.is::<hyper_util::client::legacy::Error>()) {

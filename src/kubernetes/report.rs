@@ -109,7 +109,7 @@ impl Report {
     /// The newer version of an object, as soon as the watch has it, if nothing differs in it that a plan depends on.
     async fn moved_on(&self, object: &Declared) -> Option<Declared> {
         for _ in 0..WATCH_TRIES {
-            let newest = self.hub.look(|world| world.object(&object.key))?;
+            let newest = self.hub.read(|world| world.object(&object.key))?;
             if newest.resource_version != object.resource_version {
                 let same = newest.finalizer == object.finalizer && !newest.differs(object);
                 return same.then(|| Declared::clone(&newest));
@@ -210,7 +210,7 @@ impl Report {
 
     async fn tenant_moved_on(&self, tenant: &DeclaredTenant) -> Option<DeclaredTenant> {
         for _ in 0..WATCH_TRIES {
-            let newest = self.hub.look(|world| world.tenant(&tenant.name))?;
+            let newest = self.hub.read(|world| world.tenant(&tenant.name))?;
             if newest.resource_version != tenant.resource_version {
                 let same = DeclaredTenant { resource_version: newest.resource_version.clone(), ..tenant.clone() } == *newest;
                 return same.then(|| DeclaredTenant::clone(&newest));

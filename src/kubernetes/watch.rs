@@ -30,7 +30,7 @@ use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
 use crate::core::spec;
-use crate::core::world::{Credentials, Declared, DeclaredTenant, Kind, ObjectKey, Wake, World, credentials};
+use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey, SecretData, Wake, World, credentials};
 use crate::kubernetes::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it
@@ -94,7 +94,7 @@ fn tenants(client: &Client, hub: &Arc<Hub>) -> Watch {
     let every = Api::<AnyTenant>::all(client.clone());
     Box::pin(fold(
         move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
-        Part::whole(Kind::Tenant, "ClusterAuth0Tenants", hub),
+        ListScope::whole(Kind::Tenant, "ClusterAuth0Tenants", hub),
         Folds {
             compact: declared_tenant,
             begin: World::tenants_are_listed,
@@ -109,7 +109,7 @@ fn namespaces(client: &Client, hub: &Arc<Hub>) -> Watch {
     let every = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
     Box::pin(fold(
         move || watch(every.clone(), watcher::Config::default().page_size(PAGE)),
-        Part::whole(Kind::Namespace, "namespaces", hub),
+        ListScope::whole(Kind::Namespace, "namespaces", hub),
         Folds {
             compact: |namespace: PartialObjectMeta<Namespace>| (namespace.name_any(), namespace.metadata.labels.unwrap_or_default()),
             begin: |_: &mut World| {},
@@ -129,7 +129,7 @@ fn secrets(client: &Client, namespace: &str, hub: &Arc<Hub>) -> Watch {
     let own = Api::<Secret>::namespaced(client.clone(), namespace);
     Box::pin(fold(
         move || watch(own.clone(), no_releases.clone()),
-        Part::whole(Kind::Secret, "Secrets", hub),
+        ListScope::whole(Kind::Secret, "Secrets", hub),
         Folds {
             compact: |secret: Secret| (secret.name_any(), credentials(&secret)),
             begin: |_: &mut World| {},
@@ -147,8 +147,13 @@ fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(
     let parts = places.into_iter().map(|place| {
         let api = place.as_ref().map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
         let what = place.as_ref().map_or_else(|| "UpstreamParams".to_owned(), |namespace| format!("UpstreamParams in {namespace}"));
-        let part =
-            Part { kind: Kind::Object, what: what.clone(), hub: hub.clone(), listed: AtomicBool::new(false), unlisted: unlisted.clone() };
+        let part = ListScope {
+            kind: Kind::Object,
+            what: what.clone(),
+            hub: hub.clone(),
+            listed: AtomicBool::new(false),
+            unlisted: unlisted.clone(),
+        };
         let listed = place.clone();
         let watch: Watch = Box::pin(fold(
             move || watch(api.clone(), watcher::Config::default().page_size(PAGE)),
@@ -169,7 +174,7 @@ fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(
 }
 
 /// What one watch sees of a kind: all of it, or the part in one namespace.
-struct Part {
+struct ListScope {
     kind: Kind,
     what: String,
     hub: Arc<Hub>,
@@ -179,7 +184,7 @@ struct Part {
     unlisted: Arc<AtomicUsize>,
 }
 
-impl Part {
+impl ListScope {
     fn whole(kind: Kind, what: &str, hub: &Arc<Hub>) -> Self {
         Self { kind, what: what.to_owned(), hub: hub.clone(), listed: AtomicBool::new(false), unlisted: Arc::new(AtomicUsize::new(1)) }
     }
@@ -250,7 +255,7 @@ struct Folds<C, B, L, A, D> {
 
 /// Folds one watch. A list is folded when it is complete, as a whole: that is what there is. A watch that can't be taken
 /// up again where it ended begins with a new list: the API server may stand on other data than before.
-async fn fold<K, T, S, C, B, L, A, D>(start: impl Fn() -> S, part: Part, folds: Folds<C, B, L, A, D>)
+async fn fold<K, T, S, C, B, L, A, D>(start: impl Fn() -> S, part: ListScope, folds: Folds<C, B, L, A, D>)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     S: Stream<Item = watcher::Result<Event<K>>>,
@@ -408,7 +413,7 @@ fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
     }
 }
 
-fn credentials(secret: &Secret) -> Credentials {
+fn credentials(secret: &Secret) -> SecretData {
     let members = secret.data.iter().flatten();
     credentials::read(members.map(|(name, value)| (name.as_str(), value.0.as_slice())))
 }

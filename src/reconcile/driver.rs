@@ -221,7 +221,7 @@ impl Driver {
 
 /// Tries the credentials, where it takes one with a pass.
 async fn authenticate(tenant: &mut Tenant) {
-    let span = tracing::error_span!("access", tenant = tenant.name);
+    let span = tracing::error_span!("authenticate", tenant = tenant.name);
     let trial = tenant.authenticate().instrument(span).await;
     if let Some(connection) = trial {
         pass(tenant, connection).await;
@@ -233,7 +233,7 @@ async fn authenticate(tenant: &mut Tenant) {
 /// that it is there also for a warning, whatever else is filtered out.
 async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
     let (Some(client), Some(settings)) = (tenant.client(), tenant.serving().cloned()) else { return };
-    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.called(&connection));
+    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.display_name(&connection));
     let next: Next = pass::pass(tenant, client, settings, connection).instrument(span).await;
     tenant.apply(next);
 }

@@ -176,7 +176,7 @@ impl Operator {
             // Made anew meanwhile.
             self.tell(&name, Change::Tenant);
         } else {
-            let left: Vec<ObjectKey> = self.shared.hub.look(|world| world.objects_of(&name).map(|object| object.key.clone()).collect());
+            let left: Vec<ObjectKey> = self.shared.hub.read(|world| world.objects_of(&name).map(|object| object.key.clone()).collect());
             for object in left {
                 self.tell_orphans(Change::Object(object));
             }
@@ -185,7 +185,7 @@ impl Operator {
     }
 
     fn exists(&self, tenant: &str) -> bool {
-        self.shared.hub.look(|world| world.tenant(tenant).is_some())
+        self.shared.hub.read(|world| world.tenant(tenant).is_some())
     }
 
     fn deliver(&mut self, wake: Wake) {
@@ -202,15 +202,15 @@ impl Operator {
     }
 
     fn tell_of(&mut self, key: ObjectKey, change: impl FnOnce(ObjectKey) -> Change) {
-        let tenant = self.shared.hub.look(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
+        let tenant = self.shared.hub.read(|world| world.object(&key).map(|object| object.policies.tenant.clone()));
         if let Some(tenant) = tenant {
             self.tell(&tenant, change(key));
         }
     }
 
-    /// Every tenant judges itself anew. The drivers of those that are gone say so to their objects, and end.
+    /// Every tenant is resolved anew. The drivers of those that are gone say so to their objects, and end.
     fn tell_all(&mut self) {
-        let names: BTreeSet<String> = self.shared.hub.look(|world| world.tenants().map(|tenant| tenant.name.clone()).collect());
+        let names: BTreeSet<String> = self.shared.hub.read(|world| world.tenants().map(|tenant| tenant.name.clone()).collect());
         for (name, mailbox) in &mut self.drivers {
             if let (Mailbox::Open(driver), false) = (&*mailbox, names.contains(name)) {
                 drop(driver.send(Change::Tenant));

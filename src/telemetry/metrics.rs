@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::auth0::Budget;
-use crate::core::status::census::{Counts, census};
+use crate::core::status::object_counts::{ObjectCounts, count_objects};
 use crate::kubernetes::hub::Hub;
 
 /// The content type of [`Metrics::text`].
@@ -68,16 +68,16 @@ struct ObjectLabels {
 
 /// What the world holds, counted anew at each scrape.
 #[derive(Debug)]
-struct Census(Arc<Hub>);
+struct ObjectCollector(Arc<Hub>);
 
-impl Collector for Census {
+impl Collector for ObjectCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         if !self.0.is_complete() {
             // Objects of which the tenant has not been listed yet would look like those of tenants that do not exist.
             return Ok(());
         }
-        let tenants = self.0.look(census);
-        let each = |count: fn(&Counts) -> usize| tenants.iter().map(move |(tenant, counts)| (label(tenant), count(counts)));
+        let tenants = self.0.read(count_objects);
+        let each = |count: fn(&ObjectCounts) -> usize| tenants.iter().map(move |(tenant, counts)| (label(tenant), count(counts)));
         let by_ready = tenants.iter().flat_map(|(tenant, counts)| {
             let labels = |ready: &str| ObjectLabels { tenant: tenant.clone(), ready: ready.to_owned() };
             [(labels("True"), counts.ready), (labels("False"), counts.not_ready), (labels("Unknown"), counts.unknown)]
@@ -150,7 +150,7 @@ impl Metrics {
         registry.register("passes", "Ended passes over an object, by the reason of its Ready condition", metrics.passes.clone());
         registry.register("auth0_calls", "Calls to the tenant, by route and HTTP status", metrics.calls.clone());
         registry.register("budget_tokens", "Requests that may be sent at once, by budget", metrics.budget.clone());
-        registry.register("token_refreshes", "Access tokens fetched", metrics.tokens.clone());
+        registry.register("token_refreshes", "CredentialsState tokens fetched", metrics.tokens.clone());
         registry.register(
             "drift_seen",
             "Parameters seen changed by somebody else, each once until it is set back",
@@ -179,7 +179,7 @@ impl Metrics {
             Unit::Seconds,
             metrics.good_look_age.clone(),
         );
-        registry.register_collector(Box::new(Census(hub)));
+        registry.register_collector(Box::new(ObjectCollector(hub)));
         Self { registry, ..metrics }
     }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::api::upstream_params::{
     AdoptionPolicy, ConnectionStatus, DeletionPolicy, ManagementPolicy, ParamState, ParamStatus, UpstreamParamsStatus,
 };
-use crate::core::pass::claims::Place;
+use crate::core::pass::claims::ConnectionRef;
 use crate::core::spec::{Policies, Refusal, Spec, Target};
 use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
@@ -29,9 +29,9 @@ pub(crate) fn value(text: &str) -> Entry {
 }
 
 /// The connection of most tests.
-pub(crate) fn here() -> Place<'static> {
+pub(crate) fn here() -> ConnectionRef<'static> {
     static ID: LazyLock<ConnectionId> = LazyLock::new(|| HERE.into());
-    Place { tenant: &TENANT, connection: &ID }
+    ConnectionRef { tenant: &TENANT, connection: &ID }
 }
 
 /// The fingerprint of a static value on the connection of most tests.
@@ -41,7 +41,7 @@ pub(crate) fn print(name: &str, text: &str) -> Fingerprint {
 
 /// The fingerprint of a static value on a connection.
 pub(crate) fn print_at(connection: &str, name: &str, text: &str) -> Fingerprint {
-    Place { tenant: &TENANT, connection: &connection.into() }.fingerprint(name, &value(text))
+    ConnectionRef { tenant: &TENANT, connection: &connection.into() }.fingerprint(name, &value(text))
 }
 
 /// Live parameters, each with a static value.
@@ -147,13 +147,13 @@ impl Declared {
         let owned = owned.iter().map(|text| print_at(connection, name, text).to_string()).collect();
         let line = ParamStatus { name: name.to_owned(), state, owned, applied: None };
         let entries = &mut self.status.connections;
-        let place = entries.iter().position(|entry| entry.id == connection).unwrap_or_else(|| {
-            let place = entries.partition_point(|entry| entry.id.as_str() < connection);
-            entries.insert(place, described(connection));
-            place
+        let connection_ref = entries.iter().position(|entry| entry.id == connection).unwrap_or_else(|| {
+            let connection_ref = entries.partition_point(|entry| entry.id.as_str() < connection);
+            entries.insert(connection_ref, described(connection));
+            connection_ref
         });
-        entries[place].params.push(line);
-        entries[place].params.sort_by(|a, b| a.name.cmp(&b.name));
+        entries[connection_ref].params.push(line);
+        entries[connection_ref].params.sort_by(|a, b| a.name.cmp(&b.name));
         self
     }
 }

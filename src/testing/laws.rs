@@ -11,7 +11,7 @@ use crate::core::world::Declared;
 use crate::model::document::{Document, Entry};
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
 use crate::testing::seeds;
-use crate::testing::simulator::{Fate, Luck, Simulator, join, members};
+use crate::testing::simulator::{Faults, Simulator, WriteEnds, join, members};
 
 /// The parameters that objects declare. The last is reserved: naming it refuses the whole object.
 const NAMES: [&str; 4] = ["blog", "lang", "hint", "state"];
@@ -43,17 +43,21 @@ enum Event {
     Observe { slot: usize, observe: bool },
     Retain { slot: usize, retain: bool },
     Delete { slot: usize },
-    Access { slot: usize, here: bool, denied: bool },
+    CredentialsState { slot: usize, here: bool, denied: bool },
     TenantObserves(bool),
     Meddle { here: bool, name: usize, entry: Option<usize> },
     LoseStatus { slot: usize },
-    Pass { here: bool, luck: Luck },
+    Pass { here: bool, faults: Faults },
 }
 
-fn luck() -> impl Strategy<Value = Luck> {
-    let fate = prop_oneof![3 => Just(Fate::Works), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)];
+fn faults() -> impl Strategy<Value = Faults> {
+    let write = prop_oneof![3 => Just(WriteEnds::Works), 1 => Just(WriteEnds::Fails), 1 => Just(WriteEnds::AnswerLost)];
     let refused = proptest::option::weighted(0.2, 0..SLOTS);
-    (prop_oneof![2 => 0..10_usize, 1 => Just(usize::MAX)], fate, refused).prop_map(|(calls, fate, refused)| Luck { calls, fate, refused })
+    (prop_oneof![2 => 0..10_usize, 1 => Just(usize::MAX)], write, refused).prop_map(|(calls, write, refused)| Faults {
+        calls,
+        write,
+        refused,
+    })
 }
 
 fn params() -> impl Strategy<Value = Vec<(usize, usize)>> {
@@ -70,12 +74,12 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (slot(), any::<bool>()).prop_map(|(slot, observe)| Event::Observe { slot, observe }),
         1 => (slot(), any::<bool>()).prop_map(|(slot, retain)| Event::Retain { slot, retain }),
         1 => slot().prop_map(|slot| Event::Delete { slot }),
-        1 => (slot(), any::<bool>(), any::<bool>()).prop_map(|(slot, here, denied)| Event::Access { slot, here, denied }),
+        1 => (slot(), any::<bool>(), any::<bool>()).prop_map(|(slot, here, denied)| Event::CredentialsState { slot, here, denied }),
         1 => prop::bool::weighted(0.3).prop_map(Event::TenantObserves),
         2 => (any::<bool>(), 0..3_usize, proptest::option::of(0..6_usize))
             .prop_map(|(here, name, entry)| Event::Meddle { here, name, entry }),
         1 => slot().prop_map(|slot| Event::LoseStatus { slot }),
-        6 => (any::<bool>(), luck()).prop_map(|(here, luck)| Event::Pass { here, luck }),
+        6 => (any::<bool>(), faults()).prop_map(|(here, faults)| Event::Pass { here, faults }),
     ]
 }
 
@@ -143,7 +147,7 @@ fn happen(simulator: &mut Simulator, event: &Event, incarnation: usize) {
             object.policies.deletion = if retain { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
         }),
         Event::Delete { slot } => delete(simulator, slot),
-        Event::Access { slot, here, denied } => {
+        Event::CredentialsState { slot, here, denied } => {
             let Some(uid) = find(simulator, slot).map(|object| object.uid.clone()) else { return };
             let access = (uid, id(here).to_owned());
             if denied {
@@ -162,8 +166,8 @@ fn happen(simulator: &mut Simulator, event: &Event, incarnation: usize) {
                 object.status = UpstreamParamsStatus { observed_generation: Some(-1), ..Default::default() };
             }
         }
-        Event::Pass { here, luck } => {
-            let _ = simulator.pass(id(here), luck);
+        Event::Pass { here, faults } => {
+            let _ = simulator.pass(id(here), faults);
         }
     }
 }
@@ -223,7 +227,7 @@ enum Turn {
     TenantObserves(bool),
     Pass {
         here: bool,
-        luck: Luck,
+        faults: Faults,
     },
 }
 
@@ -236,7 +240,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => (slot(), any::<bool>()).prop_map(|(slot, observe)| Turn::Observe { slot, observe }),
         1 => (slot(), any::<bool>()).prop_map(|(slot, denied)| Turn::Deny { slot, denied }),
         1 => prop::bool::weighted(0.3).prop_map(Turn::TenantObserves),
-        12 => (prop::bool::weighted(0.8), luck()).prop_map(|(here, luck)| Turn::Pass { here, luck }),
+        12 => (prop::bool::weighted(0.8), faults()).prop_map(|(here, faults)| Turn::Pass { here, faults }),
     ]
 }
 
@@ -294,14 +298,14 @@ fn whatever_happened_it_comes_to_rest_and_every_write_was_permitted() {
 /// comes first may matter to an object that moves while its access changes.
 #[test]
 fn a_pass_that_is_cut_short_anywhere_is_finished_by_the_next_and_ends_as_the_undisturbed_one() {
-    seeds::hold(128, &(vec(event(), 0..25), options(), any::<bool>(), vec(luck(), 1..4)), |(events, here, at, cuts)| {
+    seeds::hold(128, &(vec(event(), 0..25), options(), any::<bool>(), vec(faults(), 1..4)), |(events, here, at, cuts)| {
         let mut undisturbed = history(&events, &here, "{}");
         let mut disturbed = undisturbed.clone();
-        for luck in cuts {
-            let _ = disturbed.pass(id(at), luck);
+        for faults in cuts {
+            let _ = disturbed.pass(id(at), faults);
         }
         for simulator in [&mut undisturbed, &mut disturbed] {
-            simulator.pass(id(at), Luck::GOOD).unwrap();
+            simulator.pass(id(at), Faults::GOOD).unwrap();
             simulator.settle();
         }
         prop_assert_eq!(outcome(&undisturbed), outcome(&disturbed));
@@ -323,10 +327,10 @@ fn the_order_of_the_objects_does_not_change_the_plan() {
 /// Where no two objects ever want the same name, and nobody else touches the names that they declare.
 #[test]
 fn any_sequence_of_edits_ends_where_the_last_one_alone_would_have() {
-    seeds::hold(128, &(vec(turn(), 0..30), vec(0..SLOTS, 0..2), luck()), |(turns, deleted, last)| ends_as_alone(&turns, deleted, last));
+    seeds::hold(128, &(vec(turn(), 0..30), vec(0..SLOTS, 0..2), faults()), |(turns, deleted, last)| ends_as_alone(&turns, deleted, last));
 }
 
-fn ends_as_alone(turns: &[Turn], deleted: Vec<usize>, last: Luck) -> Result<(), TestCaseError> {
+fn ends_as_alone(turns: &[Turn], deleted: Vec<usize>, last: Faults) -> Result<(), TestCaseError> {
     let start = || Simulator::new(r#"{"secret":1.0,"upstream_params":{"theirs":{"value":"a"}}}"#, r#"{"upstream_params":null}"#);
     let mut simulator = start();
     let mut declaration = Declaration::default();
@@ -350,8 +354,8 @@ fn ends_as_alone(turns: &[Turn], deleted: Vec<usize>, last: Luck) -> Result<(), 
                 };
             }
             Turn::TenantObserves(observes) => simulator.tenant_observes = observes,
-            Turn::Pass { here, luck } => {
-                let _ = simulator.pass(id(here), luck);
+            Turn::Pass { here, faults } => {
+                let _ = simulator.pass(id(here), faults);
             }
         }
         if matches!(turn, Turn::Move { .. }) {
@@ -398,7 +402,7 @@ fn an_edit_between_the_two_statuses_of_a_hand_over_leaves_no_value_without_a_rec
                 simulator.settle();
             }
         }
-        let _ = simulator.pass(HERE, Luck { calls, ..Luck::GOOD });
+        let _ = simulator.pass(HERE, Faults { calls, ..Faults::GOOD });
         declaration.names.insert(0, (1, 2));
         declaration.apply(&mut simulator);
         simulator.settle();
@@ -420,7 +424,7 @@ fn a_write_that_arrives_late_leaves_no_value_without_a_record() {
     for there_before in [false, true] {
         for given_up in &given_up {
             let before = if there_before { vec![declares(0, 0, 1), passed(true), passed(true)] } else { Vec::new() };
-            let lost = Event::Pass { here: true, luck: Luck { fate: Fate::Fails, ..Luck::GOOD } };
+            let lost = Event::Pass { here: true, faults: Faults { write: WriteEnds::Fails, ..Faults::GOOD } };
             let mut simulator = history(&[before, vec![declares(0, 0, 2), lost]].concat(), "{}", "{}");
             simulator.unsettled.insert(HERE.to_owned());
             for event in given_up.iter().chain([&passed(true), &passed(true)]) {
@@ -523,7 +527,7 @@ fn declares(slot: usize, here: bool, name: usize) -> Event {
 }
 
 fn passed(here: bool) -> Event {
-    Event::Pass { here, luck: Luck::GOOD }
+    Event::Pass { here, faults: Faults::GOOD }
 }
 
 /// An object that holds a record and observes, or is not admitted, loses a name to whoever takes it over meanwhile, at
@@ -536,9 +540,9 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
     let observe = |slot, observe| Event::Observe { slot, observe };
     let owned = |name| vec![declares(0, false, name), passed(false), passed(false)];
     for calls in 0..8 {
-        let cut = Event::Pass { here: false, luck: Luck { calls, ..Luck::GOOD } };
+        let cut = Event::Pass { here: false, faults: Faults { calls, ..Faults::GOOD } };
         let moved = [
-            Event::Access { slot: 0, here: true, denied: true },
+            Event::CredentialsState { slot: 0, here: true, denied: true },
             observe(0, true),
             declares(0, true, BLOG),
             declares(1, false, BLOG),
@@ -566,12 +570,12 @@ fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
     let (blog, hint, reserved) = (0, 2, 3);
     let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
     for calls in 0..12 {
-        let cut = |here| Event::Pass { here, luck: Luck { calls, ..Luck::GOOD } };
+        let cut = |here| Event::Pass { here, faults: Faults { calls, ..Faults::GOOD } };
         let swapped = [declare(1, false, blog, 1), declare(2, false, hint, 1), passed(false), declare(2, false, blog, 1)];
         let swapped =
             [swapped.to_vec(), vec![declare(1, false, hint, 1), cut(false), declare(1, true, reserved, 0), declare(2, true, reserved, 0)]];
         let followed = [declare(2, false, hint, 0), passed(false), declare(1, false, hint, 1), declare(2, true, reserved, 0), cut(false)];
-        let followed = [followed.to_vec(), vec![Event::Access { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
+        let followed = [followed.to_vec(), vec![Event::CredentialsState { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
         for events in [swapped.concat(), followed.concat()] {
             history(&events, "{}", "{}").settle();
         }
@@ -584,9 +588,9 @@ fn what_was_only_claimed_keeps_nobody_from_what_another_leaves() {
     let (blog, hint, reserved) = (0, 2, 3);
     let declare = |slot, here, name, number| Event::Declare { slot, here, params: vec![(name, number)], overwrite: false };
     for calls in 0..8 {
-        let cut = Event::Pass { here: true, luck: Luck { calls, ..Luck::GOOD } };
+        let cut = Event::Pass { here: true, faults: Faults { calls, ..Faults::GOOD } };
         let claimed =
-            [declare(2, true, hint, 0), declare(1, true, hint, 3), Event::Pass { here: true, luck: Luck { calls: 2, ..Luck::GOOD } }];
+            [declare(2, true, hint, 0), declare(1, true, hint, 3), Event::Pass { here: true, faults: Faults { calls: 2, ..Faults::GOOD } }];
         let taken = [declare(2, false, blog, 0), cut, declare(0, true, hint, 3), declare(2, true, reserved, 0), declare(1, false, blog, 0)];
         history(&[claimed.to_vec(), taken.to_vec()].concat(), "{}", "{}").settle();
     }

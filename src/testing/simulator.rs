@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ParamState};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
-use crate::core::pass::claims::{self, Place};
-use crate::core::pass::plan::{Participant, Plan, Site, plan};
+use crate::core::pass::claims::{self, ConnectionRef};
+use crate::core::pass::plan::{ConnectionState, Participant, Plan, plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part};
 use crate::core::spec::{self, Target, UnfitReason};
 use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutcome};
@@ -84,7 +84,7 @@ pub(crate) fn join(members: &BTreeMap<String, String>) -> String {
 
 /// What becomes of a PATCH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum WriteEnds {
     /// It takes effect and is answered.
     Works,
     /// It takes no effect, and the pass knows nothing of that.
@@ -96,14 +96,14 @@ pub(crate) enum Fate {
 /// Where a pass is cut short: after this many calls, as by a crash. And whose writes the API server refuses throughout, as where
 /// somebody edits an object all the time: the one of this number among the objects of the connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Luck {
+pub(crate) struct Faults {
     pub(crate) calls: usize,
-    pub(crate) fate: Fate,
+    pub(crate) write: WriteEnds,
     pub(crate) refused: Option<usize>,
 }
 
-impl Luck {
-    pub(crate) const GOOD: Self = Self { calls: usize::MAX, fate: Fate::Works, refused: None };
+impl Faults {
+    pub(crate) const GOOD: Self = Self { calls: usize::MAX, write: WriteEnds::Works, refused: None };
 
     fn call(&mut self) -> Result<(), Cut> {
         self.calls = self.calls.checked_sub(1).ok_or(Cut)?;
@@ -118,7 +118,7 @@ pub(crate) struct Cut;
 /// One object in a pass.
 struct Member {
     object: Declared,
-    placed: bool,
+    names_it: bool,
     observes: bool,
     part: Part,
     /// The warnings about its spec on this connection, or what is wrong with it; none for a spec that is invalid anyway.
@@ -190,7 +190,7 @@ impl Simulator {
 
     /// An object's part in a pass over a connection, if it names it or has a record there.
     fn member(&self, object: &Declared, id: &str, document: &Document) -> Option<Member> {
-        let (placed, observes) = (self.names(object, id), self.observes(object));
+        let (names_it, observes) = (self.names(object, id), self.observes(object));
         let recorded_here = claims::connections(&object.status).any(|recorded| recorded == id);
         let check = object.spec.as_ref().ok().map(|spec| spec::against_connection(spec, document, &BTreeSet::new()));
         let facts = Facts {
@@ -198,7 +198,7 @@ impl Simulator {
             life: Life::of(object),
             names: match &check {
                 None => Names::Nothing,
-                Some(check) if placed => Names::This { fits: check.is_ok() },
+                Some(check) if names_it => Names::This { fits: check.is_ok() },
                 Some(_) => Names::Another {
                     accepted: self.target(object).is_some_and(|target| status::is_accepted_on(object, &target.as_str().into())),
                 },
@@ -210,7 +210,7 @@ impl Simulator {
             retains: object.policies.deletion == DeletionPolicy::Retain,
             rejected: false,
         };
-        (placed || recorded_here).then(|| Member { object: object.clone(), placed, observes, part: facts.part(), check })
+        (names_it || recorded_here).then(|| Member { object: object.clone(), names_it, observes, part: facts.part(), check })
     }
 
     fn members(&self, id: &str) -> Vec<Member> {
@@ -231,31 +231,31 @@ impl Simulator {
         let live = self.connections[id].document(id).live().unwrap();
         let participants: Vec<Participant<'_>> =
             members.iter().filter_map(|member| member.part.role().map(|role| Participant { object: &member.object, role })).collect();
-        let site = Site {
-            place: Place { tenant: &TENANT, connection: &id.into() },
+        let state = ConnectionState {
+            connection_ref: ConnectionRef { tenant: &TENANT, connection: &id.into() },
             live: &live,
             disputes: &BTreeMap::new(),
             unsettled: self.unsettled.contains(id),
         };
-        plan(site, &participants, self.tenant_observes)
+        plan(state, &participants, self.tenant_observes)
     }
 
     /// One pass over one connection.
-    pub(crate) fn pass(&mut self, id: &str, mut luck: Luck) -> Result<(), Cut> {
+    pub(crate) fn pass(&mut self, id: &str, mut faults: Faults) -> Result<(), Cut> {
         self.now += 1;
         let before = self.clone();
         let members = self.members(id);
         let plan = self.plan_for(id, &members);
-        let refused = luck.refused.and_then(|number| members.get(number)).map(|member| member.object.uid.clone());
+        let refused = faults.refused.and_then(|number| members.get(number)).map(|member| member.object.uid.clone());
         let mut run = Run { id: id.to_owned(), members, plan, write: WriteOutcome::Nothing, refused };
         if self.unsettled.contains(id) {
             run.write = WriteOutcome::Postponed(unavailable());
-            return self.conclude(run, &mut luck);
+            return self.conclude(run, &mut faults);
         }
         if !run.plan.is_empty() {
             assert!(!self.tenant_observes, "nothing is written to a tenant that only observes");
             let writes = !run.plan.changes.is_empty();
-            let claimed = self.claim(&run, &mut luck)?;
+            let claimed = self.claim(&run, &mut faults)?;
             let left: BTreeSet<Uid> = run.plan.acted_for().difference(&claimed).cloned().collect();
             run.plan.retain_adopted(&claimed);
             run.plan.retain_claimed(&claimed);
@@ -263,38 +263,38 @@ impl Simulator {
                 // It came to no result.
                 return Ok(());
             }
-            if luck.fate == Fate::Works && writes {
+            if faults.write == WriteEnds::Works && writes {
                 run.members.retain(|member| !left.contains(&member.object.uid));
             }
         }
         if !run.plan.changes.is_empty() {
-            luck.call()?;
-            if luck.fate != Fate::Fails {
+            faults.call()?;
+            if faults.write != WriteEnds::Fails {
                 self.write(&run, &before);
             }
-            luck.call()?;
-            run.plan.written = luck.fate == Fate::Works;
+            faults.call()?;
+            run.plan.written = faults.write == WriteEnds::Works;
             run.write = if run.plan.written { WriteOutcome::Written } else { WriteOutcome::Failed(unavailable()) };
         }
-        let undisturbed = luck.fate == Fate::Works && run.refused.is_none();
-        self.conclude(run, &mut luck)?;
+        let undisturbed = faults.write == WriteEnds::Works && run.refused.is_none();
+        self.conclude(run, &mut faults)?;
         if undisturbed {
             assert!(self.plan(id, false).changes.is_empty(), "a plan that was carried out leaves nothing to plan");
         }
         Ok(())
     }
 
-    fn claim(&mut self, run: &Run, luck: &mut Luck) -> Result<BTreeSet<Uid>, Cut> {
+    fn claim(&mut self, run: &Run, faults: &mut Faults) -> Result<BTreeSet<Uid>, Cut> {
         let Run { id, plan, refused, .. } = run;
         let now = self.timestamp();
         let mut claimed = BTreeSet::new();
         for uid in plan.acted_for().into_iter().filter(|uid| Some(uid) != refused.as_ref()) {
             let object = self.objects.get_mut(&uid).unwrap();
             if object.cleans_up() && !object.finalizer && !object.deleting {
-                luck.call()?;
+                faults.call()?;
                 object.finalizer = true;
             }
-            luck.call()?;
+            faults.call()?;
             object.status = status::claimed(object, &described(id), &plan.claims_of(&uid), &plan.removed_for(&uid), now);
             assert_small(object);
             claimed.insert(uid);
@@ -316,7 +316,7 @@ impl Simulator {
     }
 
     /// Who adopts a name has stored its claim already; it is told last, when nobody else has a record of the name.
-    fn conclude(&mut self, mut run: Run, luck: &mut Luck) -> Result<(), Cut> {
+    fn conclude(&mut self, mut run: Run, faults: &mut Faults) -> Result<(), Cut> {
         let members = std::mem::take(&mut run.members);
         let plan = &run.plan;
         let (adopting, others): (Vec<Member>, Vec<Member>) = members.into_iter().partition(|member| plan.adopts(&member.object.uid));
@@ -335,17 +335,17 @@ impl Simulator {
                 given_up &= plan.adopts(uid);
                 continue;
             }
-            self.say(&planned, &outcome, (member.placed, member.observes), luck)?;
+            self.say(&planned, &outcome, (member.names_it, member.observes), faults)?;
         }
         Ok(())
     }
 
     /// `planned` may lack records that have just been lost, and are still stored.
-    fn say(&mut self, planned: &Declared, outcome: &Outcome, (placed, observing): (bool, bool), luck: &mut Luck) -> Result<(), Cut> {
+    fn say(&mut self, planned: &Declared, outcome: &Outcome, (names_it, observing): (bool, bool), faults: &mut Faults) -> Result<(), Cut> {
         let context = Context {
             now: self.timestamp(),
             observing,
-            placed,
+            names_it,
             since_good_look: Duration::ZERO,
             stale_after: Duration::from_mins(30),
             unready_for: Duration::ZERO,
@@ -354,21 +354,21 @@ impl Simulator {
         let uid = &planned.uid;
         let object = self.objects.get_mut(uid).unwrap();
         if conclusion.finalizer == Finalizer::Add {
-            luck.call()?;
+            faults.call()?;
             object.finalizer = true;
         }
         // What goes with the finalizer takes its status along: two writes could be cut short in between.
         let goes = object.deleting && conclusion.finalizer == Finalizer::Remove;
         if conclusion.status != object.status && !goes {
-            luck.call()?;
+            faults.call()?;
             object.status = conclusion.status;
         }
         assert_small(object);
-        if placed && !object.deleting {
-            crate::testing::consumers::assert_sound(object);
+        if names_it && !object.deleting {
+            crate::testing::kstatus::assert_sound(object);
         }
         if conclusion.finalizer == Finalizer::Remove {
-            luck.call()?;
+            faults.call()?;
             object.finalizer = false;
             if object.deleting {
                 self.objects.remove(uid);
@@ -390,7 +390,7 @@ impl Simulator {
             // One that is being deleted and owns something is concluded where it owns it.
             if !(object.deleting && claims::any(&object.status)) {
                 let object = object.clone();
-                self.say(&object, &outcome, (true, observes), &mut Luck { ..Luck::GOOD }).unwrap();
+                self.say(&object, &outcome, (true, observes), &mut Faults { ..Faults::GOOD }).unwrap();
             }
         }
     }
@@ -401,7 +401,7 @@ impl Simulator {
             let before = self.clone();
             self.conclude_homeless();
             for id in before.connections.keys() {
-                self.pass(id, Luck::GOOD).unwrap();
+                self.pass(id, Faults::GOOD).unwrap();
             }
             if before.objects == self.objects && before.connections == self.connections {
                 assert_eq!(before.patches, self.patches, "a write that changes nothing is a write too many");
@@ -432,7 +432,7 @@ impl Simulator {
             return false;
         }
         let recorded = object.status.connections.iter().filter(|connection| connection.id == id).flat_map(|connection| &connection.params);
-        let print = Place { tenant: &TENANT, connection: &id.into() }.fingerprint(name, &entry);
+        let print = ConnectionRef { tenant: &TENANT, connection: &id.into() }.fingerprint(name, &entry);
         let restored = object.deleting && object.finalizer && !claims::any(&object.status) && self.names(object, id);
         recorded.filter(|param| param.name == name).any(|param| param.owned.iter().any(|owned| print == **owned))
             || (restored && object.spec.as_ref().is_ok_and(|spec| spec.params.get(name) == Some(&entry) && self.could_set(spec, id)))

@@ -112,11 +112,11 @@ impl Bucket {
         if self.left(now) == 0 {
             return false;
         }
-        self.settle(now, self.credit(now).saturating_sub(self.interval));
+        self.set_credit(now, self.credit(now).saturating_sub(self.interval));
         true
     }
 
-    fn settle(&mut self, now: Instant, credit: Duration) {
+    fn set_credit(&mut self, now: Instant, credit: Duration) {
         self.credit = credit;
         self.at = self.at.max(now);
     }
@@ -124,7 +124,7 @@ impl Bucket {
     /// The server says that `remaining` requests are left: fewer than ours count, more don't.
     fn lower(&mut self, remaining: u32, now: Instant) {
         if self.closed(now).is_none() && remaining < self.left(now) {
-            self.settle(now, self.interval * remaining);
+            self.set_credit(now, self.interval * remaining);
         }
     }
 

@@ -19,14 +19,14 @@ pub(crate) const MAX_OWNED: usize = 8;
 
 /// Where fingerprints are taken: the same value is another claim in another place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct ConnectionRef<'a> {
     /// The tenant.
     pub tenant: &'a TenantIdentity,
     /// The connection.
     pub connection: &'a ConnectionId,
 }
 
-impl Place<'_> {
+impl ConnectionRef<'_> {
     /// The fingerprint of this entry under this name, here.
     pub(crate) fn fingerprint(&self, name: &str, entry: &Entry) -> Fingerprint {
         fingerprint(self.tenant, self.connection, name, entry)
@@ -186,12 +186,12 @@ pub(crate) fn claimed(
     removed: &BTreeSet<String>,
 ) -> UpstreamParamsStatus {
     let mut status = old.clone();
-    let place = status.connections.iter().position(|entry| entry.id == connection.id).unwrap_or_else(|| {
-        let place = status.connections.partition_point(|entry| entry.id < connection.id);
-        status.connections.insert(place, ConnectionStatus { params: Vec::new(), ..connection.clone() });
-        place
+    let connection_ref = status.connections.iter().position(|entry| entry.id == connection.id).unwrap_or_else(|| {
+        let connection_ref = status.connections.partition_point(|entry| entry.id < connection.id);
+        status.connections.insert(connection_ref, ConnectionStatus { params: Vec::new(), ..connection.clone() });
+        connection_ref
     });
-    let Some(entry) = status.connections.get_mut(place) else { return status };
+    let Some(entry) = status.connections.get_mut(connection_ref) else { return status };
     for (name, owned) in records {
         match entry.params.iter_mut().find(|param| &param.name == name) {
             Some(param) => {

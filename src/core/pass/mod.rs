@@ -2,7 +2,7 @@
 
 pub(crate) mod claims;
 pub(crate) mod correlation;
-pub(crate) mod directory;
+pub(crate) mod known_connections;
 pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod role;

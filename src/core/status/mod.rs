@@ -10,10 +10,10 @@
 //! To read in this order: [`outcome`] (how a pass ends, and the one table of what follows), `conditions` (those of both kinds),
 //! `object` and `synced` (the conditions of an object), `record` (what it owns where), `events`, [`tenant`] (the status of a tenant).
 
-pub(crate) mod census;
 mod conditions;
 mod events;
 mod object;
+pub(crate) mod object_counts;
 pub(crate) mod outcome;
 mod record;
 mod synced;
@@ -48,7 +48,7 @@ pub struct Context {
     /// Whether the object or its tenant only observes.
     pub observing: bool,
     /// Whether the connection of this pass is the one that the spec names.
-    pub placed: bool,
+    pub names_it: bool,
     /// How long ago the connection was last seen, in this process.
     pub since_good_look: Duration,
     /// How long a look stays good.
@@ -92,7 +92,7 @@ fn status(object: &Declared, row: &Row<'_>, context: &Context) -> UpstreamParams
     let old = &object.status;
     let connections = record::connections(object, &row.record, context);
     let case = object::Case { object, row, context, connections: &connections };
-    let (observed_generation, target, conditions, last_synced_time) = match (object.deleting, context.placed) {
+    let (observed_generation, target, conditions, last_synced_time) = match (object.deleting, context.names_it) {
         (true, _) => (Some(object.generation), old.target.clone(), case.deleting(), old.last_synced_time.clone()),
         (false, true) => {
             let conditions = case.conditions();

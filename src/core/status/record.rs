@@ -77,11 +77,11 @@ fn after_plan(old: Vec<ConnectionStatus>, planned: &Planned, context: &Context) 
     let mut new: Vec<ConnectionStatus> = old.into_iter().filter(|entry| entry.id != *here).collect();
     let params: Vec<ParamStatus> =
         planned.params.iter().filter_map(|(name, param)| param_status(name, param, planned, context.observing)).collect();
-    if context.placed || !params.is_empty() {
+    if context.names_it || !params.is_empty() {
         let place = new.partition_point(|entry| entry.id < *here);
         new.insert(place, ConnectionStatus { params, ..planned.connection.clone() });
     }
-    if context.placed {
+    if context.names_it {
         // An entry without a record on a connection that is no longer named says nothing. One on the connection
         // that is named says that the object was accepted there, and stays while it leaves another.
         new.retain(|entry| entry.id == *here || entry.params.iter().any(|param| !param.owned.is_empty()));

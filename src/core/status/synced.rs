@@ -12,9 +12,9 @@ const DISPUTED: usize = 3;
 
 /// What came of a plan, and after the third correction of a parameter that another tool keeps changing it.
 pub(super) fn of_plan(planned: &Planned, observing: bool, connections: &[ConnectionStatus]) -> Finding {
-    let look = Look { planned, observing, connections };
-    let finding = look.finding();
-    let disputed: Vec<String> = look.disputes().filter(|(_, dispute)| dispute.times >= DISPUTED).map(set_back).collect();
+    let findings = Findings { planned, observing, connections };
+    let finding = findings.finding();
+    let disputed: Vec<String> = findings.disputes().filter(|(_, dispute)| dispute.times >= DISPUTED).map(set_back).collect();
     if !finding.is_true() || disputed.is_empty() {
         return finding;
     }
@@ -23,14 +23,14 @@ pub(super) fn of_plan(planned: &Planned, observing: bool, connections: &[Connect
 }
 
 /// What a pass found and did.
-struct Look<'a> {
+struct Findings<'a> {
     planned: &'a Planned,
     observing: bool,
     /// What the status is about to say of the connections.
     connections: &'a [ConnectionStatus],
 }
 
-impl<'a> Look<'a> {
+impl<'a> Findings<'a> {
     fn finding(&self) -> Finding {
         self.would_change()
             .or_else(|| self.has_another_value())

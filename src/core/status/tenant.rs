@@ -5,16 +5,21 @@
 use super::conditions::{Before, Finding};
 use crate::api::reason::{ConditionStatus, ConditionType, Reason};
 use crate::api::tenant::ClusterAuth0TenantStatus;
-use crate::core::tenant::{Access, Standing, UNTRIED};
+use crate::core::tenant::{CredentialsState, Resolution, UNTRIED};
 use crate::core::world::DeclaredTenant;
 
 /// What is said of a tenant that gave a token.
 const ACCEPTED: &str = "the tenant accepted the credentials";
 
 /// The status of a tenant.
-pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, now: jiff::Timestamp) -> ClusterAuth0TenantStatus {
+pub fn conclude(
+    tenant: &DeclaredTenant,
+    resolution: &Resolution,
+    access: &CredentialsState,
+    now: jiff::Timestamp,
+) -> ClusterAuth0TenantStatus {
     let before = Before { conditions: &tenant.status.conditions, generation: tenant.generation, now };
-    let [accepted, resolved, authenticated] = findings(before, standing, access);
+    let [accepted, resolved, authenticated] = findings(before, resolution, access);
     let ready = ready([&accepted, &resolved, &authenticated]);
     let progress = progress(&ready);
     let always = [
@@ -30,37 +35,37 @@ pub fn conclude(tenant: &DeclaredTenant, standing: &Standing, access: &Access, n
 }
 
 /// `Accepted`, `ResolvedRefs` and `Authenticated`.
-fn findings(before: Before<'_>, standing: &Standing, access: &Access) -> [Finding; 3] {
+fn findings(before: Before<'_>, resolution: &Resolution, access: &CredentialsState) -> [Finding; 3] {
     let accepted = || Finding::holds(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
-    match standing {
-        Standing::Refused(reason, message) => [
+    match resolution {
+        Resolution::Refused(reason, message) => [
             Finding::fails((*reason).into(), message),
             Finding::pending("not looked up while the object is not accepted"),
             Finding::pending("not tried while the object is not accepted"),
         ],
-        Standing::Unresolved(reason, message) => {
+        Resolution::Unresolved(reason, message) => {
             [accepted(), Finding::fails((*reason).into(), message), Finding::pending("not tried without a Secret")]
         }
-        Standing::Serving(_) => {
+        Resolution::Serving(_) => {
             [accepted(), Finding::holds(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(before, access)]
         }
     }
 }
 
-fn authenticated(before: Before<'_>, access: &Access) -> Finding {
+fn authenticated(before: Before<'_>, access: &CredentialsState) -> Finding {
     let kept = before.of_this_generation(ConditionType::Authenticated);
     let kept = kept.filter(|old| old.status == ConditionStatus::True.as_str()).map(|old| &old.message);
     let accepted = |message: String| Finding::holds(Reason::Authenticated, message);
     let still = |trouble: &str| accepted(format!("the credentials were accepted before; now: {trouble}"));
     match (access, kept) {
-        (Access::Granted, _) => accepted(ACCEPTED.to_owned()),
-        (Access::Refused(message), _) => Finding::fails(Reason::AuthenticationFailed, message),
-        (Access::Lacking(message), _) => Finding::fails(Reason::MissingScope, message),
-        (Access::Untried, Some(message)) => accepted(message.clone()),
-        (Access::Untried, None) => Finding::pending(UNTRIED),
-        (Access::Troubled(message), _) => still(message),
-        (Access::Unknown(obstacle), Some(_)) => still(&obstacle.message),
-        (Access::Unknown(obstacle), None) => Finding::pending(&obstacle.message),
+        (CredentialsState::Granted, _) => accepted(ACCEPTED.to_owned()),
+        (CredentialsState::Refused(message), _) => Finding::fails(Reason::AuthenticationFailed, message),
+        (CredentialsState::Lacking(message), _) => Finding::fails(Reason::MissingScope, message),
+        (CredentialsState::Untried, Some(message)) => accepted(message.clone()),
+        (CredentialsState::Untried, None) => Finding::pending(UNTRIED),
+        (CredentialsState::Troubled(message), _) => still(message),
+        (CredentialsState::Unknown(obstacle), Some(_)) => still(&obstacle.message),
+        (CredentialsState::Unknown(obstacle), None) => Finding::pending(&obstacle.message),
     }
 }
 

@@ -8,11 +8,11 @@ use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, Ex
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
 use crate::api::upstream_params::{ParamState, ParamStatus};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
-use crate::core::pass::plan::{Dispute, Participant, Role, Site, plan};
+use crate::core::pass::plan::{ConnectionState, Dispute, Participant, Role, plan};
 use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
 use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
-use crate::testing::consumers::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
+use crate::testing::kstatus::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 
 mod table;
 
@@ -26,7 +26,7 @@ fn context() -> Context {
     Context {
         now: at(1000),
         observing: false,
-        placed: true,
+        names_it: true,
         since_good_look: Duration::ZERO,
         stale_after: 30 * MINUTE,
         unready_for: Duration::ZERO,
@@ -49,9 +49,9 @@ fn part(object: &Declared, role: Role, found: &BTreeMap<String, Live>, write: Wr
 /// One object's part of a plan for several.
 fn among(object: &Declared, parts: &[(&Declared, Role)], found: &BTreeMap<String, Live>, write: WriteOutcome) -> Outcome {
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    let site = Site { place: here(), live: found, disputes: &BTreeMap::new(), unsettled: false };
+    let state = ConnectionState { connection_ref: here(), live: found, disputes: &BTreeMap::new(), unsettled: false };
     let all_observe = parts.iter().all(|part| part.role == Role::Observer);
-    Outcome::Planned(Planned::part(&plan(site, &parts, all_observe), object, described(HERE), Vec::new(), write))
+    Outcome::Planned(Planned::part(&plan(state, &parts, all_observe), object, described(HERE), Vec::new(), write))
 }
 
 /// The object with the status that the outcome leads to, which must be sound.
@@ -196,8 +196,8 @@ fn a_fight_is_reported_and_keeps_the_record() {
     };
     let disputes = BTreeMap::from([("blog".to_owned(), dispute)]);
     let found = live(&[("blog", "theirs")]);
-    let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
-    let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
+    let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: false };
+    let plan = plan(state, &[Participant { object: &a, role: Role::Owner }], false);
     let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Nothing));
     let fought = after(&a, &outcome, &context());
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
@@ -226,8 +226,8 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
     {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
-        let site = Site { place: here(), live: &found, disputes: &disputes, unsettled: false };
-        let plan = plan(site, &[Participant { object: &a, role: Role::Owner }], false);
+        let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: false };
+        let plan = plan(state, &[Participant { object: &a, role: Role::Owner }], false);
         let outcome = Outcome::Planned(Planned::part(&plan, &a, described(HERE), Vec::new(), WriteOutcome::Written));
         let restored = after(&a, &outcome, &context());
         assert_eq!(row(&restored), "True/Accepted True/ResolvedRefs True/Applied True/Ready");
@@ -565,8 +565,8 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     assert_eq!(states(&after(&a, &among(&a, &parts, &found, WriteOutcome::Written), &context())), [("lang", InSync, 1)]);
 
     let parts = parts.map(|(object, role)| Participant { object, role });
-    let site = Site { place: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
-    let mut deferred = plan(site, &parts, false);
+    let state = ConnectionState { connection_ref: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
+    let mut deferred = plan(state, &parts, false);
     deferred.retain_actor(&a.uid);
     let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
     let outcome = Outcome::Planned(Planned::part(&deferred, &a, described(HERE), Vec::new(), turn));
@@ -576,7 +576,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
 #[test]
 fn leaving_a_connection_says_nothing_of_the_one_that_is_named() {
     let a = object("a").at(ELSEWHERE_NAME).wants("blog", "x").lists_at(ELSEWHERE, "blog", ExistingValue, &[]).lists("blog", InSync, &["x"]);
-    let leaving = Context { placed: false, ..context() };
+    let leaving = Context { names_it: false, ..context() };
     let left = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), &leaving);
     let ids: Vec<&str> = left.status.connections.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids, [ELSEWHERE], "that it was accepted there is not forgotten with the last record here");
@@ -904,7 +904,7 @@ fn every_tool_reaches_the_same_verdict() {
     assert_eq!(seen(&terminal), (Seen::Failed, false));
     assert!(kubectl_wait(&terminal, ConditionType::Stalled));
     let dying = after(&synced.dying(), &Outcome::TenantNotReady("because".into()), &context());
-    assert_eq!(seen(&dying), (consumers::Verdict::Terminating, false));
+    assert_eq!(seen(&dying), (kstatus::Verdict::Terminating, false));
 }
 
 #[test]

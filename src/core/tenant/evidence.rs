@@ -94,8 +94,8 @@ impl Evidence {
 
     /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
     /// or nobody else fares better.
-    pub(crate) fn unanswered(&mut self, subject: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
-        self.silent.insert(subject.clone());
+    pub(crate) fn unanswered(&mut self, key: &ConnectionKey, message: &str, of_the_host: bool, known: usize) -> bool {
+        self.silent.insert(key.clone());
         if of_the_host || self.silent.len() >= known.clamp(1, 2) {
             self.silence = Some(message.to_owned());
         }

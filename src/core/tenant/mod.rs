@@ -27,7 +27,7 @@ const USUAL_RESYNC: Duration = Duration::from_mins(10);
 
 /// A tenant that can be served.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct TenantSettings {
     /// The host that requests go to.
     pub domain: Domain,
     /// The audience of its tokens, whose host is the tenant's identity.
@@ -49,7 +49,7 @@ pub struct Settings {
     admissions: Vec<Admission>,
 }
 
-impl PartialEq for Settings {
+impl PartialEq for TenantSettings {
     fn eq(&self, other: &Self) -> bool {
         self.same_access(other)
             && (self.observes, &self.rate_limit, self.resync, &self.admissions)
@@ -64,7 +64,7 @@ struct Admission {
     reserved: BTreeSet<String>,
 }
 
-impl Settings {
+impl TenantSettings {
     /// Whether both reach the same tenant with the same credentials, so that a token of the one is good for the other.
     pub fn same_access(&self, other: &Self) -> bool {
         let parts = |settings: &Self| {
@@ -124,9 +124,9 @@ pub(crate) fn resync_interval(spec: &ClusterAuth0TenantSpec) -> Duration {
 
 /// What a tenant object amounts to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum Resolution {
     /// It serves.
-    Serving(Box<Settings>),
+    Serving(Box<TenantSettings>),
     /// Its content can't be used, and what to do.
     Refused(RefusedReason, String),
     /// Its Secret can't be used, and what to do.
@@ -175,34 +175,34 @@ impl From<UnresolvedReason> for Reason {
     }
 }
 
-/// Judges the tenant of this name; `None` when there is no such object. `namespace` is the operator's own.
-pub fn standing(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str) -> Option<Standing> {
-    standing_with(world, name, allowed, namespace, None)
+/// Resolves the tenant object of this name; `None` when there is no such object. `namespace` is the operator's own.
+pub fn resolve(world: &World, name: &str, allowed: &AllowedDomains, namespace: &str) -> Option<Resolution> {
+    resolve_with(world, name, allowed, namespace, None)
 }
 
-/// As [`standing`], where the Secret may be away for a moment: then the credentials of the `kept` settings go on, for the same
+/// As [`resolve`], where the Secret may be away for a moment: then the credentials of the `kept` settings go on, for the same
 /// host.
-pub(crate) fn standing_with(
+pub(crate) fn resolve_with(
     world: &World,
     name: &str,
     allowed: &AllowedDomains,
     namespace: &str,
-    kept: Option<&Settings>,
-) -> Option<Standing> {
+    kept: Option<&TenantSettings>,
+) -> Option<Resolution> {
     let tenant = world.tenant(name)?;
-    Some(match parts(&tenant, allowed) {
-        Err((reason, message)) => Standing::Refused(reason, message),
+    Some(match validated(&tenant, allowed) {
+        Err((reason, message)) => Resolution::Refused(reason, message),
         Ok((spec, domain, audience)) => match older_twin(world, &tenant, allowed, &audience) {
-            Some(twin) => Standing::Refused(
+            Some(twin) => Resolution::Refused(
                 RefusedReason::DuplicateTenant,
                 format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
             ),
-            None => resolve(world, spec, domain, audience, namespace, kept),
+            None => resolve_secret(world, spec, domain, audience, namespace, kept),
         },
     })
 }
 
-fn parts<'a>(
+fn validated<'a>(
     tenant: &'a DeclaredTenant,
     allowed: &AllowedDomains,
 ) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (RefusedReason, String)> {
@@ -235,7 +235,7 @@ fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, 
     let twin = world
         .tenants()
         .filter(|other| rank(other) < rank(tenant))
-        .find(|other| parts(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
+        .find(|other| validated(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
     twin.map(|twin| twin.name.clone())
 }
 
@@ -247,11 +247,11 @@ struct Found {
 }
 
 /// The credentials in a Secret, or what is wrong with it.
-fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing> {
+fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Resolution> {
     let Some(credentials) = world.credentials(secret) else {
         let message =
             format!("there is no Secret {secret} in the operator's namespace {namespace}; create it with clientId and clientSecret");
-        return Err(Standing::Unresolved(UnresolvedReason::SecretNotFound, message));
+        return Err(Resolution::Unresolved(UnresolvedReason::SecretNotFound, message));
     };
     let flaws: Vec<String> = credentials.flaws.iter().map(|(member, flaw)| format!("{member} {}", flaw.message())).collect();
     if let (Some(client_id), Some(client_secret)) = (credentials.client_id, credentials.client_secret) {
@@ -266,17 +266,17 @@ fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Standing
         "the Secret {secret} in the namespace {namespace} can't be used{others}: {}; it needs clientId and clientSecret as non-empty text",
         flaws.join(", and ")
     );
-    Err(Standing::Unresolved(UnresolvedReason::SecretKeyMissing, message))
+    Err(Resolution::Unresolved(UnresolvedReason::SecretKeyMissing, message))
 }
 
-fn resolve(
+fn resolve_secret(
     world: &World,
     spec: &ClusterAuth0TenantSpec,
     domain: Domain,
     audience: Audience,
     namespace: &str,
-    kept: Option<&Settings>,
-) -> Standing {
+    kept: Option<&TenantSettings>,
+) -> Resolution {
     let secret = &spec.credentials.secret_ref.name;
     let kept = kept.filter(|kept| kept.secret == *secret && kept.domain == domain && kept.audience == audience);
     let Found { client_id, client_secret, oddity } = match (found(world, secret, namespace), kept) {
@@ -292,7 +292,7 @@ fn resolve(
         let reserved = entry.allowed_reserved_params.iter().cloned().collect();
         Some(Admission { namespaces, connections: entry.connections.clone(), reserved })
     });
-    Standing::Serving(Box::new(Settings {
+    Resolution::Serving(Box::new(TenantSettings {
         domain,
         audience,
         client_id,
@@ -308,7 +308,7 @@ fn resolve(
 
 /// What is known of the tenant's answer to our credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum CredentialsState {
     /// Not tried yet by this process.
     Untried,
     /// The tenant could not be asked, or gave no answer to go by.
@@ -403,21 +403,21 @@ mod tests {
 
     #[test]
     fn a_tenant_that_is_older_than_the_bound_on_patterns_is_told_which_one_and_serves_nobody() {
-        let judged = |pattern: &str| standing(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
-        assert!(matches!(judged("a*b*c*d*e*f*g*h*i"), Standing::Unresolved(UnresolvedReason::SecretNotFound, _)));
+        let resolved = |pattern: &str| resolve(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
+        assert!(matches!(resolved("a*b*c*d*e*f*g*h*i"), Resolution::Unresolved(UnresolvedReason::SecretNotFound, _)));
         for (pattern, rule) in [
             ("a*b*c*d*e*f*g*h*i*j", rules::CONNECTION_GLOB_STARS),
             (&*"c".repeat(129), rules::CONNECTION_GLOB_TOO_LONG),
             ("shop-?", rules::CONNECTION_GLOB),
             ("", rules::CONNECTION_GLOB),
         ] {
-            let Standing::Refused(RefusedReason::InvalidSpec, message) = judged(pattern) else { panic!("{pattern}") };
+            let Resolution::Refused(RefusedReason::InvalidSpec, message) = resolved(pattern) else { panic!("{pattern}") };
             assert_eq!(message, format!("spec.access[0].connections[1]: {rule}"));
             let world = tenant_with(pattern);
             let status = crate::core::status::tenant::conclude(
                 &world.tenant("t").unwrap(),
-                &judged(pattern),
-                &Access::Untried,
+                &resolved(pattern),
+                &CredentialsState::Untried,
                 jiff::Timestamp::UNIX_EPOCH,
             );
             assert!(status.conditions.iter().any(|one| one.type_ == "Stalled" && one.status == "True" && one.message == message));

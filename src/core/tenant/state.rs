@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::core::obstacle::ObstacleReason;
 use crate::core::status::Outcome;
 use crate::core::tenant::authentication::{Answer, Authentication};
-use crate::core::tenant::{RefusedReason, Settings, Standing, UNTRIED, UnresolvedReason};
+use crate::core::tenant::{RefusedReason, Resolution, TenantSettings, UNTRIED, UnresolvedReason};
 
 /// How long a Secret may be away before that is said and its credentials are used no more: tools that sync Secrets delete them
 /// and make them anew.
@@ -19,9 +19,9 @@ pub(crate) const SECRET_GRACE: Duration = Duration::from_secs(15);
 pub(crate) enum TenantState<R> {
     /// There is no such object.
     Unknown,
-    /// Its content can't be used: see [`Standing::Refused`].
+    /// Its content can't be used: see [`Resolution::Refused`].
     Refused(RefusedReason, String),
-    /// Its Secret can't be used: see [`Standing::Unresolved`].
+    /// Its Secret can't be used: see [`Resolution::Unresolved`].
     Unresolved(UnresolvedReason, String),
     /// It serves.
     Serving(Box<Serving<R>>),
@@ -31,7 +31,7 @@ pub(crate) enum TenantState<R> {
 #[derive(Debug)]
 pub(crate) struct Serving<R> {
     /// What its object says.
-    pub settings: Settings,
+    pub settings: TenantSettings,
     /// What it is reached with.
     pub reach: R,
     /// What Auth0 said of its credentials.
@@ -42,9 +42,9 @@ pub(crate) struct Serving<R> {
 
 /// What a tenant object amounts to now.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Judged {
+pub(crate) struct ResolvedTenant {
     /// That; `None` when there is no such object.
-    pub standing: Option<Standing>,
+    pub resolution: Option<Resolution>,
     /// Until when that holds, where it rests on a Secret that is away.
     pub grace_ends: Option<Instant>,
 }
@@ -71,40 +71,45 @@ impl<R> TenantState<R> {
         self.serving().and_then(|serving| serving.grace_ends)
     }
 
-    /// Judges the tenant object. `judge` judges it by itself, or with the credentials of these settings where its Secret is
+    /// Resolves the tenant object. `resolve` resolves it by itself, or with the credentials of these settings where its Secret is
     /// away.
-    pub(crate) fn judge(&self, now: Instant, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> Judged {
-        let alone = judge(None);
-        let (Some(Standing::Unresolved(..)), Self::Serving(serving)) = (&alone, self) else {
-            return Judged { standing: alone, grace_ends: None };
+    pub(crate) fn resolve(&self, now: Instant, resolve: impl Fn(Option<&TenantSettings>) -> Option<Resolution>) -> ResolvedTenant {
+        let alone = resolve(None);
+        let (Some(Resolution::Unresolved(..)), Self::Serving(serving)) = (&alone, self) else {
+            return ResolvedTenant { resolution: alone, grace_ends: None };
         };
         let ends = serving.grace_ends.unwrap_or(now + SECRET_GRACE);
         if ends <= now {
-            return Judged { standing: alone, grace_ends: None };
+            return ResolvedTenant { resolution: alone, grace_ends: None };
         }
-        Judged { standing: judge(Some(&serving.settings)), grace_ends: Some(ends) }
+        ResolvedTenant { resolution: resolve(Some(&serving.settings)), grace_ends: Some(ends) }
     }
 
     /// Whether the tenant object amounts to something else by now. The end of a grace period is no news: it comes by itself.
-    pub(crate) fn is_outdated(&self, judge: impl Fn(Option<&Settings>) -> Option<Standing>) -> bool {
-        !self.is(judge(self.serving().map(|serving| &serving.settings)).as_ref())
+    pub(crate) fn is_outdated(&self, resolve: impl Fn(Option<&TenantSettings>) -> Option<Resolution>) -> bool {
+        !self.is(resolve(self.serving().map(|serving| &serving.settings)).as_ref())
     }
 
-    fn is(&self, standing: Option<&Standing>) -> bool {
-        match (self, standing) {
+    fn is(&self, resolution: Option<&Resolution>) -> bool {
+        match (self, resolution) {
             (Self::Unknown, None) => true,
-            (Self::Refused(reason, message), Some(Standing::Refused(other, text))) => (reason, message) == (other, text),
-            (Self::Unresolved(reason, message), Some(Standing::Unresolved(other, text))) => (reason, message) == (other, text),
-            (Self::Serving(serving), Some(Standing::Serving(settings))) => serving.settings == **settings,
+            (Self::Refused(reason, message), Some(Resolution::Refused(other, text))) => (reason, message) == (other, text),
+            (Self::Unresolved(reason, message), Some(Resolution::Unresolved(other, text))) => (reason, message) == (other, text),
+            (Self::Serving(serving), Some(Resolution::Serving(settings))) => serving.settings == **settings,
             (Self::Unknown | Self::Refused(..) | Self::Unresolved(..) | Self::Serving(_), _) => false,
         }
     }
 
     /// Takes on what the tenant object amounts to. Yields whether that is something else than before. `reach` makes what the
     /// tenant is reached with, from its new settings and from what it was before, if it served.
-    pub(crate) fn take_on(&mut self, judged: Judged, now: Instant, reach: impl FnOnce(&Settings, Option<&Serving<R>>) -> R) -> bool {
-        let Judged { standing, grace_ends } = judged;
-        if self.is(standing.as_ref()) {
+    pub(crate) fn take_on(
+        &mut self,
+        resolved: ResolvedTenant,
+        now: Instant,
+        reach: impl FnOnce(&TenantSettings, Option<&Serving<R>>) -> R,
+    ) -> bool {
+        let ResolvedTenant { resolution, grace_ends } = resolved;
+        if self.is(resolution.as_ref()) {
             if let Self::Serving(serving) = self {
                 serving.grace_ends = grace_ends;
             }
@@ -114,11 +119,11 @@ impl<R> TenantState<R> {
             Self::Serving(old) => Some(old),
             Self::Unknown | Self::Refused(..) | Self::Unresolved(..) => None,
         };
-        *self = match standing {
+        *self = match resolution {
             None => Self::Unknown,
-            Some(Standing::Refused(reason, message)) => Self::Refused(reason, message),
-            Some(Standing::Unresolved(reason, message)) => Self::Unresolved(reason, message),
-            Some(Standing::Serving(settings)) => {
+            Some(Resolution::Refused(reason, message)) => Self::Refused(reason, message),
+            Some(Resolution::Unresolved(reason, message)) => Self::Unresolved(reason, message),
+            Some(Resolution::Serving(settings)) => {
                 let reach = reach(&settings, old.as_deref());
                 let same = old.filter(|old| old.settings.same_access(&settings)).map(|old| old.authentication);
                 let authentication = same.unwrap_or_else(|| Authentication::untried(now));
@@ -145,12 +150,12 @@ impl<R> TenantState<R> {
     }
 
     /// What the tenant object amounts to, as its status is concluded from it.
-    pub(crate) fn standing(&self) -> Option<Standing> {
+    pub(crate) fn resolution(&self) -> Option<Resolution> {
         match self {
             Self::Unknown => None,
-            Self::Refused(reason, message) => Some(Standing::Refused(*reason, message.clone())),
-            Self::Unresolved(reason, message) => Some(Standing::Unresolved(*reason, message.clone())),
-            Self::Serving(serving) => Some(Standing::Serving(Box::new(serving.settings.clone()))),
+            Self::Refused(reason, message) => Some(Resolution::Refused(*reason, message.clone())),
+            Self::Unresolved(reason, message) => Some(Resolution::Unresolved(*reason, message.clone())),
+            Self::Serving(serving) => Some(Resolution::Serving(Box::new(serving.settings.clone()))),
         }
     }
 }
@@ -161,8 +166,8 @@ mod tests {
 
     use super::*;
     use crate::api::tenant::ClusterAuth0TenantStatus;
-    use crate::core::tenant::{Access, standing_with};
-    use crate::core::world::{Credentials, DeclaredTenant, World};
+    use crate::core::tenant::{CredentialsState, resolve_with};
+    use crate::core::world::{DeclaredTenant, SecretData, World};
     use crate::model::domain::AllowedDomains;
 
     type State = TenantState<&'static str>;
@@ -179,7 +184,7 @@ mod tests {
     const AWAY: Object = Object { secret: None, ..GOOD };
     const BAD: Object = Object { domain: "example.org", ..GOOD };
 
-    fn judge(object: Option<Object>, kept: Option<&Settings>) -> Option<Standing> {
+    fn resolve(object: Option<Object>, kept: Option<&TenantSettings>) -> Option<Resolution> {
         let mut world = World::default();
         let Object { domain, secret, interval } = object?;
         let spec = json!({
@@ -201,16 +206,16 @@ mod tests {
         });
         if let Some(secret) = secret {
             let held =
-                Credentials { client_id: Some("id".to_owned()), client_secret: Some(secret.to_owned().into()), ..Credentials::default() };
+                SecretData { client_id: Some("id".to_owned()), client_secret: Some(secret.to_owned().into()), ..SecretData::default() };
             world.apply_secret("credentials".to_owned(), held);
         }
-        standing_with(&world, "t", &AllowedDomains::default(), "operator", kept)
+        resolve_with(&world, "t", &AllowedDomains::default(), "operator", kept)
     }
 
     /// Takes on what this object amounts to; yields whether that is something else.
     fn take_on(state: &mut State, object: Option<Object>, now: Instant) -> bool {
-        let judged = state.judge(now, |kept| judge(object, kept));
-        state.take_on(judged, now, |_, old| if old.is_some() { "kept" } else { "made" })
+        let resolved = state.resolve(now, |kept| resolve(object, kept));
+        state.take_on(resolved, now, |_, old| if old.is_some() { "kept" } else { "made" })
     }
 
     fn kind(state: &State) -> &'static str {
@@ -261,12 +266,12 @@ mod tests {
             (Some(GOOD), None, ("unknown", true, None)),
         ] {
             let mut state = of(before, now);
-            let outdated = state.is_outdated(|kept| judge(after, kept));
+            let outdated = state.is_outdated(|kept| resolve(after, kept));
             let changed = take_on(&mut state, after, now);
             let accepted = state.serving().map(|serving| serving.authentication.is_accepted());
             assert_eq!((kind(&state), changed, accepted), expected);
             assert_eq!(outdated, changed, "what would be taken on is what makes the state an old one");
-            assert_eq!(state.standing(), judge(after, state.serving().map(|serving| &serving.settings)));
+            assert_eq!(state.resolution(), resolve(after, state.serving().map(|serving| &serving.settings)));
         }
     }
 
@@ -296,7 +301,7 @@ mod tests {
         assert!(told(&state).is_none());
         let serving = state.serving_mut().unwrap();
         serving.authentication.refused_by_api("m".to_owned(), (now, 1.0));
-        assert_eq!(serving.authentication.access(), Access::Refused("m".to_owned()));
+        assert_eq!(serving.authentication.credentials_state(), CredentialsState::Refused("m".to_owned()));
         assert!(named(told(&state)));
     }
 }

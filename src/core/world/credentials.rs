@@ -16,7 +16,7 @@ const NAMED: usize = 8;
 
 /// The two members of a Secret that may hold credentials.
 #[derive(Clone, Debug, Default)]
-pub struct Credentials {
+pub struct SecretData {
     /// The member `clientId`.
     pub client_id: Option<String>,
     /// The member `clientSecret`.
@@ -27,9 +27,9 @@ pub struct Credentials {
     pub others: Vec<String>,
 }
 
-impl PartialEq for Credentials {
+impl PartialEq for SecretData {
     fn eq(&self, other: &Self) -> bool {
-        fn secret(credentials: &Credentials) -> Option<&str> {
+        fn secret(credentials: &SecretData) -> Option<&str> {
             credentials.client_secret.as_ref().map(ExposeSecret::expose_secret)
         }
         (&self.client_id, secret(self), &self.flaws, &self.others) == (&other.client_id, secret(other), &other.flaws, &other.others)
@@ -80,8 +80,8 @@ impl Flaw {
 }
 
 /// Reads the members of a Secret.
-pub(crate) fn read<'a>(members: impl Iterator<Item = (&'a str, &'a [u8])>) -> Credentials {
-    let mut credentials = Credentials::default();
+pub(crate) fn read<'a>(members: impl Iterator<Item = (&'a str, &'a [u8])>) -> SecretData {
+    let mut credentials = SecretData::default();
     let (mut id, mut secret) = (Err(Flaw::Absent), Err(Flaw::Absent));
     for (name, bytes) in members {
         match name {
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    fn of(members: &[(&str, &[u8])]) -> Credentials {
+    fn of(members: &[(&str, &[u8])]) -> SecretData {
         read(members.iter().copied())
     }
 

@@ -22,7 +22,7 @@ use crate::model::identity::ConnectionId;
 use objects::Objects;
 
 pub(crate) use crate::model::identity::{ObjectKey, Uid};
-pub use credentials::Credentials;
+pub use credentials::SecretData;
 pub(crate) use objects::Connection;
 
 /// One `UpstreamParams` as it was last seen.
@@ -184,7 +184,7 @@ pub struct World {
     objects: Objects,
     tenants: BTreeMap<String, Arc<DeclaredTenant>>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
-    secrets: BTreeMap<String, Credentials>,
+    secrets: BTreeMap<String, SecretData>,
     /// What we are about to write, so that its echo on the watch is not taken for somebody's edit.
     expected: BTreeMap<Uid, Expected>,
     /// What we wrote since the list began that is under way or was the last: an answer may be newer than that list.
@@ -449,7 +449,7 @@ impl World {
     }
 
     /// Folds a Secret of the operator's namespace.
-    pub fn apply_secret(&mut self, name: String, credentials: Credentials) -> Vec<Wake> {
+    pub fn apply_secret(&mut self, name: String, credentials: SecretData) -> Vec<Wake> {
         let wakes = self.users_of(&name);
         let old = self.secrets.insert(name, credentials.clone());
         if old == Some(credentials) { Vec::new() } else { wakes }
@@ -461,7 +461,7 @@ impl World {
     }
 
     /// Folds a complete list of the Secrets of the operator's namespace.
-    pub fn list_secrets(&mut self, all: Vec<(String, Credentials)>) -> Vec<Wake> {
+    pub fn list_secrets(&mut self, all: Vec<(String, SecretData)>) -> Vec<Wake> {
         let present: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
         let gone: Vec<String> = self.secrets.keys().filter(|name| !present.contains(*name)).cloned().collect();
         let mut wakes: Vec<Wake> = gone.iter().flat_map(|name| self.delete_secret(name)).collect();
@@ -528,7 +528,7 @@ impl World {
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
-    pub fn credentials(&self, secret: &str) -> Option<Credentials> {
+    pub fn credentials(&self, secret: &str) -> Option<SecretData> {
         self.secrets.get(secret).cloned()
     }
 }

@@ -171,14 +171,14 @@ fn a_complete_list_forgets_what_it_does_not_hold() {
         world.apply_object(object(name));
         world.apply_tenant(tenant(name, "1"));
         world.apply_namespace(name.into(), BTreeMap::new());
-        world.apply_secret(name.into(), Credentials::default());
+        world.apply_secret(name.into(), SecretData::default());
     }
     assert_eq!(world.list_objects(Some("other"), vec![]), [], "the list of another namespace says nothing of this one");
     assert_eq!(world.list_objects(None, vec![object("a")]).len(), 1);
     assert_eq!(world.list_tenants(vec![tenant("a", "1")]), [Wake::Tenants]);
     assert_eq!(world.list_tenants(vec![tenant("a", "1")]), []);
     assert_eq!(world.list_namespaces(vec![("a".into(), BTreeMap::new())]), []);
-    assert_eq!(world.list_secrets(vec![("a".into(), Credentials::default())]), []);
+    assert_eq!(world.list_secrets(vec![("a".into(), SecretData::default())]), []);
     assert!(world.object(&object("b").key).is_none() && world.object(&object("a").key).is_some());
     assert!(world.tenant("b").is_none() && world.tenant("a").is_some());
     assert!(world.labels("b").is_none() && world.labels("a").is_some());
@@ -218,7 +218,7 @@ fn a_tenant_wakes_itself_for_its_status_and_all_for_its_spec() {
 fn a_secret_wakes_the_tenants_that_use_it_when_its_content_changes() {
     let mut world = World::default();
     world.apply_tenant(tenant("a", "1"));
-    let content = |secret: &str| Credentials { client_id: Some("id".into()), client_secret: Some(secret.into()), ..Credentials::default() };
+    let content = |secret: &str| SecretData { client_id: Some("id".into()), client_secret: Some(secret.into()), ..SecretData::default() };
     assert_eq!(world.apply_secret("unrelated".into(), content("x")), []);
     assert_eq!(world.apply_secret("credentials".into(), content("x")), [Wake::Tenant("a".into())]);
     assert_eq!(world.apply_secret("credentials".into(), content("x")), []);

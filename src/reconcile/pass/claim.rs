@@ -117,7 +117,7 @@ impl<'t> Pass<'t, Planned> {
             }
         }
         for (object, error) in refused {
-            self.tenant.unsaid(&object, &error);
+            self.tenant.requeue_after_failure(&object, &error);
         }
         (claimed, on_their_way)
     }

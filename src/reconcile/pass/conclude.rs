@@ -46,13 +46,13 @@ impl Pass<'_, Written> {
     fn note(&mut self, write: &WriteOutcome) {
         self.at.plan.written = *write == WriteOutcome::Written;
         match write {
-            WriteOutcome::Rejected(message) => self.note_rejected(message),
+            WriteOutcome::Rejected(message) => self.remember_rejected(message),
             WriteOutcome::Nothing | WriteOutcome::Written => self.tenant.memory.failures.forget(&self.connection),
             WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) => {}
         }
     }
 
-    fn note_rejected(&mut self, message: &str) {
+    fn remember_rejected(&mut self, message: &str) {
         let Written { reading, members, plan, .. } = &self.at;
         let (document, actors) = (&reading.document, plan.actors());
         for member in members.iter().filter(|member| actors.contains(&member.stored.uid)) {
@@ -185,13 +185,13 @@ impl Pass<'_, Written> {
             }
         } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned) {
             // It has left here, so what it names can be concluded.
-            self.next.at(self.tenant.subject_of(&spec.target), Lane::Edit, now);
+            self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, now);
         }
     }
 
     /// Whether an object has no record on the connection any more.
     fn has_left(&self, object: &Declared) -> bool {
-        let now = self.tenant.shared.hub.look(|world| world.object(&object.key));
+        let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
         now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
     }
 }

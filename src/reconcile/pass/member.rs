@@ -9,7 +9,7 @@ use crate::core::pass::claims;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned};
-use crate::core::tenant::Settings;
+use crate::core::tenant::TenantSettings;
 use crate::core::tenant::triage::not_permitted;
 use crate::core::world::{Connection, Declared};
 use crate::model::identity::ConnectionId;
@@ -76,27 +76,27 @@ impl Member {
 /// What the members of a pass are gathered from.
 pub(super) struct Gathering<'a> {
     tenant: &'a Tenant,
-    settings: &'a Settings,
+    settings: &'a TenantSettings,
     reading: &'a Reading,
     connection: Connection<'a>,
 }
 
 impl<'a> Gathering<'a> {
     /// From what is known now.
-    pub(super) fn new(tenant: &'a Tenant, settings: &'a Settings, reading: &'a Reading) -> Self {
+    pub(super) fn new(tenant: &'a Tenant, settings: &'a TenantSettings, reading: &'a Reading) -> Self {
         let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
         Self { tenant, settings, reading, connection }
     }
 
     /// Everybody whom the connection concerns.
     pub(super) fn members(&self) -> Vec<Member> {
-        let concerned = self.tenant.shared.hub.look(|world| world.concerned(&self.connection));
+        let concerned = self.tenant.shared.hub.read(|world| world.concerned(&self.connection));
         concerned.into_iter().map(|object| self.member(object)).collect()
     }
 
     fn member(&self, object: Arc<Declared>) -> Member {
         let document = &self.reading.document;
-        let labels = self.tenant.shared.hub.look(|world| world.labels(&object.key.namespace).cloned());
+        let labels = self.tenant.shared.hub.read(|world| world.labels(&object.key.namespace).cloned());
         let reserved = labels.as_ref().and_then(|labels| self.settings.admission(labels, &document.name));
         let admission = match (&labels, &reserved) {
             (None, _) => Admission::Unknown,
@@ -141,7 +141,7 @@ impl<'a> Gathering<'a> {
                 Ok(_) if self.connection.is_named_by(object) => Names::This { fits },
                 // Only where it was accepted where it is now, it leaves where it was.
                 Ok(spec) => {
-                    let there = self.tenant.directory.id_of(&spec.target);
+                    let there = self.tenant.known_connections.id_of(&spec.target);
                     Names::Another { accepted: there.is_some_and(|id| status::is_accepted_on(object, id)) }
                 }
             },

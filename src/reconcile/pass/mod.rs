@@ -27,7 +27,7 @@ use crate::auth0::{Client, Failure, Retry};
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
-use crate::core::tenant::Settings;
+use crate::core::tenant::TenantSettings;
 use crate::core::world::Declared;
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
@@ -37,7 +37,7 @@ use crate::reconcile::tenant::Tenant;
 pub(crate) const FRESH: Duration = Duration::from_secs(2);
 
 /// Runs one pass. Yields what is to be looked at next.
-pub(crate) async fn pass(tenant: &mut Tenant, client: Arc<Client>, settings: Settings, connection: ConnectionKey) -> Next {
+pub(crate) async fn pass(tenant: &mut Tenant, client: Arc<Client>, settings: TenantSettings, connection: ConnectionKey) -> Next {
     let pass = Pass { tenant, client, settings, connection, next: Next::default(), at: Asked };
     let read = match pass.read().await {
         Continue(read) => read,
@@ -56,7 +56,7 @@ struct Pass<'t, At> {
     /// What this process knows of the tenant.
     tenant: &'t mut Tenant,
     client: Arc<Client>,
-    settings: Settings,
+    settings: TenantSettings,
     /// The connection: as it was asked for, and once it was read, by its id.
     connection: ConnectionKey,
     /// What is to be looked at next, as far as it is known.
@@ -74,10 +74,10 @@ impl<'t, At> Pass<'t, At> {
 
     /// Concludes an object; on a conflict or a failure it is planned again, later each time. Yields whether it was told.
     async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool)) -> bool {
-        match self.tenant.say(planned, stored, outcome, named).await {
+        match self.tenant.report_object(planned, stored, outcome, named).await {
             Ok(()) => true,
             Err(error) => {
-                self.tenant.unsaid(planned, &error);
+                self.tenant.requeue_after_failure(planned, &error);
                 error == WriteError::Gone
             }
         }

@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::Pass;
 use super::member::Member;
 use super::read::{Read, Reading};
-use crate::core::pass::claims::Place;
+use crate::core::pass::claims::ConnectionRef;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
-use crate::core::pass::plan::{Participant, Plan, Site, Verdict, plan};
+use crate::core::pass::plan::{ConnectionState, Participant, Plan, Verdict, plan};
 use crate::core::world::DeclaredTenant;
 use crate::reconcile::tenant::now_in_seconds;
 
@@ -25,7 +25,7 @@ impl<'t> Pass<'t, Read> {
     /// Plans what is to be written.
     pub(super) fn plan(mut self) -> Pass<'t, Planned> {
         let mut plan = self.plan_for_all();
-        self.note_drift(&mut plan);
+        self.remember_drift(&mut plan);
         self.take_turns(&mut plan);
         if !plan.would.is_empty() {
             let plan = plan.to_string().replace('\n', "; ");
@@ -40,15 +40,15 @@ impl<'t> Pass<'t, Read> {
         let (memory, now) = (&mut self.tenant.memory, Instant::now());
         memory.disputes.forget_old(now);
         let disputes = memory.disputes.on(id, now);
-        let place = Place { tenant: self.settings.audience.identity(), connection: id };
-        let site = Site { place, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };
+        let connection_ref = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
+        let state = ConnectionState { connection_ref, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };
         let participants: Vec<Participant<'_>> =
             members.iter().filter_map(|member| Some(Participant { object: &member.stored, role: member.part.role()? })).collect();
-        plan(site, &participants, self.settings.observes)
+        plan(state, &participants, self.settings.observes)
     }
 
     /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
-    fn note_drift(&mut self, plan: &mut Plan) {
+    fn remember_drift(&mut self, plan: &mut Plan) {
         let connection = &self.at.reading.document.id;
         let now = Moment { at: Instant::now(), time: now_in_seconds() };
         let disputes = &mut self.tenant.memory.disputes;

@@ -65,7 +65,7 @@ impl<'t> Pass<'t, Asked> {
     /// Whom the connection concerns, as far as anything can be said of them: not before their namespace is known.
     fn concerned(&self) -> Concerned {
         let mut objects = self.tenant.concerned(&self.connection);
-        self.tenant.shared.hub.look(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
+        self.tenant.shared.hub.read(|world| objects.retain(|object| world.labels(&object.key.namespace).is_some()));
         let connection = self.tenant.connection_of(&self.connection);
         let named = |object: &Declared| connection.is_some_and(|connection| connection.is_named_by(object));
         objects.into_iter().map(|object| (object.clone(), named(&object))).collect()
@@ -82,7 +82,7 @@ impl<'t> Pass<'t, Asked> {
         if let Some(document) = self.client.read(id).await? {
             return Ok(Some(Reading { document, asked_at, gone: None }));
         }
-        let known = self.tenant.directory.name_of(id);
+        let known = self.tenant.known_connections.name_of(id);
         let is_named = concerned
             .iter()
             .any(|(object, _)| object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name) == known)));
@@ -94,7 +94,7 @@ impl<'t> Pass<'t, Asked> {
 
     /// Notes what was read, and gathers everybody whom it concerns.
     async fn take_in(mut self, reading: Reading) -> ControlFlow<Next, Pass<'t, Read>> {
-        let declared = self.tenant.shared.hub.look(|world| world.tenant(&self.tenant.name));
+        let declared = self.tenant.shared.hub.read(|world| world.tenant(&self.tenant.name));
         let Some(declared) = declared.filter(|_| !self.tenant.is_outdated()) else {
             // What the tenant admits changed during the read: the news is taken in before the next pass.
             self.next.at(self.connection, Lane::Edit, Instant::now());
@@ -121,12 +121,12 @@ impl<'t> Pass<'t, Asked> {
     /// Notes the connection as it was read; from now on the pass is about its id.
     fn note(&mut self, reading: &Reading) {
         let document = &reading.document;
-        if self.tenant.directory.saw(document) {
+        if self.tenant.known_connections.saw(document) {
             self.tenant.shared.metrics.foreign_difference(&self.tenant.name);
             tracing::warn!(tenant = %self.tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
         }
         if let Some(gone) = &reading.gone {
-            self.tenant.directory.forget(gone);
+            self.tenant.known_connections.forget(gone);
         }
         let found = ConnectionKey::Id(document.id.clone());
         if self.connection != found {
@@ -142,7 +142,7 @@ impl<'t> Pass<'t, Asked> {
             let member = members.iter().find(|member| member.stored.uid == object.uid);
             let elsewhere = match (named, member, &object.spec) {
                 (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => continue,
-                (true, _, Ok(spec)) => self.tenant.subject_of(&spec.target),
+                (true, _, Ok(spec)) => self.tenant.key_of(&spec.target),
                 (true | false, _, _) => asked.clone(),
             };
             self.next.at(elsewhere, Lane::Edit, Instant::now());

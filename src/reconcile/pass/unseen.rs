@@ -19,9 +19,9 @@ use crate::reconcile::failure::obstacle_of;
 impl Pass<'_, Asked> {
     /// The call failed.
     pub(super) async fn unread(mut self, concerned: Vec<(Arc<Declared>, bool)>, failure: Failure) -> Next {
-        let name = self.tenant.called(&self.connection);
+        let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection could not be read");
-        let failure = self.tenant.learn(&self.connection, failure).await;
+        let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
         let outcome = Outcome::Unread(obstacle_of(&failure));
         for (object, named) in concerned {
             if named || object.deleting {
@@ -41,14 +41,14 @@ impl Pass<'_, Asked> {
             ConnectionKey::Name(_) => None,
         };
         if let Some(id) = &id {
-            self.tenant.directory.forget(id);
+            self.tenant.known_connections.forget(id);
         }
         self.tenant.memory.failures.forget(&self.connection);
         let outcome = Outcome::ConnectionNotFound { id };
         for (object, named) in concerned {
             let told = self.tell_unseen(&object, &outcome, named).await;
             let Ok(spec) = &object.spec else { continue };
-            let there = self.tenant.subject_of(&spec.target);
+            let there = self.tenant.key_of(&spec.target);
             if named && !object.deleting {
                 let again = NextLook::of(Pace::Routine).at(self.clock());
                 self.next.at(there, Lane::Routine, again);
@@ -62,8 +62,8 @@ impl Pass<'_, Asked> {
 
     /// The connection was read, but its options can't be used.
     pub(super) async fn unusable(mut self, members: Vec<Member>, reading: &Reading, error: DocumentError) -> Next {
-        let failure = self.tenant.learn(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
-        let name = self.tenant.called(&self.connection);
+        let failure = self.tenant.learn_from_failure(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
+        let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection can't be managed");
         let unread = Outcome::Unread(obstacle_of(&failure));
         let described = self.described(&reading.document);

@@ -55,7 +55,7 @@ impl<'t> Pass<'t, Claimed> {
         let ended = match answer {
             None | Some(Err(Failure::OutOfTime | Failure::Gone)) => Ended::NoResult,
             Some(Ok(answer)) => {
-                self.note_written(&answer);
+                self.remember_written(&answer);
                 // Those are next, at once: to tell them so would take as long as to write them.
                 let Claimed { planned, unclaimed, .. } = &mut self.at;
                 planned.members.retain(|member| !unclaimed.contains(&member.stored.uid));
@@ -109,12 +109,12 @@ impl<'t> Pass<'t, Claimed> {
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
         let acting = members.iter().filter(|member| acted_for.contains(&member.stored.uid));
         let objects: Vec<_> = acting.map(|member| (member.stored.clone(), member.labels.clone())).collect();
-        move || hub.look(|world| world.still_declares(&declared, &objects))
+        move || hub.read(|world| world.still_declares(&declared, &objects))
     }
 
     /// Notes what was written, and counts what was set back.
-    fn note_written(&mut self, answer: &Document) {
-        self.tenant.directory.wrote(answer);
+    fn remember_written(&mut self, answer: &Document) {
+        self.tenant.known_connections.wrote(answer);
         let Planned { members, plan, .. } = &self.at.planned;
         let now = Moment { at: Instant::now(), time: now_in_seconds() };
         let corrected: Vec<(&String, &Uid)> =
@@ -150,7 +150,7 @@ impl<'t> Pass<'t, Claimed> {
         if failure.may_still_land() {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
-        let failure = self.tenant.learn(&self.connection, failure).await;
+        let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
         let pace = self.pace(&failure);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
     }

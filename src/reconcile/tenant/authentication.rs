@@ -62,7 +62,7 @@ impl Tenant {
             }
             Err(failure) => {
                 tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
-                self.note_no_token(&client, &failure).await;
+                self.remember_no_token(&client, &failure).await;
             }
         }
         self.report_tenant().await;
@@ -84,11 +84,11 @@ impl Tenant {
     fn any_connection(&self) -> Option<ConnectionKey> {
         let objects = self.objects();
         let admitted = objects.iter().filter(|object| self.admission_of(object) == Admission::Open);
-        let mut connections: Vec<ConnectionKey> = admitted.flat_map(|object| self.subjects(object)).collect();
+        let mut connections: Vec<ConnectionKey> = admitted.flat_map(|object| self.connections_of(object)).collect();
         (!connections.is_empty()).then(|| connections.swap_remove(fastrand::usize(..connections.len())))
     }
 
-    async fn note_no_token(&mut self, client: &Client, failure: &Failure) {
+    async fn remember_no_token(&mut self, client: &Client, failure: &Failure) {
         let until = client.token_trouble().await.map(|trouble| trouble.until);
         let why = if refuses_credentials(failure) {
             Err(self.message_of(failure))
@@ -127,10 +127,10 @@ impl Tenant {
 
     /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
     /// trouble of one connection is not held against the tenant.
-    pub(crate) async fn learn(&mut self, connection: &ConnectionKey, failure: Failure) -> Failure {
+    pub(crate) async fn learn_from_failure(&mut self, connection: &ConnectionKey, failure: Failure) -> Failure {
         let Some(client) = self.client() else { return failure };
         if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
-            self.note_no_token(&client, &failure).await;
+            self.remember_no_token(&client, &failure).await;
             self.report_tenant().await;
             return failure;
         }
@@ -151,7 +151,7 @@ impl Tenant {
                 }
             }
         } else {
-            self.note_silence(connection, &failure);
+            self.remember_silence(connection, &failure);
             return failure;
         }
         self.report_tenant().await;
@@ -180,7 +180,7 @@ impl Tenant {
         Ok(MissingScopes { message: Failure::MissingScope { scopes: scopes.clone() }.message(), scopes })
     }
 
-    fn note_silence(&mut self, connection: &ConnectionKey, failure: &Failure) {
+    fn remember_silence(&mut self, connection: &ConnectionKey, failure: &Failure) {
         let of_the_host = match failure.silence() {
             Silence::None => return,
             Silence::Here => false,
@@ -195,11 +195,11 @@ impl Tenant {
     /// How many connections the tenant's objects name: none, one, or two where there are more, as nothing depends on how many.
     fn connections_known(&self) -> usize {
         let two = |world: &World| {
-            let mut connections = world.objects_of(&self.name).flat_map(|object| self.subjects(object));
+            let mut connections = world.objects_of(&self.name).flat_map(|object| self.connections_of(object));
             let Some(first) = connections.next() else { return 0 };
             if connections.any(|other| other != first) { 2 } else { 1 }
         };
-        self.shared.hub.look(two)
+        self.shared.hub.read(two)
     }
 
     /// What is said of a failure, with what looks wrong about the credentials where it is about them.

@@ -1,4 +1,4 @@
-//! One tenant, as this process knows it: the only owner of its state, directory, agenda and memory. No locks but for the
+//! One tenant, as this process knows it: the only owner of its state, agenda and memory. No locks but for the
 //! budget, which the observer of each call keeps.
 //!
 //! - `state`: whether the tenant can be used.
@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::pass::directory::Directory;
+use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::agenda::{Agenda, Pick};
 use crate::core::schedule::work_queue::{Item, WorkQueue};
@@ -53,7 +53,7 @@ pub(crate) struct Tenant {
     waits: BTreeMap<Uid, Instant>,
     /// What was told of a deletion that is not through yet.
     told: BTreeSet<(Uid, String)>,
-    pub(crate) directory: Directory,
+    pub(crate) known_connections: KnownConnections,
     pub(crate) memory: Memory,
     /// The connections to which a write may still be under way, and until when.
     unsettled: BTreeMap<ConnectionId, Instant>,
@@ -83,7 +83,7 @@ impl Tenant {
             did_kubernetes: false,
             waits: BTreeMap::new(),
             told: BTreeSet::new(),
-            directory: Directory::default(),
+            known_connections: KnownConnections::default(),
             memory: Memory::default(),
             unsettled: BTreeMap::new(),
         }
@@ -112,7 +112,7 @@ impl Tenant {
         let grace_ends = self.state.grace_ends();
         match (pick, self.queue.first().into_iter().chain(grace_ends).min()) {
             (Pick::Due(due), _) => Step::Auth0(due),
-            // A Secret that was away for a moment may be away for good, which is judged before anything is tried.
+            // A Secret that was away for a moment may be away for good, which is found out before anything is tried.
             _ if grace_ends.is_some_and(|end| end <= now) => Step::Auth0(Due::Authentication),
             (Pick::Wait(until), Some(other)) => Step::Wait(Some(until.min(other))),
             (Pick::Wait(until), None) => Step::Wait(Some(until)),
@@ -139,7 +139,7 @@ impl Tenant {
     /// What is to be looked at where an object is gone: whoever waited for its parameters may have them now.
     pub(crate) fn vacated(&self, target: Option<&Target>, connections: Vec<ConnectionId>) -> Next {
         let mut next = Next::default();
-        let named = target.map(|target| self.subject_of(target));
+        let named = target.map(|target| self.key_of(target));
         for connection in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
             next.at(connection, Lane::Edit, Instant::now());
         }
@@ -154,7 +154,7 @@ impl Tenant {
 
     /// The objects that are to be concluded here.
     fn objects(&self) -> Vec<Arc<Declared>> {
-        self.shared.hub.look(|world| if self.orphans { world.orphans() } else { world.objects_of(&self.name).cloned().collect() })
+        self.shared.hub.read(|world| if self.orphans { world.orphans() } else { world.objects_of(&self.name).cloned().collect() })
     }
 
     /// A connection of this tenant, by as much as is known of it.
@@ -162,36 +162,36 @@ impl Tenant {
         Connection { tenant: &self.name, identity: self.identity(), id, name }
     }
 
-    /// The connection that stands behind a subject, as far as it is known; none behind a name whose id is known, as that
+    /// The connection that stands behind a key, as far as it is known; none behind a name whose id is known, as that
     /// is looked at by its id.
-    pub(crate) fn connection_of<'a>(&'a self, subject: &'a ConnectionKey) -> Option<Connection<'a>> {
-        match subject {
-            ConnectionKey::Id(id) => Some(self.connection(Some(id), self.directory.name_of(id))),
+    pub(crate) fn connection_of<'a>(&'a self, key: &'a ConnectionKey) -> Option<Connection<'a>> {
+        match key {
+            ConnectionKey::Id(id) => Some(self.connection(Some(id), self.known_connections.name_of(id))),
             ConnectionKey::Name(name) => {
-                let unseen = self.directory.id_of(&Target::Name(name.clone())).is_none();
+                let unseen = self.known_connections.id_of(&Target::Name(name.clone())).is_none();
                 unseen.then(|| self.connection(None, Some(name)))
             }
         }
     }
 
-    /// The objects that the connection behind a subject concerns.
-    pub(crate) fn concerned(&self, subject: &ConnectionKey) -> Vec<Arc<Declared>> {
-        let concerned = |connection| self.shared.hub.look(|world| world.concerned(&connection));
-        self.connection_of(subject).map(concerned).unwrap_or_default()
+    /// The objects that the connection behind a key concerns.
+    pub(crate) fn concerned(&self, key: &ConnectionKey) -> Vec<Arc<Declared>> {
+        let concerned = |connection| self.shared.hub.read(|world| world.concerned(&connection));
+        self.connection_of(key).map(concerned).unwrap_or_default()
     }
 
     /// By id where it is known: reading by id needs no filter.
-    pub(crate) fn subject_of(&self, target: &Target) -> ConnectionKey {
-        match (self.directory.id_of(target), target) {
+    pub(crate) fn key_of(&self, target: &Target) -> ConnectionKey {
+        match (self.known_connections.id_of(target), target) {
             (Some(id), _) | (None, Target::Id(id)) => ConnectionKey::Id(id.clone()),
             (None, Target::Name(name)) => ConnectionKey::Name(name.clone()),
         }
     }
 
-    /// A subject as people call it: a connection by its name, where that is known.
-    pub(crate) fn called<'a>(&'a self, subject: &'a ConnectionKey) -> &'a str {
-        match subject {
-            ConnectionKey::Id(id) => self.directory.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
+    /// A key as people call it: a connection by its name, where that is known.
+    pub(crate) fn display_name<'a>(&'a self, key: &'a ConnectionKey) -> &'a str {
+        match key {
+            ConnectionKey::Id(id) => self.known_connections.name_of(id).map_or(id.as_str(), ConnectionName::as_str),
             ConnectionKey::Name(name) => name,
         }
     }
@@ -200,10 +200,10 @@ impl Tenant {
     pub(crate) fn forget_gone(&mut self) -> usize {
         let objects = self.objects();
         let uids: BTreeSet<Uid> = objects.iter().map(|object| object.uid.clone()).collect();
-        let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.subjects(object)).collect();
+        let places: BTreeSet<ConnectionKey> = objects.iter().flat_map(|object| self.connections_of(object)).collect();
         let keys: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.memory.retain(&uids, &places);
-        self.directory.retain(|id| places.contains(&ConnectionKey::Id(id.clone())));
+        self.known_connections.retain(|id| places.contains(&ConnectionKey::Id(id.clone())));
         self.waits.retain(|uid, _| uids.contains(uid));
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.queue.retain(|key| keys.contains(key));

@@ -45,7 +45,7 @@ impl Tenant {
     /// Reconciles the object of this key, if it is one of this tenant. `lane`: with which right of way its connections are looked
     /// at.
     pub(crate) async fn reconcile_key(&mut self, key: &ObjectKey, lane: Lane) -> Next {
-        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
+        let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
             return self.reconcile(&object, lane).await;
         }
@@ -57,7 +57,7 @@ impl Tenant {
     pub(crate) async fn reconcile_concerned(&mut self, connection: &ConnectionKey) -> Next {
         let mut next = Next::default();
         for object in self.concerned(connection) {
-            if self.subjects(&object).contains(connection) {
+            if self.connections_of(&object).contains(connection) {
                 next.append(self.reconcile(&object, Lane::Routine).await);
             }
         }
@@ -70,7 +70,7 @@ impl Tenant {
         if !self.leave_elsewhere(object).await {
             return next;
         }
-        let current = self.shared.hub.look(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
+        let current = self.shared.hub.read(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
         let Some(object) = current.as_deref() else { return next };
         let kept = self.ensure_finalizer(object).await;
         let object = kept.as_ref().unwrap_or(object);
@@ -84,11 +84,11 @@ impl Tenant {
             next.at(connection, lane, Instant::now());
         }
         let Some(outcome) = outcome else { return next };
-        if let Err(error) = self.say(object, object, &outcome, true).await {
-            self.unsaid(object, &error);
+        if let Err(error) = self.report_object(object, object, &outcome, true).await {
+            self.requeue_after_failure(object, &error);
         } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
             // Nothing wakes an object when its last look becomes too old to count.
-            for connection in self.subjects(object) {
+            for connection in self.connections_of(object) {
                 next.at(connection, Lane::Routine, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
@@ -104,7 +104,7 @@ impl Tenant {
             Triage::TenantNotReady => (self.state.not_ready(&self.name), Vec::new()),
             Triage::NamespaceDenied => (denied(None), Vec::new()),
             Triage::NameDenied => (self.name_not_admitted(object), self.recorded_subjects(object)),
-            Triage::Look => (None, self.subjects(object)),
+            Triage::Look => (None, self.connections_of(object)),
             Triage::Release(release) => (Some(Outcome::Released(release.why(object).to_owned())), Vec::new()),
         }
     }
@@ -124,14 +124,14 @@ impl Tenant {
             valid: object.spec.is_ok(),
             retains: !object.cleans_up(),
             recorded: claims::any(&object.status),
-            has_connections: !self.subjects(object).is_empty(),
+            has_connections: !self.connections_of(object).is_empty(),
         }
     }
 
     /// Whether the tenant admits an object to what it names, as far as that is known before anything is read.
     pub(super) fn admission_of(&self, object: &Declared) -> Admission {
         let Some(settings) = self.serving() else { return Admission::Open };
-        self.shared.hub.look(|world| match (world.labels(&object.key.namespace), &object.spec) {
+        self.shared.hub.read(|world| match (world.labels(&object.key.namespace), &object.spec) {
             (Some(labels), _) if !settings.admits_namespace(labels) => Admission::NamespaceDenied,
             (Some(labels), Ok(Spec { target: Target::Name(name), .. })) if settings.admission(labels, name).is_none() => {
                 Admission::NameDenied
@@ -153,7 +153,7 @@ impl Tenant {
     /// Somebody wrote an object's status: it is reconciled at once, and later each time when that goes on, as each time may
     /// cost a look at its connection.
     pub(crate) fn requeue_overwritten(&mut self, key: &ObjectKey) {
-        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
+        let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         let Some(object) = object else { return };
         let now = Instant::now();
         let pause = match self.memory.status_writes.count(&object.uid, now) {
@@ -165,7 +165,7 @@ impl Tenant {
 
     /// Puts our finalizer back where somebody took it from an object that has something to clean up.
     pub(crate) async fn restore_finalizer(&mut self, key: &ObjectKey) {
-        let object = self.shared.hub.look(|world| world.object(key).filter(|object| self.serves(world, object)));
+        let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
             self.ensure_finalizer(&object).await;
         }
@@ -182,7 +182,7 @@ impl Tenant {
                 Some(kept)
             }
             Err(error) => {
-                self.unsaid(object, &error);
+                self.requeue_after_failure(object, &error);
                 None
             }
         }
@@ -191,7 +191,7 @@ impl Tenant {
     /// What has to be known before anything can be said of an object, and is not.
     fn unknown(&self, object: &Declared) -> Option<&'static str> {
         let (namespace, tenants) =
-            self.shared.hub.look(|world| (world.labels(&object.key.namespace).is_some(), world.is_served(Kind::Tenant)));
+            self.shared.hub.read(|world| (world.labels(&object.key.namespace).is_some(), world.is_served(Kind::Tenant)));
         if !namespace {
             return Some("its namespace is not known");
         }
@@ -209,8 +209,8 @@ impl Tenant {
         let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
         if object.deleting && object.finalizer && waited >= PATIENCE {
             let outcome = Outcome::Released(unknown.to_owned());
-            if let Err(error) = self.say(object, object, &outcome, true).await {
-                self.unsaid(object, &error);
+            if let Err(error) = self.report_object(object, object, &outcome, true).await {
+                self.requeue_after_failure(object, &error);
             }
             return;
         }
@@ -228,10 +228,10 @@ impl Tenant {
     }
 
     /// The connections that an object has to be looked at on: the one it names, and those it holds a record on.
-    pub(super) fn subjects(&self, object: &Declared) -> Vec<ConnectionKey> {
+    pub(super) fn connections_of(&self, object: &Declared) -> Vec<ConnectionKey> {
         let mut connections: BTreeSet<ConnectionKey> = self.recorded_subjects(object).into_iter().collect();
         if let (Ok(spec), true) = (&object.spec, !object.deleting || connections.is_empty()) {
-            connections.insert(self.subject_of(&spec.target));
+            connections.insert(self.key_of(&spec.target));
         }
         connections.into_iter().collect()
     }

@@ -12,25 +12,25 @@ use crate::api::upstream_params::ManagementPolicy;
 use crate::core::schedule::work_queue::Item;
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::state::TenantState;
-use crate::core::tenant::{self, Access};
+use crate::core::tenant::{self, CredentialsState};
 use crate::core::world::{Declared, DeclaredTenant, Left};
 use crate::kubernetes::report::WriteError;
 use crate::model::identity::{ObjectKey, Uid};
 
 impl Tenant {
     fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
-        self.shared.hub.look(|world| world.tenant(&self.name))
+        self.shared.hub.read(|world| world.tenant(&self.name))
     }
 
     /// Writes the tenant's status, if it differs.
     pub(crate) async fn report_tenant(&mut self) {
-        let access = self.state.serving().map_or(Access::Untried, |serving| serving.authentication.access());
-        self.shared.metrics.authenticated(&self.name, matches!(access, Access::Granted | Access::Troubled(_)));
-        let (Some(tenant), Some(standing)) = (self.declared_tenant(), self.state.standing()) else {
+        let access = self.state.serving().map_or(CredentialsState::Untried, |serving| serving.authentication.credentials_state());
+        self.shared.metrics.authenticated(&self.name, matches!(access, CredentialsState::Granted | CredentialsState::Troubled(_)));
+        let (Some(tenant), Some(resolution)) = (self.declared_tenant(), self.state.resolution()) else {
             self.shared.metrics.forget(&self.name);
             return self.queue.finish(&Item::Tenant);
         };
-        let status = status::tenant::conclude(&tenant, &standing, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, &resolution, &access, now_in_seconds());
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }
@@ -52,18 +52,18 @@ impl Tenant {
 
     /// Concludes a pass for one object: finalizer, status, events, clocks. `as_planned` is the object as the pass saw
     /// it, `current` as it is stored now.
-    pub(crate) async fn say(
+    pub(crate) async fn report_object(
         &mut self,
         as_planned: &Declared,
         current: &Declared,
         outcome: &Outcome,
-        placed: bool,
+        names_it: bool,
     ) -> Result<(), WriteError> {
         let now = Instant::now();
         let observing =
             as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
         let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
-        let context = Context { now: now_in_seconds(), observing, placed, since_good_look, stale_after: self.stale_after(), unready_for };
+        let context = Context { now: now_in_seconds(), observing, names_it, since_good_look, stale_after: self.stale_after(), unready_for };
         let conclusion = status::conclude(as_planned, outcome, &context);
         let mut stored = current.clone();
         if conclusion.finalizer == Finalizer::Add {
@@ -90,7 +90,7 @@ impl Tenant {
             self.shared.report.status(&stored, &conclusion.status).await?;
         }
         self.queue.finish(&Item::Object(as_planned.key.clone()));
-        if placed {
+        if names_it {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.clocks.note_end(as_planned, is_ready, now);
@@ -113,13 +113,13 @@ impl Tenant {
         let declared = self.declared_tenant();
         let Some(spec) = declared.as_ref().and_then(|tenant| tenant.spec.as_ref()) else { return Duration::from_mins(30) };
         let reads = u32::try_from(spec.rate_limit.reads_per_minute).unwrap_or(1).max(1);
-        let connections = u32::try_from(self.directory.len()).unwrap_or(u32::MAX);
+        let connections = u32::try_from(self.known_connections.len()).unwrap_or(u32::MAX);
         let full_look = Duration::from_mins(1).saturating_mul(connections) / reads;
         tenant::resync_interval(spec).max(full_look) * 3
     }
 
     /// What was to be written to an object was not: a date is set to try again.
-    pub(crate) fn unsaid(&mut self, object: &Declared, error: &WriteError) {
+    pub(crate) fn requeue_after_failure(&mut self, object: &Declared, error: &WriteError) {
         match error {
             WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object is gone"),
             WriteError::Conflict | WriteError::Failed(_) => {
@@ -143,7 +143,7 @@ impl Tenant {
             }
         };
         if let Err(error) = written.await {
-            self.unsaid(object, &error);
+            self.requeue_after_failure(object, &error);
             return false;
         }
         for notice in &left.notices {

@@ -1,4 +1,4 @@
-//! Whether the tenant can be used: its object judged, and what it is reached with.
+//! Whether the tenant can be used: what its object resolves to, and what it is reached with.
 //!
 //! Guarantees: whenever the tenant object amounts to something else, every object of the tenant is reconciled; the budget
 //! is the Auth0 tenant's own and outlasts the object that stands for it.
@@ -9,8 +9,8 @@ use std::time::Instant;
 use super::Tenant;
 use super::shared::{Shared, SharedBudget};
 use crate::auth0::{Call, Client, Credentials, Route, SharedSecret};
-use crate::core::tenant::state::{Judged, Serving};
-use crate::core::tenant::{self, Settings, Standing};
+use crate::core::tenant::state::{ResolvedTenant, Serving};
+use crate::core::tenant::{self, Resolution, TenantSettings};
 use crate::model::identity::TenantIdentity;
 
 /// What a tenant that serves is reached with.
@@ -21,7 +21,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// For these settings: what goes on from before is kept.
-    fn new(tenant: &str, shared: &Shared, settings: &Settings, before: Option<&Serving<Self>>, now: Instant) -> Self {
+    fn new(tenant: &str, shared: &Shared, settings: &TenantSettings, before: Option<&Serving<Self>>, now: Instant) -> Self {
         let same_rate = |old: &&Serving<Self>| {
             (old.settings.audience.identity(), &old.settings.rate_limit) == (settings.audience.identity(), &settings.rate_limit)
         };
@@ -36,7 +36,7 @@ impl Reach {
     }
 }
 
-fn client(tenant: &str, shared: &Shared, settings: &Settings, budget: &SharedBudget) -> Client {
+fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &SharedBudget) -> Client {
     let (budget, metrics, tenant) = (budget.clone(), shared.metrics.clone(), tenant.to_owned());
     let observer = move |call: &Call| {
         let now = Instant::now();
@@ -53,31 +53,31 @@ fn client(tenant: &str, shared: &Shared, settings: &Settings, budget: &SharedBud
 }
 
 impl Tenant {
-    /// Judges the tenant anew. When that changes anything, every object is reconciled.
+    /// Resolves the tenant object anew. When that changes anything, every object is reconciled.
     pub(crate) async fn refresh(&mut self) {
         let now = Instant::now();
-        let judged: Judged = self.state.judge(now, |kept| self.judge(kept));
+        let resolved: ResolvedTenant = self.state.resolve(now, |kept| self.resolve(kept));
         let (name, shared) = (&self.name, &self.shared);
-        let changed = self.state.take_on(judged, now, |settings, before| Reach::new(name, shared, settings, before, now));
+        let changed = self.state.take_on(resolved, now, |settings, before| Reach::new(name, shared, settings, before, now));
         self.report_tenant().await;
         if changed || !self.waits.is_empty() {
             self.reconcile_all().await;
         }
     }
 
-    /// Whether the tenant is to be judged anew before anything is planned.
+    /// Whether the tenant is to be resolved anew before anything is planned.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.state.is_outdated(|kept| self.judge(kept))
+        self.state.is_outdated(|kept| self.resolve(kept))
     }
 
     /// What the tenant object amounts to, where its Secret is away with the credentials of these settings.
-    fn judge(&self, kept: Option<&Settings>) -> Option<Standing> {
+    fn resolve(&self, kept: Option<&TenantSettings>) -> Option<Resolution> {
         let shared = &self.shared;
-        shared.hub.look(|world| tenant::standing_with(world, &self.name, &shared.allowed, &shared.namespace, kept))
+        shared.hub.read(|world| tenant::resolve_with(world, &self.name, &shared.allowed, &shared.namespace, kept))
     }
 
     /// The settings, while the tenant serves.
-    pub(crate) fn serving(&self) -> Option<&Settings> {
+    pub(crate) fn serving(&self) -> Option<&TenantSettings> {
         self.state.serving().map(|serving| &serving.settings)
     }
 

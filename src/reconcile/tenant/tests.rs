@@ -5,7 +5,7 @@ use serde_json::json;
 use super::shared::SharedBudget;
 use super::*;
 use crate::api::tenant::ClusterAuth0TenantStatus;
-use crate::core::world::{Credentials as Held, DeclaredTenant};
+use crate::core::world::{DeclaredTenant, SecretData as Held};
 use crate::kubernetes::hub::Hub;
 use crate::testing::builders;
 
@@ -30,7 +30,7 @@ async fn serving() -> Tenant {
     declare(&hub, "1", "one.eu.auth0.com");
     let mut tenant = Tenant::new("default".to_owned(), Shared::refused(hub));
     tenant.refresh().await;
-    assert!(tenant.serving().is_some(), "{:?}", tenant.state.standing());
+    assert!(tenant.serving().is_some(), "{:?}", tenant.state.resolution());
     tenant.queue = WorkQueue::default();
     tenant
 }

@@ -99,7 +99,7 @@ impl Disputes {
 
     /// What is known of the parameters of a connection that somebody keeps changing.
     pub(crate) fn on(&self, connection: &ConnectionId, now: Instant) -> BTreeMap<String, Dispute> {
-        let here = self.fights.iter().filter(|((place, _), fight)| place == connection && !fight.is_over(now));
+        let here = self.fights.iter().filter(|((connection_ref, _), fight)| connection_ref == connection && !fight.is_over(now));
         here.map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
     }
 

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Dispute, ParamPlan, Participant, Plan, Role, Site, Verdict};
-use crate::core::pass::claims::{self, Claim, Place};
+use super::{Change, ConnectionState, Dispute, ParamPlan, Participant, Plan, Role, Verdict};
+use crate::core::pass::claims::{self, Claim, ConnectionRef};
 use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
 use crate::model::identity::{Fingerprint, Uid};
@@ -17,11 +17,11 @@ pub(super) struct Claimant<'a> {
 }
 
 impl<'a> Claimant<'a> {
-    pub(super) fn new(part: Participant<'a>, place: Place<'_>) -> Self {
+    pub(super) fn new(part: Participant<'a>, connection_ref: ConnectionRef<'_>) -> Self {
         let status = &part.object.status;
-        let mut claims = claims::on(status, place.connection);
+        let mut claims = claims::on(status, connection_ref.connection);
         if part.role == Role::Leaver && part.object.deleting && part.object.finalizer && !claims::any(status) {
-            claims = restored(part.object, place);
+            claims = restored(part.object, connection_ref);
         }
         Self { part, claims }
     }
@@ -65,13 +65,13 @@ impl<'a> Claimant<'a> {
 
 /// The record of an object that is being deleted and whose status was lost, as after a restored backup: our finalizer
 /// says that it once owned something, and a live value that equals its spec is that.
-fn restored(object: &Declared, place: Place<'_>) -> BTreeMap<String, Claim> {
+fn restored(object: &Declared, connection_ref: ConnectionRef<'_>) -> BTreeMap<String, Claim> {
     let params = object.spec.iter().flat_map(|spec| &spec.params);
-    params.map(|(name, entry)| (name.clone(), Claim { owned: vec![place.fingerprint(name, entry)], applied: false })).collect()
+    params.map(|(name, entry)| (name.clone(), Claim { owned: vec![connection_ref.fingerprint(name, entry)], applied: false })).collect()
 }
 
 /// Decides about every name that a claimant wants or has a record of.
-pub(super) fn decide(site: Site<'_>, mut claimants: Vec<Claimant<'_>>) -> Plan {
+pub(super) fn decide(state: ConnectionState<'_>, mut claimants: Vec<Claimant<'_>>) -> Plan {
     claimants.sort_by_key(|claimant| claimant.part.object.rank());
     let names: BTreeSet<String> = claimants.iter().flat_map(Claimant::names).cloned().collect();
     let mut plan = Plan::default();
@@ -82,7 +82,7 @@ pub(super) fn decide(site: Site<'_>, mut claimants: Vec<Claimant<'_>>) -> Plan {
         }
     }
     for name in names {
-        let question = Question { site, claimants: &claimants, name: &name };
+        let question = Question { state, claimants: &claimants, name: &name };
         let decision = question.decide();
         plan.overwritten.extend(question.overwrites(&decision).then(|| name.clone()));
         plan.take_in(name, decision);
@@ -111,7 +111,7 @@ impl Decision {
 
 /// One name of the connection, with everybody who may want it.
 struct Question<'s, 'a> {
-    site: Site<'s>,
+    state: ConnectionState<'s>,
     /// By age, then by namespace and name.
     claimants: &'s [Claimant<'a>],
     name: &'s str,
@@ -119,7 +119,7 @@ struct Question<'s, 'a> {
 
 impl<'s, 'a> Question<'s, 'a> {
     fn live(&self) -> Option<&'s Live> {
-        self.site.live.get(self.name)
+        self.state.live.get(self.name)
     }
 
     fn all(&self) -> std::slice::Iter<'s, Claimant<'a>> {
@@ -128,7 +128,7 @@ impl<'s, 'a> Question<'s, 'a> {
 
     /// Whether a claimant's record proves the live value to be its own.
     fn proves(&self, claimant: &Claimant<'_>) -> bool {
-        self.site.place.owns(&claimant.claim(self.name).owned, self.name, self.live())
+        self.state.connection_ref.owns(&claimant.claim(self.name).owned, self.name, self.live())
     }
 
     fn wants(&self, claimant: &Claimant<'_>) -> bool {
@@ -159,7 +159,7 @@ impl<'s, 'a> Question<'s, 'a> {
         } else {
             // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
             self.release(releasing.into_iter().filter(|giver| giver.part.role != Role::Mover).collect(), &mut decision);
-            if !self.site.unsettled {
+            if !self.state.unsettled {
                 decision.lost = self.held_twice();
             }
         }
@@ -226,11 +226,11 @@ impl<'s, 'a> Question<'s, 'a> {
     /// The winner's record before the write, and after it.
     fn record(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], verdict: &Verdict) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
         let owned = winner.claim(self.name).owned;
-        let Some(new) = winner.wants(self.name).map(|entry| self.site.place.fingerprint(self.name, entry)) else {
+        let Some(new) = winner.wants(self.name).map(|entry| self.state.connection_ref.fingerprint(self.name, entry)) else {
             return (owned.clone(), owned);
         };
         match verdict {
-            Verdict::InSync if self.site.unsettled => {
+            Verdict::InSync if self.state.unsettled => {
                 let known = releasing.iter().flat_map(|giver| giver.claim(self.name).owned).chain(owned);
                 let record = known.fold(Vec::new(), |record, print| claims::with(&record, &print, Some(&new)));
                 let record = claims::with(&record, &new, Some(&new));
@@ -239,7 +239,7 @@ impl<'s, 'a> Question<'s, 'a> {
             Verdict::InSync => (vec![new.clone()], vec![new]),
             Verdict::Write { .. } => {
                 let live = self.live().and_then(|live| match live {
-                    Live::Entry(entry) => Some(self.site.place.fingerprint(self.name, entry)),
+                    Live::Entry(entry) => Some(self.state.connection_ref.fingerprint(self.name, entry)),
                     Live::Foreign => None,
                 });
                 (claims::with(&owned, &new, live.as_ref()), vec![new])
@@ -258,7 +258,7 @@ impl<'s, 'a> Question<'s, 'a> {
     /// What is known of a dispute about the name, if it is this generation's of the object.
     fn dispute(&self, winner: &Claimant<'_>) -> Option<&'s Dispute> {
         let object = winner.part.object;
-        self.site.disputes.get(self.name).filter(|dispute| dispute.owner == object.uid && dispute.generation == object.generation)
+        self.state.disputes.get(self.name).filter(|dispute| dispute.owner == object.uid && dispute.generation == object.generation)
     }
 
     fn verdict(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], entry: &Entry) -> Verdict {
@@ -288,7 +288,7 @@ impl<'s, 'a> Question<'s, 'a> {
         }
         for giver in rest {
             let verdict = match (self.live(), ours.is_empty()) {
-                _ if self.site.unsettled => Verdict::Remove,
+                _ if self.state.unsettled => Verdict::Remove,
                 (None, _) => Verdict::Gone,
                 (Some(_), true) => Verdict::Left,
                 (Some(_), false) => Verdict::Handed,

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use self::decide::{Claimant, decide};
 pub(crate) use self::show::Line;
 pub(crate) use self::value::Plan;
-use crate::core::pass::claims::Place;
+use crate::core::pass::claims::ConnectionRef;
 use crate::core::world::Declared;
 use crate::model::document::{Entry, Live};
 use crate::model::identity::{Fingerprint, ObjectKey, Uid};
@@ -68,9 +68,9 @@ pub(crate) struct Participant<'a> {
 
 /// The connection as it was read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Site<'a> {
+pub(crate) struct ConnectionState<'a> {
     /// Where.
-    pub place: Place<'a>,
+    pub connection_ref: ConnectionRef<'a>,
     /// The live parameters.
     pub live: &'a BTreeMap<String, Live>,
     /// What is known of the names that somebody keeps changing.
@@ -198,13 +198,13 @@ pub enum Effect {
 }
 
 /// Plans a connection. `all_observe`: the tenant only observes, so the observers are told what all of them would do together.
-pub(crate) fn plan(site: Site<'_>, participants: &[Participant<'_>], all_observe: bool) -> Plan {
+pub(crate) fn plan(state: ConnectionState<'_>, participants: &[Participant<'_>], all_observe: bool) -> Plan {
     let acting: Vec<Claimant<'_>> =
-        participants.iter().filter(|part| part.role.acts()).map(|part| Claimant::new(*part, site.place)).collect();
-    let mut plan = decide(site, acting);
-    observe::lose(&mut plan, site, participants);
+        participants.iter().filter(|part| part.role.acts()).map(|part| Claimant::new(*part, state.connection_ref)).collect();
+    let mut plan = decide(state, acting);
+    observe::lose(&mut plan, state, participants);
     for observer in participants.iter().filter(|part| part.role == Role::Observer) {
-        observe::observe(&mut plan, site, (participants, all_observe), *observer);
+        observe::observe(&mut plan, state, (participants, all_observe), *observer);
     }
     plan.keys = participants.iter().map(|part| (part.object.uid.clone(), part.object.key.clone())).collect();
     plan

@@ -3,21 +3,26 @@
 use std::collections::BTreeMap;
 
 use super::decide::{Claimant, decide};
-use super::{ParamPlan, Participant, Plan, Role, Site, Verdict};
+use super::{ConnectionState, ParamPlan, Participant, Plan, Role, Verdict};
 use crate::core::pass::claims::{self, Claim};
 
 /// Tells an observer what writing would do: beside those that act, or where everybody observes, beside all others.
-pub(super) fn observe(plan: &mut Plan, site: Site<'_>, (participants, all_observe): (&[Participant<'_>], bool), observer: Participant<'_>) {
+pub(super) fn observe(
+    plan: &mut Plan,
+    state: ConnectionState<'_>,
+    (participants, all_observe): (&[Participant<'_>], bool),
+    observer: Participant<'_>,
+) {
     let uid = &observer.object.uid;
     let others = participants.iter().filter(|part| part.object.uid != *uid && (all_observe || part.role.acts()));
-    let mut simulated: Vec<Claimant<'_>> = others.map(|part| Claimant::new(enforcing(*part), site.place)).collect();
+    let mut simulated: Vec<Claimant<'_>> = others.map(|part| Claimant::new(enforcing(*part), state.connection_ref)).collect();
     // What another object has taken over is not its own any more.
-    simulated.push(Claimant::new(enforcing(observer), site.place).without(plan.lost.get(uid)));
-    let mut decided = decide(site, simulated);
+    simulated.push(Claimant::new(enforcing(observer), state.connection_ref).without(plan.lost.get(uid)));
+    let mut decided = decide(state, simulated);
     let would = decided.changes.into_iter().filter(|(_, change)| change.actor == *uid);
     plan.would.extend(would.map(|(name, change)| ((name, uid.clone()), change)));
     let seen = decided.objects.remove(uid).unwrap_or_default();
-    plan.objects.insert(uid.clone(), carried(seen, &claims::on(&observer.object.status, site.place.connection)));
+    plan.objects.insert(uid.clone(), carried(seen, &claims::on(&observer.object.status, state.connection_ref.connection)));
 }
 
 fn enforcing(part: Participant<'_>) -> Participant<'_> {
@@ -46,11 +51,11 @@ fn carried(seen: BTreeMap<String, ParamPlan>, records: &BTreeMap<String, Claim>)
 
 /// Notes whose record of a name goes, because another object keeps the name from now on. Who acts is told in its part of
 /// the plan; this is for those who have a record and no part in the name.
-pub(super) fn lose(plan: &mut Plan, site: Site<'_>, participants: &[Participant<'_>]) {
+pub(super) fn lose(plan: &mut Plan, state: ConnectionState<'_>, participants: &[Participant<'_>]) {
     let keepers = std::mem::take(&mut plan.keepers);
     for part in participants {
         let uid = &part.object.uid;
-        for (name, claim) in claims::on(&part.object.status, site.place.connection) {
+        for (name, claim) in claims::on(&part.object.status, state.connection_ref.connection) {
             let Some(keeper) = keepers.get(&name).filter(|keeper| *keeper != uid && !claim.owned.is_empty()) else { continue };
             let told = part.role != Role::Mover && plan.objects.get(uid).is_some_and(|params| params.contains_key(&name));
             if !told {

@@ -176,15 +176,15 @@ mod tests {
 
     use super::*;
     use crate::api::upstream_params::ParamState::InSync;
-    use crate::core::pass::claims::Place;
-    use crate::core::pass::plan::{Participant, Role, Site, plan};
+    use crate::core::pass::claims::ConnectionRef;
+    use crate::core::pass::plan::{ConnectionState, Participant, Role, plan};
     use crate::core::world::Declared;
     use crate::testing::builders::{HERE, TENANT, live, object};
 
     fn planned(found: &[(&str, &str)], parts: &[(&Declared, Role)]) -> Plan {
         let participants: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-        let (live, place) = (live(found), Place { tenant: &TENANT, connection: &HERE.into() });
-        plan(Site { place, live: &live, disputes: &BTreeMap::new(), unsettled: false }, &participants, false)
+        let (live, connection_ref) = (live(found), ConnectionRef { tenant: &TENANT, connection: &HERE.into() });
+        plan(ConnectionState { connection_ref, live: &live, disputes: &BTreeMap::new(), unsettled: false }, &participants, false)
     }
 
     #[test]

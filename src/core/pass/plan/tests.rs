@@ -19,7 +19,7 @@ fn planned_with(found: &BTreeMap<String, Live>, contended: &[&str], parts: &[(&D
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: true };
     let disputes = contended.iter().map(|name| ((*name).to_owned(), fought.clone())).collect();
     let parts: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-    plan(Site { place: here(), live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
+    plan(ConnectionState { connection_ref: here(), live: found, disputes: &disputes, unsettled: false }, &parts, all_observe)
 }
 
 fn owner(object: &Declared) -> (&Declared, Role) {
@@ -187,8 +187,9 @@ fn a_parameter_that_is_removed_again_and_again_is_set_again_at_its_pace() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Paced { absent: true }));
     assert!(plan.changes.is_empty());
     let fought = Dispute { owner: "uid-a".into(), generation: 1, times: 2, since: None, until: None, holds: true, paces: false };
-    let site = Site { place: here(), live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
-    let plan = super::plan(site, &[Participant { object: &a, role: Role::Owner }], false);
+    let state =
+        ConnectionState { connection_ref: here(), live: &live(&[]), disputes: &[("blog".to_owned(), fought)].into(), unsettled: false };
+    let plan = super::plan(state, &[Participant { object: &a, role: Role::Owner }], false);
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Write { drift: true, absent: true }));
     assert_eq!(part(&plan, &a, "blog").dispute.as_ref().map(|dispute| dispute.times), Some(3));
 }
@@ -227,7 +228,7 @@ fn a_record_of_another_connection_or_tenant_proves_nothing_here() {
     a.status.connections[0].params[0].owned = vec![print_at(ELSEWHERE, "blog", "x").to_string()];
     assert_eq!(verdict(&planned(&live(&[("blog", "x")]), &[owner(&a)]), &a, "blog"), Some(Verdict::Left));
     a.status.connections[0].params[0].owned =
-        vec![Place { tenant: &"other.auth0.com".into(), ..here() }.fingerprint("blog", &value("x")).to_string()];
+        vec![ConnectionRef { tenant: &"other.auth0.com".into(), ..here() }.fingerprint("blog", &value("x")).to_string()];
     assert_eq!(verdict(&planned(&live(&[("blog", "x")]), &[owner(&a)]), &a, "blog"), Some(Verdict::Left));
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::obstacle::Obstacle;
 use crate::core::schedule::{ConnectionKey, backoff};
-use crate::core::tenant::Access;
+use crate::core::tenant::CredentialsState;
 use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
 
 /// How long a tenant may give no answer before that is said of it.
@@ -123,15 +123,15 @@ impl Authentication {
     }
 
     /// What all of this is to the tenant's status.
-    pub(crate) fn access(&self) -> Access {
+    pub(crate) fn credentials_state(&self) -> CredentialsState {
         match (&self.answer, &self.missing) {
-            (Answer::Untried, _) => Access::Untried,
-            (Answer::Unknown(obstacle), _) => Access::Unknown(obstacle.clone()),
-            (Answer::Refused(message) | Answer::RefusedByApi(message), _) => Access::Refused(message.clone()),
-            (Answer::Accepted { .. }, Some(missing)) => Access::Lacking(missing.message.clone()),
+            (Answer::Untried, _) => CredentialsState::Untried,
+            (Answer::Unknown(obstacle), _) => CredentialsState::Unknown(obstacle.clone()),
+            (Answer::Refused(message) | Answer::RefusedByApi(message), _) => CredentialsState::Refused(message.clone()),
+            (Answer::Accepted { .. }, Some(missing)) => CredentialsState::Lacking(missing.message.clone()),
             (Answer::Accepted { renewal }, None) => {
                 let trouble = self.evidence.silence().or(renewal.as_deref());
-                trouble.map_or(Access::Granted, |trouble| Access::Troubled(trouble.to_owned()))
+                trouble.map_or(CredentialsState::Granted, |trouble| CredentialsState::Troubled(trouble.to_owned()))
             }
         }
     }

@@ -86,21 +86,21 @@ fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news(
 fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence() {
     let now = Instant::now();
     for (answer, lacks, was_silent, access) in [
-        (Answer::Untried, false, false, Access::Untried),
-        (Answer::Unknown(silent()), true, true, Access::Unknown(silent())),
-        (refused(), true, true, Access::Refused("refused".to_owned())),
-        (by_api(), false, false, Access::Refused("by the API".to_owned())),
-        (accepted(None), false, false, Access::Granted),
-        (accepted(None), false, true, Access::Troubled("silent".to_owned())),
-        (accepted(Some("renewal")), false, false, Access::Troubled("renewal".to_owned())),
-        (accepted(Some("renewal")), false, true, Access::Troubled("silent".to_owned())),
-        (accepted(Some("renewal")), true, true, Access::Lacking("missing".to_owned())),
+        (Answer::Untried, false, false, CredentialsState::Untried),
+        (Answer::Unknown(silent()), true, true, CredentialsState::Unknown(silent())),
+        (refused(), true, true, CredentialsState::Refused("refused".to_owned())),
+        (by_api(), false, false, CredentialsState::Refused("by the API".to_owned())),
+        (accepted(None), false, false, CredentialsState::Granted),
+        (accepted(None), false, true, CredentialsState::Troubled("silent".to_owned())),
+        (accepted(Some("renewal")), false, false, CredentialsState::Troubled("renewal".to_owned())),
+        (accepted(Some("renewal")), false, true, CredentialsState::Troubled("silent".to_owned())),
+        (accepted(Some("renewal")), true, true, CredentialsState::Lacking("missing".to_owned())),
     ] {
         let mut one = known(&answer, lacks.then(|| missing(&["x"])), now);
         if was_silent {
             one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
         }
-        assert_eq!(one.access(), access);
+        assert_eq!(one.credentials_state(), access);
     }
 }
 

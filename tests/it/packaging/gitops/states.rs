@@ -9,9 +9,9 @@ use test_support::from;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{ConnectionStatus, UpstreamParamsStatus};
 use upstream_params_operator::internals::{
-    Access, AllowedDomains, Context, Credentials, Declared, DeclaredTenant, Fingerprint, ObjectKey, Obstacle, ObstacleReason, Outcome,
-    ParamPlan, Planned, Refusal, Standing, UnfitReason, Verdict, World, WriteOutcome, claimed, conclude, conclude_tenant, parse_spec,
-    policies, standing,
+    AllowedDomains, Context, CredentialsState, Declared, DeclaredTenant, Fingerprint, ObjectKey, Obstacle, ObstacleReason, Outcome,
+    ParamPlan, Planned, Refusal, Resolution, SecretData, UnfitReason, Verdict, World, WriteOutcome, claimed, conclude, conclude_tenant,
+    parse_spec, policies, resolve,
 };
 
 /// The generation that a state is about.
@@ -39,7 +39,7 @@ pub(super) fn context() -> Context {
     Context {
         now: now(),
         observing: false,
-        placed: true,
+        names_it: true,
         since_good_look: Duration::ZERO,
         stale_after: Duration::from_mins(30),
         unready_for: Duration::ZERO,
@@ -200,7 +200,7 @@ pub(super) fn all() -> Vec<State> {
                 let (observing, stale, long, deleting, elsewhere) = (bit(0), bit(1), bit(2), bit(3), bit(4));
                 let context = Context {
                     observing,
-                    placed: !elsewhere,
+                    names_it: !elsewhere,
                     since_good_look: if stale { Duration::from_hours(2) } else { Duration::ZERO },
                     unready_for: if long { Duration::from_mins(11) } else { Duration::ZERO },
                     ..context()
@@ -253,21 +253,21 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
 /// Every state of a tenant object.
 pub(super) fn of_tenants() -> Vec<State> {
     let accesses = [
-        ("not tried", Access::Untried),
-        ("not reached", Access::Unknown(obstacle(ObstacleReason::TenantNotReady, true))),
-        ("accepted", Access::Granted),
-        ("troubled", Access::Troubled("what is in the way".to_owned())),
-        ("refused", Access::Refused("what the tenant says".to_owned())),
-        ("without scopes", Access::Lacking("which scopes".to_owned())),
+        ("not tried", CredentialsState::Untried),
+        ("not reached", CredentialsState::Unknown(obstacle(ObstacleReason::TenantNotReady, true))),
+        ("accepted", CredentialsState::Granted),
+        ("troubled", CredentialsState::Troubled("what is in the way".to_owned())),
+        ("refused", CredentialsState::Refused("what the tenant says".to_owned())),
+        ("without scopes", CredentialsState::Lacking("which scopes".to_owned())),
     ];
     let mut all = Vec::new();
-    for (name, tenant, standing) in standings() {
+    for (name, tenant, resolution) in resolutions() {
         for (credentials, access) in &accesses {
-            let status = conclude_tenant(&tenant, &standing, access, now());
+            let status = conclude_tenant(&tenant, &resolution, access, now());
             all.push(tenant_state(format!("{name}; credentials {credentials}"), &tenant, &json!(status)));
             let known = DeclaredTenant { status, ..tenant.clone() };
             for (later, access) in &accesses {
-                let status = conclude_tenant(&known, &standing, access, now());
+                let status = conclude_tenant(&known, &resolution, access, now());
                 all.push(tenant_state(format!("{name}; credentials {credentials}, then {later}"), &known, &json!(status)));
             }
             let edited = DeclaredTenant { generation: GENERATION + 1, ..known };
@@ -278,11 +278,11 @@ pub(super) fn of_tenants() -> Vec<State> {
     all
 }
 
-fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {
-    let secret = |id: Option<&str>, secret: Option<&str>| Credentials {
+fn resolutions() -> Vec<(&'static str, DeclaredTenant, Resolution)> {
+    let secret = |id: Option<&str>, secret: Option<&str>| SecretData {
         client_id: id.map(str::to_owned),
         client_secret: secret.map(|text| SecretString::from(text.to_owned())),
-        ..Credentials::default()
+        ..SecretData::default()
     };
     let full = || Some(secret(Some("id"), Some("secret")));
     let good = || tenant("default", "example.eu.auth0.com", 1);
@@ -296,17 +296,17 @@ fn standings() -> Vec<(&'static str, DeclaredTenant, Standing)> {
         ("a younger twin", tenant("twin", "example.eu.auth0.com", 2), full()),
     ];
     let allowed = AllowedDomains::parse(["*.auth0.com"]).unwrap();
-    let judge = |(name, tenant, credentials): (&'static str, DeclaredTenant, Option<Credentials>)| {
+    let resolve = |(name, tenant, credentials): (&'static str, DeclaredTenant, Option<SecretData>)| {
         let mut world = World::default();
         world.apply_tenant(good());
         world.apply_tenant(tenant.clone());
         if let Some(credentials) = credentials {
             world.apply_secret("auth0-credentials".to_owned(), credentials);
         }
-        let standing = standing(&world, &tenant.name, &allowed, "operator").unwrap();
-        (name, tenant, standing)
+        let resolution = resolve(&world, &tenant.name, &allowed, "operator").unwrap();
+        (name, tenant, resolution)
     };
-    cases.map(judge).into_iter().collect()
+    cases.map(resolve).into_iter().collect()
 }
 
 fn tenant_state(name: String, tenant: &DeclaredTenant, status: &Value) -> State {

@@ -1,7 +1,7 @@
 //! What a tenant's connections looked like when they were last seen: enough to find them, never their options.
 //!
-//! Guarantees: of two ids seen under one name only the later is known; finding by name or id takes no look at the others,
-//! as every pass asks for every object.
+//! Guarantees: of two ids seen under one name only the later is known; finding one by name or by id is a lookup in
+//! a map, as every pass asks for every object.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ pub(crate) struct Projection {
 
 /// The connections of one tenant that some object names or named.
 #[derive(Debug, Default)]
-pub(crate) struct Directory {
+pub(crate) struct KnownConnections {
     by_id: BTreeMap<ConnectionId, Projection>,
     /// The id of each name in `by_id`.
     by_name: BTreeMap<ConnectionName, ConnectionId>,
 }
 
-impl Directory {
+impl KnownConnections {
     /// The id of the connection that a target means, as far as it was seen.
     pub(crate) fn id_of<'a>(&'a self, target: &'a Target) -> Option<&'a ConnectionId> {
         match target {
@@ -90,8 +90,8 @@ impl Directory {
 mod tests {
     use super::*;
 
-    fn seen(directory: &mut Directory, id: &str, name: &str, options: &str) -> bool {
-        directory.saw(&document(id, name, options))
+    fn seen(known: &mut KnownConnections, id: &str, name: &str, options: &str) -> bool {
+        known.saw(&document(id, name, options))
     }
 
     fn document(id: &str, name: &str, options: &str) -> Document {
@@ -99,43 +99,43 @@ mod tests {
         Document::parse(&text).unwrap()
     }
 
-    fn found<'a>(directory: &'a Directory, name: &str) -> Option<&'a str> {
-        directory.by_name.get(name).map(ConnectionId::as_str)
+    fn found<'a>(known: &'a KnownConnections, name: &str) -> Option<&'a str> {
+        known.by_name.get(name).map(ConnectionId::as_str)
     }
 
     #[test]
     fn a_connection_is_found_under_its_last_name_and_a_name_has_its_last_id() {
-        let mut directory = Directory::default();
-        seen(&mut directory, "con_1", "shop", "{}");
-        seen(&mut directory, "con_1", "store", "{}");
-        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_1"), 1));
-        seen(&mut directory, "con_2", "store", "{}");
-        assert_eq!((found(&directory, "store"), directory.name_of(&"con_1".into()), directory.len()), (Some("con_2"), None, 1));
-        seen(&mut directory, "con_1", "shop", "{}");
-        directory.forget(&"con_2".into());
-        directory.forget(&"con_2".into());
-        assert_eq!((found(&directory, "store"), found(&directory, "shop"), directory.len()), (None, Some("con_1"), 1));
-        assert_eq!(directory.id_of(&Target::Name("shop".into())), Some(&"con_1".into()));
-        assert_eq!(directory.id_of(&Target::Id("con_9".into())), Some(&"con_9".into()), "an id needs no look");
+        let mut known = KnownConnections::default();
+        seen(&mut known, "con_1", "shop", "{}");
+        seen(&mut known, "con_1", "store", "{}");
+        assert_eq!((found(&known, "shop"), found(&known, "store"), known.len()), (None, Some("con_1"), 1));
+        seen(&mut known, "con_2", "store", "{}");
+        assert_eq!((found(&known, "store"), known.name_of(&"con_1".into()), known.len()), (Some("con_2"), None, 1));
+        seen(&mut known, "con_1", "shop", "{}");
+        known.forget(&"con_2".into());
+        known.forget(&"con_2".into());
+        assert_eq!((found(&known, "store"), found(&known, "shop"), known.len()), (None, Some("con_1"), 1));
+        assert_eq!(known.id_of(&Target::Name("shop".into())), Some(&"con_1".into()));
+        assert_eq!(known.id_of(&Target::Id("con_9".into())), Some(&"con_9".into()), "an id needs no look");
     }
 
     #[test]
     fn what_nobody_names_is_forgotten() {
-        let mut directory = Directory::default();
-        seen(&mut directory, "con_1", "shop", "{}");
-        seen(&mut directory, "con_2", "store", "{}");
-        directory.retain(|id| *id == "con_2");
-        assert_eq!((found(&directory, "shop"), found(&directory, "store"), directory.len()), (None, Some("con_2"), 1));
+        let mut known = KnownConnections::default();
+        seen(&mut known, "con_1", "shop", "{}");
+        seen(&mut known, "con_2", "store", "{}");
+        known.retain(|id| *id == "con_2");
+        assert_eq!((found(&known, "shop"), found(&known, "store"), known.len()), (None, Some("con_2"), 1));
     }
 
     #[test]
     fn other_options_differ_only_from_what_a_write_showed() {
-        let mut directory = Directory::default();
-        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":1}"#));
-        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#), "somebody's edit between two looks is nobody's loss");
-        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
-        assert!(!seen(&mut directory, "con_1", "shop", r#"{"a":2}"#));
-        directory.wrote(&document("con_1", "shop", r#"{"a":2}"#));
-        assert!(seen(&mut directory, "con_1", "shop", r#"{"a":3}"#));
+        let mut known = KnownConnections::default();
+        assert!(!seen(&mut known, "con_1", "shop", r#"{"a":1}"#));
+        assert!(!seen(&mut known, "con_1", "shop", r#"{"a":2}"#), "somebody's edit between two looks is nobody's loss");
+        known.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(!seen(&mut known, "con_1", "shop", r#"{"a":2}"#));
+        known.wrote(&document("con_1", "shop", r#"{"a":2}"#));
+        assert!(seen(&mut known, "con_1", "shop", r#"{"a":3}"#));
     }
 }

@@ -12,7 +12,7 @@ use crate::core::world::World;
 
 /// The numbers of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct ObjectCounts {
     /// Objects with `Ready=True`.
     pub ready: usize,
     /// Objects with `Ready=False`.
@@ -28,8 +28,8 @@ pub(crate) struct Counts {
 }
 
 /// The numbers of each tenant, by the name of its tenant object.
-pub(crate) fn census(world: &World) -> BTreeMap<String, Counts> {
-    let mut all: BTreeMap<String, Counts> = world.tenants().map(|tenant| (tenant.name.clone(), Counts::default())).collect();
+pub(crate) fn count_objects(world: &World) -> BTreeMap<String, ObjectCounts> {
+    let mut all: BTreeMap<String, ObjectCounts> = world.tenants().map(|tenant| (tenant.name.clone(), ObjectCounts::default())).collect();
     for object in world.objects() {
         let named = object.policies.tenant.as_str();
         let tenant = if all.contains_key(named) { named } else { "" };
@@ -75,7 +75,7 @@ mod tests {
         let context = Context {
             now: jiff::Timestamp::UNIX_EPOCH,
             observing: false,
-            placed: true,
+            names_it: true,
             since_good_look: Duration::ZERO,
             stale_after: Duration::from_mins(30),
             unready_for: Duration::ZERO,
@@ -93,8 +93,8 @@ mod tests {
         for object in [refused, owning.lists("left", ParamState::ExistingValue, &[]), object("new")] {
             world.apply_object(object);
         }
-        let expected = Counts { not_ready: 1, unknown: 2, stalled: 1, managed: 2, contended: 1, ready: 0 };
-        assert_eq!(census(&world), BTreeMap::from([("default".to_owned(), expected)]));
+        let expected = ObjectCounts { not_ready: 1, unknown: 2, stalled: 1, managed: 2, contended: 1, ready: 0 };
+        assert_eq!(count_objects(&world), BTreeMap::from([("default".to_owned(), expected)]));
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
             stray.policies.tenant = format!("made-up-{name}");
             world.apply_object(after(stray, &Outcome::TenantNotFound));
         }
-        let stray = Counts { not_ready: 2, ..Counts::default() };
-        assert_eq!(census(&world), BTreeMap::from([(String::new(), stray), ("idle".to_owned(), Counts::default())]));
+        let stray = ObjectCounts { not_ready: 2, ..ObjectCounts::default() };
+        assert_eq!(count_objects(&world), BTreeMap::from([(String::new(), stray), ("idle".to_owned(), ObjectCounts::default())]));
     }
 }
