@@ -2,7 +2,7 @@
 //!
 //! The rooms, from the outside to the middle; each imports only from those after it:
 //!
-//! - [`cli`]: flags and commands; the only reader of the environment, but for the pod's name, which [`kubernetes::report`] reads.
+//! - [`cli`]: flags and commands; the only reader of the environment.
 //! - [`run`]: the process: watches, drivers, health.
 //! - [`reconcile`]: the driver of one tenant, what it knows of the tenant, and the pass over one connection.
 //! - [`telemetry`]: log lines and metrics.

@@ -1,6 +1,8 @@
 //! A server for tests that answers as it is told, also against the rules of HTTP.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,7 +79,7 @@ impl Server {
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received.lock().clone()
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -88,7 +90,7 @@ impl Server {
 async fn serve(mut stream: TcpStream, log: &Mutex<Vec<Received>>, script: &Script) -> Option<()> {
     let request = read(&mut stream).await?;
     let reply = script(&request);
-    log.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    log.lock().push(request);
     match reply {
         Reply::Whole(status, headers, body) => {
             let length = body.len();

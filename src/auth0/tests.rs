@@ -1,9 +1,11 @@
 //! The tenant edge against a scripted server: every ending is reached over HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -52,7 +54,7 @@ impl Bench {
         change(&mut options);
         let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
         let log = calls.clone();
-        let observer: Observer = Arc::new(move |call| log.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone()));
+        let observer: Observer = Arc::new(move |call| log.lock().push(call.clone()));
         let domain = Domain::parse("example.eu.auth0.com").expect("domain");
         let credentials =
             Credentials::Secret(SharedSecret { client_id: "the-client-id".to_owned(), client_secret: SECRET.to_owned().into() });
@@ -61,7 +63,7 @@ impl Bench {
     }
 
     fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.calls.lock().clone()
     }
 
     async fn write(&self) -> Result<Document, Failure> {

@@ -113,6 +113,7 @@ async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),
         allowed,
         transport,
+        instance: std::env::var("HOSTNAME").ok(),
         http: Some(arguments.http_address),
     })
 }

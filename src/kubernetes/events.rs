@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event, EventSeries};
@@ -134,7 +135,7 @@ impl Events {
 
     /// Under which key an event is counted, and the one it is counted on.
     fn look_up(&self, regarding: &ObjectReference, notice: &Notice) -> (Key, Option<Told>) {
-        let (history, now) = (self.history.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let (history, now) = (self.history.lock(), Instant::now());
         let uid = regarding.uid.clone().unwrap_or_default();
         let mut key = Key { uid, reason: notice.reason, note: notice.note.clone() };
         if history.get(&key, now).is_none() && history.notes_beside(&key, now) >= MOST_NOTES {
@@ -145,7 +146,7 @@ impl Events {
     }
 
     fn remember(&self, key: Key, name: String, count: i32) {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Told { name, count, at: Instant::now() });
+        self.history.lock().insert(key, Told { name, count, at: Instant::now() });
     }
 
     fn first(&self, regarding: ObjectReference, namespace: String, key: &Key, warning: bool) -> Event {

@@ -3,8 +3,7 @@
 //! Guarantees: the lock is held for the length of one fold or one look, never across an await; a wake is sent after
 //! the fold that caused it, so whoever is woken sees the world that woke it.
 
-use std::sync::{PoisonError, RwLock};
-
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 
 use crate::core::world::{Kind, Wake, World};
@@ -26,7 +25,7 @@ impl Hub {
 
     /// Folds an event into the world and wakes whom it concerns.
     pub fn fold(&self, event: impl FnOnce(&mut World) -> Vec<Wake>) {
-        let wakes = event(&mut self.world.write().unwrap_or_else(PoisonError::into_inner));
+        let wakes = event(&mut self.world.write());
         for wake in wakes {
             // Nobody listens any more only when the process is about to end.
             drop(self.wakes.send(wake));
@@ -36,7 +35,7 @@ impl Hub {
     /// Notes that the first list of a kind is complete.
     pub fn listed(&self, kind: Kind) {
         let complete = {
-            let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+            let mut world = self.world.write();
             world.listed(kind);
             world.is_complete()
         };
@@ -46,7 +45,7 @@ impl Hub {
 
     /// Looks at the world.
     pub fn read<T>(&self, read: impl FnOnce(&World) -> T) -> T {
-        read(&self.world.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.world.read())
     }
 
     /// Whether every watch has listed once.

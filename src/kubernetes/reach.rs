@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use kube::client::{AuthError, ClientBuilder};
 use kube::{Client, Config};
@@ -34,7 +36,7 @@ struct Outage {
 
 impl Seen {
     fn answered(&self) {
-        let over = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let over = self.outage.lock().take();
         if let Some(outage) = over {
             let seconds = outage.since.elapsed().as_secs();
             tracing::info!(address = self.address, "the API server answers again, after {seconds} s");
@@ -43,7 +45,7 @@ impl Seen {
 
     fn lost(&self, error: &BoxError) {
         let (kind, cause) = cause(error.as_ref());
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.outage.lock();
         let said = &mut outage.get_or_insert_with(|| Outage { since: Instant::now(), said: BTreeSet::new() }).said;
         let news = said.insert(kind);
         drop(outage);

@@ -69,9 +69,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Writes through this client, and folds what it wrote into the hub's world.
-    pub(crate) fn new(client: Client, hub: Arc<Hub>) -> Self {
-        Self { client, events: Arc::new(Events::new(std::env::var("HOSTNAME").ok())), hub }
+    /// Writes through this client, and folds what it wrote into the hub's world. `instance`: as which events are reported.
+    pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>) -> Self {
+        Self { client, events: Arc::new(Events::new(instance)), hub }
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {

@@ -44,6 +44,8 @@ pub struct Settings {
     pub allowed: AllowedDomains,
     /// How tenants are reached.
     pub transport: Transport,
+    /// The name of this instance of the operator, as which events are reported: that of its pod.
+    pub instance: Option<String>,
     /// Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes any. None: nowhere.
     pub http: Option<SocketAddr>,
 }
@@ -89,7 +91,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         tasks.spawn(Task::Watch(what), watch);
     }
     let shared = Shared {
-        report: Report::new(settings.client, hub.clone()),
+        report: Report::new(settings.client, hub.clone(), settings.instance),
         hub,
         transport: settings.transport,
         allowed: settings.allowed,

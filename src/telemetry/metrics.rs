@@ -1,8 +1,10 @@
 //! Metrics. No label holds a secret or a value of a parameter.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -185,12 +187,12 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn text(&self) -> String {
-        for (tenant, at) in self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (tenant, at) in self.good_looks.lock().iter() {
             self.good_look_age.get_or_create(&label(tenant)).set(i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX));
         }
         let now = Instant::now();
-        for (tenant, budget) in self.budgets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, budget) in self.budgets.lock().iter() {
+            let budget = budget.lock();
             for (bucket, left) in [("reads", budget.reads.left(now)), ("requests", budget.requests.left(now))] {
                 let labels = BudgetLabels { tenant: tenant.clone(), bucket: bucket.to_owned() };
                 self.budget.get_or_create(&labels).set(left.into());
@@ -219,7 +221,7 @@ impl Metrics {
     /// A tenant serves from now on. Its budget is looked at by each scrape, and its counters begin at zero: the first
     /// increment of a series that was not there would be no increase.
     pub fn serves(&self, tenant: &str, budget: &Arc<Mutex<Budget>>) {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), budget.clone());
+        self.budgets.lock().insert(tenant.to_owned(), budget.clone());
         for counters in [&self.tokens, &self.drift_seen, &self.drift_corrected, &self.foreign] {
             drop(counters.get_or_create(&label(tenant)));
         }
@@ -252,13 +254,13 @@ impl Metrics {
 
     /// A connection was seen.
     pub fn good_look(&self, tenant: &str) {
-        self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), Instant::now());
+        self.good_looks.lock().insert(tenant.to_owned(), Instant::now());
     }
 
     /// A tenant is gone: its gauges would otherwise stay at their last value and alarm for ever.
     pub fn forget(&self, tenant: &str) {
-        self.good_looks.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.good_looks.lock().remove(tenant);
+        self.budgets.lock().remove(tenant);
         for gauges in [&self.authenticated, &self.good_look_age] {
             gauges.remove(&label(tenant));
         }

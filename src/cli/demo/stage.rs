@@ -217,6 +217,7 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
         ..TransportOptions::default()
     })?;
     Ok(run::Settings {
+        instance: None,
         client: kube::Client::try_from(config)?,
         namespace: OPERATOR_NAMESPACE.to_owned(),
         watched: BTreeSet::new(),

@@ -3,8 +3,10 @@
 //! Guarantees: of one Auth0 tenant there is one lock and one budget at a time, also while one object takes over from another.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +52,7 @@ impl Shared {
         let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
         let nowhere = TransportOptions { endpoint_override: Some("http://127.0.0.1:9".to_owned()), ..TransportOptions::default() };
         Self {
-            report: Report::new(kube::Client::new(refusing, "default"), hub.clone()),
+            report: Report::new(kube::Client::new(refusing, "default"), hub.clone(), None),
             metrics: Arc::new(Metrics::new(hub.clone())),
             hub,
             transport: Transport::new(&nowhere).unwrap(),
@@ -76,7 +78,7 @@ pub(crate) struct Auth0Tenants {
 impl Auth0Tenants {
     /// The lock of this tenant.
     pub(crate) fn lock_of(&self, identity: &TenantIdentity) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.locks.lock();
         // Of tenants that are gone nobody holds one any more.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry(identity.clone()).or_default().clone()
@@ -87,13 +89,13 @@ impl Auth0Tenants {
     pub(crate) fn budget_at(&self, identity: &TenantIdentity, limit: &RateLimit, now: Instant) -> SharedBudget {
         let per_minute = |count: i32| Rate::new(count.unsigned_abs().max(1), limit.burst.unsigned_abs().max(1));
         let (reads, requests) = (per_minute(limit.reads_per_minute), per_minute(limit.requests_per_minute));
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budgets = self.budgets.lock();
         if budgets.len() > MAX_BUDGETS {
             budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
         }
         let fresh = || Arc::new(Mutex::new(Budget::new(reads, requests, now)));
         let budget = budgets.entry(identity.clone()).or_insert_with(fresh).clone();
-        let mut known = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = budget.lock();
         known.reads.set_rate(reads, now);
         known.requests.set_rate(requests, now);
         drop(known);

@@ -3,7 +3,7 @@
 //! Guarantees: whenever the tenant object amounts to something else, every object of the tenant is reconciled; the budget
 //! is the Auth0 tenant's own and outlasts the object that stands for it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Tenant;
@@ -40,7 +40,7 @@ fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &Sha
     let (budget, metrics, tenant) = (budget.clone(), shared.metrics.clone(), tenant.to_owned());
     let observer = move |call: &Call| {
         let now = Instant::now();
-        let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = budget.lock();
         // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
         let _ = budget.take(call.route, now);
         budget.observe(call, now);
@@ -93,6 +93,6 @@ impl Tenant {
 
     /// When the budget allows the next pass. Without a tenant nothing is asked of anybody.
     pub(super) fn opens_at(&self, now: Instant) -> Instant {
-        self.state.serving().map_or(now, |serving| serving.reach.budget.lock().unwrap_or_else(PoisonError::into_inner).opens_at(now))
+        self.state.serving().map_or(now, |serving| serving.reach.budget.lock().opens_at(now))
     }
 }

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use expect_test::expect_file;
+use parking_lot::Mutex;
 use serde_json::Value;
 use test_support::repository::{files, files_below, read, root};
 use upstream_params_operator::api::reason::{ConditionType, EventReason, Reason};

@@ -42,6 +42,7 @@ impl Embedded {
         let mut address: SocketAddr = address.parse().unwrap();
         address.set_port(free_port());
         let settings = Settings {
+            instance: None,
             client: Client::new(api(answer), "default"),
             namespace: OPERATOR_NAMESPACE.to_owned(),
             watched: BTreeSet::new(),
