@@ -25,7 +25,7 @@ mod run;
 mod telemetry;
 
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use cli::main;
 

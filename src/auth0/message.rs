@@ -176,7 +176,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::seeds::cases(256))]
+        #![proptest_config(crate::tests::seeds::cases(256))]
 
         #[test]
         fn nothing_that_is_sent_or_answered_makes_it_fail(message in "\\PC*", body in "\\PC*", bytes in any::<Vec<u8>>()) {

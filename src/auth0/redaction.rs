@@ -374,7 +374,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::seeds::cases(256))]
+        #![proptest_config(crate::tests::seeds::cases(256))]
 
         #[test]
         fn no_value_of_a_request_is_repeated(

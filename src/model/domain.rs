@@ -92,6 +92,11 @@ impl Domain {
         Ok(Self(text.to_owned()))
     }
 
+    /// The identity of the tenant whose default domain this is.
+    pub(crate) fn identity(&self) -> TenantIdentity {
+        TenantIdentity::from_status(self.as_str())
+    }
+
     /// The host name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -226,7 +231,7 @@ pub struct Audience {
 impl Audience {
     /// The audience of a tenant that is reached by its default domain.
     pub fn of(domain: &Domain) -> Self {
-        Self { identity: TenantIdentity::of(domain), text: format!("https://{domain}/api/v2/") }
+        Self { identity: domain.identity(), text: format!("https://{domain}/api/v2/") }
     }
 
     /// Takes `https://{host}/api/v2/`, with the final slash.
@@ -339,7 +344,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::seeds::cases(256))]
+        #![proptest_config(crate::tests::seeds::cases(256))]
 
         #[test]
         fn a_domain_is_the_host_of_the_address_it_is_put_into(text in "[a-z0-9.:/@#?%\\\\-]{0,30}|\\PC{0,20}") {

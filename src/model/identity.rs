@@ -12,7 +12,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::api::rules;
-use crate::model::domain::Domain;
 
 /// A text of one kind: it reads as a text, and is made only by the functions of its own.
 macro_rules! text {
@@ -132,12 +131,8 @@ text! {
 }
 
 impl TenantIdentity {
-    /// The identity of the tenant whose default domain this is.
-    pub fn of(default_domain: &Domain) -> Self {
-        Self(default_domain.as_str().into())
-    }
-
-    /// The identity that a status holds. One that is none is that of no tenant.
+    /// The identity that a status holds. One that is none is that of no tenant. For that of a domain:
+    /// [`crate::model::domain::Domain::identity`].
     pub fn from_status(text: &str) -> Self {
         Self(text.into())
     }
@@ -212,6 +207,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::domain::Domain;
 
     #[test]
     fn an_id_is_con_and_letters_and_digits_so_that_it_changes_no_address() {
@@ -242,7 +238,7 @@ mod tests {
     #[test]
     fn the_identity_of_a_tenant_is_its_default_domain_also_when_a_status_tells_it() {
         let domain = Domain::parse("example.eu.auth0.com").unwrap();
-        assert_eq!(TenantIdentity::of(&domain), TenantIdentity::from_status("example.eu.auth0.com"));
+        assert_eq!(domain.identity(), TenantIdentity::from_status("example.eu.auth0.com"));
     }
 
     #[test]

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::api::tenant::ClusterAuth0TenantStatus;
     use crate::core::world::{DeclaredTenant, Kind, Left};
-    use crate::testing::builders;
+    use crate::tests::builders;
 
     /// An operator whose API server refuses every write, with this many objects, each of a tenant that somebody made up.
     fn operator(objects: usize) -> (Operator, mpsc::UnboundedReceiver<Wake>) {

@@ -4,8 +4,8 @@
 //! the parameter it names. SAML, WS-Federation, LDAP, database and passwordless connections ignore upstream parameters.
 
 use super::answer::Answer;
+use super::form::encode;
 use super::json::{Json, Object};
-use super::server::encode;
 use super::tenant::{Connection, State, random_text};
 
 type Pairs = Vec<(String, String)>;

@@ -30,6 +30,7 @@ mod certificate;
 mod connections;
 mod derive;
 mod faults;
+mod form;
 mod journal;
 mod json;
 mod limits;

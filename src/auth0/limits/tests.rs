@@ -156,7 +156,7 @@ fn calls() -> impl Strategy<Value = Call> {
 }
 
 proptest! {
-    #![proptest_config(crate::testing::seeds::cases(256))]
+    #![proptest_config(crate::tests::seeds::cases(256))]
 
     #[test]
     fn whatever_is_answered_a_bucket_opens_when_it_says_and_within_five_minutes(

@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::seeds;
+    use crate::tests::seeds;
 
     const SECOND: Duration = Duration::from_secs(1);
 

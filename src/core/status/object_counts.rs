@@ -56,7 +56,7 @@ mod tests {
     use crate::api::tenant::ClusterAuth0TenantStatus;
     use crate::core::status::{Context, Outcome, conclude};
     use crate::core::world::{Declared, DeclaredTenant};
-    use crate::testing::builders::object;
+    use crate::tests::builders::object;
 
     fn tenant(name: &str) -> DeclaredTenant {
         DeclaredTenant {

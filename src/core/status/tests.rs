@@ -11,8 +11,8 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::{ConnectionState, Dispute, Participant, Role, plan};
 use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
-use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
-use crate::testing::kstatus::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
+use crate::tests::kstatus::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 
 mod table;
 

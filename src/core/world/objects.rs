@@ -186,8 +186,8 @@ mod tests {
     use super::*;
     use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
     use crate::core::world::World;
-    use crate::testing::builders::object;
-    use crate::testing::seeds;
+    use crate::tests::builders::object;
+    use crate::tests::seeds;
 
     const PLACES: [&str; 3] = ["red", "green", "blue"];
 

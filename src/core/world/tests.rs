@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::tenant::{Credentials as CredentialsSpec, SecretRef};
 use crate::api::upstream_params::ParamState::InSync;
-use crate::testing::builders::{ELSEWHERE, HERE, HERE_NAME, object};
+use crate::tests::builders::{ELSEWHERE, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::member::Member;
 use super::plan::Planned;
-use super::write::{Ended, Written};
+use super::written::{Ended, Written};
 use super::{FRESH, Pass};
 use crate::api::upstream_params::ConnectionStatus;
 use crate::core::obstacle::{Obstacle, ObstacleReason};

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::Pass;
 use super::member::Member;
-use super::write::{Ended, Written};
+use super::written::{Ended, Written};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::memory::disputes::Parameter;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::read::Reading;
+use super::reading::Reading;
 use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
 use crate::core::pass::claims;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};

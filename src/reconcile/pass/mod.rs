@@ -14,8 +14,10 @@ mod log;
 mod member;
 mod plan;
 mod read;
+mod reading;
 mod unseen;
 mod write;
+mod written;
 
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
@@ -50,7 +52,7 @@ pub(crate) async fn pass(tenant: &mut Tenant, client: Arc<Client>, settings: Ten
     written.conclude().await
 }
 
-/// A pass, as far as it has come: [`Asked`], [`read::Read`], [`plan::Planned`], [`claim::Claimed`] or [`write::Written`]. Each
+/// A pass, as far as it has come: [`Asked`], [`read::Read`], [`plan::Planned`], [`claim::Claimed`] or [`written::Written`]. Each
 /// step takes what the one before gave, so that nothing can be written which was not claimed.
 struct Pass<'t, At> {
     /// What this process knows of the tenant.

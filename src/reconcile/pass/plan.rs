@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::Pass;
 use super::member::Member;
-use super::read::{Read, Reading};
+use super::read::Read;
+use super::reading::Reading;
 use crate::core::pass::claims::ConnectionRef;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{ConnectionState, Participant, Plan, Verdict, plan};

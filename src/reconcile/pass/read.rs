@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use super::Pass;
 use super::member::{Gathering, Member};
+use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::spec::Target;
 use crate::core::world::{Declared, DeclaredTenant};
-use crate::model::document::{Document, Live};
+use crate::model::document::Live;
 use crate::model::identity::{ConnectionId, ConnectionName};
 
 /// Nothing is known yet but which connection is asked for.
@@ -29,15 +30,6 @@ pub(super) struct Read {
     pub(super) live: BTreeMap<String, Live>,
     /// Everybody whom it concerns.
     pub(super) members: Vec<Member>,
-}
-
-/// A connection that was read, and when.
-pub(super) struct Reading {
-    pub(super) document: Document,
-    /// When it was asked for: what it shows may be as old as the request.
-    pub(super) asked_at: Instant,
-    /// The id under which the connection was known before, when that one is gone.
-    pub(super) gone: Option<ConnectionId>,
 }
 
 /// Who was concerned by the connection as it was known, and whether he named it.

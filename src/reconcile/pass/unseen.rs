@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use super::Pass;
 use super::member::Member;
-use super::read::{Asked, Reading};
+use super::read::Asked;
+use super::reading::Reading;
 use crate::auth0::{Failure, Route};
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};

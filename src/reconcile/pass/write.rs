@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use super::claim::{Claimed, until_stored};
 use super::log::Line;
-use super::member::Member;
 use super::plan::Planned;
-use super::read::Reading;
+use super::written::{Ended, Written};
 use super::{FRESH, Pass};
 use crate::auth0::{About, Failure, Limits, Route};
 use crate::core::pass::correlation;
@@ -21,31 +20,6 @@ use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::obstacle_of;
 use crate::reconcile::tenant::now_in_seconds;
-
-/// The pass did what it could.
-pub(super) struct Written {
-    pub(super) reading: Reading,
-    /// Those of whom something is to be said.
-    pub(super) members: Vec<Member>,
-    pub(super) plan: Plan,
-    pub(super) ended: Ended,
-}
-
-/// How it ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// With an outcome, and how soon the connection is looked at again for it.
-    With(WriteOutcome, Pace),
-    /// The claims could not be stored in time, or what it rests on changed: read and plan again.
-    NoResult,
-    /// Several objects' changes were refused together: they go one by one.
-    Split,
-}
-
-impl Ended {
-    /// There was nothing to write.
-    pub(super) const WITHOUT_A_WRITE: Self = Self::With(WriteOutcome::Nothing, Pace::Routine);
-}
 
 impl<'t> Pass<'t, Claimed> {
     /// Writes what is claimed.

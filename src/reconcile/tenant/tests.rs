@@ -7,7 +7,7 @@ use super::*;
 use crate::api::tenant::ClusterAuth0TenantStatus;
 use crate::core::world::{DeclaredTenant, SecretData as Held};
 use crate::kubernetes::hub::Hub;
-use crate::testing::builders;
+use crate::tests::builders;
 
 /// The one tenant object of the world, which stands for this domain.
 fn declare(hub: &Hub, uid: &str, domain: &str) {

@@ -99,7 +99,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::builders::object;
+    use crate::tests::builders::object;
 
     fn document(id: &str, options: &str) -> Document {
         Document::parse(&format!(r#"{{"id":"{id}","name":"shop","strategy":"oidc","options":{options}}}"#)).unwrap()

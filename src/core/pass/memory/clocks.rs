@@ -87,7 +87,7 @@ impl StatusWrites {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::builders::object;
+    use crate::tests::builders::object;
 
     const MINUTE: Duration = Duration::from_mins(1);
 

@@ -179,7 +179,7 @@ mod tests {
     use crate::core::pass::claims::ConnectionRef;
     use crate::core::pass::plan::{ConnectionState, Participant, Role, plan};
     use crate::core::world::Declared;
-    use crate::testing::builders::{HERE, TENANT, live, object};
+    use crate::tests::builders::{HERE, TENANT, live, object};
 
     fn planned(found: &[(&str, &str)], parts: &[(&Declared, Role)]) -> Plan {
         let participants: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::api::upstream_params::ParamState::{Applied, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::core::pass::claims::MAX_OWNED;
-use crate::testing::builders::{ELSEWHERE, here, live, object, print, print_at, value};
+use crate::tests::builders::{ELSEWHERE, here, live, object, print, print_at, value};
 
 const WRITE: Verdict = Verdict::Write { drift: false, absent: false };
 const ADD: Verdict = Verdict::Write { drift: false, absent: true };

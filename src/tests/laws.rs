@@ -9,9 +9,9 @@ use crate::api::upstream_params::{AdoptionPolicy, Alias, DeletionPolicy, Managem
 use crate::core::spec::{Spec, Target};
 use crate::core::world::Declared;
 use crate::model::document::{Document, Entry};
-use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
-use crate::testing::seeds;
-use crate::testing::simulator::{Faults, Simulator, WriteEnds, join, members};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
+use crate::tests::seeds;
+use crate::tests::simulator::{Faults, Simulator, WriteEnds, join, members};
 
 /// The parameters that objects declare. The last is reserved: naming it refuses the whole object.
 const NAMES: [&str; 4] = ["blog", "lang", "hint", "state"];

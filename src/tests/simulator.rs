@@ -19,7 +19,7 @@ use crate::core::status::{self, Context, Finalizer, Outcome, Planned, WriteOutco
 use crate::core::world::Declared;
 use crate::model::document::{Document, Entry};
 use crate::model::identity::Uid;
-use crate::testing::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, TENANT, described};
 
 /// The members of a JSON object as text.
 pub(crate) fn members(text: &str) -> BTreeMap<String, String> {
@@ -365,7 +365,7 @@ impl Simulator {
         }
         assert_small(object);
         if names_it && !object.deleting {
-            crate::testing::kstatus::assert_sound(object);
+            crate::tests::kstatus::assert_sound(object);
         }
         if conclusion.finalizer == Finalizer::Remove {
             faults.call()?;
