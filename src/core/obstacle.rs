@@ -1,4 +1,4 @@
-//! What kept a pass, or a look at a tenant's access, from its end: a value that the tenant, the write and the status share.
+//! What kept a pass, or the authentication at a tenant, from its end: a value that the tenant, the write and the status share.
 //!
 //! Guarantees: the reason is one that `Synced` can have, and the message is safe to show.
 

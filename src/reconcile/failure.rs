@@ -54,7 +54,7 @@ mod tests {
     use crate::model::domain::Domain;
 
     #[test]
-    fn consequences_follow_from_the_ending() {
+    fn each_failure_has_its_reason_and_its_consequences() {
         let hidden = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::OptionsHidden };
         let no_params = Failure::BadDocument { route: Route::ReadConnection, error: DocumentError::ParamsNotAnObject };
         let rejected = |about| Failure::Rejected { message: "m".to_owned(), about };

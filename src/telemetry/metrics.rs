@@ -152,7 +152,7 @@ impl Metrics {
         registry.register("passes", "Ended passes over an object, by the reason of its Ready condition", metrics.passes.clone());
         registry.register("auth0_calls", "Calls to the tenant, by route and HTTP status", metrics.calls.clone());
         registry.register("budget_tokens", "Requests that may be sent at once, by budget", metrics.budget.clone());
-        registry.register("token_refreshes", "CredentialsState tokens fetched", metrics.tokens.clone());
+        registry.register("token_refreshes", "Access tokens fetched", metrics.tokens.clone());
         registry.register(
             "drift_seen",
             "Parameters seen changed by somebody else, each once until it is set back",

@@ -43,7 +43,7 @@ enum Event {
     Observe { slot: usize, observe: bool },
     Retain { slot: usize, retain: bool },
     Delete { slot: usize },
-    CredentialsState { slot: usize, here: bool, denied: bool },
+    Access { slot: usize, here: bool, denied: bool },
     TenantObserves(bool),
     Meddle { here: bool, name: usize, entry: Option<usize> },
     LoseStatus { slot: usize },
@@ -74,7 +74,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (slot(), any::<bool>()).prop_map(|(slot, observe)| Event::Observe { slot, observe }),
         1 => (slot(), any::<bool>()).prop_map(|(slot, retain)| Event::Retain { slot, retain }),
         1 => slot().prop_map(|slot| Event::Delete { slot }),
-        1 => (slot(), any::<bool>(), any::<bool>()).prop_map(|(slot, here, denied)| Event::CredentialsState { slot, here, denied }),
+        1 => (slot(), any::<bool>(), any::<bool>()).prop_map(|(slot, here, denied)| Event::Access { slot, here, denied }),
         1 => prop::bool::weighted(0.3).prop_map(Event::TenantObserves),
         2 => (any::<bool>(), 0..3_usize, proptest::option::of(0..6_usize))
             .prop_map(|(here, name, entry)| Event::Meddle { here, name, entry }),
@@ -147,7 +147,7 @@ fn happen(simulator: &mut Simulator, event: &Event, incarnation: usize) {
             object.policies.deletion = if retain { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
         }),
         Event::Delete { slot } => delete(simulator, slot),
-        Event::CredentialsState { slot, here, denied } => {
+        Event::Access { slot, here, denied } => {
             let Some(uid) = find(simulator, slot).map(|object| object.uid.clone()) else { return };
             let access = (uid, id(here).to_owned());
             if denied {
@@ -542,7 +542,7 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
     for calls in 0..8 {
         let cut = Event::Pass { here: false, faults: Faults { calls, ..Faults::GOOD } };
         let moved = [
-            Event::CredentialsState { slot: 0, here: true, denied: true },
+            Event::Access { slot: 0, here: true, denied: true },
             observe(0, true),
             declares(0, true, BLOG),
             declares(1, false, BLOG),
@@ -575,7 +575,7 @@ fn of_two_that_moved_in_the_middle_of_a_hand_over_one_keeps_the_name() {
         let swapped =
             [swapped.to_vec(), vec![declare(1, false, hint, 1), cut(false), declare(1, true, reserved, 0), declare(2, true, reserved, 0)]];
         let followed = [declare(2, false, hint, 0), passed(false), declare(1, false, hint, 1), declare(2, true, reserved, 0), cut(false)];
-        let followed = [followed.to_vec(), vec![Event::CredentialsState { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
+        let followed = [followed.to_vec(), vec![Event::Access { slot: 1, here: true, denied: true }, declare(1, true, blog, 0)]];
         for events in [swapped.concat(), followed.concat()] {
             history(&events, "{}", "{}").settle();
         }

@@ -1,4 +1,5 @@
-//! What is said of a `ClusterAuth0Tenant`: from what it amounts to and what its access is to conditions.
+//! What is said of a `ClusterAuth0Tenant`: from what it resolves to and what Auth0 said of its credentials to
+//! conditions.
 //!
 //! Guarantees: as for objects; a tenant that does not answer for a moment has not refused anything.
 
@@ -15,11 +16,11 @@ const ACCEPTED: &str = "the tenant accepted the credentials";
 pub fn conclude(
     tenant: &DeclaredTenant,
     resolution: &Resolution,
-    access: &CredentialsState,
+    credentials: &CredentialsState,
     now: jiff::Timestamp,
 ) -> ClusterAuth0TenantStatus {
     let before = Before { conditions: &tenant.status.conditions, generation: tenant.generation, now };
-    let [accepted, resolved, authenticated] = findings(before, resolution, access);
+    let [accepted, resolved, authenticated] = findings(before, resolution, credentials);
     let ready = ready([&accepted, &resolved, &authenticated]);
     let progress = progress(&ready);
     let always = [
@@ -35,7 +36,7 @@ pub fn conclude(
 }
 
 /// `Accepted`, `ResolvedRefs` and `Authenticated`.
-fn findings(before: Before<'_>, resolution: &Resolution, access: &CredentialsState) -> [Finding; 3] {
+fn findings(before: Before<'_>, resolution: &Resolution, credentials: &CredentialsState) -> [Finding; 3] {
     let accepted = || Finding::holds(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
     match resolution {
         Resolution::Refused(reason, message) => [
@@ -47,17 +48,17 @@ fn findings(before: Before<'_>, resolution: &Resolution, access: &CredentialsSta
             [accepted(), Finding::fails((*reason).into(), message), Finding::pending("not tried without a Secret")]
         }
         Resolution::Serving(_) => {
-            [accepted(), Finding::holds(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(before, access)]
+            [accepted(), Finding::holds(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(before, credentials)]
         }
     }
 }
 
-fn authenticated(before: Before<'_>, access: &CredentialsState) -> Finding {
+fn authenticated(before: Before<'_>, credentials: &CredentialsState) -> Finding {
     let kept = before.of_this_generation(ConditionType::Authenticated);
     let kept = kept.filter(|old| old.status == ConditionStatus::True.as_str()).map(|old| &old.message);
     let accepted = |message: String| Finding::holds(Reason::Authenticated, message);
     let still = |trouble: &str| accepted(format!("the credentials were accepted before; now: {trouble}"));
-    match (access, kept) {
+    match (credentials, kept) {
         (CredentialsState::Granted, _) => accepted(ACCEPTED.to_owned()),
         (CredentialsState::Refused(message), _) => Finding::fails(Reason::AuthenticationFailed, message),
         (CredentialsState::Lacking(message), _) => Finding::fails(Reason::MissingScope, message),

@@ -323,7 +323,7 @@ pub enum CredentialsState {
     Lacking(String),
 }
 
-/// What is said of a tenant whose access was not tried.
+/// What is said of a tenant whose credentials were not tried.
 pub(crate) const UNTRIED: &str = "the credentials have not been tried yet";
 
 #[cfg(test)]

@@ -24,13 +24,13 @@ impl Tenant {
 
     /// Writes the tenant's status, if it differs.
     pub(crate) async fn report_tenant(&mut self) {
-        let access = self.state.serving().map_or(CredentialsState::Untried, |serving| serving.authentication.credentials_state());
-        self.shared.metrics.authenticated(&self.name, matches!(access, CredentialsState::Granted | CredentialsState::Troubled(_)));
+        let credentials = self.state.serving().map_or(CredentialsState::Untried, |serving| serving.authentication.credentials_state());
+        self.shared.metrics.authenticated(&self.name, matches!(credentials, CredentialsState::Granted | CredentialsState::Troubled(_)));
         let (Some(tenant), Some(resolution)) = (self.declared_tenant(), self.state.resolution()) else {
             self.shared.metrics.forget(&self.name);
             return self.queue.finish(&Item::Tenant);
         };
-        let status = status::tenant::conclude(&tenant, &resolution, &access, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, &resolution, &credentials, now_in_seconds());
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }

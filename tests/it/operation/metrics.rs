@@ -37,7 +37,7 @@ const STALLED: &str = "upstream_params_stalled_objects";
 
 #[tokio::test]
 async fn the_gauges_follow_the_objects_and_go_with_the_tenant() {
-    let scope = World::shared().scope("census").await;
+    let scope = World::shared().scope("counts").await;
     let (world, tenant) = (scope.world, ("tenant", scope.name.as_str()));
     world.until_metric(OBJECTS, &[tenant], 0.0).await;
     scope.connection("wordpress", "wordpress");

@@ -170,8 +170,8 @@ fn the_readme_and_the_check_of_the_repository_run_the_same_commands() {
 
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
-    let documents =
-        ["README.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"].map(|name| root().join(name));
+    let documents = ["README.md", "CONTRIBUTING.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"]
+        .map(|name| root().join(name));
     let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
     for document in &documents {
         for link in links_of(&read(document)).iter().filter(|link| !link.starts_with("https://")) {

@@ -85,7 +85,7 @@ fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news(
 #[test]
 fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence() {
     let now = Instant::now();
-    for (answer, lacks, was_silent, access) in [
+    for (answer, lacks, was_silent, credentials) in [
         (Answer::Untried, false, false, CredentialsState::Untried),
         (Answer::Unknown(silent()), true, true, CredentialsState::Unknown(silent())),
         (refused(), true, true, CredentialsState::Refused("refused".to_owned())),
@@ -100,7 +100,7 @@ fn what_is_said_of_the_tenant_follows_from_the_answer_the_scopes_and_the_silence
         if was_silent {
             one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
         }
-        assert_eq!(one.credentials_state(), access);
+        assert_eq!(one.credentials_state(), credentials);
     }
 }
 
