@@ -85,7 +85,7 @@ impl<'t, At> Pass<'t, At> {
         }
     }
 
-    /// How soon a look or a write is tried again that failed like this.
+    /// How soon a look is tried again that failed like this.
     fn pace(&mut self, failure: &Failure) -> Pace {
         match failure.retry() {
             // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.

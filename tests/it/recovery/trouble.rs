@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth0_emulator::{Fault, Limits, RateLimited};
 use serde_json::{Value, json};
 use test_support::journal::{answered, calls, error, patches, refusal_of, token_requests};
-use test_support::manifest::{edit, on, theirs, value};
+use test_support::manifest::{edit, on, tenant, theirs, value};
 use test_support::status::{assert_stalled, condition, has_finalizer, is, message};
 use test_support::wait::growth;
 use test_support::{Scope, World};
@@ -86,6 +86,16 @@ async fn a_write_that_fails_in_any_way_is_told_and_tried_again_more_and_more_slo
     let hot = growth(Duration::from_secs(5), || patches(&scope.auth0)).await;
     assert!(hot <= failures().len() * 5, "{hot} writes within five seconds are no back-off");
     converges(&scope, &before).await;
+}
+
+#[tokio::test]
+async fn a_write_that_is_led_elsewhere_once_does_not_wait_for_the_ordinary_look() {
+    let scope = World::shared().scope_with("led-elsewhere", tenant().resync(3600)).await;
+    scope.connection("blog", "oauth2");
+    scope.auth0.inject(Fault::redirect("https://elsewhere.example.com/").method("PATCH").times(1));
+    scope.create("blog", on("blog").value("blog", "x")).await;
+    scope.until_ready("blog").await;
+    assert_eq!(patches(&scope.auth0), 2);
 }
 
 #[tokio::test]
