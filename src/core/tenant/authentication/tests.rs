@@ -180,7 +180,9 @@ fn is_tried(one: &mut Authentication, event: Event, now: Instant) {
             is_called(one, call, now);
             one.call_was_tried((now, CHANCE));
         }
-        _ => one.token_denied(Ok(silent()), None, (now, CHANCE)),
+        Event::NoToken | Event::Answer | Event::Refusal | Event::MissingScope | Event::Silence => {
+            one.token_denied(Ok(silent()), None, (now, CHANCE));
+        }
     }
 }
 
