@@ -176,6 +176,20 @@ async fn a_missing_scope_for_writing_pauses_writes_and_is_named_until_it_is_gran
     written_with_all_scopes(&scope, &before).await;
 }
 
+#[tokio::test]
+async fn scopes_that_were_missing_before_the_api_refused_the_credentials_are_asked_for_after_it() {
+    let scope = World::shared().scope("scope-refused").await;
+    scope.auth0.set_scopes("operator", ["read:connections", "read:connections_options"]);
+    scope.connection("blog", "wordpress");
+    let before = scope.auth0.connection("blog");
+    scope.create("blog", on("blog").value("blog", "x")).await;
+    scope.until_tenant("Authenticated", "False", "MissingScope").await;
+    scope.auth0.inject(Fault::status(401).path("/api/v2/*"));
+    scope.until_tenant("Authenticated", "False", "AuthenticationFailed").await;
+    scope.auth0.clear_faults();
+    written_with_all_scopes(&scope, &before).await;
+}
+
 /// Nothing was written so far; once the application has every scope, the object is carried out.
 async fn written_with_all_scopes(scope: &Scope<'_>, before: &Value) {
     scope.assert_connection(before, "blog", &Params::default());
