@@ -35,6 +35,8 @@ pub(crate) enum Change {
     Status(ObjectKey),
     /// An object of the tenant is gone; its parameters may have become free.
     Gone {
+        /// The object.
+        object: ObjectKey,
         /// The connection it named.
         target: Option<Target>,
         /// The connections it held a record on.
@@ -175,8 +177,8 @@ impl Driver {
 
     async fn take_leave(&mut self, gone: Gone) {
         match gone {
-            Gone::Vacated(target, connections, left) => {
-                let next = self.tenant.vacated(target.as_ref(), connections);
+            Gone::Vacated(object, target, connections, left) => {
+                let next = self.tenant.vacated(object, target.as_ref(), connections);
                 self.tenant.apply(next);
                 if let Some(left) = left {
                     self.tenant.report_stripped(&left).await;
@@ -241,7 +243,7 @@ async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
 /// An object that is gone.
 enum Gone {
     /// See [`Change::Gone`].
-    Vacated(Option<Target>, Vec<ConnectionId>, Option<Left>),
+    Vacated(ObjectKey, Option<Target>, Vec<ConnectionId>, Option<Left>),
     /// See [`Change::Left`].
     Left(Left, Uid, &'static str),
 }
@@ -264,7 +266,7 @@ impl Batch {
             Change::Relabelled(key) => drop(self.relabelled.insert(key)),
             Change::Finalizer(key) => drop(self.finalizers.insert(key)),
             Change::Status(key) => drop(self.statuses.insert(key)),
-            Change::Gone { target, connections, left } => self.gone.push(Gone::Vacated(target, connections, left)),
+            Change::Gone { object, target, connections, left } => self.gone.push(Gone::Vacated(object, target, connections, left)),
             Change::Left { uid, left, why } => self.gone.push(Gone::Left(left, uid, why)),
             Change::Tenant => self.tenant = true,
         }

@@ -196,7 +196,9 @@ impl Operator {
             Wake::Relabelled(key) => self.tell_of(key, Change::Relabelled),
             Wake::Status(key) => self.tell_of(key, Change::Status),
             Wake::Finalizer(key) => self.tell_of(key, Change::Finalizer),
-            Wake::Gone { tenant, target, connections, left } => self.tell(&tenant, Change::Gone { target, connections, left }),
+            Wake::Gone { object, tenant, target, connections, left } => {
+                self.tell(&tenant, Change::Gone { object, target, connections, left });
+            }
             Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Change::Left { uid, left, why }),
             Wake::Tenant(name) => self.tell(&name, Change::Tenant),
             Wake::Tenants => self.tell_all(),
@@ -250,7 +252,7 @@ impl Operator {
         let told = match change {
             Change::Object(_) | Change::Relabelled(_) | Change::Status(_) | Change::Finalizer(_) | Change::Left { .. } => change,
             // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
-            Change::Gone { left: left @ Some(_), .. } => Change::Gone { target: None, connections: Vec::new(), left },
+            Change::Gone { object, left: left @ Some(_), .. } => Change::Gone { object, target: None, connections: Vec::new(), left },
             Change::Gone { left: None, .. } | Change::Tenant => return,
         };
         if let Some(orphans) = &self.orphans {
@@ -338,7 +340,13 @@ mod tests {
         operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
         for tenant in ["closed", "never-there"] {
             let object = ObjectKey { namespace: "team".to_owned(), name: tenant.to_owned() };
-            let left = |left: Option<Left>| Wake::Gone { tenant: tenant.to_owned(), target: None, connections: Vec::new(), left };
+            let left = |left: Option<Left>| Wake::Gone {
+                object: object.clone(),
+                tenant: tenant.to_owned(),
+                target: None,
+                connections: Vec::new(),
+                left,
+            };
             operator.deliver(left(None));
             let what = Left { object: object.clone(), records: Vec::new() };
             operator.deliver(left(Some(what.clone())));

@@ -103,7 +103,7 @@ impl Record {
     /// somebody else's doing. There is nothing that could be owned there.
     fn read(entry: &ConnectionStatus) -> Option<Self> {
         let owned = entry.params.iter().filter(|param| !param.owned.is_empty());
-        Some(entry).filter(|entry| holds_record(entry)).and_then(|entry| ConnectionId::parse(&entry.id).ok()).map(|connection| Self {
+        recorded_on(entry).map(|connection| Self {
             connection,
             name: entry.name.as_deref().map(ConnectionName::from_auth0),
             tenant: entry.tenant.as_deref().map(TenantIdentity::from_status),
@@ -138,9 +138,8 @@ pub(crate) fn connections_at<'a>(
     status: &'a UpstreamParamsStatus,
     tenant: Option<&'a TenantIdentity>,
 ) -> impl Iterator<Item = ConnectionId> + use<'a> {
-    let recorded = status.connections.iter().filter(|entry| holds_record(entry));
-    let of_the_tenant = recorded.filter(move |entry| tenant.is_none_or(|tenant| is_of(entry, tenant)));
-    of_the_tenant.filter_map(|entry| ConnectionId::parse(&entry.id).ok())
+    let of_the_tenant = status.connections.iter().filter(move |entry| tenant.is_none_or(|tenant| is_of(entry, tenant)));
+    of_the_tenant.filter_map(recorded_on)
 }
 
 /// Whether anything in this status is recorded as ours.
@@ -148,8 +147,14 @@ pub(crate) fn any(status: &UpstreamParamsStatus) -> bool {
     connections(status).next().is_some()
 }
 
-fn holds_record(entry: &ConnectionStatus) -> bool {
-    entry.params.iter().any(|param| !param.owned.is_empty())
+/// Whether an entry of a status is a record.
+pub(crate) fn is_record(entry: &ConnectionStatus) -> bool {
+    recorded_on(entry).is_some()
+}
+
+/// The connection of an entry that is a record.
+fn recorded_on(entry: &ConnectionStatus) -> Option<ConnectionId> {
+    entry.params.iter().any(|param| !param.owned.is_empty()).then(|| ConnectionId::parse(&entry.id).ok())?
 }
 
 /// The record with one more fingerprint: what is stored before a write.

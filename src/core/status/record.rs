@@ -68,7 +68,7 @@ fn owned_only(mut recorded: Vec<ConnectionStatus>) -> Vec<ConnectionStatus> {
     for entry in &mut recorded {
         entry.params.retain(|param| !param.owned.is_empty());
     }
-    recorded.retain(|entry| !entry.params.is_empty());
+    recorded.retain(claims::is_record);
     recorded
 }
 
@@ -84,7 +84,7 @@ fn after_plan(old: Vec<ConnectionStatus>, planned: &Planned, context: &Context) 
     if context.names_it {
         // An entry without a record on a connection that is no longer named says nothing. One on the connection
         // that is named says that the object was accepted there, and stays while it leaves another.
-        new.retain(|entry| entry.id == *here || entry.params.iter().any(|param| !param.owned.is_empty()));
+        new.retain(|entry| entry.id == *here || claims::is_record(entry));
         for param in new.iter_mut().filter(|entry| entry.id != *here).flat_map(|entry| &mut entry.params) {
             leaving(param, context.observing);
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::api::reason::Reason;
 use crate::api::upstream_params::ParamState::{Applied, Conflicted, Contended, ExistingValue, InSync, Pending, Removing};
 use crate::api::upstream_params::ParamState::{WouldAdd, WouldChange, WouldRemove};
-use crate::api::upstream_params::{ParamState, ParamStatus};
+use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::{ConnectionState, Dispute, Participant, Role, plan};
 use crate::core::spec::{Refusal, UnfitReason};
@@ -527,6 +527,18 @@ fn a_rejected_object_is_left_as_it_was_until_something_changes() {
 }
 
 // ---- what the record becomes ----
+
+#[test]
+fn an_entry_on_what_can_be_no_connection_is_no_record_and_goes_with_the_next_look() {
+    let a = in_sync();
+    let mut forged = a.clone();
+    let entry = ConnectionStatus { id: "con_x/../users".into(), ..a.status.connections[0].clone() };
+    forged.status.connections.push(entry);
+    let refused = Outcome::NotPermitted("because".into());
+    for outcome in [part(&forged, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing), refused] {
+        assert_eq!(after(&forged, &outcome, &context()).status.connections, a.status.connections);
+    }
+}
 
 #[test]
 fn the_record_follows_what_became_of_the_write() {

@@ -67,10 +67,10 @@ struct Admission {
 impl TenantSettings {
     /// Whether both reach the same tenant with the same credentials, so that a token of the one is good for the other.
     pub fn same_access(&self, other: &Self) -> bool {
-        let parts = |settings: &Self| {
-            let secret = settings.client_secret.expose_secret().to_owned();
-            (settings.domain.as_str().to_owned(), settings.audience.as_str().to_owned(), settings.client_id.clone(), secret)
-        };
+        fn parts(settings: &TenantSettings) -> [&str; 4] {
+            let TenantSettings { domain, audience, client_id, client_secret, .. } = settings;
+            [domain.as_str(), audience.as_str(), client_id, client_secret.expose_secret()]
+        }
         parts(self) == parts(other)
     }
 

@@ -110,7 +110,9 @@ impl<R> TenantState<R> {
     ) -> bool {
         let ResolvedTenant { resolution, grace_ends } = resolved;
         if self.is(resolution.as_ref()) {
-            if let Self::Serving(serving) = self {
+            if let (Self::Serving(serving), Some(Resolution::Serving(settings))) = (self, resolution) {
+                // The same to everybody, but perhaps from another Secret: that is the one that may be away.
+                serving.settings = *settings;
                 serving.grace_ends = grace_ends;
             }
             return false;
@@ -176,20 +178,22 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Object {
         domain: &'static str,
+        /// The name of the Secret.
+        secret_ref: &'static str,
         secret: Option<&'static str>,
         interval: i32,
     }
 
-    const GOOD: Object = Object { domain: "one.eu.auth0.com", secret: Some("secret"), interval: 600 };
+    const GOOD: Object = Object { domain: "one.eu.auth0.com", secret_ref: "credentials", secret: Some("secret"), interval: 600 };
     const AWAY: Object = Object { secret: None, ..GOOD };
     const BAD: Object = Object { domain: "example.org", ..GOOD };
 
     fn resolve(object: Option<Object>, kept: Option<&TenantSettings>) -> Option<Resolution> {
         let mut world = World::default();
-        let Object { domain, secret, interval } = object?;
+        let Object { domain, secret_ref, secret, interval } = object?;
         let spec = json!({
             "domain": domain,
-            "credentials": {"secretRef": {"name": "credentials"}},
+            "credentials": {"secretRef": {"name": secret_ref}},
             "access": [{"namespaceSelector": {}, "connections": ["*"]}],
             "resyncIntervalSeconds": interval,
         });
@@ -207,7 +211,7 @@ mod tests {
         if let Some(secret) = secret {
             let held =
                 SecretData { client_id: Some("id".to_owned()), client_secret: Some(secret.to_owned().into()), ..SecretData::default() };
-            world.apply_secret("credentials".to_owned(), held);
+            world.apply_secret(secret_ref.to_owned(), held);
         }
         resolve_with(&world, "t", &AllowedDomains::default(), "operator", kept)
     }
@@ -288,6 +292,15 @@ mod tests {
         take_on(&mut state, Some(AWAY), now);
         assert!(take_on(&mut state, Some(AWAY), now + SECRET_GRACE));
         assert_eq!((kind(&state), state.grace_ends()), ("unresolved", None));
+    }
+
+    #[test]
+    fn credentials_that_are_read_from_another_secret_outlast_that_one() {
+        let now = Instant::now();
+        let (mut state, renamed) = (of(Some(GOOD), now), Object { secret_ref: "renamed", ..GOOD });
+        assert!(!take_on(&mut state, Some(renamed), now), "they are the same");
+        assert!(!take_on(&mut state, Some(Object { secret: None, ..renamed }), now));
+        assert_eq!((kind(&state), state.grace_ends()), ("serving", Some(now + SECRET_GRACE)));
     }
 
     #[test]

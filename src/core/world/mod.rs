@@ -149,6 +149,8 @@ pub enum Wake {
     Finalizer(ObjectKey),
     /// An object that is gone: whoever waited for its parameters may have them now.
     Gone {
+        /// The object.
+        object: ObjectKey,
         /// The tenant it belonged to.
         tenant: String,
         /// The connection it named.
@@ -312,7 +314,7 @@ impl World {
         let connections = claims::connections(&gone.status).collect();
         // Where we let it go ourselves, what was to be told is told.
         let left = left.filter(|_| gone.cleans_up() && expected.finalizer != Some(false));
-        std::iter::once(Wake::Gone { tenant, target, connections, left }).chain(keeps).collect()
+        std::iter::once(Wake::Gone { object: key.clone(), tenant, target, connections, left }).chain(keeps).collect()
     }
 
     /// A list of the objects of one namespace, or of all, begins.

@@ -123,7 +123,7 @@ fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
     world.apply_object(object("a").wants("blog", "x").retaining().lists("blog", InSync, &["x"]));
     assert_eq!(world.delete_object(&object("a").key, &"another-uid".into()), [], "that was its predecessor");
     let target = Some(Target::Name(HERE_NAME.into()));
-    let gone = Wake::Gone { tenant: "default".into(), target, connections: vec![HERE.into()], left: None };
+    let gone = Wake::Gone { object: object("a").key, tenant: "default".into(), target, connections: vec![HERE.into()], left: None };
     assert_eq!(world.delete_object(&object("a").key, &"uid-a".into()).first(), Some(&gone));
     assert_eq!(world.delete_object(&object("a").key, &"uid-a".into()), []);
     assert!(world.object(&object("a").key).is_none());

@@ -39,7 +39,7 @@ impl<'t> Pass<'t, Read> {
         let Read { reading, live, members, declared: _ } = &self.at;
         let id = &reading.document.id;
         let (memory, now) = (&mut self.tenant.memory, Instant::now());
-        memory.disputes.forget_old(now);
+        memory.disputes.forget_old(id, now);
         let disputes = memory.disputes.on(id, now);
         let connection_ref = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
         let state = ConnectionState { connection_ref, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };

@@ -40,6 +40,7 @@ impl<'t> Pass<'t, Asked> {
     pub(super) async fn read(mut self) -> ControlFlow<Next, Pass<'t, Read>> {
         let concerned = self.concerned();
         if concerned.is_empty() {
+            self.tenant.forget_vacant(&self.connection);
             self.next.forget(self.connection);
             return Break(self.next);
         }

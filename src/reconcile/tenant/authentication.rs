@@ -54,7 +54,7 @@ impl Tenant {
                 if let Some(connection) = self.any_connection() {
                     return Some(connection);
                 }
-                self.authentication_mut()?.nothing_to_ask_about();
+                self.authentication_mut()?.nothing_to_ask_about(by_chance());
             }
             Ok(granted) => {
                 let known = self.connections_known();

@@ -136,8 +136,10 @@ impl Tenant {
         }
     }
 
-    /// What is to be looked at where an object is gone: whoever waited for its parameters may have them now.
-    pub(crate) fn vacated(&self, target: Option<&Target>, connections: Vec<ConnectionId>) -> Next {
+    /// What is to be looked at where an object is gone: whoever waited for its parameters may have them now. One of its name that is
+    /// made anew is tried again as soon as any other.
+    pub(crate) fn vacated(&mut self, object: ObjectKey, target: Option<&Target>, connections: Vec<ConnectionId>) -> Next {
+        self.queue.finish(&Item::Object(object));
         let mut next = Next::default();
         let named = target.map(|target| self.key_of(target));
         for connection in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
@@ -208,6 +210,18 @@ impl Tenant {
         self.told.retain(|(uid, _)| uids.contains(uid));
         self.queue.retain(|key| keys.contains(key));
         objects.len()
+    }
+
+    /// Forgets what was noted of a connection, where it concerns nobody any more: whoever names it next begins anew.
+    pub(crate) fn forget_vacant(&mut self, connection: &ConnectionKey) {
+        if !self.concerned(connection).is_empty() {
+            return;
+        }
+        self.memory.failures.forget(connection);
+        if let ConnectionKey::Id(id) = connection {
+            self.memory.turns.end(id);
+            self.known_connections.forget(id);
+        }
     }
 
     /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::tenant::ClusterAuth0TenantStatus;
 use crate::core::world::{DeclaredTenant, SecretData as Held};
 use crate::kubernetes::hub::Hub;
+use crate::model::document::Document;
 use crate::tests::builders;
 
 /// The one tenant object of the world, which stands for this domain.
@@ -66,4 +67,45 @@ async fn a_tenant_object_made_anew_for_another_domain_does_not_live_on_the_budge
     declare(&tenant.shared.hub, "3", "one.eu.auth0.com");
     tenant.refresh().await;
     assert!(Arc::ptr_eq(&old, &budget(&tenant)), "the one of a tenant outlasts its object");
+}
+
+#[tokio::test]
+async fn an_object_that_is_made_anew_under_a_name_is_not_put_off_for_the_failures_of_the_one_that_is_gone() {
+    let mut tenant = serving().await;
+    let hub = tenant.shared.hub.clone();
+    hub.fold(|world| world.apply_namespace("team".to_owned(), BTreeMap::new()));
+    let old = builders::object("a").invalid();
+    let put_off = async |tenant: &mut Tenant, times: u32| {
+        for _ in 0..times {
+            drop(tenant.reconcile_key(&old.key, Lane::Edit).await);
+        }
+        tenant.queue.first().unwrap() - Instant::now()
+    };
+    hub.fold(|world| world.apply_object(old.clone()));
+    assert!(put_off(&mut tenant, 9).await > Duration::from_mins(1));
+    hub.fold(|world| world.delete_object(&old.key, &old.uid));
+    drop(tenant.vacated(old.key.clone(), None, Vec::new()));
+    hub.fold(|world| world.apply_object(Declared { uid: "another".into(), ..old.clone() }));
+    assert!(put_off(&mut tenant, 1).await <= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn whoever_names_a_connection_that_concerned_nobody_any_more_begins_anew() {
+    let mut tenant = serving().await;
+    let (id, shop) = (ConnectionKey::Id("con_1".into()), Target::Name("shop".into()));
+    let document = Document::parse(r#"{"id":"con_1","name":"shop","strategy":"oidc","options":{}}"#).unwrap();
+    let a = builders::object("a").at("shop");
+    for is_named in [true, false] {
+        if is_named {
+            tenant.shared.hub.fold(|world| world.apply_object(a.clone()));
+        } else {
+            tenant.shared.hub.fold(|world| world.delete_object(&a.key, &a.uid));
+        }
+        tenant.known_connections.wrote(&document);
+        tenant.memory.failures.forget(&id);
+        assert_eq!(tenant.memory.failures.count(&id), 1);
+        tenant.forget_vacant(&id);
+        let known = (tenant.known_connections.id_of(&shop).is_some(), tenant.memory.failures.count(&id));
+        assert_eq!(known, if is_named { (true, 2) } else { (false, 1) });
+    }
 }

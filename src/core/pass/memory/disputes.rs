@@ -99,16 +99,23 @@ impl Disputes {
 
     /// What is known of the parameters of a connection that somebody keeps changing.
     pub(crate) fn on(&self, connection: &ConnectionId, now: Instant) -> BTreeMap<String, Dispute> {
-        let here = self.fights.iter().filter(|((connection_ref, _), fight)| connection_ref == connection && !fight.is_over(now));
-        here.map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
+        let here = self.fights.range(first(connection)..).take_while(|((place, _), _)| place == connection);
+        here.filter(|(_, fight)| !fight.is_over(now)).map(|((_, name), fight)| (name.clone(), fight.dispute(now))).collect()
     }
 
-    /// Forgets the corrections that are too old to count.
-    pub(crate) fn forget_old(&mut self, now: Instant) {
-        self.fights.retain(|_, fight| {
+    /// Forgets the corrections on a connection that are too old to count: those on others are forgotten when they are looked at,
+    /// or with their connection.
+    pub(crate) fn forget_old(&mut self, connection: &ConnectionId, now: Instant) {
+        let mut over = Vec::new();
+        for (key, fight) in self.fights.range_mut(first(connection)..).take_while(|((place, _), _)| place == connection) {
             fight.corrections.retain(|correction| correction.counts(now));
-            !fight.is_over(now)
-        });
+            if fight.is_over(now) {
+                over.push(key.clone());
+            }
+        }
+        for key in over {
+            self.fights.remove(&key);
+        }
     }
 
     /// Puts a correction off; yields until when it waits.
@@ -152,6 +159,11 @@ impl Disputes {
         self.fights.retain(|(connection, _), _| is_there(connection));
         self.drifting.retain(|connection, _| is_there(connection));
     }
+}
+
+/// Before all parameters of a connection.
+fn first(connection: &ConnectionId) -> (ConnectionId, String) {
+    (connection.clone(), String::new())
 }
 
 impl Correction {
@@ -336,9 +348,11 @@ mod tests {
         for _ in 0..2 {
             disputes.note_correction(blog(), owner(1), true, when(start));
         }
-        let later = start + 61 * MINUTE;
+        let (there, later) = (id("con_2"), start + 61 * MINUTE);
+        disputes.note_correction(Parameter { connection: &there, ..blog() }, owner(1), true, when(start));
         assert!(disputes.on(&id("con_1"), later).is_empty());
-        disputes.forget_old(later);
+        disputes.forget_old(&id("con_1"), later);
         assert_eq!((disputes.paced_until(blog()), disputes.on(&id("con_1"), start).len()), (None, 0));
+        assert_eq!(disputes.on(&there, start).len(), 1, "that of another connection waits for its own look");
     }
 }

@@ -175,14 +175,17 @@ impl Authentication {
     }
 
     /// There is nothing that the API could be asked about, so the token has to do.
-    pub(crate) fn nothing_to_ask_about(&mut self) {
+    pub(crate) fn nothing_to_ask_about(&mut self, when: (Instant, f64)) {
         self.answer = Answer::Accepted { renewal: None };
+        self.evidence.answered();
         self.failures = 0;
+        self.call_was_tried(when);
     }
 
-    /// After a call that should show whether the API still refuses the credentials: if it didn't, there is another try.
+    /// After a call that should show whether the API still refuses the credentials: if it didn't, there is another try; so there is
+    /// where it did and scopes were missing before, as only a token tells of those.
     pub(crate) fn call_was_tried(&mut self, when: (Instant, f64)) {
-        if self.is_refused_by_api() {
+        if self.is_refused_by_api() || self.missing.is_some() {
             self.try_unless_due(when);
         }
     }

@@ -1,7 +1,11 @@
 //! What each answer of Auth0 makes of what is known of credentials.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::core::obstacle::ObstacleReason;
+use crate::tests::seeds;
 
 const CHANCE: f64 = 1.0;
 const SERIAL: u64 = 1;
@@ -139,4 +143,76 @@ fn options_that_are_shown_end_a_lack_of_their_scope_where_the_token_does_not_say
         assert_eq!(one.showed_options(Token { scopes: token, serial: SERIAL }), ends);
         assert_eq!(one.missing().is_none(), ends);
     }
+}
+
+/// What may come of a try, or of a call of a pass.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Token { names_scopes: bool },
+    NoToken,
+    Answer,
+    Refusal,
+    MissingScope,
+    Silence,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        any::<bool>().prop_map(|names_scopes| Event::Token { names_scopes }),
+        Just(Event::NoToken),
+        Just(Event::Answer),
+        Just(Event::Refusal),
+        Just(Event::MissingScope),
+        Just(Event::Silence),
+    ]
+}
+
+/// A try that is due, as the tenant makes it.
+fn is_tried(one: &mut Authentication, event: Event, now: Instant) {
+    one.begin();
+    match event {
+        Event::Token { .. } if one.is_refused_by_api() => one.nothing_to_ask_about((now, CHANCE)),
+        Event::Token { names_scopes } => {
+            let scopes = names_scopes.then(|| all(&["read:connections"]));
+            one.token_granted(scopes.as_deref(), 1, (now, CHANCE));
+        }
+        call if one.is_refused_by_api() => {
+            is_called(one, call, now);
+            one.call_was_tried((now, CHANCE));
+        }
+        Event::NoToken | Event::Answer | Event::Refusal | Event::MissingScope | Event::Silence => {
+            one.token_denied(Ok(silent()), None, (now, CHANCE));
+        }
+    }
+}
+
+/// A call of a pass.
+fn is_called(one: &mut Authentication, event: Event, now: Instant) {
+    match event {
+        Event::Token { .. } | Event::Answer => drop(one.answered(None)),
+        Event::NoToken => one.token_denied(Ok(silent()), None, (now, CHANCE)),
+        Event::Refusal => one.refused_by_api("by the API".to_owned(), (now, CHANCE)),
+        Event::MissingScope => one.scopes_are_missing(missing(&["update:connections"]), (now, CHANCE)),
+        Event::Silence => one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now),
+    }
+}
+
+#[test]
+fn whatever_is_said_against_a_tenant_has_a_date_at_which_it_is_tried_again() {
+    seeds::hold(500, &vec((any::<bool>(), event()), 1..20), |history| {
+        let mut now = Instant::now();
+        let mut one = Authentication::untried(now);
+        for (tries, event) in history {
+            match one.due() {
+                Some(due) if tries => {
+                    now = now.max(due);
+                    is_tried(&mut one, event, now);
+                }
+                _ if one.is_accepted() => is_called(&mut one, event, now),
+                _ => {}
+            }
+            prop_assert!(one.credentials_state() == CredentialsState::Granted || one.due().is_some(), "{one:?}");
+        }
+        Ok(())
+    });
 }
