@@ -10,6 +10,15 @@ use std::collections::BTreeSet;
 
 use crate::core::schedule::ConnectionKey;
 
+/// A token, as far as its answer tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token<'a> {
+    /// Its scopes, where the answer names them.
+    pub scopes: Option<&'a [String]>,
+    /// Which it is, of those that were fetched with the same credentials.
+    pub serial: u64,
+}
+
 /// Which connections let something be done and which don't, where the token doesn't say whether it may be.
 #[derive(Debug, Default)]
 struct Sightings {
@@ -53,12 +62,12 @@ impl Evidence {
         self.options.good(token);
     }
 
-    /// A connection came without options. Yields whether the token is what is lacking: of a token with `scopes` that is
+    /// A connection came without options. Yields whether the token is what is lacking: of a token whose scopes are
     /// known, of another one by what else was seen.
-    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, scopes: Option<&[String]>, token: u64, known: usize) -> bool {
-        match scopes {
+    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
+        match token.scopes {
             Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
-            None => self.options.refused(connection, token, known),
+            None => self.options.refused(connection, token.serial, known),
         }
     }
 
@@ -69,20 +78,13 @@ impl Evidence {
 
     /// A call was refused for `asked` scopes (all that are needed, where the answer names none). Yields those that the token
     /// lacks; none when it is about this connection only.
-    pub(crate) fn lacks(
-        &mut self,
-        connection: &ConnectionKey,
-        asked: &[String],
-        scopes: Option<&[String]>,
-        token: u64,
-        known: usize,
-    ) -> Option<Vec<String>> {
-        match scopes {
+    pub(crate) fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
+        match token.scopes {
             Some(scopes) => {
                 let missing: Vec<String> = asked.iter().filter(|scope| !scopes.contains(scope)).cloned().collect();
                 (!missing.is_empty()).then_some(missing)
             }
-            None => self.scopes.refused(connection, token, known).then(|| asked.to_vec()),
+            None => self.scopes.refused(connection, token.serial, known).then(|| asked.to_vec()),
         }
     }
 
@@ -119,6 +121,10 @@ mod tests {
         scopes.iter().map(|scope| (*scope).to_owned()).collect()
     }
 
+    fn token(scopes: Option<&[String]>, serial: u64) -> Token<'_> {
+        Token { scopes, serial }
+    }
+
     fn place(name: &str) -> ConnectionKey {
         ConnectionKey::Name(name.into())
     }
@@ -126,29 +132,29 @@ mod tests {
     #[test]
     fn what_a_token_says_of_its_scopes_decides() {
         let mut evidence = Evidence::default();
-        assert!(!evidence.hid_options(&place("a"), Some(&all(&["read:connections", READ_OPTIONS])), 1, 1));
-        assert!(evidence.hid_options(&place("a"), Some(&all(&["read:connections"])), 1, 9));
+        assert!(!evidence.hid_options(&place("a"), token(Some(&all(&["read:connections", READ_OPTIONS])), 1), 1));
+        assert!(evidence.hid_options(&place("a"), token(Some(&all(&["read:connections"])), 1), 9));
         let asked = all(&["read:x", "update:x"]);
-        assert_eq!(evidence.lacks(&place("a"), &asked, Some(&all(&["read:x"])), 1, 9), Some(all(&["update:x"])));
-        assert_eq!(evidence.lacks(&place("a"), &asked, Some(&asked), 1, 1), None);
+        assert_eq!(evidence.lacks(&place("a"), &asked, token(Some(&all(&["read:x"])), 1), 9), Some(all(&["update:x"])));
+        assert_eq!(evidence.lacks(&place("a"), &asked, token(Some(&asked), 1), 1), None);
     }
 
     #[test]
     fn where_the_token_is_silent_another_connection_tells() {
         let mut evidence = Evidence::default();
-        assert!(evidence.hid_options(&place("a"), None, 1, 1), "there is nobody else to ask");
-        assert!(!evidence.hid_options(&place("a"), None, 1, 2), "the other one was not looked at yet");
+        assert!(evidence.hid_options(&place("a"), token(None, 1), 1), "there is nobody else to ask");
+        assert!(!evidence.hid_options(&place("a"), token(None, 1), 2), "the other one was not looked at yet");
         evidence.showed_options(1);
         assert!(
-            !evidence.hid_options(&place("a"), None, 1, 2) && !evidence.hid_options(&place("b"), None, 1, 3),
+            !evidence.hid_options(&place("a"), token(None, 1), 2) && !evidence.hid_options(&place("b"), token(None, 1), 3),
             "the same token showed it elsewhere"
         );
         evidence.showed_options(1);
         // Another token: one may be odd, two are not.
-        assert!(!evidence.hid_options(&place("a"), None, 2, 3) && !evidence.hid_options(&place("a"), None, 2, 3));
-        assert!(evidence.hid_options(&place("b"), None, 2, 3));
+        assert!(!evidence.hid_options(&place("a"), token(None, 2), 3) && !evidence.hid_options(&place("a"), token(None, 2), 3));
+        assert!(evidence.hid_options(&place("b"), token(None, 2), 3));
         evidence.showed_options(2);
-        assert!(!evidence.hid_options(&place("b"), None, 2, 3));
+        assert!(!evidence.hid_options(&place("b"), token(None, 2), 3));
     }
 
     #[test]

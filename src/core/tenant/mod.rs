@@ -192,20 +192,24 @@ pub(crate) fn resolve_with(
     let tenant = world.tenant(name)?;
     Some(match validated(&tenant, allowed) {
         Err((reason, message)) => Resolution::Refused(reason, message),
-        Ok((spec, domain, audience)) => match older_twin(world, &tenant, allowed, &audience) {
+        Ok(valid) => match older_twin(world, &tenant, allowed, &valid.audience) {
             Some(twin) => Resolution::Refused(
                 RefusedReason::DuplicateTenant,
                 format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
             ),
-            None => resolve_secret(world, spec, domain, audience, namespace, kept),
+            None => resolve_secret(world, valid, namespace, kept),
         },
     })
 }
 
-fn validated<'a>(
-    tenant: &'a DeclaredTenant,
-    allowed: &AllowedDomains,
-) -> Result<(&'a ClusterAuth0TenantSpec, Domain, Audience), (RefusedReason, String)> {
+/// A spec that can be used, and what was read out of it.
+struct Validated<'a> {
+    spec: &'a ClusterAuth0TenantSpec,
+    domain: Domain,
+    audience: Audience,
+}
+
+fn validated<'a>(tenant: &'a DeclaredTenant, allowed: &AllowedDomains) -> Result<Validated<'a>, (RefusedReason, String)> {
     let invalid = |problem: String| (RefusedReason::InvalidDomain, problem);
     let spec =
         tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
@@ -218,7 +222,7 @@ fn validated<'a>(
         return Err((RefusedReason::InvalidSpec, problem));
     }
     if allowed.permits(&domain) {
-        Ok((spec, domain, audience))
+        Ok(Validated { spec, domain, audience })
     } else {
         Err((
             RefusedReason::DomainNotAllowed,
@@ -235,7 +239,7 @@ fn older_twin(world: &World, tenant: &DeclaredTenant, allowed: &AllowedDomains, 
     let twin = world
         .tenants()
         .filter(|other| rank(other) < rank(tenant))
-        .find(|other| validated(other, allowed).is_ok_and(|(_, _, theirs)| theirs.identity() == audience.identity()));
+        .find(|other| validated(other, allowed).is_ok_and(|theirs| theirs.audience.identity() == audience.identity()));
     twin.map(|twin| twin.name.clone())
 }
 
@@ -269,14 +273,8 @@ fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Resoluti
     Err(Resolution::Unresolved(UnresolvedReason::SecretKeyMissing, message))
 }
 
-fn resolve_secret(
-    world: &World,
-    spec: &ClusterAuth0TenantSpec,
-    domain: Domain,
-    audience: Audience,
-    namespace: &str,
-    kept: Option<&TenantSettings>,
-) -> Resolution {
+fn resolve_secret(world: &World, valid: Validated<'_>, namespace: &str, kept: Option<&TenantSettings>) -> Resolution {
+    let Validated { spec, domain, audience } = valid;
     let secret = &spec.credentials.secret_ref.name;
     let kept = kept.filter(|kept| kept.secret == *secret && kept.domain == domain && kept.audience == audience);
     let Found { client_id, client_secret, oddity } = match (found(world, secret, namespace), kept) {
@@ -327,100 +325,4 @@ pub enum CredentialsState {
 pub(crate) const UNTRIED: &str = "the credentials have not been tried yet";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::tenant::ClusterAuth0TenantStatus;
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (pattern, text) in
-            [("*", "x"), ("shop-*", "shop-1"), ("shop-*", "shop-"), ("*-eu", "a-eu"), ("a*b*c", "a-b-b-c"), ("exact", "exact")]
-        {
-            assert!(glob_matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("shop-*", "shop"), ("*-eu", "a-eu-2"), ("exact", "exactly"), ("a*b", "ac"), ("", "x"), ("ab*ba", "aba")] {
-            assert!(!glob_matches(pattern, text), "{pattern} {text}");
-        }
-    }
-
-    /// What it means, tried out: every end of what the first star stands for.
-    fn matches_by_trying(pattern: &str, text: &str) -> bool {
-        let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-        let Some(text) = text.strip_prefix(head) else { return false };
-        (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| matches_by_trying(rest, &text[at..]))
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn a_pattern_matches_as_trying_everything_does(pattern in "[ab\u{e9}*]{0,8}", text in "[ab\u{e9}]{0,10}") {
-            assert_eq!(glob_matches(&pattern, &text), matches_by_trying(&pattern, &text), "{pattern:?} {text:?}");
-        }
-    }
-
-    #[test]
-    fn no_pattern_takes_long_however_it_is_made() {
-        let start = std::time::Instant::now();
-        let text = "a".repeat(100_000);
-        // Both took longer than anybody waits, the first with 128 letters already.
-        assert!(!glob_matches("*a*a*a*a*a*a*a*a*a*a*ax", &text));
-        assert!(!glob_matches(&format!("*{}b*", "a".repeat(50_000)), &text));
-        assert!(glob_matches(&"*a".repeat(50_000), &text));
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    }
-
-    fn spec_with(pattern: &str) -> ClusterAuth0TenantSpec {
-        let spec = serde_json::json!({
-            "domain": "example.eu.auth0.com",
-            "credentials": {"secretRef": {"name": "credentials"}},
-            "access": [{"namespaceSelector": {}, "connections": ["fine-*", pattern]}],
-        });
-        serde_json::from_value(spec).unwrap()
-    }
-
-    #[test]
-    fn looks_are_as_far_apart_as_the_spec_says_and_no_closer_than_admission_allows() {
-        for (written, seconds) in [(5, 5), (86_400, 86_400), (4, 5), (0, 5), (-1, 600)] {
-            let spec = ClusterAuth0TenantSpec { resync_interval_seconds: written, ..spec_with("*") };
-            assert_eq!(resync_interval(&spec), Duration::from_secs(seconds), "{written}");
-        }
-        assert_eq!(resync_interval(&spec_with("*")), USUAL_RESYNC, "the default of the CRD");
-    }
-
-    fn tenant_with(pattern: &str) -> World {
-        let tenant = DeclaredTenant {
-            name: "t".into(),
-            uid: "uid".into(),
-            resource_version: "1".into(),
-            generation: 1,
-            created: 0,
-            spec: Some(spec_with(pattern)),
-            status: ClusterAuth0TenantStatus::default(),
-        };
-        let mut world = World::default();
-        world.apply_tenant(tenant);
-        world
-    }
-
-    #[test]
-    fn a_tenant_that_is_older_than_the_bound_on_patterns_is_told_which_one_and_serves_nobody() {
-        let resolved = |pattern: &str| resolve(&tenant_with(pattern), "t", &AllowedDomains::default(), "ns").unwrap();
-        assert!(matches!(resolved("a*b*c*d*e*f*g*h*i"), Resolution::Unresolved(UnresolvedReason::SecretNotFound, _)));
-        for (pattern, rule) in [
-            ("a*b*c*d*e*f*g*h*i*j", rules::CONNECTION_GLOB_STARS),
-            (&*"c".repeat(129), rules::CONNECTION_GLOB_TOO_LONG),
-            ("shop-?", rules::CONNECTION_GLOB),
-            ("", rules::CONNECTION_GLOB),
-        ] {
-            let Resolution::Refused(RefusedReason::InvalidSpec, message) = resolved(pattern) else { panic!("{pattern}") };
-            assert_eq!(message, format!("spec.access[0].connections[1]: {rule}"));
-            let world = tenant_with(pattern);
-            let status = crate::core::status::tenant::conclude(
-                &world.tenant("t").unwrap(),
-                &resolved(pattern),
-                &CredentialsState::Untried,
-                jiff::Timestamp::UNIX_EPOCH,
-            );
-            assert!(status.conditions.iter().any(|one| one.type_ == "Stalled" && one.status == "True" && one.message == message));
-        }
-    }
-}
+mod tests;

@@ -9,173 +9,23 @@
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
 
 pub(crate) mod credentials;
+mod declared;
 mod objects;
+mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::tenant::{ClusterAuth0TenantSpec, ClusterAuth0TenantStatus};
-use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, UpstreamParamsStatus};
-use crate::core::pass::claims::{self, Record};
-use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::model::identity::ConnectionId;
+use crate::api::tenant::ClusterAuth0TenantStatus;
+use crate::api::upstream_params::UpstreamParamsStatus;
+use crate::core::pass::claims;
 use objects::Objects;
 
 pub(crate) use crate::model::identity::{ObjectKey, Uid};
 pub use credentials::SecretData;
+pub use declared::{Declared, DeclaredTenant};
 pub(crate) use objects::Connection;
-
-/// One `UpstreamParams` as it was last seen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Declared {
-    /// Namespace and name.
-    pub key: ObjectKey,
-    /// `metadata.uid`.
-    pub uid: Uid,
-    /// The version that status writes must carry.
-    pub resource_version: String,
-    /// `metadata.generation`.
-    pub generation: i64,
-    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
-    pub created: i64,
-    /// Whether it is being deleted.
-    pub deleting: bool,
-    /// Whether our finalizer is on it.
-    pub finalizer: bool,
-    /// The finalizers of others, which a write of ours must leave.
-    pub other_finalizers: Vec<String>,
-    /// What is readable even when the spec is invalid.
-    pub policies: Policies,
-    /// The spec, or why it can't be carried out.
-    pub spec: Result<Spec, Refusal>,
-    /// The status, our only memory across restarts.
-    pub status: UpstreamParamsStatus,
-}
-
-impl Declared {
-    /// Who comes first where two want the same name: the older, then by namespace and name.
-    pub fn rank(&self) -> (i64, &ObjectKey) {
-        (self.created, &self.key)
-    }
-
-    /// Whether it may replace a value that somebody else set first.
-    pub fn overwrites(&self) -> bool {
-        self.spec.as_ref().is_ok_and(|spec| spec.adoption == AdoptionPolicy::Overwrite)
-    }
-
-    /// Whether its deletion removes what it owns.
-    pub fn cleans_up(&self) -> bool {
-        self.policies.deletion == DeletionPolicy::Delete && self.policies.management == ManagementPolicy::Enforce
-    }
-
-    /// Why an object that does not clean up leaves what it owns.
-    pub fn why_it_leaves(&self) -> &'static str {
-        match self.policies.deletion {
-            DeletionPolicy::Retain => "its deletionPolicy is Retain",
-            DeletionPolicy::Delete => "it only observes, or its ClusterAuth0Tenant does",
-        }
-    }
-
-    /// Whether anything that a pass depends on differs. Finalizers and metadata do not count.
-    pub fn differs(&self, other: &Self) -> bool {
-        self.status != other.status || self.differs_but_for_status(other)
-    }
-
-    fn differs_but_for_status(&self, other: &Self) -> bool {
-        self.uid != other.uid
-            || self.generation != other.generation
-            || self.deleting != other.deleting
-            || self.policies != other.policies
-            || self.spec != other.spec
-    }
-}
-
-/// One `ClusterAuth0Tenant` as it was last seen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeclaredTenant {
-    /// Its name.
-    pub name: String,
-    /// `metadata.uid`.
-    pub uid: Uid,
-    /// The version that status writes must carry.
-    pub resource_version: String,
-    /// `metadata.generation`.
-    pub generation: i64,
-    /// `metadata.creationTimestamp` in seconds of the UNIX epoch.
-    pub created: i64,
-    /// The spec, or `None` when it can't be read.
-    pub spec: Option<ClusterAuth0TenantSpec>,
-    /// The status.
-    pub status: ClusterAuth0TenantStatus,
-}
-
-/// What an object that is gone left at Auth0.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Left {
-    /// The object.
-    pub object: ObjectKey,
-    /// Its records.
-    pub records: Vec<Record>,
-}
-
-impl Left {
-    fn of(gone: &Declared) -> Option<Self> {
-        let records: Vec<Record> = claims::records(&gone.status).collect();
-        (!records.is_empty()).then(|| Self { object: gone.key.clone(), records })
-    }
-}
-
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (nth, record) in self.records.iter().enumerate() {
-            let names: Vec<&str> = record.owned.keys().map(String::as_str).collect();
-            let comma = if nth == 0 { "" } else { "; " };
-            write!(f, "{comma}{} on the connection {}", names.join(", "), record.called())?;
-        }
-        Ok(())
-    }
-}
-
-/// Something that changed, and so whose pass is due.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wake {
-    /// An object that is new or changed.
-    Object(ObjectKey),
-    /// An object of a namespace whose labels changed: nobody edited the object.
-    Relabelled(ObjectKey),
-    /// An object whose status somebody else wrote, and nothing else changed.
-    Status(ObjectKey),
-    /// An object that somebody took our finalizer from, and nothing else changed.
-    Finalizer(ObjectKey),
-    /// An object that is gone: whoever waited for its parameters may have them now.
-    Gone {
-        /// The object.
-        object: ObjectKey,
-        /// The tenant it belonged to.
-        tenant: String,
-        /// The connection it named.
-        target: Option<Target>,
-        /// The connections it held a record on.
-        connections: Vec<ConnectionId>,
-        /// What it left behind and should have removed: somebody took its finalizer before it was deleted.
-        left: Option<Left>,
-    },
-    /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.
-    Left {
-        /// The tenant it belonged to.
-        tenant: String,
-        /// Its uid.
-        uid: Uid,
-        /// What it left.
-        left: Left,
-        /// Why.
-        why: &'static str,
-    },
-    /// A tenant's credentials.
-    Tenant(String),
-    /// The tenants: which of them serves depends on all of them.
-    Tenants,
-}
+pub(crate) use wake::{Left, Wake};
 
 /// An object as a plan was made from it, with the labels of its namespace.
 pub(crate) type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);

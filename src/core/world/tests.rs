@@ -1,8 +1,10 @@
 //! Who is woken by what, and what a late event may do.
 
 use super::*;
-use crate::api::tenant::{Credentials as CredentialsSpec, SecretRef};
+use crate::api::tenant::{ClusterAuth0TenantSpec, Credentials as CredentialsSpec, SecretRef};
+use crate::api::upstream_params::ManagementPolicy;
 use crate::api::upstream_params::ParamState::InSync;
+use crate::core::spec::Target;
 use crate::tests::builders::{ELSEWHERE, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::core::obstacle::Obstacle;
 use crate::core::schedule::{ConnectionKey, backoff};
 use crate::core::tenant::CredentialsState;
-use crate::core::tenant::evidence::{Evidence, READ_OPTIONS};
+use crate::core::tenant::evidence::{Evidence, READ_OPTIONS, Token};
 
 /// How long a tenant may give no answer before that is said of it.
 const SILENCE_GRACE: Duration = Duration::from_secs(10);
@@ -51,15 +51,6 @@ impl MissingScopes {
     fn remain_with(&self, granted: Option<&[String]>) -> bool {
         granted.is_some_and(|granted| self.scopes.iter().any(|scope| !granted.contains(scope)))
     }
-}
-
-/// A token, as far as its answer tells.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Token<'a> {
-    /// Its scopes, where the answer names them.
-    pub scopes: Option<&'a [String]>,
-    /// Which it is, of those that were fetched with the same credentials.
-    pub serial: u64,
 }
 
 /// What an answer to a call about a connection changed.
@@ -234,12 +225,12 @@ impl Authentication {
     /// A call was refused for `asked` scopes. Yields those that the tenant as a whole lacks; none when it is about this
     /// connection only.
     pub(crate) fn lacks(&mut self, connection: &ConnectionKey, asked: &[String], token: Token<'_>, known: usize) -> Option<Vec<String>> {
-        self.evidence.lacks(connection, asked, token.scopes, token.serial, known)
+        self.evidence.lacks(connection, asked, token, known)
     }
 
     /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
     pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
-        self.evidence.hid_options(connection, token.scopes, token.serial, known)
+        self.evidence.hid_options(connection, token, known)
     }
 
     /// Scopes are missing from now on.

@@ -20,10 +20,10 @@ use std::time::Duration;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
 
-use super::addresses::{NotPublic, PublicOnly};
-use super::call::{RateHeaders, Route};
-use super::failure::{Failure, Unreached};
-use super::headers::{Clock, rate_headers, retry_after};
+use crate::auth0::addresses::{NotPublic, PublicOnly};
+use crate::auth0::call::{RateHeaders, Route};
+use crate::auth0::failure::{Failure, Unreached};
+use crate::auth0::headers::{Clock, rate_headers, retry_after};
 use crate::model::domain::{AllowedDomains, Domain};
 
 /// How much of an error's body is read, in bytes: its message is short.
@@ -160,7 +160,7 @@ impl Transport {
     }
 
     /// Sends one request and reads its answer. An answer of any status is an answer.
-    pub(super) async fn send(&self, domain: &Domain, question: Question<'_>) -> Result<Answer, Failure> {
+    pub(in crate::auth0) async fn send(&self, domain: &Domain, question: Question<'_>) -> Result<Answer, Failure> {
         if self.endpoint.is_none() && !self.allowed_domains.permits(domain) {
             return Err(Failure::DomainNotAllowed { domain: domain.clone() });
         }
@@ -253,23 +253,23 @@ fn correlation_id(text: &str) -> Option<HeaderValue> {
 }
 
 /// One request to a tenant.
-pub(super) struct Question<'a> {
-    pub(super) route: Route,
-    pub(super) method: Method,
-    pub(super) path: &'a str,
-    pub(super) query: &'a [(&'a str, &'a str)],
-    pub(super) bearer: Option<&'a str>,
-    pub(super) correlation_id: Option<&'a str>,
+pub(in crate::auth0) struct Question<'a> {
+    pub(in crate::auth0) route: Route,
+    pub(in crate::auth0) method: Method,
+    pub(in crate::auth0) path: &'a str,
+    pub(in crate::auth0) query: &'a [(&'a str, &'a str)],
+    pub(in crate::auth0) bearer: Option<&'a str>,
+    pub(in crate::auth0) correlation_id: Option<&'a str>,
     /// JSON text.
-    pub(super) body: Option<&'a str>,
+    pub(in crate::auth0) body: Option<&'a str>,
 }
 
 /// A whole answer; of an error only as much as its message may need.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) limit: Option<RateHeaders>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+pub(in crate::auth0) struct Answer {
+    pub(in crate::auth0) status: u16,
+    pub(in crate::auth0) limit: Option<RateHeaders>,
+    pub(in crate::auth0) retry_after: Option<Duration>,
+    pub(in crate::auth0) body: Vec<u8>,
 }
 
 async fn read_body(mut response: Response, limit: usize, domain: &Domain, route: Route) -> Result<Vec<u8>, Failure> {
@@ -309,122 +309,4 @@ fn is_tls(cause: &(dyn Error + 'static)) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::super::addresses::public;
-    use super::super::certified;
-    use super::super::scripted::{Reply, Server};
-    use super::*;
-
-    /// Looks every name up in the same list, through the same filter as the real one.
-    struct Table(Vec<SocketAddr>);
-
-    impl Resolve for Table {
-        fn resolve(&self, _: Name) -> Resolving {
-            let found = self.0.clone();
-            Box::pin(async move { public(found.into_iter()) })
-        }
-    }
-
-    /// Looks every name up in the same list, and filters nothing.
-    struct Anywhere(Vec<SocketAddr>);
-
-    impl Resolve for Anywhere {
-        fn resolve(&self, _: Name) -> Resolving {
-            let found = self.0.clone();
-            Box::pin(async move { if found.is_empty() { Err("no such name".into()) } else { Ok(Box::new(found.into_iter()) as Addrs) } })
-        }
-    }
-
-    async fn asked(resolver: impl Resolve + 'static) -> Failure {
-        asked_of("example.auth0.com", resolver, &TransportOptions::default()).await.expect_err("no answer")
-    }
-
-    async fn asked_of(host: &str, resolver: impl Resolve + 'static, options: &TransportOptions) -> Result<u16, Failure> {
-        install_crypto_provider();
-        let certificates = extra_certificates(options).expect("certificates");
-        let builder = base_client(options).https_only(true).tls_certs_merge(certificates).dns_resolver(resolver);
-        let transport = Transport::finish(builder, options, None).expect("transport");
-        let domain = Domain::parse(host).expect("domain");
-        let route = Route::ReadConnection;
-        let question = Question { route, method: Method::GET, path: "/", query: &[], bearer: None, correlation_id: None, body: None };
-        transport.send(&domain, question).await.map(|answer| answer.status)
-    }
-
-    #[tokio::test]
-    async fn a_certificate_must_be_trusted_and_be_that_of_the_host() {
-        install_crypto_provider();
-        let (address, pem) = certified::serve("example.auth0.com");
-        let file = std::env::temp_dir().join(format!("upstream-params-operator-ca-{}.pem", std::process::id()));
-        std::fs::write(&file, pem).expect("a file");
-        let trusting = TransportOptions { extra_ca: Some(file.clone()), ..TransportOptions::default() };
-        let untrusted = Err(Failure::Unreachable { why: Unreached::Tls });
-        let anywhere = || Anywhere(vec![address]);
-        assert_eq!(asked_of("example.auth0.com", anywhere(), &trusting).await, Ok(200));
-        assert_eq!(asked_of("other.auth0.com", anywhere(), &trusting).await, untrusted);
-        assert_eq!(asked_of("example.auth0.com", anywhere(), &TransportOptions::default()).await, untrusted);
-        std::fs::remove_file(file).expect("removed");
-    }
-
-    #[tokio::test]
-    async fn a_host_inside_a_private_network_gets_no_connection() {
-        let server = Server::start(|_| Reply::Silence).await;
-        let address: SocketAddr = server.url.trim_start_matches("http://").parse().expect("an address");
-        let refused = Failure::AddressNotAllowed { domain: Domain::parse("example.auth0.com").expect("domain") };
-        assert_eq!(asked(Table(vec![address])).await, refused);
-        assert_eq!(asked(Table(vec![([169, 254, 169, 254], 443).into(), ([10, 0, 0, 1], 443).into()])).await, refused);
-        assert!(server.received().is_empty());
-    }
-
-    #[tokio::test]
-    async fn what_stands_in_the_way_of_a_connection_is_told_apart() {
-        let server = Server::start(|_| Reply::Silence).await;
-        let plain: SocketAddr = server.url.trim_start_matches("http://").parse().expect("an address");
-        let garbage = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let noise = garbage.local_addr().expect("an address");
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = garbage.accept().await {
-                // Read first: closing with bytes unread resets the connection before the other side sees an answer.
-                let _ = stream.read_u8().await;
-                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-                let _ = stream.shutdown().await;
-                let _ = stream.read_to_end(&mut Vec::new()).await;
-            }
-        });
-        assert_eq!(asked(Anywhere(vec![noise])).await, Failure::Unreachable { why: Unreached::Tls });
-        assert_eq!(asked(Anywhere(vec![])).await, Failure::Unreachable { why: Unreached::Name });
-        drop(server);
-        tokio::task::yield_now().await;
-        assert_eq!(asked(Anywhere(vec![plain])).await, Failure::Unreachable { why: Unreached::Connect });
-    }
-
-    #[test]
-    fn options_that_cannot_be_used_are_refused_without_showing_them() {
-        install_crypto_provider();
-        let error = |change: fn(&mut TransportOptions)| {
-            let mut options = TransportOptions::default();
-            change(&mut options);
-            Transport::new(&options).expect_err("refused").to_string()
-        };
-        assert!(error(|options| options.endpoint_override = Some("https://example.com".to_owned())).starts_with("the endpoint override"));
-        assert!(
-            error(|options| options.endpoint_override = Some("http://u:p4ss@example.com/x".to_owned())).ends_with("write http://host:port")
-        );
-        assert!(error(|options| options.proxy = Some("::p4ss".to_owned())).starts_with("the proxy is not an address"));
-        assert!(error(|options| options.extra_ca = Some("/nowhere.pem".into())).contains("can't be read"));
-        assert!(error(|options| options.extra_ca = Some(file!().into())).contains("holds no PEM certificate"));
-        assert!(error(|options| options.user_agent = "a\nb".to_owned()).starts_with("the HTTP client can't be built"));
-    }
-
-    #[test]
-    fn a_correlation_id_is_cut_to_what_a_log_takes() {
-        let header = |text: &str| correlation_id(text).map(|value| value.to_str().expect("text").to_owned());
-        assert_eq!(header("a.b_c-1\r\nx: y"), Some("a.b_c-1xy".to_owned()));
-        assert_eq!(header(&"a".repeat(100)), Some("a".repeat(64)));
-        assert_eq!(header("é \n"), None);
-    }
-}
+mod tests;
