@@ -29,8 +29,10 @@ mod authorize;
 mod certificate;
 mod connections;
 mod derive;
+mod fate;
 mod faults;
 mod form;
+mod handle;
 mod journal;
 mod json;
 mod limits;
@@ -47,11 +49,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 pub use faults::{EditBetween, Effect, Fault, RateLimited};
+pub use handle::TenantHandle;
 pub use journal::{Call, Origin};
 pub use json::{Json, NotJson, Object};
 pub use limits::{Limits, Rate};
 pub use schema::{ALIASES, STRATEGIES};
-pub use tenant::{ALL_SCOPES, Settings, TenantHandle};
+pub use tenant::{ALL_SCOPES, Settings};
 
 /// Why the emulator did not start, or did not take a connection.
 #[derive(Debug, thiserror::Error)]

@@ -14,12 +14,14 @@ use super::answer::Answer;
 use super::authorize;
 use super::certificate::unbase64;
 use super::connections::{self, MAX_BODY};
+use super::fate::Fate;
 use super::faults::{self, Effect, RateLimited, Target};
 use super::form::{decode, pairs};
+use super::handle::TenantHandle;
 use super::journal::{Call, Origin, mask};
 use super::json::{Json, Object};
 use super::limits::{Headers, Verdict};
-use super::tenant::{Fate, State, TenantHandle};
+use super::tenant::State;
 use super::token;
 use super::wire::Line;
 
