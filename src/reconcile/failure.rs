@@ -1,11 +1,34 @@
 //! What a failed call to a tenant is to the objects it was made for: the one translation from the words of the tenant edge to those
 //! of the status.
 //!
-//! Guarantees: complete; each way to fail has one reason, whoever made the call.
+//! Guarantees: complete; each way to fail has one reason, whoever made the call, and one pace for each step that can fail.
 
-use crate::auth0::{About, Failure, Route};
+use crate::auth0::{About, Failure, Retry, Route};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
+use crate::core::schedule::pace::Pace;
 use crate::model::document::DocumentError;
+
+/// The step of a pass that a failed call belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The connection could not be read.
+    Read,
+    /// It was read, and could not be written.
+    Write,
+}
+
+/// How soon a pass is tried again that failed like this. `count` counts the failure, and yields how many there are in a row: only
+/// what backs off is counted.
+pub(crate) fn pace_of(failure: &Failure, step: Step, count: impl FnOnce() -> u32) -> Pace {
+    match (failure.retry(), step) {
+        // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
+        (Retry::After(after), Step::Read | Step::Write) => Pace::After(after),
+        // The tenant showed the connection a moment ago, so what kept it from taking a write may be away as soon, also where a
+        // read waits for somebody to put it right.
+        (Retry::Backoff, Step::Read) | (Retry::Backoff | Retry::ResyncPace | Retry::Never, Step::Write) => Pace::Backoff(count()),
+        (Retry::ResyncPace | Retry::Never, Step::Read) => Pace::Routine,
+    }
+}
 
 /// The obstacle that a failed call is.
 pub(crate) fn obstacle_of(failure: &Failure) -> Obstacle {
@@ -50,8 +73,23 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth0::Retry;
     use crate::model::domain::Domain;
+
+    #[test]
+    fn a_write_is_tried_again_soon_whatever_kept_it_away_and_a_read_waits_for_whoever_has_to_act() {
+        let seconds = Duration::from_secs(7);
+        let limited = Failure::RateLimited { global: true, retry_after: Some(seconds) };
+        let passing = Failure::ServerError { route: Route::ReadConnection, status: 502 };
+        for (failure, read, write) in [
+            (&limited, Pace::After(seconds), Pace::After(seconds)),
+            (&passing, Pace::Backoff(3), Pace::Backoff(3)),
+            (&Failure::Gone, Pace::Routine, Pace::Backoff(3)),
+            (&Failure::Rejected { message: String::new(), about: About::Params }, Pace::Routine, Pace::Backoff(3)),
+        ] {
+            let paces = [Step::Read, Step::Write].map(|step| pace_of(failure, step, || 3));
+            assert_eq!(paces, [read, write], "{failure:?}");
+        }
+    }
 
     #[test]
     fn each_failure_has_its_reason_and_its_consequences() {

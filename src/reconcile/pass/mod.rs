@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use self::read::Asked;
 use crate::api::upstream_params::ConnectionStatus;
-use crate::auth0::{Client, Failure, Retry};
+use crate::auth0::{Client, Failure};
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
@@ -33,6 +33,7 @@ use crate::core::tenant::TenantSettings;
 use crate::core::world::Declared;
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
+use crate::reconcile::failure::{Step, pace_of};
 use crate::reconcile::tenant::Tenant;
 
 /// How old a document may be when a PATCH built from it starts.
@@ -85,14 +86,9 @@ impl<'t, At> Pass<'t, At> {
         }
     }
 
-    /// How soon a look is tried again that failed like this.
-    fn pace(&mut self, failure: &Failure) -> Pace {
-        match failure.retry() {
-            // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
-            Retry::After(after) => Pace::After(after),
-            Retry::Backoff => self.back_off(),
-            Retry::ResyncPace | Retry::Never => Pace::Routine,
-        }
+    /// How soon the pass is tried again that failed in this step.
+    fn pace(&mut self, failure: &Failure, step: Step) -> Pace {
+        pace_of(failure, step, || self.tenant.memory.failures.count(&self.connection))
     }
 
     /// The pace of what failed once more.

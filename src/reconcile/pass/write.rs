@@ -10,7 +10,7 @@ use super::log::Line;
 use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
-use crate::auth0::{About, Failure, Limits, Retry, Route};
+use crate::auth0::{About, Failure, Limits, Route};
 use crate::core::pass::correlation;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
@@ -18,7 +18,7 @@ use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
-use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::failure::{Step, obstacle_of};
 use crate::reconcile::tenant::now_in_seconds;
 
 impl<'t> Pass<'t, Claimed> {
@@ -125,12 +125,7 @@ impl<'t> Pass<'t, Claimed> {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
         let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
-        let pace = match failure.retry() {
-            Retry::After(after) => Pace::After(after),
-            // The tenant showed the connection a moment ago, so what kept it from taking the write may be away as soon, also
-            // where a read would wait for somebody to put it right.
-            Retry::Backoff | Retry::ResyncPace | Retry::Never => self.back_off(),
-        };
+        let pace = self.pace(&failure, Step::Write);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
     }
 }
