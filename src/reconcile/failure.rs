@@ -8,9 +8,9 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::schedule::pace::Pace;
 use crate::model::document::DocumentError;
 
-/// The step of a pass that a failed call belongs to.
+/// The part of a pass that a failed call belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Phase {
     /// The connection could not be read.
     Read,
     /// It was read, and could not be written.
@@ -19,14 +19,14 @@ pub(crate) enum Step {
 
 /// How soon a pass is tried again that failed like this. `count` counts the failure, and yields how many there are in a row: only
 /// what backs off is counted.
-pub(crate) fn pace_of(failure: &Failure, step: Step, count: impl FnOnce() -> u32) -> Pace {
-    match (failure.retry(), step) {
+pub(crate) fn pace_of(failure: &Failure, phase: Phase, count: impl FnOnce() -> u32) -> Pace {
+    match (failure.retry(), phase) {
         // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
-        (Retry::After(after), Step::Read | Step::Write) => Pace::After(after),
+        (Retry::After(after), Phase::Read | Phase::Write) => Pace::After(after),
         // The tenant showed the connection a moment ago, so what kept it from taking a write may be away as soon, also where a
         // read waits for somebody to put it right.
-        (Retry::Backoff, Step::Read) | (Retry::Backoff | Retry::ResyncPace | Retry::Never, Step::Write) => Pace::Backoff(count()),
-        (Retry::ResyncPace | Retry::Never, Step::Read) => Pace::Routine,
+        (Retry::Backoff, Phase::Read) | (Retry::Backoff | Retry::ResyncPace | Retry::Never, Phase::Write) => Pace::Backoff(count()),
+        (Retry::ResyncPace | Retry::Never, Phase::Read) => Pace::Routine,
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
             (&Failure::Gone, Pace::Routine, Pace::Backoff(3)),
             (&Failure::Rejected { message: String::new(), about: About::Params }, Pace::Routine, Pace::Backoff(3)),
         ] {
-            let paces = [Step::Read, Step::Write].map(|step| pace_of(failure, step, || 3));
+            let paces = [Phase::Read, Phase::Write].map(|phase| pace_of(failure, phase, || 3));
             assert_eq!(paces, [read, write], "{failure:?}");
         }
     }

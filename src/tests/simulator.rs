@@ -514,7 +514,9 @@ fn outcome(member: &Member, object: &Declared, run: &Run) -> Option<Outcome> {
         }
         Part::Left => Outcome::Planned(Planned::left(object, &id.as_str().into(), described(id))),
         Part::Released(why) => Outcome::Released(format!("{why:?}")),
-        Part::RejectedLeaver | Part::StillRejected(_) | Part::Orphan => unreachable!("nothing is refused here, and no connection goes"),
+        Part::RejectedLeaver | Part::StillRejected(_) | Part::ConnectionGone => {
+            unreachable!("nothing is refused here, and no connection goes")
+        }
     })
 }
 

@@ -132,7 +132,7 @@ pub(crate) enum Part {
     /// Is being deleted, and lets go of everything.
     Released(Release),
     /// Is being deleted, and what it owned went with the connection that had this name before.
-    Orphan,
+    ConnectionGone,
 }
 
 impl Part {
@@ -146,7 +146,7 @@ impl Part {
             Self::Waiting(hold) | Self::NotPermitted(hold) | Self::Refused(hold) | Self::StillRejected(hold) => hold.role(),
             // What it leaves passes to whoever wants it by way of a claim, as every record does.
             Self::Left => Some(Role::Bystander),
-            Self::Released(_) | Self::Orphan => None,
+            Self::Released(_) | Self::ConnectionGone => None,
         }
     }
 }
@@ -191,7 +191,7 @@ impl Facts {
         }
         if self.recorded_on_gone {
             // On the connection that has the name now nothing ever was its own.
-            return Part::Orphan;
+            return Part::ConnectionGone;
         }
         let recorded = self.recorded_here || self.recorded_elsewhere;
         if recorded || self.names == (Names::This { fits: true }) {
@@ -273,7 +273,7 @@ mod tests {
         # Being deleted.
         granted     kept    *              *     *         *    *        y       *          Released(Policy)
         granted     kept    *              *     *         *    y        n       *          Released(Policy)
-        granted     kept    *              *     *         y    n        n       *          Orphan
+        granted     kept    *              *     *         y    n        n       *          ConnectionGone
         granted     kept    *              y     *         n    n        n       n          Leaver
         granted     kept    *              y     *         n    n        n       y          RejectedLeaver
         granted     kept    *              n     y         n    n        n       *          Leaver

@@ -5,7 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Context;
-use super::outcome::{Deletion, Planned, Record, Row, WriteOutcome};
+use super::outcome::{Deletion, Planned, RecordChange, Row, WriteOutcome};
 use crate::api::reason::{ConditionStatus, ConditionType, EventReason, Reason};
 use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
@@ -43,7 +43,7 @@ pub(super) fn notices(object: &Declared, row: &Row<'_>, context: &Context, statu
     {
         notices.push(left_behind(&claims::records(&object.status).collect::<Vec<_>>(), why));
     }
-    if let Record::Planned(planned) = row.record {
+    if let RecordChange::Planned(planned) = row.record {
         let left = |notice: &Notice| notice.reason == EventReason::ParametersLeft.as_str();
         // Observing does nothing that could be told, but it may find that there is nothing left to own.
         notices.extend(of_plan(planned).into_iter().filter(|notice| !context.observing || left(notice)));

@@ -35,7 +35,7 @@ pub use outcome::{Outcome, Planned, WriteOutcome};
 pub use record::claimed;
 pub(crate) use record::left_elsewhere;
 
-use outcome::{Deletion, Record, Row};
+use outcome::{Deletion, RecordChange, Row};
 
 /// How long a generation that was never in sync may go without progress before it counts as stalled.
 pub(crate) const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
@@ -108,8 +108,8 @@ fn status(object: &Declared, row: &Row<'_>, context: &Context) -> UpstreamParams
 
 fn wrote(row: &Row<'_>) -> bool {
     match row.record {
-        Record::Planned(planned) => planned.wrote(),
-        Record::Kept | Record::OwnedOnly | Record::Without(_) | Record::Emptied => false,
+        RecordChange::Planned(planned) => planned.wrote(),
+        RecordChange::Kept | RecordChange::OwnedOnly | RecordChange::Without(_) | RecordChange::Emptied => false,
     }
 }
 

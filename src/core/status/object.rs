@@ -6,7 +6,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Before, Finding, condition, is};
-use super::outcome::{Accepted, Deletion, Next, Planned, Resolved, Row, Synced, TenantHealth};
+use super::outcome::{Accepted, Deletion, Planned, Progress, Resolved, Row, Synced, TenantHealth};
 use super::{Context, PROGRESS_DEADLINE, about, synced};
 use crate::api::reason::{ConditionStatus, ConditionType, Reason};
 use crate::api::upstream_params::{ConnectionStatus, ParamState};
@@ -253,7 +253,7 @@ impl Case<'_> {
             let message = format!("no progress for ten minutes, and still trying: {}", ready.message);
             return Some((ConditionType::Stalled, Finding::holds(Reason::ProgressDeadlineExceeded, message)));
         }
-        let at_work = self.row.next == Next::GoesOn && ready.reason == Reason::Pending;
+        let at_work = self.row.next == Progress::GoesOn && ready.reason == Reason::Pending;
         let reason = if at_work { Reason::Progressing } else { Reason::ProgressingWithRetry };
         Some((ConditionType::Reconciling, Finding::holds(reason, &ready.message)))
     }

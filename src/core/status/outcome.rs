@@ -145,11 +145,11 @@ pub(super) struct Row<'a> {
     /// Whether the tenant as a whole is in trouble: then who was in sync stays ready.
     pub(super) tenant: TenantHealth,
     /// What becomes of the record.
-    pub(super) record: Record<'a>,
+    pub(super) record: RecordChange<'a>,
     /// What it means for an object that is being deleted.
     pub(super) deletion: Deletion<'a>,
     /// What the operator does next, where the object is not ready.
-    pub(super) next: Next,
+    pub(super) next: Progress,
 }
 
 /// What an outcome says as `Accepted`.
@@ -206,7 +206,7 @@ pub(super) enum TenantHealth {
 
 /// What becomes of the record of an object.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Record<'a> {
+pub(super) enum RecordChange<'a> {
     /// It stays as it is.
     Kept,
     /// Only what is owned stays. A line without a record would be about a value that nobody looks at for it any more.
@@ -232,7 +232,7 @@ pub(super) enum Deletion<'a> {
 
 /// What the operator does next about an object that is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Progress {
     /// It is at work: another pass goes on with it.
     GoesOn,
     /// It tries again, or waits for a change elsewhere.
@@ -250,51 +250,51 @@ impl Outcome {
             Self::Invalid(refusal) => Row {
                 accepted: Accepted::Refused(Reason::InvalidSpec, refusal.to_string()), resolved: Resolved::AsSeen,
                 synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::OwnedOnly, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::OwnedOnly, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::TenantNotFound => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::NoTenant, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::Kept, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::Kept, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::TenantNotReady(why) => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::TenantExists, synced: Synced::TenantNotReady(why),
-                tenant: TenantHealth::Troubled, record: Record::Kept, deletion: Deletion::Waits(why), next: Next::WatchesTheAge,
+                tenant: TenantHealth::Troubled, record: RecordChange::Kept, deletion: Deletion::Waits(why), next: Progress::WatchesTheAge,
             },
             Self::NotPermitted(why) => Row {
                 accepted: Accepted::Refused(Reason::NotPermitted, why.clone()), resolved: Resolved::TenantExists, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::OwnedOnly, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::OwnedOnly, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::ConnectionNotFound { id } => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::NoConnection, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::without(id.as_ref()), deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::without(id.as_ref()), deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::Unread(obstacle) => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::TenantExists, synced: Synced::Hindered(obstacle),
-                tenant: obstacle.tenant_health(), record: Record::Kept, deletion: Deletion::Waits(&obstacle.message),
-                next: Next::WatchesTheAge,
+                tenant: obstacle.tenant_health(), record: RecordChange::Kept, deletion: Deletion::Waits(&obstacle.message),
+                next: Progress::WatchesTheAge,
             },
             Self::Refused { reason, message } => Row {
                 accepted: Accepted::Refused((*reason).into(), message.clone()), resolved: Resolved::Found, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::OwnedOnly, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::OwnedOnly, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::Planned(planned) => planned.row(),
             Self::StillRejected { message, warnings } => Row {
                 accepted: Accepted::Warned(warnings), resolved: Resolved::Found, synced: Synced::Rejected(message),
-                tenant: TenantHealth::Fine, record: Record::Kept, deletion: Deletion::Waits(message), next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::Kept, deletion: Deletion::Waits(message), next: Progress::TriesAgain,
             },
             Self::Released(why) => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::AsSeen, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::Emptied, deletion: Deletion::Released(why), next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::Emptied, deletion: Deletion::Released(why), next: Progress::TriesAgain,
             },
             Self::Displaced => Row {
                 accepted: Accepted::AsSeen, resolved: Resolved::AsSeen, synced: Synced::Withheld,
-                tenant: TenantHealth::Fine, record: Record::Kept, deletion: Deletion::WithTheRecord, next: Next::TriesAgain,
+                tenant: TenantHealth::Fine, record: RecordChange::Kept, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
         }
     }
 
     /// What the operator does next about an object that is not ready.
-    pub fn next(&self) -> Next {
+    pub fn next(&self) -> Progress {
         self.row().next
     }
 }
@@ -306,22 +306,22 @@ impl Planned {
         match &self.write {
             WriteOutcome::Nothing | WriteOutcome::Written => Row {
                 accepted: Accepted::ByPlan(self), resolved: Resolved::Found, synced: Synced::ByPlan(self),
-                tenant: TenantHealth::Fine, record: Record::Planned(self), deletion: Deletion::WithTheRecord, next: Next::GoesOn,
+                tenant: TenantHealth::Fine, record: RecordChange::Planned(self), deletion: Deletion::WithTheRecord, next: Progress::GoesOn,
             },
             WriteOutcome::Failed(obstacle) | WriteOutcome::Postponed(obstacle) => Row {
                 accepted: Accepted::ByPlan(self), resolved: Resolved::Found, synced: Synced::Hindered(obstacle),
-                tenant: obstacle.tenant_health(), record: Record::Planned(self), deletion: Deletion::Waits(&obstacle.message),
-                next: Next::GoesOn,
+                tenant: obstacle.tenant_health(), record: RecordChange::Planned(self), deletion: Deletion::Waits(&obstacle.message),
+                next: Progress::GoesOn,
             },
             WriteOutcome::Rejected(message) => Row {
                 accepted: Accepted::ByPlan(self), resolved: Resolved::Found, synced: Synced::Rejected(message),
-                tenant: TenantHealth::Fine, record: Record::Planned(self), deletion: Deletion::Waits(message), next: Next::GoesOn,
+                tenant: TenantHealth::Fine, record: RecordChange::Planned(self), deletion: Deletion::Waits(message), next: Progress::GoesOn,
             },
         }
     }
 }
 
-impl<'a> Record<'a> {
+impl<'a> RecordChange<'a> {
     fn without(id: Option<&'a ConnectionId>) -> Self {
         id.map_or(Self::Kept, Self::Without)
     }

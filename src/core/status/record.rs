@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::Notice;
-use super::outcome::{Planned, Record, WriteOutcome};
+use super::outcome::{Planned, RecordChange, WriteOutcome};
 use super::{Conclusion, Context, Finalizer, object};
 use crate::api::reason::EventReason;
 use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, UpstreamParamsStatus};
@@ -53,14 +53,14 @@ fn left_at_another_tenant(entry: &ConnectionStatus) -> Option<Notice> {
 }
 
 /// What the status says of connections after a pass.
-pub(super) fn connections(object: &Declared, record: &Record<'_>, context: &Context) -> Vec<ConnectionStatus> {
+pub(super) fn connections(object: &Declared, record: &RecordChange<'_>, context: &Context) -> Vec<ConnectionStatus> {
     let old = object.status.connections.clone();
     match record {
-        Record::Kept => old,
-        Record::OwnedOnly => owned_only(old),
-        Record::Without(id) => old.into_iter().filter(|entry| **id != *entry.id).collect(),
-        Record::Emptied => Vec::new(),
-        Record::Planned(planned) => after_plan(old, planned, context),
+        RecordChange::Kept => old,
+        RecordChange::OwnedOnly => owned_only(old),
+        RecordChange::Without(id) => old.into_iter().filter(|entry| **id != *entry.id).collect(),
+        RecordChange::Emptied => Vec::new(),
+        RecordChange::Planned(planned) => after_plan(old, planned, context),
     }
 }
 

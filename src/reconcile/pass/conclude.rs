@@ -164,7 +164,7 @@ impl Pass<'_, Written> {
             | Part::StillRejected(_)
             | Part::Left
             | Part::Released(_)
-            | Part::Orphan => member.outcome_of_its_own(planned, &reading.document.id, &described),
+            | Part::ConnectionGone => member.outcome_of_its_own(planned, &reading.document.id, &described),
         }
     }
 

@@ -68,7 +68,7 @@ impl Member {
             Part::Released(Release::NotAdmitted) => Some(Outcome::Released("the tenant does not admit it any more".to_owned())),
             Part::Released(Release::Policy) => Some(Outcome::Released(planned.why_it_leaves().to_owned())),
             Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
-            Part::Orphan => Some(Outcome::ConnectionNotFound { id: gone.clone() }),
+            Part::ConnectionGone => Some(Outcome::ConnectionNotFound { id: gone.clone() }),
         }
     }
 }

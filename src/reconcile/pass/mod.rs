@@ -33,7 +33,7 @@ use crate::core::tenant::TenantSettings;
 use crate::core::world::Declared;
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
-use crate::reconcile::failure::{Step, pace_of};
+use crate::reconcile::failure::{Phase, pace_of};
 use crate::reconcile::tenant::Tenant;
 
 /// How old a document may be when a PATCH built from it starts.
@@ -87,8 +87,8 @@ impl<'t, At> Pass<'t, At> {
     }
 
     /// How soon the pass is tried again that failed in this step.
-    fn pace(&mut self, failure: &Failure, step: Step) -> Pace {
-        pace_of(failure, step, || self.tenant.memory.failures.count(&self.connection))
+    fn pace(&mut self, failure: &Failure, phase: Phase) -> Pace {
+        pace_of(failure, phase, || self.tenant.memory.failures.count(&self.connection))
     }
 
     /// The pace of what failed once more.

@@ -15,7 +15,7 @@ use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
 use crate::core::world::Declared;
 use crate::model::document::DocumentError;
-use crate::reconcile::failure::{Step, obstacle_of};
+use crate::reconcile::failure::{Phase, obstacle_of};
 
 impl Pass<'_, Asked> {
     /// The call failed.
@@ -29,7 +29,7 @@ impl Pass<'_, Asked> {
                 self.tell_unseen(&object, &outcome, named).await;
             }
         }
-        let pace = self.pace(&failure, Step::Read);
+        let pace = self.pace(&failure, Phase::Read);
         self.look_again(Lane::Retry, &NextLook::of(pace));
         self.next
     }
@@ -72,7 +72,7 @@ impl Pass<'_, Asked> {
             let own = member.outcome_of_its_own(&member.stored, &reading.document.id, &described).filter(|_| member.named);
             self.tell(&member.stored, &member.stored, (own.as_ref().unwrap_or(&unread), member.named)).await;
         }
-        let pace = self.pace(&failure, Step::Read);
+        let pace = self.pace(&failure, Phase::Read);
         self.look_again(Lane::Routine, &NextLook::of(pace));
         self.next
     }

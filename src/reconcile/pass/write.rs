@@ -18,7 +18,7 @@ use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
-use crate::reconcile::failure::{Step, obstacle_of};
+use crate::reconcile::failure::{Phase, obstacle_of};
 use crate::reconcile::tenant::now_in_seconds;
 
 impl<'t> Pass<'t, Claimed> {
@@ -125,7 +125,7 @@ impl<'t> Pass<'t, Claimed> {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
         let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
-        let pace = self.pace(&failure, Step::Write);
+        let pace = self.pace(&failure, Phase::Write);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
     }
 }
