@@ -91,7 +91,7 @@ fn error(status: u16, message: &str, code: &str) -> Reply {
 async fn endings(api: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> (Result<Option<String>, Failure>, Result<String, Failure>) {
     let server = tenant(api).await;
     let bench = Bench::with(&server.url, |options| {
-        options.request_timeout = Duration::from_millis(400);
+        options.request_timeout = Duration::from_secs(2);
         options.max_body = 10_000;
     });
     let read = bench.client.read(&ID.into()).await.map(|document| document.map(|document| document.id.to_string()));
