@@ -29,8 +29,11 @@ impl<'t> Pass<'t, Read> {
         self.remember_drift(&mut plan);
         self.take_turns(&mut plan);
         if !plan.would.is_empty() {
-            let plan = plan.to_string().replace('\n', "; ");
-            tracing::debug!(tenant = %self.tenant.name, connection = %self.at.reading.document.name, plan, "observed");
+            // In the macro, so that nothing is put into words that nobody reads.
+            tracing::debug!(
+                tenant = %self.tenant.name, connection = %self.at.reading.document.name,
+                plan = plan.to_string().replace('\n', "; "), "observed"
+            );
         }
         self.then(|Read { declared, reading, live: _, members }| Planned { declared, reading, members, plan })
     }
