@@ -9,6 +9,7 @@
 //! - [`kubernetes`] and [`auth0`]: the two edges. Neither knows of the other.
 //! - [`core`]: everything that is decided, as pure functions, in the order in which a pass takes them.
 //! - [`model`]: the values that every room shares.
+//! - [`clock`]: what time it is.
 //! - [`api`]: the kinds, their schema, every public name and reason.
 //!
 //! The unit of work is the connection, not the Kubernetes object: all objects that name one connection are planned
@@ -17,6 +18,7 @@
 pub mod api;
 mod auth0;
 mod cli;
+mod clock;
 mod core;
 mod kubernetes;
 mod model;
@@ -31,7 +33,8 @@ pub use cli::main;
 
 /// What the tests and benchmarks of this repository look at beside [`api`], and the whole of it. It is promised to nobody.
 pub mod internals {
-    pub use crate::auth0::{Budget, Rate, Transport, TransportOptions, install_crypto_provider};
+    pub use crate::auth0::{Budget, Executing, HttpClient, Lost, Rate, Transport, TransportOptions, Unreached, install_crypto_provider};
+    pub use crate::clock::WallClock;
     pub use crate::core::obstacle::{Obstacle, ObstacleReason};
     pub use crate::core::pass::plan::{ParamPlan, Verdict};
     pub use crate::core::spec::{Refusal, UnfitReason, policies, spec as parse_spec};

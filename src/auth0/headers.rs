@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 
 use super::call::RateHeaders;
+use crate::clock::WallClock;
 
 /// The longest time that `Retry-After` is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
@@ -26,9 +27,9 @@ pub(super) enum Clock {
 }
 
 impl Clock {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap, wall: &WallClock) -> Self {
         let theirs = headers.get(header::DATE).and_then(http_date);
-        theirs.map_or_else(|| Self::Ours(jiff::Timestamp::now().as_second()), Self::Theirs)
+        theirs.map_or_else(|| Self::Ours(wall.now().as_second()), Self::Theirs)
     }
 
     /// How long it is to a time in seconds since 1970; nothing when it has passed.
@@ -84,7 +85,7 @@ mod tests {
             headers.insert("x-ratelimit-reset", reset.to_string().parse().expect("a header"));
             let after = after.parse::<i64>().map_or_else(|_| after.to_owned(), date);
             headers.insert(header::RETRY_AFTER, after.parse().expect("a header"));
-            let clock = Clock::of(&headers);
+            let clock = Clock::of(&headers, &WallClock::system());
             (rate_headers(&headers, clock).and_then(|limit| limit.reset), retry_after(&headers, clock))
         };
         let seconds = |count: u64| Some(Duration::from_secs(count));

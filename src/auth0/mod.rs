@@ -38,8 +38,9 @@ mod tests;
 
 pub(crate) use call::{Call, Route};
 pub(crate) use client::{Client, Limits};
+pub use failure::Unreached;
 pub(crate) use failure::{About, Failure, Retry, Silence};
 pub use limits::{Budget, Rate};
 pub(crate) use scopes::NEEDED_SCOPES;
 pub(crate) use token::{Credentials, Granted, SharedSecret};
-pub use transport::{Transport, TransportOptions, install_crypto_provider};
+pub use transport::{Executing, HttpClient, Lost, Transport, TransportOptions, install_crypto_provider};

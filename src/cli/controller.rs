@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::{self, Transport, TransportOptions};
+use crate::clock::WallClock;
 use crate::kubernetes::reach;
 use crate::model::domain::AllowedDomains;
 use crate::run;
@@ -113,6 +114,7 @@ async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),
         allowed,
         transport,
+        wall: WallClock::system(),
         instance: std::env::var("HOSTNAME").ok(),
         http: Some(arguments.http_address),
     })

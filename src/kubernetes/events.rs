@@ -20,6 +20,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::clock::{self, WallClock};
 use crate::core::status::Notice;
 
 /// How long an event is counted on. The API server forgets events after an hour, and begins that hour anew with each count.
@@ -97,15 +98,16 @@ impl History {
 #[derive(Debug)]
 pub(super) struct Events {
     instance: String,
+    wall: WallClock,
     history: Mutex<History>,
     serial: AtomicU32,
 }
 
 impl Events {
     /// Events of this instance of the operator, by default of one that has no name.
-    pub(super) fn new(instance: Option<String>) -> Self {
+    pub(super) fn new(instance: Option<String>, wall: WallClock) -> Self {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        Self { instance, history: Mutex::default(), serial: AtomicU32::default() }
+        Self { instance, wall, history: Mutex::default(), serial: AtomicU32::default() }
     }
 
     /// Stores an event, or counts it.
@@ -115,7 +117,7 @@ impl Events {
         let (key, known) = self.look_up(&regarding, notice);
         if let Some(told) = known {
             let count = told.count.saturating_add(1);
-            let series = EventSeries { count, last_observed_time: MicroTime(jiff::Timestamp::now()) };
+            let series = EventSeries { count, last_observed_time: MicroTime(self.wall.now()) };
             match api.patch(&told.name, &PatchParams::default(), &Patch::Merge(json!({ "series": series }))).await {
                 Ok(_) => {
                     self.remember(key, told.name, count);
@@ -135,7 +137,7 @@ impl Events {
 
     /// Under which key an event is counted, and the one it is counted on.
     fn look_up(&self, regarding: &ObjectReference, notice: &Notice) -> (Key, Option<Told>) {
-        let (history, now) = (self.history.lock(), Instant::now());
+        let (history, now) = (self.history.lock(), clock::now());
         let uid = regarding.uid.clone().unwrap_or_default();
         let mut key = Key { uid, reason: notice.reason, note: notice.note.clone() };
         if history.get(&key, now).is_none() && history.notes_beside(&key, now) >= MOST_NOTES {
@@ -146,11 +148,11 @@ impl Events {
     }
 
     fn remember(&self, key: Key, name: String, count: i32) {
-        self.history.lock().insert(key, Told { name, count, at: Instant::now() });
+        self.history.lock().insert(key, Told { name, count, at: clock::now() });
     }
 
     fn first(&self, regarding: ObjectReference, namespace: String, key: &Key, warning: bool) -> Event {
-        let now = jiff::Timestamp::now();
+        let now = self.wall.now();
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let name: String = regarding.name.as_deref().unwrap_or(CONTROLLER).chars().take(MOST_OF_NAME).collect();
         // A part of a name between dots ends with a letter or a digit.

@@ -16,6 +16,8 @@ use kube::client::{AuthError, ClientBuilder};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
+use crate::clock;
+
 /// A client that says when the API server stops answering, and when it answers again.
 pub(crate) fn client(config: Config) -> kube::Result<Client> {
     let reach = Reach(Arc::new(Seen { address: config.cluster_url.to_string(), outage: Mutex::default() }));
@@ -38,7 +40,7 @@ impl Seen {
     fn answered(&self) {
         let over = self.outage.lock().take();
         if let Some(outage) = over {
-            let seconds = outage.since.elapsed().as_secs();
+            let seconds = clock::since(outage.since).as_secs();
             tracing::info!(address = self.address, "the API server answers again, after {seconds} s");
         }
     }
@@ -46,7 +48,7 @@ impl Seen {
     fn lost(&self, error: &BoxError) {
         let (kind, cause) = cause(error.as_ref());
         let mut outage = self.outage.lock();
-        let said = &mut outage.get_or_insert_with(|| Outage { since: Instant::now(), said: BTreeSet::new() }).said;
+        let said = &mut outage.get_or_insert_with(|| Outage { since: clock::now(), said: BTreeSet::new() }).said;
         let news = said.insert(kind);
         drop(outage);
         if news {

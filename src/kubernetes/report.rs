@@ -18,6 +18,7 @@ use super::events::Events;
 use crate::api::FINALIZER;
 use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
+use crate::clock::WallClock;
 use crate::core::status::Notice;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
 use crate::kubernetes::hub::Hub;
@@ -70,8 +71,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Writes through this client, and folds what it wrote into the hub's world. `instance`: as which events are reported.
-    pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>) -> Self {
-        Self { client, events: Arc::new(Events::new(instance)), hub }
+    pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>, wall: WallClock) -> Self {
+        Self { client, events: Arc::new(Events::new(instance, wall)), hub }
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {

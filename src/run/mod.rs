@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::Transport;
+use crate::clock::WallClock;
 use crate::core::world::Wake;
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::Report;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub transport: Transport,
     /// The name of this instance of the operator, as which events are reported: that of its pod.
     pub instance: Option<String>,
+    /// The clock for what is shown to people.
+    pub wall: WallClock,
     /// Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes any. None: nowhere.
     pub http: Option<SocketAddr>,
 }
@@ -91,13 +94,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         tasks.spawn(Task::Watch(what), watch);
     }
     let shared = Shared {
-        report: Report::new(settings.client, hub.clone(), settings.instance),
+        report: Report::new(settings.client, hub.clone(), settings.instance, settings.wall.clone()),
         hub,
         transport: settings.transport,
         allowed: settings.allowed,
         namespace: settings.namespace,
         metrics,
         auth0_tenants: Arc::new(Auth0Tenants::default()),
+        wall: settings.wall,
         stop: stop.clone(),
     };
     let mut operator = Operator { shared, tasks, drivers: BTreeMap::new(), orphans: None };

@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::auth0::Budget;
+use crate::clock;
 use crate::core::status::object_counts::{ObjectCounts, count_objects};
 use crate::kubernetes::hub::Hub;
 
@@ -188,9 +189,9 @@ impl Metrics {
     /// Everything in the OpenMetrics text format.
     pub fn text(&self) -> String {
         for (tenant, at) in self.good_looks.lock().iter() {
-            self.good_look_age.get_or_create(&label(tenant)).set(i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX));
+            self.good_look_age.get_or_create(&label(tenant)).set(i64::try_from(clock::since(*at).as_secs()).unwrap_or(i64::MAX));
         }
-        let now = Instant::now();
+        let now = clock::now();
         for (tenant, budget) in self.budgets.lock().iter() {
             let budget = budget.lock();
             for (bucket, left) in [("reads", budget.reads.left(now)), ("requests", budget.requests.left(now))] {
@@ -254,7 +255,7 @@ impl Metrics {
 
     /// A connection was seen.
     pub fn good_look(&self, tenant: &str) {
-        self.good_looks.lock().insert(tenant.to_owned(), Instant::now());
+        self.good_looks.lock().insert(tenant.to_owned(), clock::now());
     }
 
     /// A tenant is gone: its gauges would otherwise stay at their last value and alarm for ever.

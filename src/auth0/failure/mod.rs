@@ -27,7 +27,7 @@ pub(crate) enum Retry {
 
 /// Why no connection to a tenant came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreached {
+pub enum Unreached {
     /// The host name has no address.
     Name,
     /// Nobody answers at the address, or the way there (a proxy) is closed.

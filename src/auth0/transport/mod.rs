@@ -1,4 +1,4 @@
-//! One HTTP client for all tenants: where a request may go, how long it may take, how much may come back.
+//! How all tenants are reached: where a request may go, how long it may take, how much may come back.
 //!
 //! Guarantees: https to port 443 of the domain and nothing else, unless an endpoint override is set (tests and the
 //! demo); TLS is always verified; a domain outside the allowed ones is refused here too, whoever asks; a host that
@@ -15,15 +15,20 @@
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http;
+
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Response, Url, redirect, retry};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Request, Response, Url, redirect, retry};
 
 use crate::auth0::addresses::{NotPublic, PublicOnly};
 use crate::auth0::call::{RateHeaders, Route};
 use crate::auth0::failure::{Failure, Unreached};
 use crate::auth0::headers::{Clock, rate_headers, retry_after};
+use crate::clock::WallClock;
 use crate::model::domain::{AllowedDomains, Domain};
 
 /// How much of an error's body is read, in bytes: its message is short.
@@ -107,10 +112,47 @@ pub enum TransportError {
     Client,
 }
 
-/// The HTTP client. A clone shares its connections.
+/// Sends a request and brings the whole answer. There is one that does it over a network; tests may have another.
+pub trait HttpClient: Send + Sync {
+    /// Sends it. Of the body of a successful answer at most `max_body` bytes are read, of any other as much as a message may need.
+    fn execute(&self, request: Request, max_body: usize) -> Executing<'_>;
+}
+
+/// An answer on its way: with its whole body, or why there is none.
+pub type Executing<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, Lost>> + Send + 'a>>;
+
+/// What became of a request that got no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The host has only addresses inside private networks. Nothing was sent.
+    NotPublic,
+    /// Nothing was sent.
+    Unreached(Unreached),
+    /// The time for it ran out.
+    TimedOut,
+    /// The connection ended before the answer did.
+    Interrupted,
+    /// The answer is larger than what is read.
+    TooLarge,
+}
+
+impl Lost {
+    fn failure(self, domain: &Domain, route: Route) -> Failure {
+        match self {
+            Self::NotPublic => Failure::AddressNotAllowed { domain: domain.clone() },
+            Self::Unreached(why) => Failure::Unreachable { why },
+            Self::TimedOut => Failure::TimedOut { route },
+            Self::Interrupted => Failure::Interrupted { route },
+            Self::TooLarge => Failure::TooLarge { route },
+        }
+    }
+}
+
+/// What all requests to tenants go through. A clone shares its connections.
 #[derive(Clone)]
 pub struct Transport {
-    client: Client,
+    client: Arc<dyn HttpClient>,
+    wall: WallClock,
     allowed_domains: AllowedDomains,
     endpoint: Option<Url>,
     request_timeout: Duration,
@@ -145,13 +187,20 @@ impl Transport {
     }
 
     fn finish(builder: reqwest::ClientBuilder, options: &TransportOptions, endpoint: Option<Url>) -> Result<Self, TransportError> {
-        Ok(Self {
-            client: builder.build().map_err(|_| TransportError::Client)?,
+        let client = Network(builder.build().map_err(|_| TransportError::Client)?);
+        Ok(Self { endpoint, ..Self::over(Arc::new(client), options, WallClock::system()) })
+    }
+
+    /// A transport over this client. Of the options, those about connections and certificates are the client's own business.
+    pub fn over(client: Arc<dyn HttpClient>, options: &TransportOptions, wall: WallClock) -> Self {
+        Self {
+            client,
+            wall,
             allowed_domains: options.allowed_domains.clone(),
-            endpoint,
+            endpoint: None,
             request_timeout: options.request_timeout,
             max_body: options.max_body,
-        })
+        }
     }
 
     /// How long one request may take in all.
@@ -166,21 +215,14 @@ impl Transport {
         }
         let route = question.route;
         let request = self.request(domain, question)?;
-        let response = self.client.execute(request).await.map_err(|error| lost(&error, domain, route))?;
-        let status = response.status();
-        let headers = response.headers();
-        let clock = Clock::of(headers);
+        let answer = self.client.execute(request, self.max_body).await.map_err(|lost| lost.failure(domain, route))?;
+        let headers = answer.headers();
+        let clock = Clock::of(headers, &self.wall);
         let (limit, retry_after) = (rate_headers(headers, clock), retry_after(headers, clock));
-        let body = if status.is_success() {
-            read_body(response, self.max_body, domain, route).await?
-        } else {
-            // The status says enough: that the rest of the answer is lost changes nothing.
-            read_body(response, MAX_ERROR_BODY.min(self.max_body), domain, route).await.unwrap_or_default()
-        };
-        Ok(Answer { status: status.as_u16(), limit, retry_after, body })
+        Ok(Answer { status: answer.status().as_u16(), limit, retry_after, body: answer.into_body() })
     }
 
-    fn request(&self, domain: &Domain, question: Question<'_>) -> Result<reqwest::Request, Failure> {
+    fn request(&self, domain: &Domain, question: Question<'_>) -> Result<Request, Failure> {
         let unsendable = Failure::Malformed { route: Route::Token, what: "a token that can't be sent in a header" };
         let mut url = match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
@@ -190,7 +232,7 @@ impl Transport {
         if !question.query.is_empty() {
             url.query_pairs_mut().extend_pairs(question.query);
         }
-        let mut request = reqwest::Request::new(question.method, url);
+        let mut request = Request::new(question.method, url);
         let headers = request.headers_mut();
         if self.endpoint.is_some() {
             headers.insert(header::HOST, HeaderValue::from_str(domain.as_str()).map_err(|_| unsendable.clone())?);
@@ -272,11 +314,32 @@ pub(in crate::auth0) struct Answer {
     pub(in crate::auth0) body: Vec<u8>,
 }
 
-async fn read_body(mut response: Response, limit: usize, domain: &Domain, route: Route) -> Result<Vec<u8>, Failure> {
+/// Over the network.
+struct Network(Client);
+
+impl HttpClient for Network {
+    fn execute(&self, request: Request, max_body: usize) -> Executing<'_> {
+        Box::pin(async move {
+            let response = self.0.execute(request).await.map_err(|error| lost(&error))?;
+            let mut answer = http::Response::new(Vec::new());
+            *answer.status_mut() = response.status();
+            *answer.headers_mut() = response.headers().clone();
+            *answer.body_mut() = if response.status().is_success() {
+                read_body(response, max_body).await?
+            } else {
+                // The status says enough: that the rest of the answer is lost changes nothing.
+                read_body(response, MAX_ERROR_BODY.min(max_body)).await.unwrap_or_default()
+            };
+            Ok(answer)
+        })
+    }
+}
+
+async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Lost> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error, domain, route))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
         if body.len().saturating_add(chunk.len()) > limit {
-            return Err(Failure::TooLarge { route });
+            return Err(Lost::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
@@ -284,10 +347,10 @@ async fn read_body(mut response: Response, limit: usize, domain: &Domain, route:
 }
 
 /// What became of a request that got no whole answer. Nothing of the error's text is kept: it holds the address.
-fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
+fn lost(error: &reqwest::Error) -> Lost {
     let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
     if causes().any(<dyn Error>::is::<NotPublic>) {
-        return Failure::AddressNotAllowed { domain: domain.clone() };
+        return Lost::NotPublic;
     }
     let why = match error {
         _ if error.is_dns() => Unreached::Name,
@@ -296,9 +359,9 @@ fn lost(error: &reqwest::Error, domain: &Domain, route: Route) -> Failure {
     };
     match error {
         // First, because a connection that takes too long has sent nothing.
-        _ if error.is_dns() || error.is_connect() => Failure::Unreachable { why },
-        _ if error.is_timeout() => Failure::TimedOut { route },
-        _ => Failure::Interrupted { route },
+        _ if error.is_dns() || error.is_connect() => Lost::Unreached(why),
+        _ if error.is_timeout() => Lost::TimedOut,
+        _ => Lost::Interrupted,
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::crd;
 use crate::auth0::{Transport, TransportOptions};
 use crate::cli::print;
+use crate::clock::WallClock;
 use crate::model::domain::AllowedDomains;
 use crate::run;
 
@@ -217,6 +218,7 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
         ..TransportOptions::default()
     })?;
     Ok(run::Settings {
+        wall: WallClock::system(),
         instance: None,
         client: kube::Client::try_from(config)?,
         namespace: OPERATOR_NAMESPACE.to_owned(),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -15,6 +15,7 @@ use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
 use crate::api::upstream_params::ConnectionStatus;
+use crate::clock::{self, WallClock};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::Plan;
 use crate::core::schedule::pace::Pace;
@@ -22,7 +23,6 @@ use crate::core::status::{self, WriteOutcome};
 use crate::core::world::Declared;
 use crate::kubernetes::report::{Report, WriteError};
 use crate::model::identity::{Fingerprint, Uid};
-use crate::reconcile::tenant::now_in_seconds;
 
 /// How old a document may be when a claim for the PATCH is stored: the PATCH has to start after it, and in time.
 const CLAIMED: Duration = Duration::from_millis(1750);
@@ -81,7 +81,7 @@ impl<'t> Pass<'t, Planned> {
             let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
             return postponed(unavailable(message.to_owned()), Pace::After(left));
         }
-        if self.at.reading.asked_at.elapsed() > FRESH {
+        if clock::since(self.at.reading.asked_at) > FRESH {
             let message =
                 format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
             tracing::info!(tenant = %self.tenant.name, connection = %document.name, "a pass came to no result, as the read took too long");
@@ -101,13 +101,13 @@ impl<'t> Pass<'t, Planned> {
         let (mut claimed, mut refused, mut on_their_way) = (BTreeSet::new(), Vec::new(), Late::new());
         loop {
             while on_their_way.len() < CLAIMS_AT_ONCE
-                && Instant::now() < by
+                && clock::now() < by
                 && let Some(number) = waiting.next()
             {
                 let Some(member) = members.get(number) else { continue };
                 let claim = Claim::new(plan, &member.stored, &connection);
-                let report = self.tenant.shared.report.clone();
-                on_their_way.spawn(async move { (number, claim.store(&report).await) });
+                let (report, wall) = (self.tenant.shared.report.clone(), self.tenant.shared.wall.clone());
+                on_their_way.spawn(async move { (number, claim.store(&report, &wall).await) });
             }
             let Ok(Some(ended)) = tokio::time::timeout_at(by.into(), on_their_way.join_next()).await else { break };
             match take_in(ended, members) {
@@ -138,12 +138,12 @@ impl Claim {
     }
 
     /// Stores it, the finalizer first. Yields the object as it is then.
-    async fn store(self, report: &Report) -> Result<Declared, WriteError> {
+    async fn store(self, report: &Report, wall: &WallClock) -> Result<Declared, WriteError> {
         let mut stored = Declared::clone(&self.object);
         if !stored.finalizer && stored.cleans_up() && !stored.deleting {
             stored = Declared { status: stored.status.clone(), ..report.finalizer(&stored, true).await? };
         }
-        let status = status::claimed(&stored, &self.connection, &self.records, &self.removed, now_in_seconds());
+        let status = status::claimed(&stored, &self.connection, &self.records, &self.removed, wall.now_in_seconds());
         report.status(&stored, &status).await
     }
 }

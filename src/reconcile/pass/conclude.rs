@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::Pass;
 use super::member::Member;
 use super::written::{Ended, Written};
+use crate::clock;
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::memory::disputes::Parameter;
@@ -37,7 +38,7 @@ impl Pass<'_, Written> {
             Ended::NoResult => self.run_again().await,
             Ended::Split => {
                 self.tenant.memory.turns.begin(&id);
-                self.next.at(self.connection, Lane::Edit, Instant::now());
+                self.next.at(self.connection, Lane::Edit, clock::now());
             }
         }
         self.next
@@ -171,7 +172,7 @@ impl Pass<'_, Written> {
     /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else
     /// each has its own date, which may be the end of a pause: two that called for each other would never pause.
     fn follow_up(&mut self, member: &Member, planned: &Declared) {
-        let now = Instant::now();
+        let now = clock::now();
         let Ok(spec) = &planned.spec else { return };
         if member.named {
             // Accepted here, so it may leave where it was.

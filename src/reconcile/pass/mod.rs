@@ -21,11 +21,12 @@ mod written;
 
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::read::Asked;
 use crate::api::upstream_params::ConnectionStatus;
 use crate::auth0::{Client, Failure};
+use crate::clock;
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
@@ -103,7 +104,7 @@ impl<'t, At> Pass<'t, At> {
     }
 
     fn clock(&self) -> Clock {
-        Clock { now: Instant::now(), resync: self.settings.resync, chance: fastrand::f64() }
+        Clock { now: clock::now(), resync: self.settings.resync, chance: fastrand::f64() }
     }
 
     /// The connection as a status describes it, without its parameters.

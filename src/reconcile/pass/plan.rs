@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Pass;
 use super::member::Member;
 use super::read::Read;
 use super::reading::Reading;
+use crate::clock;
 use crate::core::pass::claims::ConnectionRef;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{ConnectionState, Participant, Plan, Verdict, plan};
 use crate::core::world::DeclaredTenant;
-use crate::reconcile::tenant::now_in_seconds;
 
 /// The connection was planned.
 pub(super) struct Planned {
@@ -41,7 +40,7 @@ impl<'t> Pass<'t, Read> {
     fn plan_for_all(&mut self) -> Plan {
         let Read { reading, live, members, declared: _ } = &self.at;
         let id = &reading.document.id;
-        let (memory, now) = (&mut self.tenant.memory, Instant::now());
+        let (memory, now) = (&mut self.tenant.memory, clock::now());
         memory.disputes.forget_old(id, now);
         let disputes = memory.disputes.on(id, now);
         let connection_ref = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
@@ -54,7 +53,7 @@ impl<'t> Pass<'t, Read> {
     /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
     fn remember_drift(&mut self, plan: &mut Plan) {
         let connection = &self.at.reading.document.id;
-        let now = Moment { at: Instant::now(), time: now_in_seconds() };
+        let now = Moment { at: clock::now(), time: self.tenant.shared.wall.now_in_seconds() };
         let disputes = &mut self.tenant.memory.disputes;
         let mut drifted = BTreeSet::new();
         for (name, param) in plan.objects.values_mut().flatten() {

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Pass;
 use super::member::{Gathering, Member};
 use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
+use crate::clock;
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::spec::Target;
 use crate::core::world::{Declared, DeclaredTenant};
@@ -71,7 +71,7 @@ impl<'t> Pass<'t, Asked> {
             ConnectionKey::Name(name) => return find_by_name(&self.client, name, None).await,
             ConnectionKey::Id(id) => id,
         };
-        let asked_at = Instant::now();
+        let asked_at = clock::now();
         if let Some(document) = self.client.read(id).await? {
             return Ok(Some(Reading { document, asked_at, gone: None }));
         }
@@ -90,7 +90,7 @@ impl<'t> Pass<'t, Asked> {
         let declared = self.tenant.shared.hub.read(|world| world.tenant(&self.tenant.name));
         let Some(declared) = declared.filter(|_| !self.tenant.is_outdated()) else {
             // What the tenant admits changed during the read: the news is taken in before the next pass.
-            self.next.at(self.connection, Lane::Edit, Instant::now());
+            self.next.at(self.connection, Lane::Edit, clock::now());
             return Break(self.next);
         };
         let asked = self.connection.clone();
@@ -104,7 +104,7 @@ impl<'t> Pass<'t, Asked> {
                 self.tenant.proved(&self.client, Route::ReadConnection).await;
                 self.tenant.shared.metrics.good_look(&self.tenant.name);
                 for member in &members {
-                    self.tenant.memory.clocks.note_look(&member.stored, Instant::now());
+                    self.tenant.memory.clocks.note_look(&member.stored, clock::now());
                 }
                 Continue(self.then(|Asked| Read { declared, reading, live, members }))
             }
@@ -138,13 +138,13 @@ impl<'t> Pass<'t, Asked> {
                 (true, _, Ok(spec)) => self.tenant.key_of(&spec.target),
                 (true | false, _, _) => asked.clone(),
             };
-            self.next.at(elsewhere, Lane::Edit, Instant::now());
+            self.next.at(elsewhere, Lane::Edit, clock::now());
         }
     }
 }
 
 async fn find_by_name(client: &Client, name: &ConnectionName, known_as: Option<&ConnectionId>) -> Result<Option<Reading>, Failure> {
-    let asked_at = Instant::now();
+    let asked_at = clock::now();
     let found = client.find(name).await?;
     Ok(found.map(|document| {
         let gone = known_as.filter(|id| **id != document.id).cloned();

@@ -3,13 +3,13 @@
 //! Guarantees: an object that is not admitted to what it names is told that, and nothing of what was found or not.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Pass;
 use super::member::Member;
 use super::read::Asked;
 use super::reading::Reading;
 use crate::auth0::{Failure, Route};
+use crate::clock;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
@@ -55,7 +55,7 @@ impl Pass<'_, Asked> {
                 self.next.at(there, Lane::Routine, again);
             } else if told && !named {
                 // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
-                self.next.at(there, Lane::Edit, Instant::now());
+                self.next.at(there, Lane::Edit, clock::now());
             }
         }
         self.next

@@ -3,14 +3,13 @@
 //! Guarantees: it starts only while the document is fresh and all that it rests on is declared as it was, also after a token
 //! was renewed for it; it counts as written only when the answer shows what was sent.
 
-use std::time::Instant;
-
 use super::claim::{Claimed, until_stored};
 use super::log::Line;
 use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
 use crate::auth0::{About, Failure, Limits, Route};
+use crate::clock;
 use crate::core::pass::correlation;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
@@ -19,7 +18,6 @@ use crate::core::status::WriteOutcome;
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::{Phase, obstacle_of};
-use crate::reconcile::tenant::now_in_seconds;
 
 impl<'t> Pass<'t, Claimed> {
     /// Writes what is claimed.
@@ -47,14 +45,14 @@ impl<'t> Pass<'t, Claimed> {
     /// Sends the PATCH. Yields the answer, if it shows what was sent; none where it was not to be sent any more.
     async fn patch(&mut self) -> Option<Result<Document, Failure>> {
         let Planned { reading, plan, .. } = &self.at.planned;
-        let age = reading.asked_at.elapsed();
+        let age = clock::since(reading.asked_at);
         let body = reading.document.patch_body(&plan.entries()).ok()?;
         if plan.changes.is_empty() || age > FRESH {
             return None;
         }
         self.tenant.shared.metrics.read_to_write(&self.tenant.name, age.as_secs_f64());
         let objects = self.actors();
-        let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), Instant::now());
+        let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), clock::now());
         let may_start = self.fence();
         // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
         let finish_by = reading.asked_at + FRESH + self.tenant.shared.transport.request_timeout();
@@ -64,7 +62,7 @@ impl<'t> Pass<'t, Claimed> {
             self.tenant.proved(&self.client, Route::WriteConnection).await;
         }
         let answer = answer.and_then(|answer| shows(plan, answer));
-        let (tenant, connection, took) = (&self.tenant.name, &reading.document, started.elapsed());
+        let (tenant, connection, took) = (&self.tenant.name, &reading.document, clock::since(started));
         Line { tenant, connection, plan, objects: &objects, correlation: &correlation, took }.log(answer.as_ref().err());
         Some(answer)
     }
@@ -90,7 +88,7 @@ impl<'t> Pass<'t, Claimed> {
     fn remember_written(&mut self, answer: &Document) {
         self.tenant.known_connections.wrote(answer);
         let Planned { members, plan, .. } = &self.at.planned;
-        let now = Moment { at: Instant::now(), time: now_in_seconds() };
+        let now = Moment { at: clock::now(), time: self.tenant.shared.wall.now_in_seconds() };
         let corrected: Vec<(&String, &Uid)> =
             plan.changes.iter().filter(|(_, change)| change.drift).map(|(name, change)| (name, &change.actor)).collect();
         for (name, actor) in &corrected {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Tenant;
 use crate::auth0::{Client, Failure, Granted, NEEDED_SCOPES, Route, Silence};
+use crate::clock;
 use crate::core::obstacle::Obstacle;
 use crate::core::schedule::ConnectionKey;
 use crate::core::tenant::authentication::{Authentication, MissingScopes, News};
@@ -189,7 +190,7 @@ impl Tenant {
         };
         let count = self.connections_known();
         if let Some(known) = self.authentication_mut() {
-            known.unanswered(connection, &failure.message(), of_the_host, count, Instant::now());
+            known.unanswered(connection, &failure.message(), of_the_host, count, clock::now());
         }
     }
 
@@ -219,7 +220,7 @@ fn token(granted: &Granted) -> Token<'_> {
 
 /// The time, and the chance that a pause is drawn from.
 fn by_chance() -> (Instant, f64) {
-    (Instant::now(), fastrand::f64())
+    (clock::now(), fastrand::f64())
 }
 
 fn refuses_credentials(failure: &Failure) -> bool {

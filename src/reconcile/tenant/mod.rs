@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::agenda::{Agenda, Pick};
@@ -33,7 +34,6 @@ use crate::core::spec::Target;
 use crate::core::tenant::state::TenantState;
 use crate::core::world::{Connection, Declared, World};
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, Uid};
-pub(crate) use reporting::now_in_seconds;
 pub(crate) use shared::{Auth0Tenants, Shared};
 use state::Reach;
 
@@ -96,7 +96,7 @@ impl Tenant {
 
     /// What is to be done now, as far as the budget allows it: work at Kubernetes and at Auth0 by turns.
     pub(crate) fn step(&mut self) -> Step {
-        let now = Instant::now();
+        let now = clock::now();
         if !std::mem::take(&mut self.did_kubernetes)
             && let Some(item) = self.queue.take(now)
         {
@@ -143,7 +143,7 @@ impl Tenant {
         let mut next = Next::default();
         let named = target.map(|target| self.key_of(target));
         for connection in named.into_iter().chain(connections.into_iter().map(ConnectionKey::Id)) {
-            next.at(connection, Lane::Edit, Instant::now());
+            next.at(connection, Lane::Edit, clock::now());
         }
         next
     }
@@ -226,13 +226,13 @@ impl Tenant {
 
     /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.
     pub(crate) fn may_still_land(&mut self, connection: &ConnectionId) {
-        let now = Instant::now();
+        let now = clock::now();
         self.unsettled.retain(|_, until| now < *until);
         self.unsettled.insert(connection.clone(), now + self.shared.transport.request_timeout());
     }
 
     /// How long a write to this connection may still be under way.
     pub(crate) fn unsettled_for(&self, connection: &ConnectionId) -> Option<Duration> {
-        self.unsettled.get(connection).map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        self.unsettled.get(connection).map(|until| until.saturating_duration_since(clock::now())).filter(|left| !left.is_zero())
     }
 }

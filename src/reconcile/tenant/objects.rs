@@ -5,9 +5,10 @@
 //! for what is not known yet, but not for ever.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Tenant;
+use crate::clock;
 use crate::core::pass::claims;
 use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
@@ -81,7 +82,7 @@ impl Tenant {
         self.waits.remove(&object.uid);
         let (outcome, connections) = self.triage(object);
         for connection in connections {
-            next.at(connection, lane, Instant::now());
+            next.at(connection, lane, clock::now());
         }
         let Some(outcome) = outcome else { return next };
         if let Err(error) = self.report_object(object, object, &outcome, true).await {
@@ -89,7 +90,7 @@ impl Tenant {
         } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
             // Nothing wakes an object when its last look becomes too old to count.
             for connection in self.connections_of(object) {
-                next.at(connection, Lane::Routine, Instant::now() + NOT_READY_PACE.min(self.stale_after()));
+                next.at(connection, Lane::Routine, clock::now() + NOT_READY_PACE.min(self.stale_after()));
             }
         }
         next
@@ -155,7 +156,7 @@ impl Tenant {
     pub(crate) fn requeue_overwritten(&mut self, key: &ObjectKey) {
         let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         let Some(object) = object else { return };
-        let now = Instant::now();
+        let now = clock::now();
         let pause = match self.memory.status_writes.count(&object.uid, now) {
             0 => Duration::ZERO,
             before => backoff(before, fastrand::f64()),
@@ -205,7 +206,7 @@ impl Tenant {
 
     /// Waits, with a date; what is being deleted not for ever.
     async fn wait_to_know(&mut self, object: &Declared, unknown: &str) {
-        let now = Instant::now();
+        let now = clock::now();
         let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
         if object.deleting && object.finalizer && waited >= PATIENCE {
             let outcome = Outcome::Released(unknown.to_owned());

@@ -3,12 +3,13 @@
 //! Guarantees: what can't be written now has a date to be tried again; an event is told before its object can go.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Tenant;
 use crate::api::FINALIZER;
 use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
+use crate::clock;
 use crate::core::schedule::work_queue::Item;
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::state::TenantState;
@@ -30,7 +31,7 @@ impl Tenant {
             self.shared.metrics.forget(&self.name);
             return self.queue.finish(&Item::Tenant);
         };
-        let status = status::tenant::conclude(&tenant, &resolution, &credentials, now_in_seconds());
+        let status = status::tenant::conclude(&tenant, &resolution, &credentials, self.shared.wall.now_in_seconds());
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }
@@ -45,7 +46,7 @@ impl Tenant {
             }
             Err(error) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
-                self.queue.add_after_failure(Item::Tenant, Instant::now(), fastrand::f64());
+                self.queue.add_after_failure(Item::Tenant, clock::now(), fastrand::f64());
             }
         }
     }
@@ -59,11 +60,18 @@ impl Tenant {
         outcome: &Outcome,
         names_it: bool,
     ) -> Result<(), WriteError> {
-        let now = Instant::now();
+        let now = clock::now();
         let observing =
             as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
         let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
-        let context = Context { now: now_in_seconds(), observing, names_it, since_good_look, stale_after: self.stale_after(), unready_for };
+        let context = Context {
+            now: self.shared.wall.now_in_seconds(),
+            observing,
+            names_it,
+            since_good_look,
+            stale_after: self.stale_after(),
+            unready_for,
+        };
         let conclusion = status::conclude(as_planned, outcome, &context);
         let mut stored = current.clone();
         if conclusion.finalizer == Finalizer::Add {
@@ -126,7 +134,7 @@ impl Tenant {
                 tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
             }
         }
-        self.queue.add_after_failure(Item::Object(object.key.clone()), Instant::now(), fastrand::f64());
+        self.queue.add_after_failure(Item::Object(object.key.clone()), clock::now(), fastrand::f64());
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
@@ -175,10 +183,4 @@ impl Tenant {
             self.shared.report.tenant_notice(&tenant, &notice).await;
         }
     }
-}
-
-/// The time as Kubernetes writes it: whole seconds.
-pub(crate) fn now_in_seconds() -> jiff::Timestamp {
-    let now = jiff::Timestamp::now();
-    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

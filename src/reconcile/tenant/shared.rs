@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::tenant::RateLimit;
 use crate::auth0::{Budget, Rate, Transport};
+use crate::clock::WallClock;
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::report::Report;
 use crate::model::domain::AllowedDomains;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub metrics: Arc<Metrics>,
     /// The locks and budgets of Auth0 tenants.
     pub auth0_tenants: Arc<Auth0Tenants>,
+    /// The clock for what is shown to people.
+    pub wall: WallClock,
     /// Ends when the process is asked to stop.
     pub stop: CancellationToken,
 }
@@ -52,13 +55,14 @@ impl Shared {
         let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
         let nowhere = TransportOptions { endpoint_override: Some("http://127.0.0.1:9".to_owned()), ..TransportOptions::default() };
         Self {
-            report: Report::new(kube::Client::new(refusing, "default"), hub.clone(), None),
+            report: Report::new(kube::Client::new(refusing, "default"), hub.clone(), None, WallClock::system()),
             metrics: Arc::new(Metrics::new(hub.clone())),
             hub,
             transport: Transport::new(&nowhere).unwrap(),
             allowed: AllowedDomains::default(),
             namespace: "default".to_owned(),
             auth0_tenants: Arc::new(Auth0Tenants::default()),
+            wall: WallClock::system(),
             stop: CancellationToken::new(),
         }
     }

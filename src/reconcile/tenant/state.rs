@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::Tenant;
 use super::shared::{Shared, SharedBudget};
 use crate::auth0::{Call, Client, Credentials, Route, SharedSecret};
+use crate::clock;
 use crate::core::tenant::state::{ResolvedTenant, Serving};
 use crate::core::tenant::{self, Resolution, TenantSettings};
 use crate::model::identity::TenantIdentity;
@@ -39,7 +40,7 @@ impl Reach {
 fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &SharedBudget) -> Client {
     let (budget, metrics, tenant) = (budget.clone(), shared.metrics.clone(), tenant.to_owned());
     let observer = move |call: &Call| {
-        let now = Instant::now();
+        let now = clock::now();
         let mut budget = budget.lock();
         // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
         let _ = budget.take(call.route, now);
@@ -55,7 +56,7 @@ fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &Sha
 impl Tenant {
     /// Resolves the tenant object anew. When that changes anything, every object is reconciled.
     pub(crate) async fn refresh(&mut self) {
-        let now = Instant::now();
+        let now = clock::now();
         let resolved: ResolvedTenant = self.state.resolve(now, |kept| self.resolve(kept));
         let (name, shared) = (&self.name, &self.shared);
         let changed = self.state.take_on(resolved, now, |settings, before| Reach::new(name, shared, settings, before, now));
