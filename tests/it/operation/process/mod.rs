@@ -24,7 +24,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upstream_params_operator::internals::{AllowedDomains, Error, Settings, Transport, TransportOptions, install_crypto_provider, run};
+use upstream_params_operator::internals::{
+    AllowedDomains, Error, Settings, Transport, TransportOptions, WallClock, install_crypto_provider, run,
+};
 
 use scripted::{Alone, Proxy, Server, api, empty_list, is_watch, kubeconfig, nothing, ok, with_cluster};
 
@@ -42,6 +44,7 @@ impl Embedded {
         let mut address: SocketAddr = address.parse().unwrap();
         address.set_port(free_port());
         let settings = Settings {
+            wall: WallClock::system(),
             instance: None,
             client: Client::new(api(answer), "default"),
             namespace: OPERATOR_NAMESPACE.to_owned(),
