@@ -33,6 +33,8 @@ pub struct Request {
     pub host: String,
     /// The body.
     pub body: Vec<u8>,
+    /// The number that the network gives it when it is sent; zero before.
+    pub number: u32,
 }
 
 impl Request {
@@ -77,8 +79,8 @@ pub enum Ending {
 
 /// The network between processes and servers.
 pub trait Network: Send + Sync {
-    /// What is to become of this request, asked when it is sent.
-    fn fate(&self, request: &Request) -> Fate;
+    /// What is to become of this request, asked when it is sent. The network may number it.
+    fn fate(&self, request: &mut Request) -> Fate;
     /// It takes effect now: called right before, when the world is as the server will find it.
     fn arrives(&self, request: &Request);
     /// It took effect and was answered with this status, whether or not the answer arrives.

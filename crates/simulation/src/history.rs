@@ -1,0 +1,136 @@
+//! One history, as data: everything that happens beside what the operator does, drawn from a seed before anything runs. So it
+//! can be cut down to the part that matters, and told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::action::{Action, Mood};
+use crate::declare::{Declaration, TenantDeclaration, options};
+use crate::network::{Ending, Fate};
+
+/// How many calls of a history may have something happen to them.
+const CALLS: u32 = 160;
+
+/// One history.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// What the operator's own chance begins at.
+    pub seed: u64,
+    /// How many replicas run at the beginning.
+    pub replicas: usize,
+    /// How long the Lease lasts that they are elected by.
+    pub lease: Lease,
+    /// The options of the connections, for each tenant.
+    pub options: Vec<Vec<String>>,
+    /// The tenant object that is there at the beginning.
+    pub tenant: TenantDeclaration,
+    /// What happens, in order, each so long after the one before.
+    pub steps: Vec<(Duration, Action)>,
+    /// What happens to a call, by its number.
+    pub calls: BTreeMap<u32, AtCall>,
+}
+
+/// How the replicas elect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// How long it lasts without being renewed.
+    pub duration: Duration,
+    /// How often it is renewed.
+    pub renew: Duration,
+}
+
+/// What happens to one call.
+#[derive(Clone, Debug)]
+pub enum AtCall {
+    /// This becomes of it.
+    Fate(Fate),
+    /// This happens right before it takes effect.
+    Before(Action),
+    /// This happens right after it took effect, before its answer arrives.
+    After(Action),
+    /// The process that made it is killed right before it takes effect.
+    KilledBefore,
+    /// The process that made it is killed right after it took effect.
+    KilledAfter,
+}
+
+impl History {
+    /// The history of a seed.
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let rng = &mut rng;
+        let mood = Mood::draw(rng);
+        let lease = if mood.replicas > 1 {
+            Lease { duration: Duration::from_secs(20), renew: Duration::from_secs(3) }
+        } else {
+            // Alone, nothing depends on it, and fewer renewals are fewer steps.
+            Lease { duration: Duration::from_mins(20), renew: Duration::from_mins(5) }
+        };
+        let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
+        let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
+        let mut steps: Vec<(Duration, Action)> =
+            (0..mood.slots).map(|slot| (Duration::ZERO, Action::Declare(slot, Declaration::draw(rng)))).collect();
+        steps.extend((0..rng.usize(6..16)).map(|_| (pause(rng), Action::draw(rng, &mood))));
+        Self { seed, replicas: mood.replicas, lease, options, tenant, steps, calls: calls(rng, &mood) }
+    }
+
+    /// How many things happen in it.
+    pub fn len(&self) -> usize {
+        self.steps.len() + self.calls.len()
+    }
+
+    /// Whether nothing happens in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All actions in it, also those at calls.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        let at_calls = self.calls.values().filter_map(|at| match at {
+            AtCall::Before(action) | AtCall::After(action) => Some(action),
+            AtCall::Fate(_) | AtCall::KilledBefore | AtCall::KilledAfter => None,
+        });
+        self.steps.iter().map(|(_, action)| action).chain(at_calls)
+    }
+}
+
+/// How long until the next thing happens: often at once, sometimes minutes.
+fn pause(rng: &mut Rng) -> Duration {
+    let most = [0, 30, 300, 2_000, 2_000, 10_000, 70_000][rng.usize(..7)];
+    Duration::from_millis(rng.u64(..=most))
+}
+
+/// What happens to calls: in some histories to none, in some to many.
+fn calls(rng: &mut Rng, mood: &Mood) -> BTreeMap<u32, AtCall> {
+    let per_mille = [0, 10, 40, 120][rng.usize(..4)];
+    let mut calls = BTreeMap::new();
+    for number in 1..=CALLS {
+        if rng.u32(..1000) >= per_mille {
+            continue;
+        }
+        let at = match rng.u8(..10) {
+            0..5 => Some(AtCall::Fate(fate(rng))),
+            5..7 => Some(AtCall::Before(Action::draw(rng, mood))),
+            7..9 => Some(AtCall::After(Action::draw(rng, mood))),
+            _ => mood.processes.then(|| if rng.bool() { AtCall::KilledBefore } else { AtCall::KilledAfter }),
+        };
+        calls.extend(at.map(|at| (number, at)));
+    }
+    calls
+}
+
+fn fate(rng: &mut Rng) -> Fate {
+    let ending = match rng.u8(..10) {
+        0..3 => Ending::AnswerLost,
+        3 => Ending::NeverAnswered,
+        4..6 => Ending::Dropped,
+        6 => Ending::Swallowed,
+        7 => Ending::Refused([500, 502, 503, 429][rng.usize(..4)]),
+        _ => Ending::Answered,
+    };
+    // A request may land after its sender gave up, but not later than as long again.
+    let late = |rng: &mut Rng| Duration::from_millis([0, 5, 900, 2_500, 12_000][rng.usize(..5)]);
+    Fate { out: late(rng), ending, back: late(rng) }
+}

@@ -1,0 +1,124 @@
+//! The laws: what has to hold of every write, and of everything once it is at rest.
+//!
+//! They share no judgement with the operator: what a write may do is decided here anew, from the objects, their records and what
+//! was read. A law counts what the writer could know: a version of an object counts if it was the latest that the process had
+//! been shown when it sent the request, or is newer.
+
+pub mod rest;
+pub mod seen;
+pub mod write;
+
+use std::fmt;
+
+/// What has to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// What is not ours goes back as it was read.
+    Foreign,
+    /// A write is built from a document that was read for it, at most two seconds before.
+    Fresh,
+    /// Nothing but `options` is sent, and the display name where there was one.
+    Least,
+    /// Nothing is written when nothing differs.
+    Needed,
+    /// A parameter is set only by whoever declares it, is admitted and may.
+    Permitted,
+    /// A parameter is removed only where a record proves it ours, and nobody declares it.
+    Proved,
+    /// What is written is claimed first.
+    Claimed,
+    /// One process writes at a time.
+    Alone,
+    /// No more is asked than the tenant object allows.
+    Budget,
+    /// No secret, and no option that is not ours, is shown.
+    Secret,
+    /// No part of the operator ends by itself.
+    Alive,
+    /// After the last fault everything comes to rest.
+    Rest,
+    /// What a status says is so.
+    True,
+    /// Who is admitted and in nobody's way gets what it declares.
+    Served,
+    /// A parameter has one owner.
+    OneOwner,
+    /// Nothing stays that was ours and that nobody owns.
+    NothingLeft,
+    /// A status is whole: four conditions of this generation, as the tools that wait for it expect.
+    Sound,
+}
+
+impl Law {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::Foreign,
+        Self::Fresh,
+        Self::Least,
+        Self::Needed,
+        Self::Permitted,
+        Self::Proved,
+        Self::Claimed,
+        Self::Alone,
+        Self::Budget,
+        Self::Secret,
+        Self::Alive,
+        Self::Rest,
+        Self::True,
+        Self::Served,
+        Self::OneOwner,
+        Self::NothingLeft,
+        Self::Sound,
+    ];
+
+    /// The law, as a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Foreign => "what is not ours goes back as it was read",
+            Self::Fresh => "a write is built from a document that was read for it, at most two seconds before",
+            Self::Least => "nothing but the options is sent, and the display name where there was one",
+            Self::Needed => "nothing is written when nothing differs",
+            Self::Permitted => "a parameter is set only by whoever declares it, is admitted and may",
+            Self::Proved => "a parameter is removed only where a record proves it ours, and nobody declares it",
+            Self::Claimed => "what is written is claimed first",
+            Self::Alone => "one process writes at a time, and only while it holds the Lease",
+            Self::Budget => "no more is asked than the tenant object allows",
+            Self::Secret => "no secret, and no option that is not ours, is shown",
+            Self::Alive => "no part of the operator ends by itself",
+            Self::Rest => "after the last fault everything comes to rest",
+            Self::True => "what a status says is so",
+            Self::Served => "who is admitted and in nobody's way gets what it declares",
+            Self::OneOwner => "a parameter has one owner",
+            Self::NothingLeft => "nothing stays that was ours and that nobody owns",
+            Self::Sound => "a status is whole: the conditions of its generation, as the tools that wait for it expect",
+        }
+    }
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// A law that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub law: Law,
+    /// What happened.
+    pub text: String,
+}
+
+impl Violation {
+    /// A violation of a law.
+    pub fn of(law: Law, text: impl Into<String>) -> Self {
+        Self { law, text: text.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broken: {}\n        {}", self.law, self.text)
+    }
+}

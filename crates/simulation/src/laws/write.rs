@@ -1,0 +1,138 @@
+//! The laws of a write to a connection, asked when it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::seen::{Document, Object, Tenant, canonical_text, fingerprint, members, split_options};
+use super::{Law, Violation};
+
+/// What a process may have known of the cluster when it sent a write: of everything the version that it had been shown last,
+/// and all that came after.
+#[derive(Debug, Default)]
+pub struct Scene {
+    /// The Auth0 tenant that is written to.
+    pub host: String,
+    /// Objects by uid, each version with its resourceVersion.
+    pub objects: BTreeMap<String, Vec<(u64, Arc<Object>)>>,
+    /// Tenant objects by name; none: it did not exist.
+    pub tenants: BTreeMap<String, Vec<Option<Arc<Tenant>>>>,
+    /// The labels of namespaces; none: it did not exist.
+    pub namespaces: BTreeMap<String, Vec<Option<BTreeMap<String, String>>>>,
+    /// The resourceVersion up to which a claim was stored before the write was sent.
+    pub now: u64,
+}
+
+impl Scene {
+    /// Whether an object is admitted to a connection and not only observed, and which reserved parameters it may set then.
+    fn admissions<'a>(&'a self, object: &'a Object, document: &'a Document) -> impl Iterator<Item = BTreeSet<String>> + 'a {
+        let name = object.spec.tenant_ref.name.as_deref().unwrap_or("default");
+        let tenants = self.tenants.get(name).into_iter().flatten().flatten();
+        let serving = tenants.filter(|tenant| tenant.spec.domain == self.host && !tenant.observes());
+        let enforced = serving.filter(|_| object.spec.management_policy != "Observe");
+        enforced.flat_map(move |tenant| {
+            let labels = self.namespaces.get(&object.metadata.namespace).into_iter().flatten().flatten();
+            labels.filter_map(|labels| tenant.admits(labels, &document.name))
+        })
+    }
+
+    fn is_admitted(&self, object: &Object, document: &Document) -> bool {
+        self.admissions(object, document).next().is_some()
+    }
+
+    /// Whether everything that an object declares could be set on a connection.
+    fn fits(&self, object: &Object, document: &Document) -> bool {
+        let reserved = object.spec.params.contains_key("state");
+        document.takes_params()
+            && object.is_valid()
+            && self.admissions(object, document).any(|allowed| !reserved || allowed.contains("state"))
+    }
+
+    /// The entry that an object wants under a name.
+    fn wants(&self, object: &Object, document: &Document, name: &str) -> Option<String> {
+        let may = !object.is_deleting() && object.names(&document.id, &document.name) && self.fits(object, document);
+        object.spec.params.get(name).filter(|_| may).and_then(super::seen::canonical)
+    }
+
+    /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
+    fn proves(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
+        let Some(entry) = canonical_text(text) else { return false };
+        if !self.is_admitted(object, document) {
+            return false;
+        }
+        let restored = object.is_deleting() && object.has_finalizer() && !object.has_record();
+        let declared = || object.spec.params.get(name).and_then(super::seen::canonical).as_deref() == Some(&entry);
+        self.records(object, document, name, &entry)
+            || (restored && object.names(&document.id, &document.name) && declared() && self.fits(object, document))
+    }
+
+    fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
+        let print = fingerprint(&self.host, &document.id, name, entry);
+        object.params_on(&document.id).filter(|param| param.name == name).any(|param| param.owned.contains(&print))
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values().flatten().map(|(_, object)| object.as_ref())
+    }
+}
+
+/// Checks a PATCH: `read` is the document that the process read last, with what is not ours equal to what it sends.
+pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Violation>) {
+    let mut broken = |law: Law, text: String| violations.push(Violation::of(law, text));
+    let sent = members(body);
+    let (_, params) = sent.get("options").map(|options| split_options(options)).unwrap_or_default();
+    if sent.keys().any(|key| key != "options" && key != "display_name") || sent.get("display_name") != read.display_name.as_ref() {
+        broken(Law::Least, format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name));
+    }
+    let mut differs = false;
+    for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
+        let (was, is) = (read.params.get(name), params.get(name));
+        if was == is {
+            continue;
+        }
+        differs = true;
+        let what = |text: &str| format!("{name} of {}, {} to {}: {text}", read.name, shown(was), shown(is));
+        let proved = was.is_some_and(|was| scene.versions().any(|object| scene.proves(object, read, name, was)));
+        let Some(is) = is else {
+            let was_entry = was.and_then(|was| canonical_text(was));
+            let wanted = |versions: &Vec<(u64, Arc<Object>)>| {
+                versions.iter().all(|(_, object)| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
+            };
+            if !proved {
+                broken(Law::Proved, what("no record proves that it was ours"));
+            } else if scene.objects.values().any(wanted) {
+                broken(Law::Proved, what("somebody declares it"));
+            }
+            continue;
+        };
+        let Some(entry) = canonical_text(is) else {
+            broken(Law::Permitted, what("it is no entry"));
+            continue;
+        };
+        let may = |object: &Object| {
+            scene.wants(object, read, name).as_ref() == Some(&entry)
+                && (was.is_none() || proved || object.spec.adoption_policy == "Overwrite" || was_applied(object, &read.id, name))
+        };
+        let who: Vec<&Vec<(u64, Arc<Object>)>> = scene.objects.values().filter(|versions| versions.iter().any(|(_, object)| may(object))).collect();
+        if who.is_empty() {
+            broken(Law::Permitted, what("nobody who may declares it"));
+        } else if !who.iter().any(|versions| {
+            versions.iter().any(|(version, object)| *version <= scene.now && scene.records(object, read, name, &entry))
+        }) {
+            broken(Law::Claimed, what("nobody who may had recorded it"));
+        }
+    }
+    if !differs {
+        broken(Law::Needed, format!("a PATCH of {} that changes no parameter", read.name));
+    }
+}
+
+/// Whether a parameter was in sync before, as a status says.
+fn was_applied(object: &Object, id: &str, name: &str) -> bool {
+    object.params_on(id).filter(|param| param.name == name && !param.owned.is_empty()).any(|param| {
+        param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str())
+    })
+}
+
+fn shown(entry: Option<&String>) -> &str {
+    entry.map_or("nothing", String::as_str)
+}

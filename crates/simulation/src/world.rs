@@ -1,0 +1,336 @@
+//! The world of one history: the cluster, the Auth0 tenants, the processes of the operator, and the network between them, which
+//! is where the laws look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use auth0_emulator::{ALL_SCOPES, Settings as TenantSettings};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
+
+use crate::action::{Action, slot_name};
+use crate::cluster::{Cluster, Snapshot};
+use crate::coverage::{Coverage, Kind};
+use crate::declare::{CLIENT_ID, CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
+use crate::history::{AtCall, History};
+use crate::laws::rest::Place;
+use crate::laws::seen::{self, Document};
+use crate::laws::{Law, Violation, rest, write};
+use crate::log::Lines;
+use crate::network::{Ending, Fate, Network, ProcessId, Request, Server};
+use crate::noise::{MARKER, SECRET};
+use crate::story::{Line, Who};
+use crate::tenant::{REQUEST_TIMEOUT, Tenants};
+
+/// What time it is at the beginning: 2026-01-01.
+const START: i64 = 1_767_225_600;
+
+/// How old a document may be when a write that was built from it is sent.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// One process of the operator.
+struct Process {
+    replica: usize,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+    is_dead: bool,
+    ended: bool,
+}
+
+/// A document that a process read.
+struct Read {
+    process: ProcessId,
+    at: Instant,
+    host: String,
+    id: String,
+    text: String,
+}
+
+/// A write that is on its way.
+struct InFlight {
+    process: ProcessId,
+    until: Instant,
+}
+
+/// How much may be asked: the bucket of one process for one host.
+#[derive(Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    calls: u32,
+    serial: u64,
+    processes: Vec<Process>,
+    running: Vec<Option<ProcessId>>,
+    reads: Vec<Read>,
+    in_flight: Vec<InFlight>,
+    buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
+    refused_last: BTreeSet<ProcessId>,
+    ours: BTreeMap<Place, String>,
+    backup: Option<Snapshot>,
+    violations: Vec<Violation>,
+    coverage: Coverage,
+    story: Vec<Line>,
+    chronicle: Chronicle,
+    /// Writes to Auth0, and to the API server but for the Lease.
+    writes: u64,
+    steps: u64,
+    calm: bool,
+    may_leave: bool,
+    refused: bool,
+    lease_touched: Option<Instant>,
+    rates: (u32, u32, u32),
+}
+
+/// Versions of objects that were read already.
+#[derive(Default)]
+struct Chronicle {
+    objects: BTreeMap<u64, Arc<seen::Object>>,
+    tenants: BTreeMap<u64, Arc<seen::Tenant>>,
+}
+
+/// The world of one history.
+pub struct World {
+    history: History,
+    told: bool,
+    cluster: Cluster,
+    tenants: Tenants,
+    begin: Instant,
+    skews: Vec<Arc<AtomicI64>>,
+    state: Mutex<State>,
+}
+
+impl World {
+    /// The world as it is before anything happens.
+    pub fn new(history: &History, told: bool) -> Arc<Self> {
+        let begin = Instant::now();
+        let state = State { running: vec![None; history.replicas], rates: history.tenant.rate, ..State::default() };
+        let world = Self {
+            cluster: Cluster::new(),
+            tenants: Tenants::new(Duration::from_secs(START.unsigned_abs())),
+            begin,
+            skews: (0..history.replicas).map(|_| Arc::default()).collect(),
+            state: Mutex::new(state),
+            told,
+            history: history.clone(),
+        };
+        world.furnish();
+        Arc::new(world)
+    }
+
+    fn furnish(&self) {
+        for (number, host) in DOMAINS.iter().enumerate() {
+            let tenant = self.tenants.add(host, TenantSettings::default());
+            tenant.add_client(CLIENT_ID, SECRET, ALL_SCOPES);
+            for ((name, strategy), options) in CONNECTIONS.iter().zip(&self.history.options[number]) {
+                let body = format!(r#"{{"name":"{name}","strategy":"{strategy}","display_name":"As \u0061lways","options":{options}}}"#);
+                if let Err(error) = tenant.create_connection_text(&body) {
+                    self.break_law(Law::Alive, format!("a connection can't be made: {error}"));
+                }
+            }
+        }
+        self.cluster.create_namespace(OPERATOR_NAMESPACE, &[]);
+        self.cluster.create_namespace("default", &[]);
+        for (namespace, team) in NAMESPACES.iter().zip(["a", "b"]) {
+            self.cluster.create_namespace(namespace, &[("team", team)]);
+        }
+        self.act(&Action::Secret(0, SecretDeclaration::Right));
+        self.act(&Action::Secret(1, SecretDeclaration::Right));
+        self.act(&Action::Tenant(0, self.history.tenant.clone()));
+    }
+
+    /// Starts a replica, if it does not run.
+    pub fn start(self: &Arc<Self>, replica: usize) {
+        let id = {
+            let mut state = self.state.lock();
+            if state.running.get(replica).is_none_or(Option::is_some) {
+                return;
+            }
+            let id = ProcessId(u32::try_from(state.processes.len()).unwrap_or(u32::MAX));
+            state.running[replica] = Some(id);
+            id
+        };
+        let network: Arc<dyn Network> = self.clone();
+        let wall = self.wall(replica);
+        let options = TransportOptions { request_timeout: REQUEST_TIMEOUT, ..TransportOptions::default() };
+        let settings = Settings {
+            client: self.cluster.client(id, network.clone()),
+            namespace: OPERATOR_NAMESPACE.to_owned(),
+            watched: BTreeSet::new(),
+            allowed: AllowedDomains::default(),
+            transport: Transport::over(self.tenants.client(id, network, REQUEST_TIMEOUT), &options, wall.clone()),
+            wall,
+            instance: Some(format!("replica-{replica}")),
+            http: None,
+        };
+        let stop = CancellationToken::new();
+        let (world, stopped) = (self.clone(), stop.clone());
+        let task = tokio::spawn(async move {
+            let result = internals::run(settings, stopped.clone()).await;
+            world.ended(id, replica, result.err().map(|error| error.to_string()), stopped.is_cancelled());
+        });
+        self.state.lock().processes.push(Process { replica, task, stop, is_dead: false, ended: false });
+    }
+
+    fn wall(&self, replica: usize) -> WallClock {
+        let (begin, skew) = (self.begin, self.skews[replica].clone());
+        WallClock::new(move || {
+            let since = i64::try_from(begin.elapsed().as_millis()).unwrap_or(i64::MAX);
+            Timestamp::from_millisecond(START * 1000 + since + skew.load(Ordering::Relaxed) * 1000).unwrap_or_default()
+        })
+    }
+
+    /// A process came to its end.
+    fn ended(&self, id: ProcessId, replica: usize, error: Option<String>, asked: bool) {
+        let mut state = self.state.lock();
+        if let Some(process) = state.processes.get_mut(id.0 as usize) {
+            process.ended = true;
+        }
+        if state.running[replica] == Some(id) {
+            state.running[replica] = None;
+        }
+        drop(state);
+        if let Some(error) = error {
+            self.break_law(Law::Alive, format!("process {} ended: {error}", id.0));
+        } else if !asked {
+            self.break_law(Law::Alive, format!("process {} ended unasked", id.0));
+        }
+    }
+
+    fn kill(&self, id: ProcessId) {
+        let mut state = self.state.lock();
+        let Some(process) = state.processes.get_mut(id.0 as usize).filter(|process| !process.is_dead) else { return };
+        process.is_dead = true;
+        process.task.abort();
+        let replica = process.replica;
+        if state.running[replica] == Some(id) {
+            state.running[replica] = None;
+        }
+    }
+
+    /// Whether a panic ended a process.
+    fn look_for_panics(&self) {
+        let state = self.state.lock();
+        let ended = |process: &&Process| process.task.is_finished() && !process.is_dead && !process.ended;
+        let panicked = state.processes.iter().filter(ended).count();
+        drop(state);
+        if panicked > 0 {
+            self.break_law(Law::Alive, "a process panicked".to_owned());
+        }
+    }
+
+    // ---- what happens ----
+
+    /// Lets something happen.
+    pub fn happen(self: &Arc<Self>, action: &Action) {
+        self.count(Kind::Happened, name_of(action));
+        self.tell(Who::World, || action.to_string());
+        self.state.lock().steps += 1;
+        match action {
+            Action::Start(replica) => self.start(*replica),
+            Action::Kill(replica) => {
+                let id = self.state.lock().running.get(*replica).copied().flatten();
+                if let Some(id) = id {
+                    self.kill(id);
+                }
+            }
+            Action::Stop(replica) => {
+                let state = self.state.lock();
+                let id = state.running.get(*replica).copied().flatten();
+                if let Some(process) = id.and_then(|id| state.processes.get(id.0 as usize)) {
+                    process.stop.cancel();
+                }
+            }
+            other => self.act(other),
+        }
+    }
+
+    fn act(&self, action: &Action) {
+        self.note_leave(action);
+        match action {
+            Action::Declare(slot, declaration) => {
+                let (namespace, name) = SLOTS[*slot];
+                let host = self.host_of(declaration.tenant_name());
+                let tenant = host.as_deref().and_then(|host| self.tenants.get(host));
+                let id_of = |number: usize| {
+                    let document = tenant.as_ref()?.connection(CONNECTIONS[number].0);
+                    document.get("id")?.as_str().map(str::to_owned)
+                };
+                self.cluster.apply_object(namespace, name, &declaration.spec(id_of));
+            }
+            Action::Delete(slot) => self.cluster.delete_object(SLOTS[*slot].0, SLOTS[*slot].1),
+            Action::Forge(slot, how) => self.forge(*slot, *how),
+            Action::TakeFinalizer(slot) => self.cluster.set_finalizer(SLOTS[*slot].0, SLOTS[*slot].1, seen::FINALIZER, false),
+            Action::OtherFinalizer(slot, present) => {
+                self.cluster.set_finalizer(SLOTS[*slot].0, SLOTS[*slot].1, "example.com/other", *present);
+            }
+            Action::Annotate(slot) => self.cluster.annotate(SLOTS[*slot].0, SLOTS[*slot].1),
+            Action::Tenant(number, declaration) => {
+                let name = TENANTS[*number];
+                if self.host_of(name).is_some_and(|host| host != DOMAINS[declaration.domain]) {
+                    self.cluster.delete_tenant(name);
+                }
+                let mut state = self.state.lock();
+                let (reads, requests, burst) = declaration.rate;
+                state.rates = (state.rates.0.max(reads), state.rates.1.max(requests), state.rates.2.max(burst));
+                drop(state);
+                self.cluster.apply_tenant(name, &declaration.spec(name));
+            }
+            Action::DeleteTenant(number) => self.cluster.delete_tenant(TENANTS[*number]),
+            Action::EraseTenantStatus(number) => self.cluster.erase_tenant_status(TENANTS[*number]),
+            Action::Secret(number, what) => {
+                let data = what.data(&self.secret(*number));
+                self.cluster.apply_secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[*number]), &data);
+            }
+            Action::DeleteSecret(number) => self.cluster.delete_secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[*number])),
+            Action::Label(number, team) => {
+                let labels: Vec<(&str, &str)> = team.iter().map(|team| ("team", *team)).collect();
+                self.cluster.label_namespace(NAMESPACES[*number], &labels);
+            }
+            Action::DeleteNamespace(number) => self.cluster.delete_namespace(NAMESPACES[*number]),
+            Action::CreateNamespace(number) => self.cluster.create_namespace(NAMESPACES[*number], &[("team", ["a", "b"][*number])]),
+            Action::Backup => self.state.lock().backup = Some(self.cluster.snapshot()),
+            Action::Restore => {
+                if let Some(backup) = self.state.lock().backup.clone() {
+                    self.cluster.restore_backup(&backup);
+                }
+            }
+            Action::RestoreStore => {
+                if let Some(backup) = self.state.lock().backup.clone() {
+                    self.cluster.restore_etcd(&backup);
+                    // The versions that come now have numbers that others had.
+                    self.state.lock().chronicle = Chronicle::default();
+                }
+            }
+            Action::CutWatches(forget) => {
+                if *forget {
+                    self.cluster.compact();
+                }
+                self.cluster.break_all_watches();
+            }
+            Action::Lag(kind, lag) => self.cluster.set_lag_of_all(*kind, *lag),
+            Action::Auth0(number, action) => {
+                if let Some(tenant) = self.tenants.get(DOMAINS[*number]) {
+                    action.apply(&tenant);
+                }
+            }
+            Action::JumpClock(replica, seconds) => drop(self.skews[*replica].fetch_add(*seconds, Ordering::Relaxed)),
+            Action::DeleteLease => {
+                self.cluster.delete_lease();
+                self.state.lock().lease_touched = Some(Instant::now());
+            }
+            Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
+        }
+    }
+}

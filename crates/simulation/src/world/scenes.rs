@@ -1,0 +1,84 @@
+//! The scenes that the laws judge: what a process may have known when it wrote, and what is there at rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::World;
+use crate::action::Watched;
+use crate::cluster::Version;
+use crate::laws::seen::{self, Document};
+use crate::laws::{Violation, rest, write};
+use crate::network::Request;
+
+impl World {
+    /// What a process may have known of the cluster now.
+    pub(super) fn write_scene(&self, request: &Request) -> write::Scene {
+        let mut scene = write::Scene { host: request.host.clone(), now: self.cluster.resource_version(), ..write::Scene::default() };
+        for version in self.known(request, Watched::Objects) {
+            if let Some(object) = self.object_of(&version) {
+                scene.objects.entry(object.metadata.uid.clone()).or_default().push((version.number, object));
+            }
+        }
+        for version in self.known(request, Watched::Tenants) {
+            scene.tenants.entry(version.name.clone()).or_default().push(self.tenant_of(&version));
+        }
+        for version in self.known(request, Watched::Namespaces) {
+            let labels = version.text.as_deref().map(labels_of);
+            scene.namespaces.entry(version.name.clone()).or_default().push(labels);
+        }
+        scene
+    }
+
+    /// Of each object of a kind the version that the process was shown last, and all that came after.
+    fn known(&self, request: &Request, kind: Watched) -> Vec<Version> {
+        self.cluster.versions_since(kind, self.cluster.shown(request.process, kind))
+    }
+
+    fn object_of(&self, version: &Version) -> Option<Arc<seen::Object>> {
+        let text = version.text.as_deref()?;
+        let mut state = self.state.lock();
+        let read = || Arc::new(serde_json::from_str(text).unwrap_or_default());
+        Some(state.chronicle.objects.entry(version.number).or_insert_with(read).clone())
+    }
+
+    fn tenant_of(&self, version: &Version) -> Option<Arc<seen::Tenant>> {
+        let text = version.text.as_deref()?;
+        let mut state = self.state.lock();
+        let read = || Arc::new(serde_json::from_str(text).unwrap_or_default());
+        Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
+    }
+
+    /// What is there.
+    fn rest_scene(&self) -> rest::Scene {
+        let now = self.cluster.resource_version();
+        let of = |kind: Watched| self.cluster.versions_since(kind, now).into_iter().filter_map(|version| Some((version.name, version.text?)));
+        let mut documents = BTreeMap::new();
+        for (host, tenant) in self.tenants.all() {
+            let read = tenant.connection_names().iter().filter_map(|name| tenant.connection_text(name)).map(|text| Document::read(&text)).collect();
+            documents.insert(host, read);
+        }
+        let state = self.state.lock();
+        rest::Scene {
+            objects: of(Watched::Objects).filter_map(|(_, text)| serde_json::from_str(&text).ok()).collect(),
+            tenants: of(Watched::Tenants).filter_map(|(_, text)| serde_json::from_str(&text).ok()).collect(),
+            namespaces: of(Watched::Namespaces).map(|(name, text)| (name, labels_of(&text))).collect(),
+            documents,
+            ours: state.ours.clone(),
+            may_leave: state.may_leave,
+            refused: state.refused,
+        }
+    }
+
+    /// What is not as it has to be at rest.
+    pub(crate) fn unrest(&self) -> Vec<Violation> {
+        rest::check(&self.rest_scene())
+    }
+}
+
+fn labels_of(text: &str) -> BTreeMap<String, String> {
+    #[derive(serde::Deserialize)]
+    struct Namespace {
+        metadata: seen::Metadata,
+    }
+    serde_json::from_str::<Namespace>(text).map(|namespace| namespace.metadata.labels).unwrap_or_default()
+}

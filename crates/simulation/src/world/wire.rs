@@ -1,0 +1,293 @@
+//! The network of a history: what becomes of each call, and what the laws say of it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Bucket, FRESH, InFlight, Read, World};
+use crate::coverage::Kind;
+use crate::history::AtCall;
+use crate::laws::seen::{self, Document};
+use crate::laws::{Law, write};
+use crate::network::{Ending, Fate, Network, ProcessId, Request, Server};
+use crate::noise::MARKER;
+use crate::story::Who;
+use crate::tenant::REQUEST_TIMEOUT;
+
+/// For how long a request may be on its way at most after it was sent.
+const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
+
+impl Network for World {
+    fn fate(&self, request: &mut Request) -> Fate {
+        let (is_dead, serial) = self.number(request);
+        if is_dead {
+            return Fate { ending: Ending::Swallowed, ..Fate::PROMPT };
+        }
+        let request = &*request;
+        self.look_at(request);
+        let at_call = self.at(request);
+        let fate = match at_call {
+            Some(AtCall::Fate(fate)) => fate,
+            _ => self.plain(request, serial),
+        };
+        if let Some(AtCall::Fate(fate)) = &at_call {
+            self.count(Kind::Fate, name_of(fate.ending));
+        }
+        if self.told && !is_idle(request) {
+            let odd = if matches!(at_call, Some(AtCall::Fate(_))) { format!("  [{fate:?}]") } else { String::new() };
+            let body = if request.server == Server::Auth0 && request.is_write() { String::from_utf8_lossy(&request.body) } else { "".into() };
+            self.tell(Who::Process(request.process.0), || format!("{} {}{} {body}{odd}", request.method, request.host, request.path));
+        }
+        if request.server == Server::Auth0 && request.is_write() {
+            self.state.lock().in_flight.push(InFlight { process: request.process, until: Instant::now() + LANDS_WITHIN });
+        }
+        fate
+    }
+
+    fn arrives(&self, request: &Request) {
+        if request.server == Server::Auth0 && request.method == "GET" {
+            self.remember_read(request);
+        }
+        match self.at(request) {
+            Some(AtCall::Before(action)) => self.happen_at(&action),
+            Some(AtCall::KilledBefore) => {
+                self.tell(Who::World, || format!("process {} is killed", request.process.0));
+                self.kill(request.process);
+            }
+            _ => {}
+        }
+    }
+
+    fn took_effect(&self, request: &Request, status: u16) {
+        let is_lease = request.path.contains("/leases");
+        let is_ok = (200..300).contains(&status);
+        {
+            let mut state = self.state.lock();
+            state.steps += 1;
+            if request.is_write() && !is_lease && is_ok {
+                state.writes += 1;
+            }
+            if request.server == Server::Auth0 {
+                let was_refused = matches!(status, 400 | 401 | 403);
+                if was_refused {
+                    state.refused_last.insert(request.process);
+                } else {
+                    state.refused_last.remove(&request.process);
+                }
+                if request.is_write() {
+                    state.refused |= status == 400;
+                    if let Some(at) = state.in_flight.iter().position(|write| write.process == request.process) {
+                        state.in_flight.remove(at);
+                    }
+                }
+            }
+        }
+        if !is_idle(request) {
+            self.count_call(request, status);
+            self.tell(Who::Process(request.process.0), || format!("  {} {} is answered {status}", request.method, request.path));
+        }
+        if request.server == Server::Auth0 && request.is_write() && is_ok {
+            self.remember_written(request);
+        }
+        match self.at(request) {
+            Some(AtCall::After(action)) => self.happen_at(&action),
+            Some(AtCall::KilledAfter) => {
+                self.tell(Who::World, || format!("process {} is killed", request.process.0));
+                self.kill(request.process);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a process asks again and again, and what says nothing.
+fn is_idle(request: &Request) -> bool {
+    request.server == Server::Kubernetes && (request.method == "GET" || request.path.contains("/leases"))
+}
+
+fn name_of(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Answered => "slow",
+        Ending::AnswerLost => "answer lost",
+        Ending::NeverAnswered => "never answered",
+        Ending::Dropped => "dropped",
+        Ending::Swallowed => "swallowed",
+        Ending::Refused(_) => "refused on the way",
+    }
+}
+
+impl World {
+    /// Numbers a call, from one on, where something may happen to it. Yields whether its sender is dead, and how many calls there
+    /// were of all.
+    fn number(&self, request: &mut Request) -> (bool, u64) {
+        let mut state = self.state.lock();
+        state.serial += 1;
+        if !is_idle(request) {
+            state.calls += 1;
+            request.number = state.calls;
+        }
+        (state.processes.get(request.process.0 as usize).is_some_and(|process| process.is_dead), state.serial)
+    }
+
+    /// What happens to this call, if anything does.
+    fn at(&self, request: &Request) -> Option<AtCall> {
+        self.history.calls.get(&request.number).filter(|_| !self.is_calm()).cloned()
+    }
+
+    /// A few milliseconds there and back, another number for each call.
+    fn plain(&self, request: &Request, serial: u64) -> Fate {
+        if is_idle(request) {
+            return Fate::PROMPT;
+        }
+        let mut mixed = (self.history.seed ^ serial).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^= mixed >> 29;
+        let millis = |bits: u64| Duration::from_millis(bits % 8);
+        Fate { out: millis(mixed >> 8), ending: Ending::Answered, back: millis(mixed >> 16) }
+    }
+
+    /// What the laws say of a call when it is sent.
+    fn look_at(&self, request: &Request) {
+        match request.server {
+            Server::Kubernetes if request.method != "GET" => self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path)),
+            Server::Kubernetes => {}
+            Server::Auth0 if request.path == "/oauth/token" => {}
+            Server::Auth0 => {
+                self.look_at_budget(request);
+                if request.is_write() {
+                    self.look_at_write(request);
+                }
+            }
+        }
+    }
+
+    /// Looks for what must not be shown.
+    pub(super) fn look_for_secrets(&self, text: &[u8], place: impl FnOnce() -> String) {
+        if contains(text, MARKER.as_bytes()) {
+            let text = format!("{}: {}", place(), String::from_utf8_lossy(text));
+            self.break_law(Law::Secret, text);
+        }
+    }
+
+    fn look_at_budget(&self, request: &Request) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        // One that was refused for its token is asked again with a new one.
+        if state.refused_last.contains(&request.process) {
+            return;
+        }
+        let (reads, requests, burst) = state.rates;
+        let per_second = f64::from(if request.is_write() { requests } else { reads }) / 60.0;
+        let full = f64::from(burst);
+        let key = (request.process, request.host.clone(), request.is_write());
+        let bucket = state.buckets.entry(key).or_insert(Bucket { left: full, at: now });
+        bucket.left = (bucket.left + now.duration_since(bucket.at).as_secs_f64() * per_second).min(full) - 1.0;
+        bucket.at = now;
+        let left = bucket.left;
+        drop(state);
+        if left < -0.5 {
+            self.break_law(Law::Budget, format!("{} {} of {}: {left:.2} left of {full}", request.method, request.path, request.host));
+        }
+    }
+
+    fn look_at_write(&self, request: &Request) {
+        let now = Instant::now();
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let id = request.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
+        let (read, any) = {
+            let state = self.state.lock();
+            let mine = state.reads.iter().rev().filter(|read| read.process == request.process && read.host == request.host && read.id == id);
+            let read: Vec<(Instant, Document)> = mine.map(|read| (read.at, Document::read(&read.text))).collect();
+            let any = read.first().map(|(_, document)| document.clone());
+            (read.into_iter().find(|(_, document)| document.foreign == sent && document.has_options), any)
+        };
+        self.look_at_others(request, now);
+        let Some((at, document)) = read else {
+            let was = any.map(|document| document.foreign);
+            return self.break_law(Law::Foreign, format!("sent was {sent:?}, and read was {was:?}"));
+        };
+        // The read began before it took effect; a write may wait for a token no longer than a document is fresh.
+        if now.duration_since(at) > FRESH {
+            self.break_law(Law::Fresh, format!("the document was {:?} old", now.duration_since(at)));
+        }
+        let scene = self.write_scene(request);
+        let mut violations = Vec::new();
+        write::check(&scene, &document, &body, &mut violations);
+        for violation in violations {
+            self.break_law(violation.law, violation.text);
+        }
+    }
+
+    /// One process writes at a time.
+    fn look_at_others(&self, request: &Request, now: Instant) {
+        let mut state = self.state.lock();
+        state.in_flight.retain(|write| write.until > now);
+        let other = state.in_flight.iter().find(|write| write.process != request.process).map(|write| write.process);
+        let excused = state.lease_touched.is_some_and(|at| now.duration_since(at) < self.history.lease.duration + LANDS_WITHIN);
+        drop(state);
+        if let Some(other) = other.filter(|_| !excused) {
+            let text = format!("process {} writes while a write of process {} may still be on its way", request.process.0, other.0);
+            self.break_law(Law::Alone, text);
+        }
+    }
+
+    fn remember_read(&self, request: &Request) {
+        let Some(tenant) = self.tenants.get(&request.host) else { return };
+        let name_or_id = match request.path.split_once("?name=") {
+            Some((_, rest)) => rest.split('&').next().unwrap_or_default(),
+            None => request.path.rsplit('/').next().unwrap_or_default(),
+        };
+        let Some(text) = tenant.connection_text(name_or_id) else { return };
+        let id = tenant.connection(name_or_id).get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.reads.retain(|read| now.duration_since(read.at) < FRESH * 8);
+        state.reads.push(Read { process: request.process, at: now, host: request.host.clone(), id, text });
+    }
+
+    /// What the operator set, as it stands there now.
+    fn remember_written(&self, request: &Request) {
+        let Some(tenant) = self.tenants.get(&request.host) else { return };
+        let id = request.path.rsplit('/').next().unwrap_or_default();
+        let Some(text) = tenant.connection_text(id) else { return };
+        let after = Document::read(&text);
+        let mut state = self.state.lock();
+        let before = state.reads.iter().rev().find(|read| read.process == request.process && read.id == id);
+        let before = before.map(|read| Document::read(&read.text).params).unwrap_or_default();
+        for (name, live) in &after.params {
+            if before.get(name) != Some(live)
+                && let Some(entry) = seen::canonical_text(live)
+            {
+                state.ours.insert((request.host.clone(), id.to_owned(), name.clone()), entry);
+            }
+        }
+        for name in before.keys().filter(|name| !after.params.contains_key(*name)) {
+            state.ours.remove(&(request.host.clone(), id.to_owned(), name.clone()));
+        }
+    }
+
+    fn count_call(&self, request: &Request, status: u16) {
+        let what = match (request.server, request.method.as_str()) {
+            (Server::Auth0, "GET") => "read",
+            (Server::Auth0, "PATCH") => "PATCH",
+            (Server::Auth0, _) => "token",
+            (Server::Kubernetes, "PUT") => "status",
+            (Server::Kubernetes, _) if request.path.contains("/events") => "event",
+            (Server::Kubernetes, _) => "finalizer",
+        };
+        self.count(Kind::Call, &format!("{what} {status}"));
+    }
+}
+
+/// Whether a text holds another.
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    let Some(first) = part.first() else { return true };
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        if rest[at..].starts_with(part) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
