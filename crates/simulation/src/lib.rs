@@ -2,3 +2,4 @@
 //! emulated tenant in the same process. One seed is one history, the same on every machine.
 
 pub mod network;
+pub mod tenant;
