@@ -4,10 +4,13 @@ use super::json::{Json, Object};
 
 /// One HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers by their names in lower case, but for those of the transport itself, such as `content-length`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {

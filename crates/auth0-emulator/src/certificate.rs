@@ -31,13 +31,15 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let (mut word, mut bits) = (0_u32, 0);
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     for byte in text.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let byte = match byte {
-            b'-' => b'+',
-            b'_' => b'/',
-            plain => plain,
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
         };
-        let value = ALPHABET.iter().position(|letter| *letter == byte)?;
-        word = (word << 6) | u32::try_from(value).ok()?;
+        word = (word << 6) | u32::from(value);
         bits += 6;
         if bits >= 8 {
             bits -= 8;

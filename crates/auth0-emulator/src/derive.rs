@@ -3,7 +3,7 @@
 //! Source: recorded traffic of real tenants (2022 to 2026). Where years differ the newest behaviour is emulated. A PATCH adds a default
 //! only when the stored document already had the key: tenants differ in which defaults they know, and the stored document shows it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::certificate;
 use super::json::{Json, Object};
@@ -15,7 +15,7 @@ pub(crate) struct Context<'a> {
     /// The stored options, when this is a PATCH.
     pub(crate) before: Option<&'a Object>,
     /// Documents the outside world serves: discovery documents (JSON) and SAML metadata (XML) by URL.
-    pub(crate) documents: &'a HashMap<String, String>,
+    pub(crate) documents: &'a BTreeMap<String, String>,
 }
 
 impl Context<'_> {
@@ -450,7 +450,7 @@ mod tests {
         };
         let before = before.map(object);
         let mut options = object(sent);
-        let context = Context { domain: "t.auth0.com", before: before.as_ref(), documents: &HashMap::new() };
+        let context = Context { domain: "t.auth0.com", before: before.as_ref(), documents: &BTreeMap::new() };
         derive(strategy, &mut options, &context);
         options.to_string()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::faults::{self, Effect};
 
 /// The effect that decides a call's fate, the delays before it and the edits after it.
+#[derive(Debug)]
 pub(crate) struct Fate {
     pub(crate) delay: Duration,
     pub(crate) effect: Option<Effect>,

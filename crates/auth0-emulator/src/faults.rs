@@ -48,6 +48,12 @@ pub struct EditBetween {
     pub(crate) connection: Option<String>,
 }
 
+impl fmt::Debug for EditBetween {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EditBetween").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
 /// A 429 on demand. The documented standard answer carries the three `x-ratelimit` headers and no `Retry-After`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateLimited {

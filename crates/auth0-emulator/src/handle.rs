@@ -10,7 +10,7 @@ use super::faults::Fault;
 use super::journal::Call;
 use super::json::{Json, Object};
 use super::limits::{Buckets, Limits};
-use super::tenant::{Client, Credential, Settings, State};
+use super::tenant::{Client, Clock, Credential, Settings, State};
 
 /// A tenant to act on from outside: set it up, disturb it, look at it. Clones share the tenant.
 #[derive(Clone)]
@@ -25,6 +25,11 @@ impl fmt::Debug for TenantHandle {
 }
 
 impl TenantHandle {
+    /// A tenant that no server serves: it is called in this process, by [`TenantHandle::arrive`].
+    pub fn alone(domain: &str, settings: Settings) -> Self {
+        Self::new(&domain.to_ascii_lowercase(), settings)
+    }
+
     pub(crate) fn new(domain: &str, settings: Settings) -> Self {
         Self { state: Arc::new(Mutex::new(State::new(domain.to_owned(), settings))) }
     }
@@ -97,6 +102,20 @@ impl TenantHandle {
         }
     }
 
+    /// Lets the tenant read the time here, as a duration since the UNIX epoch, instead of from the system. What moved its clock before
+    /// goes on top.
+    pub fn set_clock(&self, read: impl Fn() -> Duration + Send + Sync + 'static) {
+        self.lock().base_clock = Clock(Arc::new(read));
+    }
+
+    /// Sets how many seconds the tenant's clock is ahead of where it reads the time, or behind it when negative; what moved it before no
+    /// longer counts.
+    pub fn set_skew(&self, seconds: i64) {
+        let span = Duration::from_secs(seconds.unsigned_abs());
+        let mut state = self.lock();
+        (state.ahead, state.behind) = if seconds < 0 { (Duration::ZERO, span) } else { (span, Duration::ZERO) };
+    }
+
     /// Moves the tenant's clock forward: tokens age and rate limits refill.
     pub fn advance(&self, by: Duration) {
         self.lock().ahead += by;
@@ -124,7 +143,7 @@ impl TenantHandle {
         let body = Json::parse(body).map_err(|error| Error::Refused(error.to_string()))?;
         let mut state = self.lock();
         let id = connections::create(&mut state, &body).map_err(|refused| Error::Refused(refused.message()))?;
-        state.third_party("POST", "", Some(body.to_value()));
+        state.third_party("POST", "", || Some(body.to_value()));
         Ok(id)
     }
 
@@ -175,6 +194,19 @@ impl TenantHandle {
         self.lock().edit(name_or_id, edit)
     }
 
+    /// The same on exact JSON, for numbers and shapes that `serde_json` rounds; keys end up in stored order.
+    pub fn edit_exact(&self, name_or_id: &str, edit: impl FnOnce(&mut Object)) -> bool {
+        let mut state = self.lock();
+        let Some(connection) = state.find_mut(name_or_id) else {
+            return false;
+        };
+        edit(&mut connection.options);
+        connection.options = std::mem::take(&mut connection.options).reordered();
+        let id = connection.id().to_owned();
+        state.edited(&id);
+        true
+    }
+
     /// A third party deletes a connection. Returns whether it existed.
     pub fn delete_connection(&self, name_or_id: &str) -> bool {
         let mut state = self.lock();
@@ -182,8 +214,13 @@ impl TenantHandle {
             return false;
         };
         state.connections.retain(|connection| connection.id() != id);
-        state.third_party("DELETE", &id, None);
+        state.third_party("DELETE", &id, || None);
         true
+    }
+
+    /// Whether calls and changes go into the journal; they do unless it is turned off, which saves the work where nobody reads it.
+    pub fn keep_journal(&self, keep: bool) {
+        self.lock().keeps_journal = keep;
     }
 
     /// All calls and third-party changes since the start or the last clearing, in order.

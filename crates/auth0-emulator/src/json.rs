@@ -277,6 +277,12 @@ impl fmt::Display for Object {
 }
 
 fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // Nearly no text has anything to escape.
+    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.write_str("\"")?;
+        out.write_str(text)?;
+        return out.write_str("\"");
+    }
     out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
 }
 

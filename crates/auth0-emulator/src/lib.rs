@@ -22,6 +22,10 @@
 //! # }
 //! ```
 //!
+//! A tenant needs no server: [`TenantHandle::alone`] makes one that is called in the same process, by [`TenantHandle::arrive`], and does
+//! exactly what it would do over HTTP. With a clock of its own and `fastrand` seeded on the thread, the same calls get the same answers,
+//! byte by byte.
+//!
 //! This crate knows nothing of the operator: it shares no code with it, or both would share their bugs.
 
 mod answer;
@@ -29,6 +33,7 @@ mod authorize;
 mod certificate;
 mod connections;
 mod derive;
+mod exchange;
 mod fate;
 mod faults;
 mod form;
@@ -48,6 +53,8 @@ mod wire;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+pub use answer::Answer;
+pub use exchange::{Arrival, Ending, Outcome, Request};
 pub use faults::{EditBetween, Effect, Fault, RateLimited};
 pub use handle::TenantHandle;
 pub use journal::{Call, Origin};

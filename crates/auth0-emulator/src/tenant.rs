@@ -1,6 +1,8 @@
 //! One tenant: its clients, tokens, connections, limits, faults and journal.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::faults::{self, Fault};
@@ -116,18 +118,36 @@ impl Connection {
 pub(crate) struct State {
     pub(crate) domain: String,
     pub(crate) settings: Settings,
-    pub(crate) clients: HashMap<String, Client>,
-    pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) clients: BTreeMap<String, Client>,
+    pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) connections: Vec<Connection>,
-    pub(crate) documents: HashMap<String, String>,
+    pub(crate) documents: BTreeMap<String, String>,
     pub(crate) limits: Limits,
     pub(crate) buckets: Buckets,
     pub(crate) faults: Vec<Fault>,
     pub(crate) journal: Vec<Call>,
+    pub(crate) keeps_journal: bool,
     pub(crate) next_connection: u64,
     pub(crate) next_call: u64,
+    pub(crate) base_clock: Clock,
     pub(crate) ahead: Duration,
     pub(crate) behind: Duration,
+}
+
+/// Where a tenant reads the time, as a duration since the UNIX epoch.
+#[derive(Clone)]
+pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Clock {
+    fn of_the_system() -> Self {
+        Self(Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Clock")
+    }
 }
 
 impl State {
@@ -135,16 +155,18 @@ impl State {
         Self {
             domain,
             settings,
-            clients: HashMap::new(),
-            tokens: HashMap::new(),
+            clients: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             connections: Vec::new(),
-            documents: HashMap::new(),
+            documents: BTreeMap::new(),
             limits: Limits::default(),
             buckets: Buckets::default(),
             faults: Vec::new(),
             journal: Vec::new(),
+            keeps_journal: true,
             next_connection: 1,
             next_call: 1,
+            base_clock: Clock::of_the_system(),
             ahead: Duration::ZERO,
             behind: Duration::ZERO,
         }
@@ -152,7 +174,7 @@ impl State {
 
     /// The tenant's clock as a duration since the UNIX epoch.
     pub(crate) fn clock(&self) -> Duration {
-        (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead).saturating_sub(self.behind)
+        ((self.base_clock.0)() + self.ahead).saturating_sub(self.behind)
     }
 
     /// The tenant's clock in UNIX seconds.
@@ -186,23 +208,26 @@ impl State {
         }
     }
 
-    /// Opens the journal's entry of a call and returns its number.
-    pub(crate) fn open_call(&mut self, mut call: Call) -> u64 {
-        call.seq = self.next_call;
-        call.time_ms = u64::try_from(self.clock().as_millis()).unwrap_or(u64::MAX);
+    /// Numbers a call, puts its entry into the journal when there is one, and returns the number.
+    pub(crate) fn open_call(&mut self, call: Option<Call>) -> u64 {
+        let seq = self.next_call;
         self.next_call += 1;
-        let seq = call.seq;
-        self.journal.push(call);
+        if let Some(mut call) = call {
+            call.seq = seq;
+            call.time_ms = u64::try_from(self.clock().as_millis()).unwrap_or(u64::MAX);
+            self.journal.push(call);
+        }
         seq
     }
 
-    /// The journal's entry of a call that is under way; `None` when the journal was cleared meanwhile.
+    /// The journal's entry of a call that is under way; `None` when the journal is not kept, or was cleared meanwhile.
     pub(crate) fn call_mut(&mut self, seq: u64) -> Option<&mut Call> {
         self.journal.iter_mut().rev().find(|call| call.seq == seq)
     }
 
-    pub(crate) fn third_party(&mut self, method: &str, id: &str, body: Option<serde_json::Value>) {
-        self.open_call(Call {
+    /// The journal's entry of a change by a third party.
+    pub(crate) fn third_party(&mut self, method: &str, id: &str, body: impl FnOnce() -> Option<serde_json::Value>) {
+        let call = self.keeps_journal.then(|| Call {
             seq: 0,
             time_ms: 0,
             origin: Origin::ThirdParty,
@@ -210,13 +235,14 @@ impl State {
             path: if id.is_empty() { "/api/v2/connections".to_owned() } else { format!("/api/v2/connections/{id}") },
             query: String::new(),
             status: None,
-            body,
+            body: body(),
             body_text: None,
             client_id: None,
             correlation_id: None,
             user_agent: None,
             fault: None,
         });
+        self.open_call(call);
     }
 
     /// A third party's change of a connection's options; unknown connections are left alone.
@@ -226,9 +252,15 @@ impl State {
         };
         faults::apply_edit(&mut connection.options, edit);
         let id = connection.id().to_owned();
-        let body = [("options", Json::Object(connection.options.clone()))].into_iter().collect::<Object>();
-        self.third_party("PATCH", &id, Some(Json::Object(body).to_value()));
+        self.edited(&id);
         true
+    }
+
+    /// The journal's entry of a third party's change of a connection's options.
+    pub(crate) fn edited(&mut self, id: &str) {
+        let options = self.find(id).filter(|_| self.keeps_journal).map(|connection| connection.options.clone());
+        let body = || Some(Json::from([("options", Json::Object(options?))].into_iter().collect::<Object>()).to_value());
+        self.third_party("PATCH", id, body);
     }
 }
 

@@ -779,3 +779,187 @@ fn a_token_may_come_without_the_names_of_its_scopes() {
     let answer = send(lab.emulator.addr(), &head, &body.to_string()).unwrap().json();
     assert!(answer["access_token"].is_string() && answer["scope"].is_null(), "{answer}");
 }
+
+// ---- in the same process
+
+/// The path without the query, and the query.
+fn split(path: &str) -> (String, String) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    (path.to_owned(), query.to_owned())
+}
+
+/// What an answer is compared by: the headers of the transport itself aside.
+fn shape(status: u16, mut headers: Vec<(String, String)>, body: &str) -> (u16, Vec<(String, String)>, String) {
+    headers.retain(|(name, _)| !["content-length", "connection"].contains(&name.as_str()));
+    headers.sort();
+    (status, headers, body.to_owned())
+}
+
+#[test]
+fn a_call_in_process_is_answered_as_one_over_http_is() {
+    let lab = Lab::with_one();
+    lab.tenant.set_clock(|| Duration::from_millis(1_700_000_000_500));
+    let mut lab = lab;
+    lab.token = lab.new_token();
+    seed::demo(&lab.tenant).unwrap();
+    let path = lab.path("c");
+    let whole = lab.tenant.connection_text("c").unwrap();
+    let credentials = Lab::credentials().to_string();
+    let limits = Limits { read_connections: Some(Rate { burst: 1, per_minute: 6 }), ..Limits::default() };
+    let limited = RateLimited { global: true, retry_after: Some(7), reset: Some(3) };
+    let (none, plain) = (|_: &TenantHandle| {}, "");
+    let fault = |fault: Fault| move |tenant: &TenantHandle| tenant.inject(fault.clone().times(1));
+    type Prepare = Box<dyn Fn(&TenantHandle)>;
+    // Method, path, body, and what is done to the tenant right before.
+    let table: Vec<(&str, String, &str, Prepare)> = vec![
+        ("GET", path.clone(), plain, Box::new(none)),
+        ("GET", format!("{path}?fields=name"), plain, Box::new(none)),
+        ("GET", "/api/v2/connections?take=2".to_owned(), plain, Box::new(none)),
+        ("GET", "/api/v2/connections?name=c&take=1".to_owned(), plain, Box::new(none)),
+        ("GET", "/api/v2/connections?per_page=0".to_owned(), plain, Box::new(none)),
+        ("GET", "/api/v2/connections/con_nope".to_owned(), plain, Box::new(none)),
+        ("GET", "/nowhere".to_owned(), plain, Box::new(none)),
+        ("GET", path.clone(), plain, Box::new(move |tenant| tenant.set_limits(limits))),
+        (
+            "GET",
+            path.clone(),
+            plain,
+            Box::new(move |tenant| tenant.set_limits(Limits { global: Some(Rate { burst: 0, per_minute: 6 }), ..limits })),
+        ),
+        ("PATCH", path.clone(), r#"{"options":{"n":1.50,"a":null}}"#, Box::new(none)),
+        ("PATCH", path.clone(), r#"{"options":[]}"#, Box::new(none)),
+        ("PATCH", path.clone(), r#"{"options":"#, Box::new(none)),
+        ("PATCH", path.clone(), plain, Box::new(none)),
+        ("DELETE", path.clone(), plain, Box::new(none)),
+        ("DELETE", "/api/v2/connections/con_nope".to_owned(), plain, Box::new(none)),
+        ("POST", "/api/v2/connections".to_owned(), r#"{"name":"c","strategy":"oauth2"}"#, Box::new(none)),
+        ("POST", "/api/v2/connections".to_owned(), r#"{"name":"new","strategy":"oauth2","options":{"b":1,"a":2}}"#, Box::new(none)),
+        ("POST", "/oauth/token".to_owned(), credentials.as_str(), Box::new(none)),
+        ("POST", "/oauth/token".to_owned(), credentials.as_str(), Box::new(|tenant| tenant.remove_grant("id"))),
+        ("POST", "/oauth/token".to_owned(), "grant_type", Box::new(none)),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::status(503)))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::status_with(400, "{}")))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::lose_answer()))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::cut_body()))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::drop()))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::not_json()))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::error_body_with_200()))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::huge_body(1000)))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::redirect("https://elsewhere.example.com/")))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::rate_limited(limited)))),
+        ("PATCH", path.clone(), r#"{"options":{}}"#, Box::new(fault(Fault::delay(Duration::from_millis(5))))),
+        ("GET", path.clone(), plain, Box::new(fault(Fault::edit_between(serde_json::Map::clear)))),
+    ];
+    // What is random: the signature of a token, the id of a new connection.
+    let masked = |text: String| {
+        let Ok(Value::Object(mut body)) = serde_json::from_str(&text) else { return text };
+        let before = body.clone();
+        if let Some(token) = body.get("access_token").and_then(Value::as_str) {
+            let unsigned = token.rsplit_once('.').unwrap().0.to_owned();
+            body.insert("access_token".to_owned(), unsigned.into());
+        }
+        if body.get("name") == Some(&json!("new")) {
+            body.remove("id").unwrap();
+        }
+        if body == before { text } else { Value::Object(body).to_string() }
+    };
+    for (method, path, body, prepare) in table {
+        let reset = || {
+            lab.tenant.clear_faults();
+            lab.tenant.set_limits(Limits::default());
+            lab.tenant.add_client("id", "secret", ALL_SCOPES);
+            lab.tenant.delete_connection("new");
+            lab.tenant.delete_connection("c");
+            lab.tenant.restore_connection(&whole).unwrap();
+            lab.tenant.clear_journal();
+            prepare(&lab.tenant);
+        };
+        let stored = || (lab.tenant.connection_text("c"), lab.tenant.pending_faults());
+        let noted = || {
+            let note = |call: Call| Call { seq: 0, ..call };
+            lab.tenant.journal().into_iter().map(note).collect::<Vec<_>>()
+        };
+        reset();
+        let over_http = lab.try_call(method, &path, body).map(|reply| {
+            let headers = reply.headers.lines().skip(1).filter_map(|line| line.split_once(": "));
+            let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+            shape(reply.status, headers, &masked(reply.text))
+        });
+        let (http_stored, http_noted) = (stored(), noted());
+        reset();
+        let (bare, query) = split(&path);
+        let request = Request {
+            method: method.to_owned(),
+            path: bare,
+            query,
+            authorization: Some(format!("Bearer {}", lab.token)),
+            content_type: (!body.is_empty()).then(|| "application/json".to_owned()),
+            body: Some(body.as_bytes().to_vec()),
+            ..Request::default()
+        };
+        let arrival = lab.tenant.arrive(request);
+        let delayed = !arrival.delay().is_zero();
+        let answer = match arrival.take_effect().ending {
+            Ending::Answered(answer) => Some(answer),
+            Ending::HalfAnswered(mut answer) => {
+                answer.body.truncate(answer.body.len() / 2);
+                Some(answer)
+            }
+            Ending::Cut => None,
+            Ending::Silent => panic!("{method} {path} hangs"),
+        };
+        let in_process = answer.map(|answer| {
+            let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            shape(answer.status, headers, &masked(String::from_utf8(answer.body).unwrap()))
+        });
+        assert_eq!(over_http, in_process, "{method} {path} {body}");
+        assert_eq!((http_stored, http_noted), (stored(), noted()), "{method} {path} {body}");
+        assert_eq!(delayed, noted().iter().any(|call| call.fault == Some("delay")), "{method} {path} {body}");
+    }
+}
+
+#[test]
+fn what_hangs_in_process_is_silent() {
+    let lab = Lab::with_one();
+    for (fault, effect) in [(Fault::hang(), false), (Fault::hang_after(), true)] {
+        lab.tenant.inject(fault.times(1));
+        let request = Request {
+            method: "PATCH".to_owned(),
+            path: lab.path("c"),
+            authorization: Some(format!("Bearer {}", lab.token)),
+            body: Some(format!(r#"{{"options":{{"effect":{effect}}}}}"#).into_bytes()),
+            ..Request::default()
+        };
+        let arrival = lab.tenant.arrive(request);
+        assert_eq!(arrival.is_carried_out(), effect);
+        let outcome = arrival.take_effect();
+        assert_eq!((outcome.carried_out, outcome.ending), (effect.then_some(200), Ending::Silent));
+        assert_eq!(lab.tenant.connection("c")["options"]["effect"], if effect { json!(true) } else { Value::Null });
+        assert_eq!(lab.tenant.journal().last().unwrap().status, None);
+    }
+}
+
+#[test]
+fn a_journal_that_is_not_kept_stays_empty_and_changes_nothing_else() {
+    let lab = Lab::with_one();
+    lab.tenant.clear_journal();
+    lab.tenant.keep_journal(false);
+    assert_eq!(lab.patch("c", &json!({"options": {"a": 1}})).status, 200);
+    assert!(lab.tenant.edit("c", |options| drop(options.insert("b".to_owned(), json!(2)))));
+    assert_eq!(lab.tenant.connection("c")["options"], json!({"a": 1, "b": 2}));
+    assert!(lab.tenant.journal().is_empty());
+    lab.tenant.keep_journal(true);
+    assert_eq!(lab.get(&lab.path("c")).status, 200);
+    // Numbering went on: a PATCH and an edit came before it.
+    assert_eq!(lab.tenant.journal().len(), 1);
+}
+
+#[test]
+fn an_exact_edit_keeps_every_number() {
+    let lab = Lab::with_one();
+    let set = |options: &mut Object| options.insert("n", Json::parse("[12345678901234567890123, 1.0]").unwrap());
+    assert!(lab.tenant.edit_exact("c", set));
+    assert!(!lab.tenant.edit_exact("nobody", set));
+    assert!(lab.get(&lab.path("c")).text.contains(r#""options":{"n":[12345678901234567890123,1.0],"#));
+    assert_eq!(lab.tenant.journal().iter().filter(|call| call.origin == Origin::ThirdParty && call.method == "PATCH").count(), 1);
+}

@@ -102,12 +102,16 @@ pub(crate) fn authenticate(state: &State, authorization: Option<&str>) -> Result
     let Some((scheme, token)) = authorization.split_once(' ') else {
         return Err(malformed());
     };
-    let parts: Vec<&str> = token.split('.').collect();
-    let is_jwt = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && unbase64(part).is_some());
-    if !scheme.eq_ignore_ascii_case("bearer") || !is_jwt {
+    let known = state.tokens.get(token);
+    let is_jwt = || {
+        let parts: Vec<&str> = token.split('.').collect();
+        parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && unbase64(part).is_some())
+    };
+    // What was issued is well formed.
+    if !scheme.eq_ignore_ascii_case("bearer") || !(known.is_some() || is_jwt()) {
         return Err(malformed());
     }
-    match state.tokens.get(token) {
+    match known {
         Some(token) if token.revoked => Err(Answer::unauthorized("Invalid token")),
         Some(token) if token.expires <= state.now() => Err(Answer::unauthorized("Expired token received for JSON Web Token validation")),
         Some(token) => Ok(token.clone()),
