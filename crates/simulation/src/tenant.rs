@@ -164,9 +164,9 @@ impl HttpClient for TenantClient {
         });
         let request_timeout = self.request_timeout;
         Box::pin(async move {
-            let fate = self.network.fate(&journey.as_ref().map_err(|lost| *lost)?.seen);
+            let mut journey = journey?;
+            let fate = self.network.fate(&mut journey.seen);
             let (sender, receiver) = oneshot::channel();
-            let journey = journey?;
             tokio::spawn(async move {
                 let back = journey.travel(fate).await;
                 // Whoever asked may have given up.
@@ -271,6 +271,7 @@ fn seen(process: ProcessId, request: &reqwest::Request) -> Request {
         path: url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())),
         host: url.host_str().unwrap_or_default().to_owned(),
         body: body(request),
+        number: 0,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The world of one history: the cluster, the Auth0 tenants, the processes of the operator, and the network between them, which
 //! is where the laws look.
 
+mod scenes;
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,24 +12,24 @@ use std::time::Duration;
 use auth0_emulator::{ALL_SCOPES, Settings as TenantSettings};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
 
-use crate::action::{Action, slot_name};
+use crate::action::{Action, Forgery, Watched};
 use crate::cluster::{Cluster, Snapshot};
 use crate::coverage::{Coverage, Kind};
 use crate::declare::{CLIENT_ID, CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
-use crate::history::{AtCall, History};
+use crate::history::History;
 use crate::laws::rest::Place;
-use crate::laws::seen::{self, Document};
-use crate::laws::{Law, Violation, rest, write};
-use crate::log::Lines;
-use crate::network::{Ending, Fate, Network, ProcessId, Request, Server};
-use crate::noise::{MARKER, SECRET};
+use crate::laws::seen;
+use crate::laws::{Law, Violation};
+use crate::network::{Network, ProcessId};
+use crate::noise::{SECRET, calm};
+use crate::run::Report;
 use crate::story::{Line, Who};
 use crate::tenant::{REQUEST_TIMEOUT, Tenants};
 
@@ -332,5 +335,182 @@ impl World {
             }
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
         }
+    }
+
+    /// Lets something happen in the middle of a call.
+    fn happen_at(&self, action: &Action) {
+        self.count(Kind::Happened, name_of(action));
+        self.tell(Who::World, || format!("meanwhile {action}"));
+        self.state.lock().steps += 1;
+        // Processes start and end between calls only.
+        self.act(action);
+    }
+
+    fn forge(&self, slot: usize, how: Forgery) {
+        let (namespace, name) = SLOTS[slot];
+        let status = match how {
+            Forgery::Erased => Value::Null,
+            Forgery::Ready => {
+                let condition = |kind: &str| {
+                    json!({"type": kind, "status": "True", "reason": "Ready", "message": "all is well", "observedGeneration": 1,
+                        "lastTransitionTime": "2026-01-01T00:00:00Z"})
+                };
+                json!({"observedGeneration": 1, "conditions": ["Ready", "Accepted", "ResolvedRefs", "Synced"].map(condition)})
+            }
+            Forgery::Copied(other) => {
+                let (namespace, name) = SLOTS[other];
+                self.cluster.object(namespace, name).map(|object| object["status"].clone()).unwrap_or_default()
+            }
+        };
+        self.cluster.write_status(namespace, name, status);
+    }
+
+    /// Notes what may leave something behind rightly: a record that somebody took, an owner that lets go on purpose.
+    fn note_leave(&self, action: &Action) {
+        let leaves = match action {
+            Action::Declare(_, declaration) => declaration.retain || declaration.observe || declaration.broken || declaration.tenant > 0,
+            Action::Forge(..)
+            | Action::TakeFinalizer(_)
+            | Action::Tenant(..)
+            | Action::DeleteTenant(_)
+            | Action::Label(..)
+            | Action::DeleteNamespace(_)
+            | Action::Restore
+            | Action::RestoreStore => true,
+            _ => false,
+        };
+        if leaves && !self.begin_is_now() {
+            self.state.lock().may_leave = true;
+        }
+    }
+
+    /// Whether nothing has happened yet: what is declared at the beginning takes nothing away.
+    fn begin_is_now(&self) -> bool {
+        self.state.lock().processes.is_empty()
+    }
+
+    /// The Auth0 tenant that a tenant object stands for.
+    fn host_of(&self, tenant: &str) -> Option<String> {
+        let tenant = self.cluster.tenant(tenant)?;
+        tenant["spec"]["domain"].as_str().map(str::to_owned)
+    }
+
+    /// The secret that the tenant takes at present.
+    fn secret(&self, _tenant: usize) -> String {
+        SECRET.to_owned()
+    }
+
+    /// Takes all faults away: what is declared stays.
+    pub fn calm(self: &Arc<Self>) {
+        self.tell(Who::World, || "from now on nothing fails, and nobody changes anything".to_owned());
+        self.state.lock().calm = true;
+        for (_, tenant) in self.tenants.all() {
+            calm(&tenant);
+        }
+        for number in 0..TENANTS.len() {
+            self.act(&Action::Secret(number, SecretDeclaration::Right));
+        }
+        for kind in Watched::ALL {
+            self.cluster.set_lag_of_all(kind, Duration::ZERO);
+        }
+        for slot in 0..SLOTS.len() {
+            self.act(&Action::OtherFinalizer(slot, false));
+        }
+        for replica in 0..self.history.replicas {
+            self.start(replica);
+        }
+    }
+
+    // ---- what is known ----
+
+    fn is_calm(&self) -> bool {
+        self.state.lock().calm
+    }
+
+    /// Whether a law was broken.
+    pub fn is_broken(&self) -> bool {
+        self.look_for_panics();
+        !self.state.lock().violations.is_empty()
+    }
+
+    /// How many writes there were to Auth0, and to the API server but for the Lease.
+    pub fn writes(&self) -> u64 {
+        self.state.lock().writes
+    }
+
+    /// A law did not hold.
+    pub(crate) fn break_law(&self, law: Law, text: String) {
+        let violation = Violation { law, text };
+        self.tell(Who::Law, || violation.to_string());
+        self.state.lock().violations.push(violation);
+    }
+
+    fn count(&self, kind: Kind, name: &str) {
+        self.state.lock().coverage.count(kind, name);
+    }
+
+    fn tell(&self, who: Who, text: impl FnOnce() -> String) {
+        if self.told {
+            let line = Line { at: self.begin.elapsed(), who, text: text() };
+            self.state.lock().story.push(line);
+        }
+    }
+
+    /// A line of the operator's log.
+    pub(crate) fn logged(&self, level: Level, text: &str) {
+        self.look_for_secrets(text.as_bytes(), || "a line of the log".to_owned());
+        for (field, kind) in [("part=", Kind::Part), ("outcome=", Kind::Outcome)] {
+            if let Some((_, rest)) = text.split_once(field) {
+                let name: &str = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+                self.count(kind, name);
+            }
+        }
+        if level <= Level::DEBUG {
+            self.tell(Who::Log, || text.to_owned());
+        }
+    }
+
+    /// What came of it all.
+    pub(crate) fn report(&self) -> Report {
+        self.look_at_statuses();
+        let mut state = self.state.lock();
+        Report {
+            violation: state.violations.first().cloned(),
+            steps: state.steps,
+            lasted: self.begin.elapsed(),
+            coverage: std::mem::take(&mut state.coverage),
+            story: std::mem::take(&mut state.story),
+        }
+    }
+}
+
+/// The kind of an action, for counting.
+fn name_of(action: &Action) -> &'static str {
+    match action {
+        Action::Declare(..) => "apply",
+        Action::Delete(_) => "delete",
+        Action::Forge(..) => "forge a status",
+        Action::TakeFinalizer(_) => "take the finalizer",
+        Action::OtherFinalizer(..) => "another finalizer",
+        Action::Annotate(_) => "annotate",
+        Action::Tenant(..) => "apply a tenant",
+        Action::DeleteTenant(_) => "delete a tenant",
+        Action::EraseTenantStatus(_) => "erase a tenant's status",
+        Action::Secret(..) => "apply a Secret",
+        Action::DeleteSecret(_) => "delete a Secret",
+        Action::Label(..) => "label a namespace",
+        Action::DeleteNamespace(_) => "delete a namespace",
+        Action::CreateNamespace(_) => "create a namespace",
+        Action::Backup => "back up",
+        Action::Restore => "restore objects",
+        Action::RestoreStore => "restore the store",
+        Action::CutWatches(_) => "cut watches",
+        Action::Lag(..) => "lag",
+        Action::Auth0(_, action) => action.name(),
+        Action::Kill(_) => "kill",
+        Action::Stop(_) => "stop",
+        Action::Start(_) => "start",
+        Action::JumpClock(..) => "a clock jumps",
+        Action::DeleteLease => "delete the Lease",
     }
 }

@@ -16,7 +16,7 @@ use crate::model::identity::{ConnectionId, Uid};
 
 /// How a pass ended for one object.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is used up at once")]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, strum::IntoStaticStr)]
 pub enum Outcome {
     /// The spec can't be carried out.
     Invalid(Refusal),

@@ -112,9 +112,11 @@ impl<'a> Gathering<'a> {
             not_permitted: (admission == Admission::Denied).then(|| not_permitted(&self.tenant.name, &object, Some(&document.name))),
             gone: self.reading.gone.clone(),
         };
+        let part = facts.part();
+        tracing::trace!(object = %object.key, ?part, "takes part");
         Member {
             named: admission != Admission::Unknown && self.connection.is_named_by(&object),
-            part: facts.part(),
+            part,
             was_accepted: status::is_accepted_on(&object, &document.id),
             // One that leaves is not told what would be unusual about it.
             warnings: check.and_then(Result::ok).filter(|_| !object.deleting).unwrap_or_default(),

@@ -61,6 +61,7 @@ impl Tenant {
         names_it: bool,
     ) -> Result<(), WriteError> {
         let now = clock::now();
+        tracing::trace!(object = %as_planned.key, outcome = <&str>::from(outcome), "concluded");
         let observing =
             as_planned.policies.management == ManagementPolicy::Observe || self.serving().is_some_and(|settings| settings.observes);
         let (since_good_look, unready_for) = self.memory.clocks.ages(as_planned, now);
