@@ -387,4 +387,6 @@ fn canonical(value: &RawValue, depth: usize, out: &mut String) {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

@@ -211,4 +211,6 @@ pub(crate) fn plan(state: ConnectionState<'_>, participants: &[Participant<'_>],
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
