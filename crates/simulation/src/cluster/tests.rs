@@ -1,0 +1,1 @@
+//! Each behaviour, as it was seen on kube-apiserver 1.36.
