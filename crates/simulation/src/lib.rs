@@ -2,4 +2,5 @@
 //! emulated tenant in the same process. One seed is one history, the same on every machine.
 
 pub mod network;
+pub mod noise;
 pub mod tenant;
