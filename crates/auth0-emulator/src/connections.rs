@@ -5,7 +5,7 @@
 use super::answer::Answer;
 use super::certificate::{base64url, unbase64};
 use super::derive::{self, Context};
-use super::json::{Json, Object};
+use super::json::{Json, Member, Object, View};
 use super::schema;
 use super::tenant::{Connection, Settings, State, Token};
 
@@ -55,41 +55,40 @@ const HEAD: [&str; 11] = [
 ];
 
 /// Orders the top-level keys as recorded: a list puts `realms` before `enabled_clients`, a single answer after it.
-fn arrange(fields: &Object, options: Option<&Object>, shape: Shape) -> Object {
+fn arrange<'a>(fields: &'a Object, options: Option<&'a Object>, shape: Shape) -> View<'a> {
     let tail = match shape {
         Shape::One => ["enabled_clients", "realms"],
         Shape::Listed => ["realms", "enabled_clients"],
     };
     let last = ["metadata", "cross_app_access_resource_app"];
-    let mut out = Object::new();
+    let mut out: Vec<(&str, Member<'_>)> = Vec::with_capacity(16);
     for key in HEAD.into_iter().chain(tail).chain(last) {
         if key == "options" {
-            if let Some(options) = options {
-                out.insert(key, Json::Object(options.clone()));
-            }
+            out.extend(options.map(|options| (key, Member::Object(options))));
         } else if let Some(value) = fields.get(key) {
-            out.insert(key, value.clone());
+            out.push((key, Member::Json(value)));
         }
     }
     for (key, value) in fields.iter() {
-        out.insert_missing(key, || value.clone());
+        if !out.iter().any(|(shown, _)| *shown == key) {
+            out.push((key, Member::Json(value)));
+        }
     }
-    out
+    View(out)
 }
 
-/// The whole stored document.
-pub(crate) fn document(connection: &Connection) -> Json {
-    arrange(&connection.fields, Some(&connection.options), Shape::One).into()
+/// The text of the whole stored document.
+pub(crate) fn document(connection: &Connection) -> String {
+    arrange(&connection.fields, Some(&connection.options), Shape::One).text()
 }
 
 /// What a token sees of a stored connection.
-fn seen(state: &State, token: &Token, connection: &Connection, shape: Shape, projection: &Projection) -> Json {
-    let options = may_read_options(&state.settings, token).then_some(&connection.options);
+fn seen<'a>(settings: &Settings, token: &Token, connection: &'a Connection, shape: Shape, projection: &Projection) -> View<'a> {
+    let options = may_read_options(settings, token).then_some(&connection.options);
     let mut out = arrange(&connection.fields, options, shape);
-    if !state.settings.legacy_enabled_clients {
-        out.remove("enabled_clients");
-    }
-    projection.apply(out).into()
+    let ended = !settings.legacy_enabled_clients;
+    out.0.retain(|(key, _)| !(ended && *key == "enabled_clients") && projection.keeps(key));
+    out
 }
 
 fn may_read_options(settings: &Settings, token: &Token) -> bool {
@@ -144,7 +143,7 @@ fn get(state: &State, token: &Token, id: &str, query: &[(String, String)]) -> An
         Err(refused) => return refused,
     };
     match state.connections.iter().find(|connection| connection.id() == id) {
-        Some(connection) => Answer::json(200, &seen(state, token, connection, Shape::One, &parameters.projection)),
+        Some(connection) => Answer::view(200, &seen(&state.settings, token, connection, Shape::One, &parameters.projection)),
         None => Answer::no_connection(),
     }
 }
@@ -166,7 +165,7 @@ fn post(state: &mut State, token: &Token, body: &Json) -> Result<Answer, Refused
     let (fields, options) = created(state, body)?;
     let echo = may_read_options(&state.settings, token).then_some(&options);
     // A POST still shows `enabled_clients`, and echoes the options in the order they were sent.
-    let answer = Answer::json(201, &arrange(&fields, echo, Shape::One).into());
+    let answer = Answer::view(201, &arrange(&fields, echo, Shape::One));
     store(state, fields, options);
     Ok(answer)
 }
@@ -294,7 +293,7 @@ fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answ
     }
     update_fields(&mut connection, body);
     // A PATCH answers in the stored order of keys; nulls it will not keep are still in this answer.
-    let answer = Answer::json(200, &seen(state, token, &connection, Shape::One, &Projection::default()));
+    let answer = Answer::view(200, &seen(&state.settings, token, &connection, Shape::One, &Projection::default()));
     derive::forget(&strategy, &mut connection.options);
     state.connections[place] = connection;
     Ok(answer)
@@ -329,16 +328,13 @@ struct Projection {
 
 impl Projection {
     /// Recorded: a projection keeps `id`, `is_domain_connection`, `authentication` and `connected_accounts` besides what it asks for.
-    fn apply(&self, document: Object) -> Object {
+    fn keeps(&self, key: &str) -> bool {
         const ALWAYS: [&str; 4] = ["id", "is_domain_connection", "authentication", "connected_accounts"];
         if self.fields.is_empty() {
-            return document;
+            return true;
         }
-        let listed = |key: &str| self.fields.iter().any(|field| field == key);
-        let keep = |key: &str| {
-            if self.exclude { !listed(key) } else { listed(key) || ALWAYS.contains(&key) }
-        };
-        document.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key, value.clone())).collect()
+        let listed = self.fields.iter().any(|field| field == key);
+        if self.exclude { !listed } else { listed || ALWAYS.contains(&key) }
     }
 }
 
@@ -463,8 +459,12 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
         })
         .collect();
     let show = |connections: &[&Connection]| {
-        let shown = connections.iter().map(|connection| seen(state, token, connection, Shape::Listed, &parameters.projection));
-        Json::Array(shown.collect())
+        let mut text = "[".to_owned();
+        for (place, connection) in connections.iter().enumerate() {
+            text.push_str(if place == 0 { "" } else { "," });
+            seen(&state.settings, token, connection, Shape::Listed, &parameters.projection).write(&mut text);
+        }
+        text + "]"
     };
     // Recorded: with `take`, checkpoint paging wins over `per_page` and `include_totals`.
     if parameters.take.is_some() || parameters.from.is_some() {
@@ -480,14 +480,10 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
     let start = page.saturating_mul(limit);
     let slice: Vec<&Connection> = matching.iter().skip(start).take(limit).copied().collect();
     if !parameters.include_totals {
-        return Answer::json(200, &show(&slice));
+        return Answer::of_json(200, show(&slice));
     }
-    let number = |number: usize| Json::Number(number.to_string());
-    let body: Object =
-        [("total", number(matching.len())), ("start", number(start)), ("limit", number(limit)), ("connections", show(&slice))]
-            .into_iter()
-            .collect();
-    Answer::json(200, &body.into())
+    let (total, shown) = (matching.len(), show(&slice));
+    Answer::of_json(200, format!(r#"{{"total":{total},"start":{start},"limit":{limit},"connections":{shown}}}"#))
 }
 
 fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
@@ -500,7 +496,7 @@ fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
     })
 }
 
-fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> Json) -> Answer {
+fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> String) -> Answer {
     let after = match parameters.from.as_deref().map(|from| last_seen(from, state.now())) {
         None => 0,
         Some(Some(after)) => after,
@@ -509,12 +505,12 @@ fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], 
     let take = parameters.take.unwrap_or(50).min(state.settings.page_cap);
     let rest: Vec<&Connection> = matching.iter().filter(|connection| connection.seq > after).copied().collect();
     let slice = &rest[..take.min(rest.len())];
-    let mut body = Object::new();
-    body.insert("connections", show(slice));
+    let mut body = format!(r#"{{"connections":{}"#, show(slice));
     if let (Some(last), true) = (slice.last(), rest.len() > take) {
-        body.insert("next", Json::string(cursor(last.seq, state.now())));
+        // A cursor has nothing to escape.
+        body = body + r#","next":""# + &cursor(last.seq, state.now()) + "\"";
     }
-    Answer::json(200, &body.into())
+    Answer::of_json(200, body + "}")
 }
 
 fn cursor(seq: u64, now: f64) -> String {
