@@ -120,7 +120,7 @@ pub(crate) fn handle(state: &mut State, token: &Token, request: Request<'_>) -> 
         ("GET", None) => list(state, token, request.query),
         ("GET", Some(id)) => get(state, token, id, request.query),
         ("POST", None) => write(request.body, |body| post(state, token, &body)),
-        ("PATCH", Some(id)) => write(request.body, |body| patch(state, token, id, &body)),
+        ("PATCH", Some(id)) => write(request.body, |body| patch(state, token, id, body)),
         ("DELETE", Some(id)) => delete(state, id),
         _ => Answer::no_route(),
     }
@@ -266,10 +266,9 @@ fn database_rules(strategy: &str, options: &Object, before: Option<&Object>) -> 
     Ok(())
 }
 
-fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answer, Refused> {
-    let body = schema::update(body, state.settings.legacy_enabled_clients).map_err(invalid)?;
-    let sent = body.get("options").and_then(Json::as_object);
-    if let Some(options) = sent {
+fn patch(state: &mut State, token: &Token, id: &str, body: Json) -> Result<Answer, Refused> {
+    let checked = schema::update(&body, state.settings.legacy_enabled_clients).map_err(invalid)?;
+    if let Some(options) = checked.get("options").and_then(Json::as_object) {
         schema::upstream_params(options, false).map_err(invalid)?;
         if !state.settings.options_without_scopes && !token.may("update:connections_options") {
             // The published text of this answer is cut off after "update:connect"; the rest is by analogy.
@@ -280,40 +279,50 @@ fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answ
     let Some(place) = state.connections.iter().position(|connection| connection.id() == id) else {
         return Err(Refused(Answer::no_connection()));
     };
-    let mut connection = state.connections[place].clone();
-    let strategy = connection.strategy().to_owned();
-    if let Some(sent) = sent {
-        let facebook = strategy == "facebook" && state.settings.facebook_limits_on_patch;
-        schema::upstream_params(sent, facebook).map_err(invalid)?;
-        database_rules(&strategy, sent, Some(&connection.options))?;
-        // The whole of `options` is replaced by what was sent, then completed by what the server derives.
-        let mut options = sent.clone();
-        derive::derive(&strategy, &mut options, &context(state, Some(&connection.options)));
-        connection.options = options.reordered();
+    let stored = &state.connections[place];
+    let strategy = stored.strategy().to_owned();
+    let mut body = if let Json::Object(body) = body { body } else { Object::new() };
+    let options = match body.remove("options") {
+        Some(Json::Object(mut sent)) => {
+            if strategy == "facebook" && state.settings.facebook_limits_on_patch {
+                schema::upstream_params(&sent, true).map_err(invalid)?;
+            }
+            database_rules(&strategy, &sent, Some(&stored.options))?;
+            // The whole of `options` is replaced by what was sent, then completed by what the server derives.
+            derive::derive(&strategy, &mut sent, &context(state, Some(&stored.options)));
+            Some(sent.reordered())
+        }
+        _ => None,
+    };
+    // Nothing is refused from here on.
+    let connection = &mut state.connections[place];
+    if let Some(options) = options {
+        connection.options = options;
     }
-    update_fields(&mut connection, body);
+    update_fields(connection, body);
     // A PATCH answers in the stored order of keys; nulls it will not keep are still in this answer.
-    let answer = Answer::view(200, &seen(&state.settings, token, &connection, Shape::One, &Projection::default()));
+    let answer = Answer::view(200, &seen(&state.settings, token, connection, Shape::One, &Projection::default()));
     derive::forget(&strategy, &mut connection.options);
-    state.connections[place] = connection;
     Ok(answer)
 }
 
-fn update_fields(connection: &mut Connection, body: &Object) {
+/// Takes over what was sent besides the options.
+fn update_fields(connection: &mut Connection, body: Object) {
     let name = connection.name().to_owned();
-    for (key, value) in body.iter().filter(|(key, _)| *key != "options") {
+    let display_name = body.contains("display_name");
+    let given = matches!(body.get("realms"), Some(Json::Array(realms)) if !realms.is_empty());
+    for (key, value) in body {
         if key == "cross_app_access_resource_app" && value.is_null() {
-            connection.fields.remove(key);
+            connection.fields.remove(&key);
         } else {
-            connection.fields.insert(key, value.clone().reordered());
+            connection.fields.insert(key, value.reordered());
         }
     }
     // "If display_name is not included in the request, the field will be overwritten with the name value."
-    if !body.contains("display_name") && connection.fields.contains("display_name") {
+    if !display_name && connection.fields.contains("display_name") {
         connection.fields.insert("display_name", Json::string(&name));
     }
     // "If the array is empty or the property is not specified, the connection name will be added as realm."
-    let given = matches!(body.get("realms"), Some(Json::Array(realms)) if !realms.is_empty());
     if !given && connection.fields.contains("realms") {
         connection.fields.insert("realms", Json::strings([name]));
     }

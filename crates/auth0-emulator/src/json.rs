@@ -106,11 +106,16 @@ impl Json {
 
     /// The same value with every object's keys in `jsonb` order: shorter keys first, equal lengths bytewise.
     #[must_use]
-    pub fn reordered(self) -> Self {
+    pub fn reordered(mut self) -> Self {
+        self.reorder();
+        self
+    }
+
+    fn reorder(&mut self) {
         match self {
-            Self::Array(items) => Self::Array(items.into_iter().map(Self::reordered).collect()),
-            Self::Object(object) => Self::Object(object.reordered()),
-            scalar @ (Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_)) => scalar,
+            Self::Array(items) => items.iter_mut().for_each(Self::reorder),
+            Self::Object(object) => object.reorder(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => {}
         }
     }
 
@@ -197,10 +202,23 @@ impl Object {
 
     /// The same object in `jsonb` order, at every depth.
     #[must_use]
-    pub fn reordered(self) -> Self {
-        let mut members: Vec<_> = self.0.into_iter().map(|(key, value)| (key, value.reordered())).collect();
-        members.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
-        Self(members)
+    pub fn reordered(mut self) -> Self {
+        self.reorder();
+        self
+    }
+
+    fn reorder(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.reorder());
+        self.0.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (String, Json);
+    type IntoIter = std::vec::IntoIter<(String, Json)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
