@@ -242,12 +242,12 @@ fn list(state: &State, request: &Request, key: &Key, query: &Query, partial: boo
     let selector = Selector::new(key.kind, &key.namespace, query.get("fieldSelector"))?;
     let limit = query.get("limit").parse().ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let (at, start) = list_begin(state, request, key.kind, query)?;
-    let held;
+    let past;
     let objects = if at == state.version {
         &state.objects[key.kind.index()]
     } else {
-        held = state.objects_at(key.kind, at);
-        &held
+        past = state.objects_at(key.kind, at);
+        &past
     };
     let mut rest = objects.range(start..).filter(|(_, object)| selector.takes(object));
     let mut items = Vec::new();
