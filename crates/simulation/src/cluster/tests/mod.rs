@@ -72,10 +72,9 @@ fn tenants(client: &Client) -> Api<DynamicObject> {
 }
 
 fn code<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> u16 {
-    match answer.unwrap_err() {
-        kube::Error::Api(status) => status.code,
-        other => panic!("{other:?}"),
-    }
+    let error = answer.unwrap_err();
+    let kube::Error::Api(status) = error else { panic!("{error:?}") };
+    status.code
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
