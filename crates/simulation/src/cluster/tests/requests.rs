@@ -73,6 +73,30 @@ async fn a_status_is_replaced_alone_and_only_from_the_current_version_of_the_sam
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_status_that_the_definition_does_not_permit_is_refused() {
+    let (cluster, client, _) = world();
+    let condition = |of_type: &str, message: String| json!({ "type": of_type, "status": "True", "reason": "R", "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    let long = "x".repeat(32_769);
+    for (status, expected) in [
+        (json!({ "conditions": [condition("Ready", String::new())] }), 200),
+        (json!({ "conditions": [condition("Ready", long)] }), 422),
+        (json!({ "conditions": [condition("Ready", String::new()), condition("Ready", String::new())] }), 422),
+        (json!({ "conditions": [{ "type": "Ready" }] }), 422),
+        (json!({ "conditions": {} }), 422),
+        (json!({ "observedGeneration": "1" }), 422),
+        (json!({ "observedGeneration": -2 }), 422),
+        (json!({ "connections": [{ "id": "con_1", "params": [{ "name": "p", "state": "Unheard" }] }] }), 422),
+        (json!({ "connections": [{ "id": "con_1", "params": [{ "name": "p", "state": "InSync" }] }] }), 200),
+    ] {
+        let answer = put_status(&client, "", &version(&cluster, &blog()), status.clone()).await;
+        assert_eq!(answer.map_or_else(|error| code::<()>(Err(error)), |_| 200), expected, "{status}");
+    }
+    // What the definition does not know is dropped.
+    put_status(&client, "", &version(&cluster, &blog()), json!({ "observedGeneration": 1, "what": 1, "target": null })).await.unwrap();
+    assert_eq!(cluster.read(&blog()).unwrap()["status"], json!({ "observedGeneration": 1 }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_status_of_a_tenant_is_replaced_like_that_of_an_object() {
     let (cluster, client, _) = world();
     let key = Key::tenant("default");
@@ -342,7 +366,12 @@ async fn a_request_takes_the_way_that_the_network_says() {
     tokio::time::sleep(Duration::from_millis(6)).await;
     assert!(is("late"));
 
+    tell(Ending::Answered);
+    let asked = tokio::spawn(annotate("answer lost by a stop"));
+    tokio::time::sleep(Duration::from_millis(15)).await;
     cluster.stop();
+    assert!(matches!(asked.await.unwrap(), Err(kube::Error::Service(_))));
+    assert!(is("answer lost by a stop"));
     assert!(matches!(annotate("down").await, Err(kube::Error::Service(_))));
     cluster.start();
     annotate("up").await.unwrap();
@@ -350,9 +379,14 @@ async fn a_request_takes_the_way_that_the_network_says() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_api_is_not_found() {
-    let (_, client, _) = world();
+    let (cluster, client, _) = world();
     let unknown = ApiResource { plural: "foos".to_owned(), ..ApiResource::erase::<UpstreamParams>(&()) };
-    assert_eq!(code(Api::<DynamicObject>::all_with(client, &unknown).list(&ListParams::default()).await), 404);
+    assert_eq!(code(Api::<DynamicObject>::all_with(client.clone(), &unknown).list(&ListParams::default()).await), 404);
+
+    cluster.serve(Kind::Object, false);
+    assert_eq!(code(objects(&client).list(&ListParams::default()).await), 404);
+    cluster.serve(Kind::Object, true);
+    assert!(objects(&client).list(&ListParams::default()).await.unwrap().items.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
