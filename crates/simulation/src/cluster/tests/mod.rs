@@ -1,5 +1,6 @@
 //! Each behaviour, as it was seen on kube-apiserver 1.36.
 
+mod operator;
 mod people;
 mod requests;
 mod watches;
