@@ -72,12 +72,12 @@ async fn history() -> Vec<String> {
     cluster.set_lag(ONE, Kind::Object, Duration::from_secs(3));
     network.fates.lock().extend([Ending::AnswerLost, Ending::Refused(500), Ending::Answered].map(ended));
     cluster.replace_spec(&blog(), spec("2")).unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(observed(&cluster, &blog()), 2);
 
     cluster.break_watches(ONE, Break::Gone);
     cluster.erase_status(&blog()).unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(observed(&cluster, &blog()), 2);
 
     cluster.break_watches(ONE, Break::Silence);
