@@ -311,3 +311,41 @@ async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube:
         Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::tests::builders;
+
+    /// A report to an API server that refuses everything, and how many requests it saw.
+    fn report() -> (Report, Arc<AtomicUsize>) {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = requests.clone();
+        let refusing = axum::Router::new().fallback(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+            async { axum::http::StatusCode::FORBIDDEN }
+        });
+        let hub = Arc::new(Hub::new().0);
+        (Report::new(Client::new(refusing, "default"), hub, None, WallClock::system()), requests)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
+        let (report, requests) = report();
+        let (object, tenant) = (builders::object("one"), builders::tenant("one"));
+        let notice = Notice::new(false, "Test", "a test".to_owned());
+        for (report, expected) in [(report.clone(), 0), (report.under(Leadership::of_a_test()), 5)] {
+            for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
+                assert!(matches!(written, Err(WriteError::Failed(_))), "{written:?}");
+            }
+            assert!(report.tenant_status(&tenant, &tenant.status).await.is_err());
+            report.notice(&object, &notice).await;
+            report.tenant_notice(&tenant, &notice).await;
+            // Longer than it is tried again.
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            assert_eq!(requests.load(Ordering::Relaxed), expected);
+        }
+    }
+}

@@ -119,7 +119,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         stop: stop.clone(),
     };
     let mut operator = Operator { shared, tasks, work: Tasks::default(), drivers: BTreeMap::new(), orphans: None };
-    let result = operator.until_told(Told { wakes, situation }, &stop).await;
+    let result = operator.until_told(&mut Told { wakes, situation }, &stop).await;
     stop.cancel();
     // Of a driver that panicked nobody knows what it had sent.
     let orderly = !matches!(&result, Err(ended) if ended.task.is_driver());
@@ -153,8 +153,7 @@ struct Told {
 
 impl Operator {
     /// Runs until the token is cancelled, or until something ends that should not: leads and stands by, as it comes.
-    async fn until_told(&mut self, mut told: Told, stop: &CancellationToken) -> Result<(), Ended> {
-        let mut leads = false;
+    async fn until_told(&mut self, told: &mut Told, stop: &CancellationToken) -> Result<(), Ended> {
         loop {
             tokio::select! {
                 biased;
@@ -166,17 +165,16 @@ impl Operator {
                         Situation::Leads(leadership) => Some(leadership.clone()),
                         Situation::Unknown | Situation::Refused(_) | Situation::StandsBy(_) => None,
                     };
-                    if std::mem::take(&mut leads) {
+                    if self.leads() {
                         self.stand_by().await;
                     }
                     if let Some(leadership) = leadership {
                         self.begin(leadership);
-                        leads = true;
                     }
                 }
                 ended = self.work.ended() => self.ended(ended)?,
                 wake = told.wakes.recv() => match wake {
-                    Some(wake) if leads => self.deliver(wake),
+                    Some(wake) if self.leads() => self.deliver(wake),
                     // Whoever begins looks at everything.
                     Some(_) => {}
                     // The sender is in the hub, which is ours too.
@@ -199,6 +197,10 @@ impl Operator {
         let (also_panicked, _) = self.tasks.finish(LAST_REQUESTS).await;
         tracing::info!("stopped");
         panicked.into_iter().chain(also_panicked).next().map_or(Ok(()), |task| Err(Ended { task, panicked: true }.into()))
+    }
+
+    fn leads(&self) -> bool {
+        self.orphans.is_some()
     }
 
     /// All drivers begin anew, as those of a process that was just started.
@@ -318,8 +320,7 @@ impl Operator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tenant::ClusterAuth0TenantStatus;
-    use crate::core::world::{DeclaredTenant, Kind, Left};
+    use crate::core::world::{Kind, Left};
     use crate::tests::builders;
 
     /// An operator whose API server refuses every write, with this many objects, each of a tenant that somebody made up.
@@ -338,18 +339,6 @@ mod tests {
         (Operator { shared, tasks: Tasks::default(), work: Tasks::default(), drivers: BTreeMap::new(), orphans: None }, wakes)
     }
 
-    fn tenant(name: &str) -> DeclaredTenant {
-        DeclaredTenant {
-            name: name.to_owned(),
-            uid: format!("uid-{name}").into(),
-            resource_version: "1".to_owned(),
-            generation: 1,
-            created: 0,
-            spec: None,
-            status: ClusterAuth0TenantStatus::default(),
-        }
-    }
-
     fn delivered(operator: &mut Operator, wakes: &mut mpsc::UnboundedReceiver<Wake>) {
         while let Ok(wake) = wakes.try_recv() {
             operator.deliver(wake);
@@ -364,14 +353,14 @@ mod tests {
         delivered(&mut operator, &mut wakes);
         assert_eq!((operator.work.len(), operator.drivers.len()), (1, 0), "tasks and drivers of a thousand made-up tenants");
 
-        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-7")));
         delivered(&mut operator, &mut wakes);
         assert_eq!((operator.work.len(), operator.drivers.len()), (2, 1), "the tenant that exists has its own");
 
         // Gone and made anew before its driver has ended: the same name gets another one, after that.
         hub.fold(|world| world.delete_tenant("made-up-7"));
         delivered(&mut operator, &mut wakes);
-        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-7")));
         delivered(&mut operator, &mut wakes);
         assert!(matches!(operator.drivers.get("made-up-7"), Some(Mailbox::Closed)), "no two of one tenant at a time");
         let ended = operator.work.ended().await;
@@ -384,6 +373,32 @@ mod tests {
         let ended = operator.work.ended().await;
         operator.ended(ended).unwrap();
         assert_eq!((operator.work.len(), operator.drivers.len()), (1, 0), "a tenant that is gone keeps no driver");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drivers_run_while_it_leads_and_all_begin_anew_when_it_leads_again() {
+        let (mut operator, wakes) = operator(3);
+        let (hub, stop) = (operator.shared.hub.clone(), CancellationToken::new());
+        let (says, situation) = watch::channel(Situation::Unknown);
+        let mut told = Told { wakes, situation };
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-1")));
+        for (situation, work) in [
+            (Situation::StandsBy("a test".to_owned()), 0),
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            (Situation::StandsBy("a test".to_owned()), 0),
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            // Lost and won again before it was noticed.
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            (Situation::Refused("a test".to_owned()), 0),
+        ] {
+            let leads = matches!(situation, Situation::Leads(_));
+            says.send_replace(situation);
+            let told = tokio::time::timeout(Duration::from_millis(50), operator.until_told(&mut told, &stop)).await;
+            assert!(told.is_err(), "{told:?}");
+            assert_eq!((operator.work.len(), operator.drivers.len()), (work, usize::from(work > 0)));
+            assert_eq!(operator.shared.metrics.text().contains("\nupstream_params_leader 1\n"), leads);
+            assert_eq!(operator.shared.metrics.text().contains("upstream_params_objects"), leads, "only who leads counts objects");
+        }
     }
 
     #[tokio::test]

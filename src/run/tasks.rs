@@ -145,8 +145,8 @@ mod tests {
         let (mut tasks, alive) = (Tasks::default(), std::sync::Arc::new(()));
         let held = alive.clone();
         tasks.spawn(Task::Orphans, async move {
-            let _held = held;
-            std::future::pending().await
+            std::future::pending::<()>().await;
+            drop(held);
         });
         tokio::task::yield_now().await;
         tasks.cut().await;

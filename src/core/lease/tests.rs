@@ -5,9 +5,8 @@ use super::*;
 const US: &str = "ns/us_1";
 const LEFT: Duration = Duration::from_secs(7);
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
+/// What was seen, how many seconds after the first look.
+type Look = (u64, Option<Record>);
 
 fn held(holder: &str, renewed: &str) -> Record {
     Record::held(holder, "2026-01-01T00:00:00.000000Z".to_owned(), renewed.to_owned(), 4)
@@ -22,7 +21,7 @@ fn ran_out(transitions: i64) -> Standing {
 }
 
 /// What a candidate makes of the last of these looks, each so many seconds after the first.
-fn after(looks: &[(u64, Option<Record>)]) -> Standing {
+fn after(looks: &[Look]) -> Standing {
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
     let mut standing = Standing::Held(Duration::ZERO);
     for (seconds, record) in looks {
@@ -41,7 +40,7 @@ fn what_a_lease_means_for_whoever_wants_it() {
     };
     let given_back = Some(held("ns/other_2", "a").given_back("b".to_owned()));
     let for_seconds = |seconds| Standing::Held(Duration::from_secs(seconds));
-    let table: Vec<(&str, Vec<(u64, Option<Record>)>, Standing)> = vec![
+    let table: Vec<(&str, Vec<Look>, Standing)> = vec![
         ("never there", vec![(0, None)], settled(0)),
         ("made by somebody, and never held", vec![(0, Some(Record::default()))], settled(0)),
         ("given back", vec![(0, given_back.clone())], settled(5)),
@@ -61,7 +60,7 @@ fn what_a_lease_means_for_whoever_wants_it() {
         ("deleted, and not made again", vec![(0, other("a")), (13, None), (33, None)], ran_out(0)),
         ("emptied under whoever holds it", vec![(0, other("a")), (13, Some(Record::default()))], for_seconds(20)),
         ("emptied, and left so", vec![(0, other("a")), (13, Some(Record::default())), (33, Some(Record::default()))], ran_out(0)),
-        ("a holder taken out by hand", vec![(0, with(|record| record.holder = text("")))], for_seconds(20)),
+        ("a holder taken out by hand", vec![(0, with(|record| record.holder = Some(String::new())))], for_seconds(20)),
         ("no holder", vec![(0, with(|record| record.holder = None))], for_seconds(20)),
         ("no dates", vec![(0, with(|record| (record.acquired, record.renewed) = (None, None)))], for_seconds(20)),
         ("no length", vec![(0, with(|record| record.seconds = None))], for_seconds(20)),
@@ -98,7 +97,7 @@ fn what_a_lease_means_for_whoever_wants_it() {
 
 #[test]
 fn what_a_leader_makes_of_a_lease_that_is_not_as_it_left_it() {
-    let emptied = |transitions| Record { holder: text(""), transitions, ..held(US, "a") };
+    let emptied = |transitions| Record { holder: Some(String::new()), transitions, ..held(US, "a") };
     for (what, found, expected) in [
         ("deleted", None, Claim::Stands),
         ("labelled by somebody", Some(held(US, "a")), Claim::Stands),

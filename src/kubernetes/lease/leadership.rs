@@ -156,7 +156,7 @@ mod tests {
         for (second, may_write, holds) in
             [(1, true, true), (9, true, true), (11, false, true), (14, false, true), (16, false, false), (30, false, false)]
         {
-            tokio::time::sleep(Duration::from_secs(second) - seat.since_renewal().unwrap()).await;
+            tokio::time::sleep(Duration::from_secs(second).saturating_sub(seat.since_renewal().unwrap())).await;
             assert_eq!((leadership.left() >= HTTP, leadership.holds()), (may_write, holds), "after {second} s");
         }
         seat.renewed(seat.stopwatch());

@@ -122,10 +122,10 @@ impl Elector {
 
     /// Runs until it is told to end, and whether the Lease may be given back then.
     pub(crate) async fn run(mut self, mut end: oneshot::Receiver<bool>) {
-        while let Some(owned) = self.stand_by(&mut end).await {
-            match self.lead(owned, &mut end).await {
-                Left::Lost(why) => self.step_down(why),
-                Left::Asked(owned, may_give_back) => return self.leave(owned, may_give_back).await,
+        while let Some(mut owned) = self.stand_by(&mut end).await {
+            match self.lead(&mut owned, &mut end).await {
+                Left::Lost(why) => self.step_down(&why),
+                Left::Asked(may_give_back) => return self.leave(owned, may_give_back).await,
             }
         }
     }
@@ -225,9 +225,10 @@ impl Elector {
             None => format!("{holder} leads; this one takes over when that one ends"),
         };
         if self.says(&format!("{holder} {since}")) {
-            match elsewhere {
-                Some(_) => tracing::warn!(holder, since, "stands by and writes nothing: {text}"),
-                None => tracing::info!(holder, since, "stands by and writes nothing: {text}"),
+            if elsewhere.is_some() {
+                tracing::warn!(holder, since, "stands by and writes nothing: {text}");
+            } else {
+                tracing::info!(holder, since, "stands by and writes nothing: {text}");
             }
         }
         self.situation.send_replace(Situation::StandsBy(text));
@@ -255,19 +256,19 @@ impl Elector {
     // ---- leading ----
 
     /// Renews the Lease until that can't be done any more, or until it is told to end.
-    async fn lead(&mut self, mut owned: Owned, end: &mut oneshot::Receiver<bool>) -> Left {
+    async fn lead(&mut self, owned: &mut Owned, end: &mut oneshot::Receiver<bool>) -> Left {
         let mut pause = lease::RENEWAL;
         loop {
             tokio::select! {
                 biased;
-                told = &mut *end => return Left::Asked(owned, told.unwrap_or_default()),
+                told = &mut *end => return Left::Asked(told.unwrap_or_default()),
                 () = tokio::time::sleep(pause) => {}
             }
             let left = lease::GIVE_UP.saturating_sub(self.seat.since_renewal().unwrap_or(lease::GIVE_UP));
             if left.is_zero() {
                 return Left::Lost("it could not be renewed in time, or the process was asleep".to_owned());
             }
-            pause = match self.renew(&mut owned, left.min(lease::REQUEST)).await {
+            pause = match self.renew(owned, left.min(lease::REQUEST)).await {
                 Ok(asked) => lease::RENEWAL.saturating_sub(clock::since(asked)),
                 Err(Renewal::Lost(why)) => return Left::Lost(why),
                 // No later than it has to give up.
@@ -320,7 +321,7 @@ impl Elector {
         Ok(())
     }
 
-    fn step_down(&mut self, why: String) {
+    fn step_down(&mut self, why: &str) {
         self.seat.leave();
         self.led_until = Some(clock::now());
         tracing::warn!(lease = NAME, why, "leads no more: what it was at is ended, and it stands by and writes nothing");
@@ -398,7 +399,7 @@ enum Left {
     /// The Lease is lost; the text says how.
     Lost(String),
     /// It was told to end, and whether the Lease may be given back.
-    Asked(Owned, bool),
+    Asked(bool),
 }
 
 /// How a renewal came to nothing.
