@@ -18,7 +18,7 @@ use upstream_params_operator::internals::{
 struct Prompt;
 
 impl Network for Prompt {
-    fn fate(&self, _: &Request) -> Fate {
+    fn fate(&self, _: &mut Request) -> Fate {
         Fate::PROMPT
     }
 

@@ -20,7 +20,7 @@ struct Script {
 }
 
 impl Network for Script {
-    fn fate(&self, request: &Request) -> Fate {
+    fn fate(&self, request: &mut Request) -> Fate {
         assert_eq!(request.server, Server::Auth0);
         *self.fate.lock()
     }

@@ -30,7 +30,7 @@ struct Told {
 }
 
 impl Network for Told {
-    fn fate(&self, _: &Request) -> Fate {
+    fn fate(&self, _: &mut Request) -> Fate {
         self.fates.lock().pop_front().unwrap_or(Fate::PROMPT)
     }
 
