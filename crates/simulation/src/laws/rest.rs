@@ -175,7 +175,10 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
     }
     let obstacles = scene.obstacles(object, tenant);
     if !obstacles.is_empty() {
-        if ready.status == "True" || !obstacles.contains(ready.reason.as_str()) {
+        // What a look showed is said as of that look while there is nothing to look at.
+        let is_unresolved = object.condition("ResolvedRefs").is_some_and(|refs| refs.status != "True" && obstacles.contains(refs.reason.as_str()));
+        let is_old = is_unresolved && ready.message.starts_with("when last seen");
+        if ready.status == "True" || !(is_old || obstacles.contains(ready.reason.as_str())) {
             broken(Law::True, format!("{says}, and what is in its way is {obstacles:?}"));
         }
         return;

@@ -77,10 +77,9 @@ impl Network for World {
                 state.writes += 1;
             }
             if request.server == Server::Auth0 {
-                let was_refused = matches!(status, 400 | 401 | 403);
-                if was_refused {
+                if matches!(status, 400 | 401 | 403) {
                     state.refused_last.insert(request.process);
-                } else {
+                } else if request.path != "/oauth/token" {
                     state.refused_last.remove(&request.process);
                 }
                 if request.is_write() {
