@@ -79,7 +79,10 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
     let sent = members(body);
     let (_, params) = sent.get("options").map(|options| split_options(options)).unwrap_or_default();
     if sent.keys().any(|key| key != "options" && key != "display_name") || sent.get("display_name") != read.display_name.as_ref() {
-        broken(Law::Least, format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name));
+        broken(
+            Law::Least,
+            format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name),
+        );
     }
     let mut differs = false;
     for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
@@ -113,9 +116,7 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         let who: Vec<&Vec<Arc<Object>>> = scene.objects.values().filter(|versions| versions.iter().any(|object| may(object))).collect();
         if who.is_empty() {
             broken(Law::Permitted, what("nobody who may declares it"));
-        } else if !who.iter().any(|versions| {
-            versions.iter().any(|object| scene.records(object, read, name, &entry))
-        }) {
+        } else if !who.iter().any(|versions| versions.iter().any(|object| scene.records(object, read, name, &entry))) {
             broken(Law::Claimed, what("nobody who may had recorded it"));
         }
     }
@@ -126,9 +127,10 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
 
 /// Whether a parameter was in sync before, as a status says.
 fn was_applied(object: &Object, id: &str, name: &str) -> bool {
-    object.params_on(id).filter(|param| param.name == name && !param.owned.is_empty()).any(|param| {
-        param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str())
-    })
+    object
+        .params_on(id)
+        .filter(|param| param.name == name && !param.owned.is_empty())
+        .any(|param| param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str()))
 }
 
 fn shown(entry: Option<&String>) -> &str {
