@@ -125,7 +125,7 @@ mod tests {
             line(10, "a", "leases", None),
             line(11, "b", "leases", Some("b-1")),
             line(12, "b", "upstreamparams", None),
-            line(12, "a", "events", None),
+            line(11, "a", "events", None),
             line(20, "a", "upstreamparams", None),
             line(40, "b", "upstreamparams", None),
         ];

@@ -96,13 +96,16 @@ impl Document {
     }
 }
 
-/// The connections in the answer to a read: one, or a list.
+/// The connections in the answer to a read: one, a list, or a page.
 pub(crate) fn connections_in(text: &str) -> Vec<Document> {
-    let one = |raw: &RawValue| Document::parse(raw.get()).filter(|document| document.id().is_some());
-    match serde_json::from_str::<Vec<Box<RawValue>>>(text) {
-        Ok(list) => list.iter().filter_map(|raw| one(raw)).collect(),
-        Err(_) => Document::parse(text).filter(|document| document.id().is_some()).into_iter().collect(),
+    #[derive(Deserialize)]
+    struct Page {
+        connections: Vec<Box<RawValue>>,
     }
+    let list = serde_json::from_str::<Page>(text).map(|page| page.connections);
+    let list = list.or_else(|_| serde_json::from_str::<Vec<Box<RawValue>>>(text));
+    let texts: Vec<&str> = list.as_ref().map_or_else(|_| vec![text], |list| list.iter().map(|raw| raw.get()).collect());
+    texts.into_iter().filter_map(Document::parse).filter(|document| document.id().is_some()).collect()
 }
 
 #[cfg(test)]
@@ -117,7 +120,8 @@ mod tests {
         assert_eq!(document.foreign[&Key::Option("n".to_owned())], r#"{"a": 2.50,"b":12345678901234567890123}"#);
         assert_eq!(document.foreign[&Key::Param("x".to_owned())], r#"{"alias":"login_hint"}"#);
         assert_eq!((document.own_value("own-1").as_deref(), document.foreign.len()), (Some("x"), 2));
-        assert_eq!(connections_in(&format!("[{text}]")), [document]);
+        assert_eq!(connections_in(&format!("[{text}]")), std::slice::from_ref(&document));
+        assert_eq!(connections_in(&format!(r#"{{"connections":[{text}],"next":"x"}}"#)), [document]);
         assert!(connections_in(r#"{"statusCode":500}"#).is_empty());
     }
 

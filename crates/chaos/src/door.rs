@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use auth0_emulator::TenantHandle;
+use auth0_emulator::{Fault, TenantHandle};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -21,14 +21,14 @@ use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::document::{Document, connections_in};
 use crate::ledger::{Asleep, Process, Record, UnderWay, What};
+use crate::plan::Kind;
 
 /// Larger than any request of the operator.
 const MAX_BODY: usize = 1 << 20;
 
 /// What a network does to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Harm {
     /// The line is closed, and nothing happened.
     Drop,
@@ -44,7 +44,60 @@ pub(crate) enum Harm {
     SlowAnswer(Duration),
     /// It takes effect after this time.
     LateEffect(Duration),
+    /// The tenant itself does something else.
+    Fault(Fault),
+    /// Somebody else changes the connection right after it, or right before it where it is a write.
+    Edit(Edit),
 }
+
+/// Which calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// Any.
+    Any,
+    /// Those that read connections.
+    Reads,
+    /// Those that read one connection by its id.
+    ReadsById,
+    /// Those that read the connection of this name, by it or by its id.
+    ReadsOf(String),
+    /// Writes.
+    Writes,
+    /// Writes to the connection of this name.
+    WritesTo(String),
+    /// Requests for tokens.
+    Tokens,
+}
+
+impl Calls {
+    fn mean(&self, call: &Call, connection: Option<&str>) -> bool {
+        let reads = call.method == "GET";
+        match self {
+            Self::Any => true,
+            Self::Reads => reads,
+            Self::ReadsById => reads && call.path != LIST,
+            Self::ReadsOf(name) => reads && connection == Some(name),
+            Self::Writes => call.is_write(),
+            Self::WritesTo(name) => call.is_write() && connection == Some(name),
+            Self::Tokens => call.method == "POST",
+        }
+    }
+}
+
+/// What is to happen to a call.
+#[derive(Clone, Debug)]
+struct Pending {
+    kind: Kind,
+    harm: Harm,
+    calls: Calls,
+    until: Duration,
+}
+
+/// After this time a harm that met no call is over: they must not pile up while nobody calls.
+const OVER: Duration = Duration::from_secs(6);
+
+/// Where connections are listed.
+const LIST: &str = "/api/v2/connections";
 
 /// A change that somebody else makes to a connection.
 #[derive(Clone, Debug)]
@@ -85,26 +138,14 @@ pub(crate) struct Site {
     pub(crate) auth0: TenantHandle,
     /// What takes effect does so one after the other.
     turn: tokio::sync::Mutex<()>,
-    harms: Mutex<Vec<(Harm, &'static str)>>,
-    between: Mutex<Vec<(String, Edit)>>,
+    pending: Mutex<Vec<Pending>>,
     records: Mutex<Vec<Record>>,
 }
 
 impl Site {
-    /// Lets this happen to the next call with this method; to any where it is empty.
-    pub(crate) fn harm(&self, harm: Harm, method: &'static str) {
-        self.harms.lock().push((harm, method));
-    }
-
-    /// Lets somebody change a connection right after the next read of it.
-    pub(crate) fn edit_after_read(&self, connection: &str, edit: Edit) {
-        self.between.lock().push((connection.to_owned(), edit));
-    }
-
     /// Nothing more happens to calls.
     pub(crate) fn clear(&self) {
-        self.harms.lock().clear();
-        self.between.lock().clear();
+        self.pending.lock().clear();
         self.auth0.clear_faults();
     }
 
@@ -113,10 +154,12 @@ impl Site {
         self.records.lock().clone()
     }
 
-    fn next_harm(&self, method: &str) -> Option<Harm> {
-        let mut harms = self.harms.lock();
-        let nth = harms.iter().position(|(_, wanted)| wanted.is_empty() || *wanted == method)?;
-        Some(harms.remove(nth).0)
+    /// The name of the connection that a call is about, where it is about one.
+    fn connection_of(&self, call: &Call) -> Option<String> {
+        if let Some(id) = call.path.strip_prefix("/api/v2/connections/") {
+            return self.auth0.connection(id).get("name")?.as_str().map(str::to_owned);
+        }
+        call.target.split(['?', '&']).find_map(|part| part.strip_prefix("name=")).map(str::to_owned)
     }
 }
 
@@ -134,6 +177,7 @@ pub(crate) struct Street {
     under_way: Mutex<Vec<UnderWay>>,
     asleep: Mutex<BTreeMap<Process, Vec<Nap>>>,
     calls: Mutex<usize>,
+    met: Mutex<BTreeMap<Kind, usize>>,
 }
 
 impl Street {
@@ -143,8 +187,7 @@ impl Street {
             domain,
             auth0,
             turn: tokio::sync::Mutex::default(),
-            harms: Mutex::default(),
-            between: Mutex::default(),
+            pending: Mutex::default(),
             records: Mutex::default(),
         };
         let client = reqwest::Client::builder()
@@ -162,12 +205,33 @@ impl Street {
             under_way: Mutex::default(),
             asleep: Mutex::default(),
             calls: Mutex::default(),
+            met: Mutex::default(),
         }))
     }
 
     /// The time from the beginning.
     pub(crate) fn now(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// Lets this happen to the next of these calls. It is counted when it does.
+    pub(crate) fn harm(&self, site: &Site, kind: Kind, harm: Harm, calls: Calls) {
+        site.pending.lock().push(Pending { kind, harm, calls, until: self.now() + OVER });
+    }
+
+    /// How often what was to happen to calls did.
+    pub(crate) fn met(&self) -> BTreeMap<Kind, usize> {
+        self.met.lock().clone()
+    }
+
+    fn next_harm(&self, site: &Site, call: &Call) -> Option<Harm> {
+        let connection = site.connection_of(call);
+        let mut pending = site.pending.lock();
+        pending.retain(|one| one.until >= call.arrived);
+        let nth = pending.iter().position(|one| one.calls.mean(call, connection.as_deref()))?;
+        let Pending { kind, harm, .. } = pending.remove(nth);
+        *self.met.lock().entry(kind).or_default() += 1;
+        Some(harm)
     }
 
     /// How many calls came.
@@ -257,10 +321,18 @@ impl Street {
     }
 
     /// Carries a call out, in its turn. Yields the answer.
-    async fn carry_out(&self, nth: usize, process: Process, call: Call, under_way: Option<usize>) -> Answer {
+    async fn carry_out(&self, nth: usize, process: Process, call: Call, harm: Option<Harm>, under_way: Option<usize>) -> Answer {
         let Some(site) = self.sites.get(nth) else { return Answer::gone() };
         let _turn = site.turn.lock().await;
         let id = call.path.strip_prefix("/api/v2/connections/").map(str::to_owned);
+        let connection = site.connection_of(&call);
+        let mut edit = None;
+        match (harm, &connection) {
+            (Some(Harm::Fault(fault)), _) => site.auth0.inject(fault.times(1)),
+            (Some(Harm::Edit(edit)), Some(name)) if call.is_write() => drop(self.edit_in_turn(site, name, edit)),
+            (Some(Harm::Edit(later)), Some(_)) => edit = Some(later),
+            _ => {}
+        }
         let before = id.as_deref().and_then(|id| site.auth0.connection_text(id));
         site.auth0.clear_journal();
         let answer = self.forward(&call).await;
@@ -268,7 +340,8 @@ impl Street {
         let faulty = site.auth0.journal().pop().is_none_or(|call| call.fault.is_some());
         let effective = !faulty && (200..300).contains(&answer.status);
         let now = self.now();
-        if call.method == "PATCH"
+        site.auth0.clear_faults();
+        if call.is_write()
             && let Some(id) = id
         {
             let after = if effective { site.auth0.connection_text(&id) } else { None };
@@ -282,17 +355,10 @@ impl Street {
             site.records.lock().push(Record { arrived: call.arrived, what });
         } else if call.path.starts_with("/api/v2/connections") && effective {
             let answer = String::from_utf8_lossy(&answer.body).into_owned();
-            let shown = connections_in(&answer);
             site.records.lock().push(Record { arrived: call.arrived, what: What::Read { process, answer } });
-            for name in shown.iter().filter_map(Document::name) {
-                let edit = {
-                    let mut between = site.between.lock();
-                    between.iter().position(|(connection, _)| *connection == name).map(|nth| between.remove(nth).1)
-                };
-                if let Some(edit) = edit {
-                    self.edit_in_turn(site, &name, edit);
-                }
-            }
+        }
+        if let (Some(edit), Some(name)) = (edit, connection) {
+            self.edit_in_turn(site, &name, edit);
         }
         answer
     }
@@ -336,6 +402,12 @@ struct Call {
     target: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Bytes,
+}
+
+impl Call {
+    fn is_write(&self) -> bool {
+        self.method == "PATCH"
+    }
 }
 
 struct Answer {
@@ -426,9 +498,9 @@ async fn answer(street: Arc<Street>, process: Process, request: Request<Incoming
         headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
         body,
     };
-    let harm = site.next_harm(&call.method);
+    let harm = street.next_harm(site, &call);
     let (mut ends, mut number) = (None, None);
-    if call.method == "PATCH" {
+    if call.is_write() {
         let mut under_way = street.under_way.lock();
         let what = format!("{} {} {}", site.domain, call.method, call.path);
         under_way.push(UnderWay { process, what, arrived, ended: None, took_effect: None });
@@ -438,15 +510,24 @@ async fn answer(street: Arc<Street>, process: Process, request: Request<Incoming
     match harm {
         Some(Harm::Drop) => return Err(Closed),
         Some(Harm::Hang) => return std::future::pending().await,
-        Some(Harm::LoseAnswer | Harm::HangAfter | Harm::CutAnswer | Harm::SlowAnswer(_) | Harm::LateEffect(_)) | None => {}
+        Some(
+            Harm::LoseAnswer
+            | Harm::HangAfter
+            | Harm::CutAnswer
+            | Harm::SlowAnswer(_)
+            | Harm::LateEffect(_)
+            | Harm::Fault(_)
+            | Harm::Edit(_),
+        )
+        | None => {}
     }
     let carrying = {
-        let street = street.clone();
+        let (street, harm) = (street.clone(), harm.clone());
         tokio::spawn(async move {
             if let Some(Harm::LateEffect(after)) = harm {
                 tokio::time::sleep(after).await;
             }
-            street.carry_out(nth, process, call, number).await
+            street.carry_out(nth, process, call, harm, number).await
         })
     };
     let Ok(answer) = carrying.await else { return Err(Closed) };
@@ -458,7 +539,7 @@ async fn answer(street: Arc<Street>, process: Process, request: Request<Incoming
             tokio::time::sleep(after).await;
             Ok(answer.response(false))
         }
-        Some(Harm::Drop | Harm::Hang | Harm::LateEffect(_)) | None => Ok(answer.response(false)),
+        Some(Harm::Drop | Harm::Hang | Harm::LateEffect(_) | Harm::Fault(_) | Harm::Edit(_)) | None => Ok(answer.response(false)),
     };
     drop(ends);
     response

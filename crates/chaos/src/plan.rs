@@ -43,65 +43,66 @@ pub(crate) struct Row {
 
 kinds! {
     "operator" {
-        Kill: "killed (SIGKILL), started again", every 11.0 s, lasts 0 to 6000 ms;
-        Freeze: "frozen (SIGSTOP), thawed", every 17.0 s, lasts 500 to 26_000 ms;
-        Terminate: "ended as in a roll-over (SIGTERM), started again", every 13.0 s, lasts 0 to 4000 ms;
-        CutFromApi: "cut off from the API server, connections refused", every 31.0 s, lasts 1000 to 20_000 ms;
-        FreezeApiLine: "cut off from the API server, connections open and silent", every 31.0 s, lasts 1000 to 20_000 ms;
+        Kill: "killed (SIGKILL), started again", every 19.0 s, lasts 0 to 6000 ms;
+        Freeze: "frozen (SIGSTOP), thawed", every 29.0 s, lasts 300 to 26_000 ms;
+        Terminate: "ended as in a roll-over (SIGTERM), started again", every 23.0 s, lasts 0 to 4000 ms;
+        CutFromApi: "cut off from the API server, connections refused", every 43.0 s, lasts 1000 to 20_000 ms;
+        FreezeApiLine: "cut off from the API server, connections open and silent", every 43.0 s, lasts 1000 to 20_000 ms;
     }
     "API server" {
-        ApiRestart: "killed, started again at once", every 41.0 s, lasts 0 to 0 ms;
-        ApiOutage: "killed, away for a while", every 53.0 s, lasts 3000 to 14_000 ms;
-        ApiHang: "frozen, connections open and silent", every 47.0 s, lasts 2000 to 12_000 ms;
+        ApiRestart: "killed, started again at once", every 67.0 s, lasts 0 to 0 ms;
+        ApiOutage: "killed, away for a while", every 89.0 s, lasts 3000 to 14_000 ms;
+        ApiHang: "frozen, connections open and silent", every 79.0 s, lasts 2000 to 12_000 ms;
     }
     "connection at Auth0" {
-        ForeignOption: "another option set by somebody else", every 0.5 s, lasts 0 to 0 ms;
+        ForeignOption: "another option set by somebody else", every 0.4 s, lasts 0 to 0 ms;
         ForeignParam: "a parameter of somebody else set", every 1.1 s, lasts 0 to 0 ms;
         ForeignBetween: "another option set by somebody else right after a read of the operator", every 1.7 s, lasts 0 to 0 ms;
-        OwnedReplaced: "a managed parameter set to another value by somebody else", every 6.0 s, lasts 0 to 0 ms;
-        OwnedRemoved: "a managed parameter removed by somebody else", every 6.0 s, lasts 0 to 0 ms;
-        ConnectionRemade: "deleted, made anew under the same name", every 37.0 s, lasts 0 to 5000 ms;
+        ForeignBefore: "another option set by somebody else right before a write of the operator arrives", every 5.0 s, lasts 0 to 0 ms;
+        OwnedReplaced: "a managed parameter set to another value by somebody else", every 7.0 s, lasts 0 to 0 ms;
+        OwnedRemoved: "a managed parameter removed by somebody else", every 7.0 s, lasts 0 to 0 ms;
+        ConnectionRemade: "deleted, made anew under the same name", every 41.0 s, lasts 0 to 5000 ms;
     }
     "call to Auth0" {
-        Dropped: "closed before anything happened", every 6.0 s, lasts 0 to 0 ms;
-        Hanging: "never answered, nothing happened", every 16.0 s, lasts 0 to 0 ms;
-        AnswerLost: "a write took effect, its answer was lost", every 6.0 s, lasts 0 to 0 ms;
-        HangingAfter: "a write took effect and was never answered", every 16.0 s, lasts 0 to 0 ms;
-        AnswerCut: "half an answer", every 7.0 s, lasts 0 to 0 ms;
-        SlowAnswer: "answered late", every 9.0 s, lasts 200 to 9000 ms;
-        LateEffect: "carried out late, whether or not the caller still waited", every 9.0 s, lasts 200 to 9000 ms;
-        ServerError: "500, 502 or 503", every 7.0 s, lasts 0 to 0 ms;
-        RateLimited: "429", every 12.0 s, lasts 0 to 0 ms;
-        NotJson: "200 with a page of HTML", every 15.0 s, lasts 0 to 0 ms;
-        ErrorWith200: "200 with an error", every 15.0 s, lasts 0 to 0 ms;
-        TooLarge: "200 with five megabytes", every 24.0 s, lasts 0 to 0 ms;
-        Redirected: "redirected elsewhere", every 24.0 s, lasts 0 to 0 ms;
-        Lagging: "404 for a connection that exists", every 12.0 s, lasts 0 to 0 ms;
-        TokenRefused: "no token: 401, 429 or 503", every 24.0 s, lasts 0 to 0 ms;
+        Dropped: "closed before anything happened", every 13.0 s, lasts 0 to 0 ms;
+        Hanging: "never answered, nothing happened", every 37.0 s, lasts 0 to 0 ms;
+        AnswerLost: "a write took effect, its answer was lost", every 13.0 s, lasts 0 to 0 ms;
+        HangingAfter: "a write took effect and was never answered", every 37.0 s, lasts 0 to 0 ms;
+        AnswerCut: "half an answer", every 13.0 s, lasts 0 to 0 ms;
+        SlowAnswer: "answered late", every 17.0 s, lasts 200 to 9000 ms;
+        LateEffect: "carried out late, whether or not the caller still waited", every 17.0 s, lasts 200 to 9000 ms;
+        ServerError: "500, 502 or 503", every 13.0 s, lasts 0 to 0 ms;
+        RateLimited: "429", every 23.0 s, lasts 0 to 0 ms;
+        NotJson: "200 with a page of HTML", every 29.0 s, lasts 0 to 0 ms;
+        ErrorWith200: "200 with an error", every 29.0 s, lasts 0 to 0 ms;
+        TooLarge: "200 with five megabytes", every 43.0 s, lasts 0 to 0 ms;
+        Redirected: "redirected elsewhere", every 43.0 s, lasts 0 to 0 ms;
+        Lagging: "404 for a connection that exists", every 19.0 s, lasts 0 to 0 ms;
+        TokenRefused: "no token: 401, 429 or 503", every 31.0 s, lasts 0 to 0 ms;
     }
     "Auth0 tenant" {
-        TokensRevoked: "all tokens revoked", every 17.0 s, lasts 0 to 0 ms;
-        TokensExpired: "all tokens expired", every 19.0 s, lasts 0 to 0 ms;
-        GrantTaken: "the application's grant taken, given back", every 53.0 s, lasts 500 to 6000 ms;
-        ScopeTaken: "a scope taken, given back", every 41.0 s, lasts 500 to 6000 ms;
-        SecretRotated: "the client secret rotated, the Secret changed later", every 47.0 s, lasts 0 to 5000 ms;
-        Limited: "the rate limits of a small plan, for a while", every 53.0 s, lasts 3000 to 12_000 ms;
+        TokensRevoked: "all tokens revoked", every 29.0 s, lasts 0 to 0 ms;
+        TokensExpired: "all tokens expired", every 31.0 s, lasts 0 to 0 ms;
+        GrantTaken: "the application's grant taken, given back", every 71.0 s, lasts 500 to 6000 ms;
+        ScopeTaken: "a scope taken, given back", every 61.0 s, lasts 500 to 6000 ms;
+        SecretRotated: "the client secret rotated, the Secret changed later", every 67.0 s, lasts 0 to 5000 ms;
+        Limited: "the rate limits of a small plan, for a while", every 73.0 s, lasts 3000 to 12_000 ms;
     }
     "UpstreamParams" {
-        ValueEdited: "a value edited", every 1.3 s, lasts 0 to 0 ms;
-        ParamAdded: "a parameter added", every 2.3 s, lasts 0 to 0 ms;
-        ParamTaken: "a parameter taken out", every 2.9 s, lasts 0 to 0 ms;
-        Moved: "moved to another connection", every 7.0 s, lasts 0 to 0 ms;
+        ValueEdited: "a value edited", every 0.9 s, lasts 0 to 0 ms;
+        ParamAdded: "a parameter added", every 1.9 s, lasts 0 to 0 ms;
+        ParamTaken: "a parameter taken out", every 2.3 s, lasts 0 to 0 ms;
+        Moved: "moved to another connection", every 6.0 s, lasts 0 to 0 ms;
         Deleted: "deleted, made anew", every 7.0 s, lasts 0 to 5000 ms;
         StatusErased: "status erased", every 13.0 s, lasts 0 to 0 ms;
         FinalizerTaken: "finalizer taken", every 13.0 s, lasts 0 to 0 ms;
     }
     "ClusterAuth0Tenant and what it needs" {
-        TenantDeleted: "deleted, made anew", every 43.0 s, lasts 500 to 6000 ms;
-        TenantStatusErased: "status erased", every 29.0 s, lasts 0 to 0 ms;
-        TenantObserves: "set to Observe, and back", every 43.0 s, lasts 1000 to 6000 ms;
-        SecretDeleted: "its Secret deleted, made anew", every 37.0 s, lasts 500 to 20_000 ms;
-        LabelTaken: "a namespace's label taken, so that it is not admitted, and given back", every 31.0 s, lasts 500 to 6000 ms;
+        TenantDeleted: "deleted, made anew", every 61.0 s, lasts 500 to 6000 ms;
+        TenantStatusErased: "status erased", every 31.0 s, lasts 0 to 0 ms;
+        TenantObserves: "set to Observe, and back", every 59.0 s, lasts 1000 to 6000 ms;
+        SecretDeleted: "its Secret deleted, made anew", every 53.0 s, lasts 500 to 20_000 ms;
+        LabelTaken: "a namespace's label taken, so that it is not admitted, and given back", every 43.0 s, lasts 500 to 6000 ms;
     }
 }
 

@@ -187,7 +187,7 @@ impl Run<'_> {
                         }
                     }
                     Done::Again if tries < AGAIN.1 => self.put(self.now() + AGAIN.0, Step::Act(act, tries + 1)),
-                    Done::Nothing | Done::Again => self.count(act.kind, false),
+                    Done::Nothing | Done::Waits | Done::Again => self.count(act.kind, false),
                 },
                 Step::Later(later) => {
                     if !self.stage.later(later).await? {
@@ -229,7 +229,8 @@ impl Run<'_> {
     }
 
     fn progress(&self) {
-        let done: usize = self.counts.values().map(|count| count.done).sum();
+        let met: usize = self.stage.street.met().values().sum();
+        let done: usize = self.counts.values().map(|count| count.done).sum::<usize>() + met;
         let states: Vec<&str> = self.stage.replicas.iter().map(crate::replica::Replica::state).collect();
         let server = match *self.stage.api_server.lock() {
             ApiServer::Up => "up",
@@ -383,6 +384,10 @@ impl Run<'_> {
         report.seconds = self.course.length.as_secs();
         report.date = Timestamp::now().strftime("%Y-%m-%d").to_string();
         report.counts = self.counts.clone();
+        for (kind, met) in self.stage.street.met() {
+            let count = report.counts.entry(kind).or_default();
+            *count = Count { done: met, not_done: count.not_done.saturating_sub(met) };
+        }
         report.processes = self.stage.processes();
         report.calls = self.stage.street.calls();
         report.longest_end = self.stage.ends.iter().max().copied().unwrap_or_default();

@@ -22,7 +22,7 @@ use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 
 use crate::book::Book;
-use crate::door::{Edit, Harm, Site, Street};
+use crate::door::{Calls, Edit, Harm, Site, Street};
 use crate::ledger::Process;
 use crate::line::Mode;
 use crate::plan::{Act, Kind};
@@ -85,6 +85,8 @@ pub(crate) enum Done {
     Yes(Vec<(Duration, Later)>),
     /// There was nothing to do it to.
     Nothing,
+    /// It waits for a call, and is counted when it meets one.
+    Waits,
     /// It could not be done now, and is tried again.
     Again,
 }
@@ -310,6 +312,7 @@ impl Stage {
             Kind::ForeignOption
             | Kind::ForeignParam
             | Kind::ForeignBetween
+            | Kind::ForeignBefore
             | Kind::OwnedReplaced
             | Kind::OwnedRemoved
             | Kind::ConnectionRemade => self.act_on_connection(act).await,
@@ -402,10 +405,12 @@ impl Stage {
         let edit = match act.kind {
             Kind::ForeignOption => Edit::Option(format!("other-{}", act.pick % 8), self.foreign_value()),
             Kind::ForeignParam => Edit::Param(format!("their-{}", act.pick % 4), self.foreign_value()),
-            Kind::ForeignBetween => {
+            Kind::ForeignBetween | Kind::ForeignBefore => {
                 let edit = Edit::Option(format!("other-{}", act.pick % 8), self.foreign_value());
-                site.edit_after_read(name, edit);
-                return Done::simply();
+                let reads = act.kind == Kind::ForeignBetween;
+                let calls = if reads { Calls::ReadsOf(name.to_owned()) } else { Calls::WritesTo(name.to_owned()) };
+                street.harm(site, act.kind, Harm::Edit(edit), calls);
+                return Done::Waits;
             }
             Kind::OwnedReplaced | Kind::OwnedRemoved => {
                 let Some(param) = owned_param(site, name, act.pick) else { return Done::Nothing };
@@ -421,45 +426,38 @@ impl Stage {
 
     fn act_on_call(&mut self, act: &Act) -> Done {
         let site = &self.street.sites[act.target % SITES.len()];
-        let method = ["", "GET", "PATCH"][act.pick % 3];
-        let fault = match act.kind {
-            Kind::Dropped => return harm(site, Harm::Drop, method),
-            Kind::Hanging => return harm(site, Harm::Hang, method),
-            Kind::AnswerLost => return harm(site, Harm::LoseAnswer, "PATCH"),
-            Kind::HangingAfter => return harm(site, Harm::HangAfter, "PATCH"),
-            Kind::AnswerCut => return harm(site, Harm::CutAnswer, method),
-            Kind::SlowAnswer => return harm(site, Harm::SlowAnswer(act.lasts), method),
-            Kind::LateEffect => return harm(site, Harm::LateEffect(act.lasts), method),
-            Kind::ServerError => Fault::status([500, 502, 503][act.pick / 3 % 3]),
-            Kind::RateLimited => {
-                let seconds = u64::try_from(1 + act.pick % 3).unwrap_or(1);
-                let (retry_after, reset) = if act.pick.is_multiple_of(2) { (Some(seconds), None) } else { (None, Some(seconds)) };
-                Fault::rate_limited(RateLimited { global: act.pick.is_multiple_of(5), retry_after, reset })
-            }
-            Kind::NotJson => Fault::new(auth0_emulator::Effect::NotJson),
-            Kind::ErrorWith200 => Fault::error_body_with_200(),
-            Kind::TooLarge => Fault::huge_body(5 << 20),
-            Kind::Redirected => Fault::redirect("https://elsewhere.example.com/"),
+        let any = [Calls::Any, Calls::Reads, Calls::Writes, Calls::Writes].into_iter().nth(act.pick % 4).unwrap_or(Calls::Any);
+        let (harm, calls) = match act.kind {
+            Kind::Dropped => (Harm::Drop, any),
+            Kind::Hanging => (Harm::Hang, any),
+            Kind::AnswerLost => (Harm::LoseAnswer, Calls::Writes),
+            Kind::HangingAfter => (Harm::HangAfter, Calls::Writes),
+            Kind::AnswerCut => (Harm::CutAnswer, any),
+            Kind::SlowAnswer => (Harm::SlowAnswer(act.lasts), any),
+            Kind::LateEffect => (Harm::LateEffect(act.lasts), any),
+            Kind::ServerError => (Harm::Fault(Fault::status([500, 502, 503][act.pick / 4 % 3])), any),
+            Kind::RateLimited => (Harm::Fault(too_many(act.pick)), any),
+            Kind::NotJson => (Harm::Fault(Fault::new(auth0_emulator::Effect::NotJson)), any),
+            Kind::ErrorWith200 => (Harm::Fault(Fault::error_body_with_200()), any),
+            Kind::TooLarge => (Harm::Fault(Fault::huge_body(5 << 20)), any),
+            Kind::Redirected => (Harm::Fault(Fault::redirect("https://elsewhere.example.com/")), any),
             Kind::Lagging => {
                 let gone = error(404, "inexistent_connection", "The connection does not exist");
-                site.auth0.inject(gone.method("GET").path("/api/v2/connections/*").times(1));
-                return Done::simply();
+                (Harm::Fault(gone), Calls::ReadsById)
             }
             _ => {
-                let refused = [
-                    Fault::status_with(401, json!({"error": "access_denied", "error_description": "Unauthorized"}).to_string()),
-                    Fault::rate_limited(RateLimited { retry_after: Some(1), ..RateLimited::default() }),
-                    Fault::status(503),
-                ];
-                let fault = refused.into_iter().nth(act.pick % 3).unwrap_or_else(|| Fault::status(503));
-                site.auth0.inject(fault.path("/oauth/token").times(1));
+                let refused = json!({"error": "access_denied", "error_description": "Unauthorized"}).to_string();
+                let fault = match act.pick % 3 {
+                    0 => Fault::status_with(401, refused),
+                    1 => too_many(act.pick),
+                    _ => Fault::status(503),
+                };
                 site.auth0.revoke_tokens();
-                return Done::simply();
+                (Harm::Fault(fault), Calls::Tokens)
             }
         };
-        let fault = if method.is_empty() { fault } else { fault.method(method) };
-        site.auth0.inject(fault.times(1 + act.pick % 2));
-        Done::simply()
+        self.street.harm(site, act.kind, harm, calls);
+        Done::Waits
     }
 
     fn act_on_auth0_tenant(&mut self, act: &Act) -> Done {
@@ -681,9 +679,11 @@ impl Stage {
     }
 }
 
-fn harm(site: &Site, harm: Harm, method: &'static str) -> Done {
-    site.harm(harm, method);
-    Done::simply()
+/// 429, as it comes in several shapes.
+fn too_many(pick: usize) -> Fault {
+    let seconds = u64::try_from(1 + pick % 3).unwrap_or(1);
+    let (retry_after, reset) = if pick.is_multiple_of(2) { (Some(seconds), None) } else { (None, Some(seconds)) };
+    Fault::rate_limited(RateLimited { global: pick.is_multiple_of(5), retry_after, reset })
 }
 
 /// One of the parameters on a connection that objects declare.
