@@ -544,3 +544,121 @@ async fn answer(street: Arc<Street>, process: Process, request: Request<Incoming
     drop(ends);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use auth0_emulator::{ALL_SCOPES, Emulator};
+
+    use super::*;
+    use crate::document::Document;
+    use crate::ledger::judge;
+
+    const DOMAIN: &str = "a.eu.auth0.com";
+
+    /// A street with one connection, a door, and somebody who calls as an operator does.
+    async fn called() -> (Emulator, Arc<Street>, Door, Caller) {
+        let emulator = Emulator::start(auth0_emulator::Options::default()).unwrap();
+        let auth0 = emulator.tenant(DOMAIN);
+        auth0.add_client("id", "secret", ALL_SCOPES);
+        upstream_params_operator::internals::install_crypto_provider();
+        let street = Street::new(emulator.url(), vec![(DOMAIN.to_owned(), auth0)]).unwrap();
+        let document = json!({"name": "shop", "strategy": "oidc", "options": {"client_id": "x"}});
+        street.make(&street.sites[0], &document).await.unwrap();
+        let id = id_of(&street.sites[0], "shop").unwrap();
+        let door = street.open(1).await.unwrap();
+        let mut caller = Caller { client: street.client.clone(), url: door.url.clone(), id, token: String::new() };
+        let body = json!({"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret", "audience": format!("https://{DOMAIN}/api/v2/")});
+        let granted = caller.call("POST", "/oauth/token", &body.to_string()).await.unwrap();
+        caller.token = serde_json::from_str::<Value>(&granted).unwrap()["access_token"].as_str().unwrap().to_owned();
+        (emulator, street, door, caller)
+    }
+
+    struct Caller {
+        client: reqwest::Client,
+        url: String,
+        id: String,
+        token: String,
+    }
+
+    impl Caller {
+        async fn call(&self, method: &str, path: &str, body: &str) -> Option<String> {
+            let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url)).header("host", DOMAIN);
+            let request = request.header("content-type", "application/json").bearer_auth(&self.token).body(body.to_owned());
+            let answered = tokio::time::timeout(Duration::from_secs(5), async { request.send().await?.text().await });
+            answered.await.ok()?.ok()
+        }
+
+        async fn read(&self) -> Option<String> {
+            self.call("GET", "/api/v2/connections?name=shop&take=1", "").await
+        }
+
+        async fn write(&self, value: &str) -> Option<String> {
+            let path = format!("/api/v2/connections/{}", self.id);
+            let read = Document::parse(&self.call("GET", &path, "").await?)?;
+            let mut options: Map<String, Value> = Map::new();
+            for (key, text) in &read.foreign {
+                if let crate::document::Key::Option(name) = key {
+                    options.insert(name.clone(), serde_json::from_str(text).unwrap());
+                }
+            }
+            options.insert("upstream_params".to_owned(), json!({"own-0-a": {"value": value}}));
+            self.call("PATCH", &path, &json!({"options": options, "display_name": "shop"}).to_string()).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_read_and_written_is_recorded_with_what_it_rests_on() {
+        let (_emulator, street, _door, caller) = called().await;
+        assert!(caller.read().await.unwrap().contains("\"shop\""));
+        caller.write("marker-own-1").await.unwrap();
+        let site = &street.sites[0];
+        street.harm(
+            site,
+            Kind::ForeignBefore,
+            Harm::Edit(Edit::Option("other".to_owned(), "x".to_owned())),
+            Calls::WritesTo("shop".to_owned()),
+        );
+        caller.write("marker-own-2").await.unwrap();
+        let findings = judge("a", &site.records(), &[]);
+        assert_eq!((findings.reads, findings.effective, findings.edits, findings.overwritten), (3, 2, 2, 1), "{findings:?}");
+        assert!(findings.violations.iter().all(|one| one.contains("display_name")), "{findings:?}");
+        assert_eq!(street.met(), BTreeMap::from([(Kind::ForeignBefore, 1)]));
+    }
+
+    #[tokio::test]
+    async fn each_harm_does_what_it_says() {
+        let (_emulator, street, _door, caller) = called().await;
+        let site = &street.sites[0];
+        let value = || site.auth0.upstream_params("shop")["own-0-a"]["value"].clone();
+        for (harm, answers, takes_effect) in [
+            (Harm::Drop, false, false),
+            (Harm::LoseAnswer, false, true),
+            (Harm::CutAnswer, false, true),
+            (Harm::SlowAnswer(Duration::from_millis(50)), true, true),
+            (Harm::LateEffect(Duration::from_millis(50)), true, true),
+            (Harm::Fault(Fault::status(503)), true, false),
+            (Harm::Fault(Fault::error_body_with_200()), true, false),
+        ] {
+            let next = format!("marker-{harm:?}");
+            street.harm(site, Kind::Dropped, harm, Calls::Writes);
+            assert_eq!(caller.write(&next).await.is_some(), answers, "{next}");
+            assert_eq!(value() == json!(next), takes_effect, "{next}");
+            let Some(What::Write { after, .. }) = site.records().into_iter().map(|record| record.what).next_back() else { continue };
+            assert!(next.contains("Drop") || after.is_some() == takes_effect, "{next}");
+        }
+        assert!(street.writes().iter().all(|write| write.ended.is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_write_is_carried_out_although_its_sender_is_gone() {
+        let (_emulator, street, _door, caller) = called().await;
+        let site = &street.sites[0];
+        street.harm(site, Kind::LateEffect, Harm::LateEffect(Duration::from_millis(400)), Calls::Writes);
+        let gone = tokio::time::timeout(Duration::from_millis(200), caller.write("marker-late")).await;
+        assert!(gone.is_err() && site.auth0.upstream_params("shop").is_null());
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(site.auth0.upstream_params("shop")["own-0-a"]["value"], "marker-late");
+        let write = street.writes().pop().unwrap();
+        assert!(write.took_effect.unwrap() > write.ended.unwrap(), "{write:?}");
+    }
+}

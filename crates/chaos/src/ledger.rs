@@ -15,6 +15,9 @@ pub(crate) type Process = usize;
 /// How old a read may be when the write that is built from it arrives: the operator says two seconds. The rest is the way.
 const FRESH: Duration = Duration::from_millis(2600);
 
+/// How long a request of the operator to Auth0 takes at most.
+pub(crate) const REQUEST: Duration = Duration::from_secs(10);
+
 /// Something that took effect at a tenant, or that arrived as a PATCH.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
@@ -239,8 +242,9 @@ pub(crate) fn overlaps(under_way: &[UnderWay]) -> Vec<String> {
     let mut found = Vec::new();
     let mut sorted: Vec<&UnderWay> = under_way.iter().collect();
     sorted.sort_by_key(|one| one.arrived);
-    // As long as its process waited, or until it took effect, whichever was later.
-    let end = |one: &UnderWay| one.ended.unwrap_or(one.arrived).max(one.took_effect.unwrap_or_default());
+    // As long as its process waited, or until it took effect, whichever was later. One that sleeps does not wait.
+    let waited = |one: &UnderWay| one.ended.unwrap_or(Duration::MAX).min(one.arrived + REQUEST);
+    let end = |one: &UnderWay| waited(one).max(one.took_effect.unwrap_or_default());
     for (nth, later) in sorted.iter().enumerate() {
         for earlier in &sorted[..nth] {
             if earlier.process != later.process && later.arrived < end(earlier) {
@@ -367,6 +371,7 @@ mod tests {
         assert_eq!(overlaps(&[one(1, 0, 10, Some(5)), one(2, 10, 20, Some(15))]), [""; 0]);
         assert_eq!(overlaps(&[one(1, 0, 10, Some(5)), one(1, 5, 20, Some(15))]), [""; 0], "one process");
         assert_eq!(overlaps(&[one(1, 0, 10, Some(5)), one(2, 9, 20, None)]).len(), 1);
+        assert_eq!(overlaps(&[one(1, 0, 26_000, None), one(2, 10_000, 10_010, None)]), [""; 0], "nobody waits longer");
         assert_eq!(overlaps(&[one(1, 0, 10, Some(30)), one(2, 20, 25, Some(22))]).len(), 1, "the first took effect after its end");
     }
 }

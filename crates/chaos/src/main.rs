@@ -44,7 +44,7 @@ struct Arguments {
     seed: Option<u64>,
 
     /// How many replicas of the operator run.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
 
     /// The operator's binary [default: that of this workspace, built by cargo, which started this; else the one beside this program].

@@ -10,21 +10,19 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use test_support::LEASE;
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 
-use crate::ledger::{Findings, judge, overlaps};
+use crate::ledger::{Findings, REQUEST, judge, overlaps};
 use crate::plan::{Act, Kind};
 use crate::report::{Count, Report};
 use crate::shape::{MARKER, RESYNC, SITES};
 use crate::stage::{ApiServer, Done, Later, Stage, patiently};
 use crate::{audit, rest};
 
-/// The lease that decides who writes, in the operator's way of naming it: namespace and name.
-const LEASE: (&str, &str) = ("default", "upstream-params-operator");
-
-/// How long a request of the operator to Auth0 takes at most.
-const REQUEST: Duration = Duration::from_secs(10);
+/// The namespace of the lease that decides who writes.
+const LEASE_NAMESPACE: &str = "default";
 
 /// Between two looks at what is going on.
 const TICK: Duration = Duration::from_millis(100);
@@ -140,8 +138,8 @@ impl Run<'_> {
     }
 
     async fn has_lease(&self) -> anyhow::Result<bool> {
-        let leases: Api<Lease> = Api::namespaced(self.stage.client.clone(), LEASE.0);
-        Ok(patiently(leases.get_opt(LEASE.1)).await?.is_some())
+        let leases: Api<Lease> = Api::namespaced(self.stage.client.clone(), LEASE_NAMESPACE);
+        Ok(patiently(leases.get_opt(LEASE)).await?.is_some())
     }
 
     /// The acts at their times.
