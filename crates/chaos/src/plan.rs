@@ -50,9 +50,9 @@ kinds! {
         FreezeApiLine: "cut off from the API server, connections open and silent", every 43.0 s, lasts 1000 to 20_000 ms;
     }
     "API server" {
-        ApiRestart: "killed, started again at once", every 67.0 s, lasts 0 to 0 ms;
-        ApiOutage: "killed, away for a while", every 89.0 s, lasts 3000 to 14_000 ms;
-        ApiHang: "frozen, connections open and silent", every 79.0 s, lasts 2000 to 12_000 ms;
+        ApiRestart: "killed, started again at once", every 89.0 s, lasts 0 to 0 ms;
+        ApiOutage: "killed, away for a while", every 131.0 s, lasts 3000 to 14_000 ms;
+        ApiHang: "frozen, connections open and silent", every 109.0 s, lasts 2000 to 12_000 ms;
     }
     "connection at Auth0" {
         ForeignOption: "another option set by somebody else", every 0.4 s, lasts 0 to 0 ms;
