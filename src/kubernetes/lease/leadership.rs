@@ -66,8 +66,12 @@ impl Seat {
 
     /// How long it is since the last renewal was sent; nothing where it does not lead.
     pub(super) fn since_renewal(&self) -> Option<Duration> {
-        let now = (clock::now(), self.wall.now());
-        self.state.lock().held.as_mut().map(|held| held.since_renewal.passed(now.0, now.1))
+        self.since_renewal_of(&mut self.state.lock())
+    }
+
+    fn since_renewal_of(&self, state: &mut State) -> Option<Duration> {
+        // Read under the lock, so that no look goes back behind another.
+        state.held.as_mut().map(|held| held.since_renewal.passed(clock::now(), self.wall.now()))
     }
 
     /// Whether all writes that were begun have ended, as far as can be known.
@@ -76,8 +80,11 @@ impl Seat {
     }
 
     fn left(&self, term: u64) -> Duration {
-        let current = self.state.lock().term;
-        let since = self.since_renewal().filter(|since| current == term && *since < GIVE_UP);
+        let mut state = self.state.lock();
+        if state.term != term {
+            return Duration::ZERO;
+        }
+        let since = self.since_renewal_of(&mut state).filter(|since| *since < GIVE_UP);
         since.map_or(Duration::ZERO, |since| LENGTH.saturating_sub(since))
     }
 }

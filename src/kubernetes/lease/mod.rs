@@ -68,6 +68,8 @@ pub(crate) struct Elector {
     situation: watch::Sender<Situation>,
     /// When it led last.
     led_until: Option<Instant>,
+    /// From when a write of whoever led before must have ended, as of the last time that it asked for the Lease.
+    settled: Option<Instant>,
     /// The date of the last renewal.
     renewed: Option<Timestamp>,
     /// What was said of who leads instead, and of what is refused.
@@ -114,6 +116,7 @@ impl Elector {
             write,
             situation,
             led_until: None,
+            settled: None,
             renewed: None,
             said: None,
         };
@@ -171,30 +174,35 @@ impl Elector {
                     _ => now.clone(),
                 };
                 let record = Record::held(self.candidate.identity(), acquired, now, transitions);
+                let settled = self.settled(before, clock::now());
+                self.settled = Some(settled);
                 let object = self.put(found, &record, lease::REQUEST).await?;
-                self.take(since_renewal, before);
+                self.take(since_renewal, settled);
                 Ok(Some(Owned { object, record }))
             }
         }
     }
 
-    fn take(&mut self, since_renewal: Stopwatch, before: Before) {
-        let now = clock::now();
-        let settled = match before {
+    /// From when a write of whoever led before must have ended, where the Lease is taken now.
+    fn settled(&self, before: Before, now: Instant) -> Instant {
+        match before {
             Before::Settled => now,
             Before::RanOut => now + self.write,
-            // What it was at was ended with its leadership.
-            Before::Ourselves => self.led_until.map_or(now, |then| then + self.write),
-        };
+            // What it was at was ended with its leadership. If the answer that it leads was lost, what it took over from counts.
+            Before::Ourselves => [self.led_until.map(|then| then + self.write), self.settled].into_iter().flatten().fold(now, Instant::max),
+        }
+    }
+
+    fn take(&mut self, since_renewal: Stopwatch, settled: Instant) {
         self.candidate.holds_it();
         self.said = None;
-        let wait = settled.saturating_duration_since(now).as_secs();
+        let (identity, wait) = (self.candidate.identity(), settled.saturating_duration_since(clock::now()).as_secs());
         if wait == 0 {
-            tracing::info!(lease = NAME, identity = self.candidate.identity(), "leads");
+            tracing::info!(lease = NAME, identity, "leads");
         } else {
             tracing::info!(
                 lease = NAME,
-                identity = self.candidate.identity(),
+                identity,
                 "leads; nothing is written to Auth0 for {wait} s, as a write of whoever led before may still be under way"
             );
         }
@@ -307,15 +315,18 @@ impl Elector {
     async fn win_back(&mut self, owned: &mut Owned, within: Duration) -> Result<(), Renewal> {
         let found = self.find(within).await.map_err(|_| Renewal::Failed)?;
         let transitions = owned.record.transitions.unwrap_or_default();
-        let left = found.as_ref().map(record);
-        if lease::claim(self.candidate.identity(), transitions, left.as_ref()) == Claim::Lost {
-            let holder = left.and_then(|record| record.holder).unwrap_or_default();
+        let says = found.as_ref().map(record);
+        if lease::claim(self.candidate.identity(), transitions, says.as_ref()) == Claim::Lost {
+            let holder = says.and_then(|record| record.holder).unwrap_or_default();
             return Err(Renewal::Lost(format!("{holder:?} has it now")));
         }
         let since_renewal = self.seat.stopwatch();
         let record = Record { renewed: Some(self.date()), ..owned.record.clone() };
         let object = self.put(found, &record, within).await.map_err(|_| Renewal::Failed)?;
-        tracing::info!("somebody edited or deleted the Lease {NAME} in the namespace {NAMESPACE}, and it was written anew");
+        // Not where it was a renewal of ours whose answer was lost.
+        if says.is_none_or(|says| Record { renewed: None, ..says } != Record { renewed: None, ..record.clone() }) {
+            tracing::info!("somebody edited or deleted the Lease {NAME} in the namespace {NAMESPACE}, and it was written anew");
+        }
         *owned = Owned { object, record };
         self.seat.renewed(since_renewal);
         Ok(())

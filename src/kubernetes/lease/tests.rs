@@ -24,6 +24,8 @@ struct Server {
     writes: Arc<Mutex<u64>>,
     /// What it answers instead, if not nought; above a thousand: never.
     trouble: Arc<AtomicU16>,
+    /// Of how many writes the answer is lost.
+    lost: Arc<AtomicU16>,
 }
 
 impl Server {
@@ -54,7 +56,11 @@ impl Server {
             (Some(_), true) => status(409),
             (None, false) => status(404),
             (Some(stored), false) if version(stored) != version(&body) => status(409),
-            (Some(_), false) | (None, true) => said(&self.store(&mut lease, body)),
+            (Some(_), false) | (None, true) => {
+                let stored = self.store(&mut lease, body);
+                let lost = self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+                if lost { status(500) } else { said(&stored) }
+            }
         }
     }
 
@@ -206,6 +212,23 @@ async fn after_a_leader_that_was_killed_the_next_waits_for_the_end_of_the_lease_
     let (waited, settles) = second.until_leads().await;
     assert!((17..=21).contains(&waited), "{waited}");
     assert_eq!(settles, WRITE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_took_over_without_hearing_of_it_waits_as_long_for_the_writes_of_the_one_before() {
+    let server = Server::default();
+    let mut first = Process::ready(&server, "first");
+    first.until_leads().await;
+    let mut second = Process::ready(&server, "second");
+    seconds(10).await;
+    first.task.abort();
+    server.lost.store(1, Ordering::Relaxed);
+    let (waited, settles) = second.until_leads().await;
+    assert!((18..=22).contains(&waited) && settles == WRITE.as_secs() - 1, "{waited}, {settles}");
+    // Nor does a renewal matter whose answer was lost.
+    server.lost.store(1, Ordering::Relaxed);
+    seconds(60).await;
+    assert!(second.leads());
 }
 
 #[tokio::test(start_paused = true)]
