@@ -6,7 +6,9 @@
 //! the emulator's, which is asked over HTTP.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -178,11 +180,13 @@ pub(crate) struct Street {
     asleep: Mutex<BTreeMap<Process, Vec<Nap>>>,
     calls: Mutex<usize>,
     met: Mutex<BTreeMap<Kind, usize>>,
+    log: Mutex<std::fs::File>,
 }
 
 impl Street {
-    /// The tenants of these domains.
-    pub(crate) fn new(emulator: String, sites: Vec<(String, TenantHandle)>) -> anyhow::Result<Arc<Self>> {
+    /// The tenants of these domains. Each call is a line of the log.
+    pub(crate) fn new(emulator: String, sites: Vec<(String, TenantHandle)>, log: &Path) -> anyhow::Result<Arc<Self>> {
+        let log = std::fs::File::create(log).with_context(|| log.display().to_string())?;
         let site = |(domain, auth0)| Site {
             domain,
             auth0,
@@ -206,6 +210,7 @@ impl Street {
             asleep: Mutex::default(),
             calls: Mutex::default(),
             met: Mutex::default(),
+            log: Mutex::new(log),
         }))
     }
 
@@ -341,6 +346,10 @@ impl Street {
         let effective = !faulty && (200..300).contains(&answer.status);
         let now = self.now();
         site.auth0.clear_faults();
+        let (arrived, domain) = (call.arrived.as_secs_f64(), &site.domain);
+        // For whoever wants to know what happened: nothing rests on it.
+        let line = format!("{arrived:.3} process {process} {domain} {} {}: {}", call.method, call.target, answer.status);
+        let _ = writeln!(self.log.lock(), "{line}{}", if faulty { " by a fault" } else { "" });
         if call.is_write()
             && let Some(id) = id
         {
@@ -561,7 +570,7 @@ mod tests {
         let auth0 = emulator.tenant(DOMAIN);
         auth0.add_client("id", "secret", ALL_SCOPES);
         upstream_params_operator::internals::install_crypto_provider();
-        let street = Street::new(emulator.url(), vec![(DOMAIN.to_owned(), auth0)]).unwrap();
+        let street = Street::new(emulator.url(), vec![(DOMAIN.to_owned(), auth0)], Path::new("/dev/null")).unwrap();
         let document = json!({"name": "shop", "strategy": "oidc", "options": {"client_id": "x"}});
         street.make(&street.sites[0], &document).await.unwrap();
         let id = id_of(&street.sites[0], "shop").unwrap();

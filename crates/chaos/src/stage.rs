@@ -146,7 +146,7 @@ impl Stage {
         let client = test_support::client(control_plane.kubeconfig_yaml(), |_| {}).await;
         let emulator = Emulator::start(auth0_emulator::Options::default())?;
         let sites = (0..SITES.len()).map(|site| (shape::domain(site), emulator.tenant(&shape::domain(site)))).collect();
-        let street = Street::new(emulator.url(), sites)?;
+        let street = Street::new(emulator.url(), sites, &folder.join("calls.log"))?;
         let mut all = Vec::new();
         for user in &users {
             all.push(Replica::new(&user.name, &user.token, binary, &control_plane, folder).await?);
