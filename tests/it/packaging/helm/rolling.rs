@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::cluster::{Cluster, cluster};
 use super::{chart, succeeds};
 use test_support::journal::id_of;
-use test_support::manifest::{edit, on, tenant};
+use test_support::manifest::{edit, on};
 use test_support::{LEASE, Scope};
 
 /// Who held the Lease, one after the other, and for how long nobody did between them.
@@ -67,7 +67,7 @@ async fn a_rolling_update_moves_no_status_writes_nothing_twice_and_is_led_all_bu
     let cluster = cluster().await;
     let mut values = cluster.values();
     succeeds(&cluster.install(Helm::V4, &chart(), &values).await);
-    let scope = cluster.world.scope_with("rolling", tenant().resync(3600)).await;
+    let scope = cluster.world.scope("rolling").await;
     for name in ["edited", "still-1", "still-2", "still-3"] {
         scope.connection(name, "oidc");
         scope.create(name, on(name).value(name, "one")).await;
