@@ -43,16 +43,16 @@ pub(crate) struct Row {
 
 kinds! {
     "operator" {
-        Kill: "killed (SIGKILL), started again", every 19.0 s, lasts 0 to 6000 ms;
-        Freeze: "frozen (SIGSTOP), thawed", every 29.0 s, lasts 300 to 26_000 ms;
-        Terminate: "ended as in a roll-over (SIGTERM), started again", every 23.0 s, lasts 0 to 4000 ms;
-        CutFromApi: "cut off from the API server, connections refused", every 43.0 s, lasts 1000 to 20_000 ms;
-        FreezeApiLine: "cut off from the API server, connections open and silent", every 43.0 s, lasts 1000 to 20_000 ms;
+        Kill: "killed (SIGKILL), started again", every 43.0 s, lasts 0 to 6000 ms;
+        Freeze: "frozen (SIGSTOP), thawed", every 59.0 s, lasts 300 to 26_000 ms;
+        Terminate: "ended as in a roll-over (SIGTERM), started again", every 37.0 s, lasts 0 to 4000 ms;
+        CutFromApi: "cut off from the API server, connections refused", every 79.0 s, lasts 1000 to 20_000 ms;
+        FreezeApiLine: "cut off from the API server, connections open and silent", every 83.0 s, lasts 1000 to 20_000 ms;
     }
     "API server" {
-        ApiRestart: "killed, started again at once", every 89.0 s, lasts 0 to 0 ms;
-        ApiOutage: "killed, away for a while", every 131.0 s, lasts 3000 to 14_000 ms;
-        ApiHang: "frozen, connections open and silent", every 109.0 s, lasts 2000 to 12_000 ms;
+        ApiRestart: "killed, started again at once", every 113.0 s, lasts 0 to 0 ms;
+        ApiOutage: "killed, away for a while", every 191.0 s, lasts 3000 to 14_000 ms;
+        ApiHang: "frozen, connections open and silent", every 151.0 s, lasts 2000 to 12_000 ms;
     }
     "connection at Auth0" {
         ForeignOption: "another option set by somebody else", every 0.4 s, lasts 0 to 0 ms;
@@ -65,9 +65,9 @@ kinds! {
     }
     "call to Auth0" {
         Dropped: "closed before anything happened", every 13.0 s, lasts 0 to 0 ms;
-        Hanging: "never answered, nothing happened", every 37.0 s, lasts 0 to 0 ms;
+        Hanging: "never answered, nothing happened", every 29.0 s, lasts 0 to 0 ms;
         AnswerLost: "a write took effect, its answer was lost", every 13.0 s, lasts 0 to 0 ms;
-        HangingAfter: "a write took effect and was never answered", every 37.0 s, lasts 0 to 0 ms;
+        HangingAfter: "a write took effect and was never answered", every 29.0 s, lasts 0 to 0 ms;
         AnswerCut: "half an answer", every 13.0 s, lasts 0 to 0 ms;
         SlowAnswer: "answered late", every 17.0 s, lasts 200 to 9000 ms;
         LateEffect: "carried out late, whether or not the caller still waited", every 17.0 s, lasts 200 to 9000 ms;
@@ -78,15 +78,15 @@ kinds! {
         TooLarge: "200 with five megabytes", every 43.0 s, lasts 0 to 0 ms;
         Redirected: "redirected elsewhere", every 43.0 s, lasts 0 to 0 ms;
         Lagging: "404 for a connection that exists", every 19.0 s, lasts 0 to 0 ms;
-        TokenRefused: "no token: 401, 429 or 503", every 31.0 s, lasts 0 to 0 ms;
+        TokenRefused: "no token: 401, 429 or 503", every 23.0 s, lasts 0 to 0 ms;
     }
     "Auth0 tenant" {
         TokensRevoked: "all tokens revoked", every 29.0 s, lasts 0 to 0 ms;
         TokensExpired: "all tokens expired", every 31.0 s, lasts 0 to 0 ms;
-        GrantTaken: "the application's grant taken, given back", every 71.0 s, lasts 500 to 6000 ms;
+        GrantTaken: "the application's grant taken, given back", every 61.0 s, lasts 500 to 6000 ms;
         ScopeTaken: "a scope taken, given back", every 61.0 s, lasts 500 to 6000 ms;
         SecretRotated: "the client secret rotated, the Secret changed later", every 67.0 s, lasts 0 to 5000 ms;
-        Limited: "the rate limits of a small plan, for a while", every 73.0 s, lasts 3000 to 12_000 ms;
+        Limited: "the rate limits of a small plan, for a while", every 59.0 s, lasts 3000 to 12_000 ms;
     }
     "UpstreamParams" {
         ValueEdited: "a value edited", every 0.9 s, lasts 0 to 0 ms;
