@@ -225,9 +225,9 @@ pub(crate) async fn until_at_rest(stage: &mut Stage, within: Duration, mut say: 
             rest.not_yet = not_yet;
             return Ok(rest);
         }
-        if said.elapsed() > Duration::from_secs(5) {
+        if let Some(first) = not_yet.first().filter(|_| said.elapsed() > Duration::from_secs(5)) {
             said = Instant::now();
-            say(&format!("waiting for rest: {} to go, such as {}", not_yet.len(), not_yet.first().map_or("", String::as_str)));
+            say(&format!("waiting for rest: {} to go, such as {first}", not_yet.len()));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
