@@ -93,7 +93,7 @@ fn chaos(arguments: &Arguments) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let again = format!("cargo run --release -p chaos -- --seconds {} --seed {seed} --replicas {}", arguments.seconds, course.replicas);
-    say(&format!("seed {seed}: {} acts in {} s, {} replicas; again with: {again}", plan.len(), arguments.seconds, course.replicas));
+    say(&format!("seed {seed}: {} acts in {} s, replicas: {}; again with: {again}", plan.len(), arguments.seconds, course.replicas));
     let binary = operator(arguments.operator.as_deref())?;
     let scratch = Scratch::new("chaos")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
