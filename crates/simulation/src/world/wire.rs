@@ -75,7 +75,7 @@ impl Network for World {
             let mut state = self.state.lock();
             state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
-                state.writes += 1;
+                state.last_write = Some(Instant::now());
             }
             if request.server == Server::Auth0 {
                 // Who gets 404 for an id looks the name up.
