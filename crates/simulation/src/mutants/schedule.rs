@@ -63,8 +63,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "edits-starve-the-rest", room: Room::Schedule,
         wrong: "an overdue look waits as long as anybody edits anything",
         edits: &[Edit(AGENDA,
-            "self.overtaken >= OVERTAKEN",
-            "self.overtaken == u32::MAX")],
+            "        let routine_first = routine_due && (!edit_due || self.overtaken >= OVERTAKEN);\n        self.overtaken",
+            "        let routine_first = routine_due && !edit_due;\n        self.overtaken")],
     },
     Mutant {
         name: "turns-never-pass", room: Room::Schedule,
