@@ -207,6 +207,27 @@ impl TenantHandle {
         true
     }
 
+    /// A third party edits what a connection has besides its options, such as `display_name`. Its id, name and strategy are its own and
+    /// stay. Returns whether the connection exists.
+    pub fn edit_properties(&self, name_or_id: &str, edit: impl FnOnce(&mut Object)) -> bool {
+        const ITS_OWN: [&str; 3] = ["id", "name", "strategy"];
+        let mut state = self.lock();
+        let Some(connection) = state.find_mut(name_or_id) else {
+            return false;
+        };
+        let own = ITS_OWN.map(|key| (key, connection.fields.get(key).cloned()));
+        edit(&mut connection.fields);
+        for (key, value) in own {
+            if let Some(value) = value {
+                connection.fields.insert(key, value);
+            }
+        }
+        let id = connection.id().to_owned();
+        let fields = connection.fields.clone();
+        state.third_party("PATCH", &id, || Some(Json::Object(fields).to_value()));
+        true
+    }
+
     /// A third party deletes a connection. Returns whether it existed.
     pub fn delete_connection(&self, name_or_id: &str) -> bool {
         let mut state = self.lock();

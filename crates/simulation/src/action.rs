@@ -1,30 +1,17 @@
 //! What happens in a history, one thing at a time: what people do in the cluster and at Auth0, what becomes of processes.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::declare::{CONNECTIONS, Declaration, NAMESPACES, PARAMS, SLOTS, SecretDeclaration, TENANTS, TenantDeclaration};
-use crate::noise::TenantAction;
+use crate::cluster::Kind;
+use crate::declare::{CONNECTIONS, Declaration, ENTRIES, NAMESPACES, PARAMS, SLOTS, SecretDeclaration, TENANTS, TenantDeclaration};
+use crate::noise::{self, Around, TenantAction};
 
 /// The kinds that the operator watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Watched {
-    /// `UpstreamParams`.
-    Objects,
-    /// `ClusterAuth0Tenant`.
-    Tenants,
-    /// Namespaces.
-    Namespaces,
-    /// Secrets.
-    Secrets,
-}
-
-impl Watched {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Objects, Self::Tenants, Self::Namespaces, Self::Secrets];
-}
+pub const WATCHED: [Kind; 4] = [Kind::Object, Kind::Tenant, Kind::Namespace, Kind::Secret];
 
 /// How a status is forged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +64,7 @@ pub enum Action {
     /// The watches of all processes are cut; `true`: and the API server forgets what was before.
     CutWatches(bool),
     /// From now on a process sees changes of a kind so late.
-    Lag(Watched, Duration),
+    Lag(Kind, Duration),
     /// Something happens at an Auth0 tenant.
     Auth0(usize, TenantAction),
     /// A replica is killed.
@@ -90,6 +77,8 @@ pub enum Action {
     JumpClock(usize, i64),
     /// The Lease is deleted.
     DeleteLease,
+    /// The API server is away for so long.
+    Outage(Duration),
 }
 
 /// What a history may do beside edits.
@@ -180,11 +169,13 @@ impl Action {
     }
 
     fn watches(rng: &mut Rng) -> Self {
-        if rng.u8(..3) == 0 {
-            return Self::CutWatches(rng.bool());
+        match rng.u8(..7) {
+            0..2 => return Self::CutWatches(rng.bool()),
+            2 => return Self::Outage(Duration::from_secs([1, 12, 40][rng.usize(..3)])),
+            _ => {}
         }
         let lag = [0, 0, 20, 300, 4_000][rng.usize(..5)];
-        Self::Lag(Watched::ALL[rng.usize(..4)], Duration::from_millis(lag))
+        Self::Lag(WATCHED[rng.usize(..4)], Duration::from_millis(lag))
     }
 
     fn process(rng: &mut Rng, mood: &Mood) -> Self {
@@ -205,7 +196,12 @@ impl Action {
 }
 
 fn auth0(rng: &mut Rng) -> TenantAction {
-    TenantAction::draw(rng, &CONNECTIONS.map(|(name, _)| name), &PARAMS)
+    static CONNECTION_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| CONNECTIONS.map(|(name, _)| name.to_owned()).to_vec());
+    static DECLARED: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+        let each = |name: &&str| ENTRIES.map(|entry| ((*name).to_owned(), entry.to_owned()));
+        PARAMS[..3].iter().flat_map(|name| each(name)).collect()
+    });
+    noise::draw(rng, &Around { connections: &CONNECTION_NAMES, params: &DECLARED })
 }
 
 /// An object as a story names it.
@@ -249,6 +245,7 @@ impl fmt::Display for Action {
             Self::Start(replica) => write!(f, "replica {replica} is started"),
             Self::JumpClock(replica, seconds) => write!(f, "the wall clock of replica {replica} jumps by {seconds} s"),
             Self::DeleteLease => f.write_str("somebody deletes the Lease"),
+            Self::Outage(span) => write!(f, "the API server is away for {} s", span.as_secs()),
         }
     }
 }

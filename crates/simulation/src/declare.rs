@@ -9,7 +9,7 @@ use std::fmt;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::noise::MARKER;
+use crate::noise::{CLIENT_ID, MARKER};
 
 /// The operator's own namespace.
 pub const OPERATOR_NAMESPACE: &str = "operator";
@@ -27,8 +27,6 @@ pub const CONNECTIONS: [(&str, &str); 3] = [("wordpress", "wordpress"), ("corpor
 pub const PARAMS: [&str; 4] = ["blog", "lang", "hint", "state"];
 /// What parameters are set to, as Auth0 stores it.
 pub const ENTRIES: [&str; 4] = [r#"{"alias":"login_hint"}"#, r#"{"value":"v1"}"#, r#"{"value":"v2"}"#, r#"{"value":"v3"}"#];
-/// The client that the operator is.
-pub const CLIENT_ID: &str = "operator-client";
 
 /// Which connection an object names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,7 +79,6 @@ async fn rest(world: &Arc<World>) {
         let before = world.writes();
         let pause = Duration::from_secs(looks.next().unwrap_or(1200));
         sleep(pause).await;
-        world.look_at_metrics();
         if world.is_broken() {
             return;
         }

@@ -9,32 +9,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use auth0_emulator::{ALL_SCOPES, Settings as TenantSettings};
+use auth0_emulator::Settings as TenantSettings;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
 
-use crate::action::{Action, Forgery, Watched};
-use crate::cluster::{Cluster, Snapshot};
+use crate::action::{Action, Forgery, WATCHED};
+use crate::cluster::{Break, Cluster, Key, Kind as ClusterKind, Snapshot};
 use crate::coverage::{Coverage, Kind};
-use crate::declare::{CLIENT_ID, CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
+use crate::declare::{CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
 use crate::history::History;
 use crate::laws::rest::Place;
 use crate::laws::seen;
 use crate::laws::{Law, Violation};
 use crate::network::{Network, ProcessId};
-use crate::noise::{SECRET, calm};
+use crate::noise::{CLIENT_SECRET, TenantAction, admit, calm, nudge, secret};
 use crate::run::Report;
 use crate::story::{Line, Who};
 use crate::tenant::{REQUEST_TIMEOUT, Tenants};
 
 /// What time it is at the beginning: 2026-01-01.
 const START: i64 = 1_767_225_600;
+
+/// A finalizer of somebody else's.
+const OTHER_FINALIZER: &str = "example.com/other";
 
 /// How old a document may be when a write that was built from it is sent.
 const FRESH: Duration = Duration::from_secs(2);
@@ -93,14 +96,15 @@ struct State {
     may_leave: bool,
     refused: bool,
     lease_touched: Option<Instant>,
+    secrets: [String; 2],
     rates: (u32, u32, u32),
 }
 
 /// Versions of objects that were read already.
 #[derive(Default)]
 struct Chronicle {
-    objects: BTreeMap<u64, Arc<seen::Object>>,
-    tenants: BTreeMap<u64, Arc<seen::Tenant>>,
+    objects: BTreeMap<usize, Arc<seen::Object>>,
+    tenants: BTreeMap<usize, Arc<seen::Tenant>>,
 }
 
 /// The world of one history.
@@ -118,7 +122,7 @@ impl World {
     /// The world as it is before anything happens.
     pub fn new(history: &History, told: bool) -> Arc<Self> {
         let begin = Instant::now();
-        let state = State { running: vec![None; history.replicas], rates: history.tenant.rate, ..State::default() };
+        let state = State { running: vec![None; history.replicas], rates: history.tenant.rate, secrets: [CLIENT_SECRET.to_owned(), CLIENT_SECRET.to_owned()], ..State::default() };
         let world = Self {
             cluster: Cluster::new(),
             tenants: Tenants::new(Duration::from_secs(START.unsigned_abs())),
@@ -135,7 +139,7 @@ impl World {
     fn furnish(&self) {
         for (number, host) in DOMAINS.iter().enumerate() {
             let tenant = self.tenants.add(host, TenantSettings::default());
-            tenant.add_client(CLIENT_ID, SECRET, ALL_SCOPES);
+            admit(&tenant);
             for ((name, strategy), options) in CONNECTIONS.iter().zip(&self.history.options[number]) {
                 let body = format!(r#"{{"name":"{name}","strategy":"{strategy}","display_name":"As \u0061lways","options":{options}}}"#);
                 if let Err(error) = tenant.create_connection_text(&body) {
@@ -143,10 +147,9 @@ impl World {
                 }
             }
         }
-        self.cluster.create_namespace(OPERATOR_NAMESPACE, &[]);
-        self.cluster.create_namespace("default", &[]);
+        drop(self.cluster.create_namespace(OPERATOR_NAMESPACE, &[]));
         for (namespace, team) in NAMESPACES.iter().zip(["a", "b"]) {
-            self.cluster.create_namespace(namespace, &[("team", team)]);
+            drop(self.cluster.create_namespace(namespace, &[("team", team)]));
         }
         self.act(&Action::Secret(0, SecretDeclaration::Right));
         self.act(&Action::Secret(1, SecretDeclaration::Right));
@@ -263,74 +266,94 @@ impl World {
         self.note_leave(action);
         match action {
             Action::Declare(slot, declaration) => {
-                let (namespace, name) = SLOTS[*slot];
                 let host = self.host_of(declaration.tenant_name());
                 let tenant = host.as_deref().and_then(|host| self.tenants.get(host));
                 let id_of = |number: usize| {
                     let document = tenant.as_ref()?.connection(CONNECTIONS[number].0);
                     document.get("id")?.as_str().map(str::to_owned)
                 };
-                self.cluster.apply_object(namespace, name, &declaration.spec(id_of));
+                let (key, mut spec) = (object(*slot), declaration.spec(id_of));
+                // Which tenant it belongs to can't be changed: admission refuses it.
+                if let Some(there) = self.cluster.read(&key) {
+                    spec["tenantRef"] = there["spec"]["tenantRef"].clone();
+                }
+                drop(self.cluster.apply(&key, spec));
             }
-            Action::Delete(slot) => self.cluster.delete_object(SLOTS[*slot].0, SLOTS[*slot].1),
+            Action::Delete(slot) => drop(self.cluster.delete(&object(*slot))),
             Action::Forge(slot, how) => self.forge(*slot, *how),
-            Action::TakeFinalizer(slot) => self.cluster.set_finalizer(SLOTS[*slot].0, SLOTS[*slot].1, seen::FINALIZER, false),
-            Action::OtherFinalizer(slot, present) => {
-                self.cluster.set_finalizer(SLOTS[*slot].0, SLOTS[*slot].1, "example.com/other", *present);
+            Action::TakeFinalizer(slot) => drop(self.cluster.remove_finalizer(&object(*slot), seen::FINALIZER)),
+            Action::OtherFinalizer(slot, true) => drop(self.cluster.add_finalizer(&object(*slot), OTHER_FINALIZER)),
+            Action::OtherFinalizer(slot, false) => drop(self.cluster.remove_finalizer(&object(*slot), OTHER_FINALIZER)),
+            Action::Annotate(slot) => {
+                let serial = self.state.lock().steps.to_string();
+                drop(self.cluster.annotate(&object(*slot), "example.com/note", Some(&serial)));
             }
-            Action::Annotate(slot) => self.cluster.annotate(SLOTS[*slot].0, SLOTS[*slot].1),
             Action::Tenant(number, declaration) => {
                 let name = TENANTS[*number];
                 if self.host_of(name).is_some_and(|host| host != DOMAINS[declaration.domain]) {
-                    self.cluster.delete_tenant(name);
+                    drop(self.cluster.delete(&Key::tenant(name)));
                 }
                 let mut state = self.state.lock();
                 let (reads, requests, burst) = declaration.rate;
                 state.rates = (state.rates.0.max(reads), state.rates.1.max(requests), state.rates.2.max(burst));
                 drop(state);
-                self.cluster.apply_tenant(name, &declaration.spec(name));
+                drop(self.cluster.apply(&Key::tenant(name), declaration.spec(name)));
             }
-            Action::DeleteTenant(number) => self.cluster.delete_tenant(TENANTS[*number]),
-            Action::EraseTenantStatus(number) => self.cluster.erase_tenant_status(TENANTS[*number]),
+            Action::DeleteTenant(number) => drop(self.cluster.delete(&Key::tenant(TENANTS[*number]))),
+            Action::EraseTenantStatus(number) => drop(self.cluster.erase_status(&Key::tenant(TENANTS[*number]))),
             Action::Secret(number, what) => {
                 let data = what.data(&self.secret(*number));
-                self.cluster.apply_secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[*number]), &data);
+                let data: Vec<(&str, &str)> = data.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                drop(self.cluster.put_secret(&secret_key(*number), &data));
             }
-            Action::DeleteSecret(number) => self.cluster.delete_secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[*number])),
-            Action::Label(number, team) => {
-                let labels: Vec<(&str, &str)> = team.iter().map(|team| ("team", *team)).collect();
-                self.cluster.label_namespace(NAMESPACES[*number], &labels);
+            Action::DeleteSecret(number) => drop(self.cluster.delete(&secret_key(*number))),
+            Action::Label(number, team) => drop(self.cluster.label(&Key::namespace(NAMESPACES[*number]), "team", *team)),
+            Action::DeleteNamespace(number) => drop(self.cluster.delete(&Key::namespace(NAMESPACES[*number]))),
+            Action::CreateNamespace(number) => {
+                drop(self.cluster.create_namespace(NAMESPACES[*number], &[("team", ["a", "b"][*number])]));
             }
-            Action::DeleteNamespace(number) => self.cluster.delete_namespace(NAMESPACES[*number]),
-            Action::CreateNamespace(number) => self.cluster.create_namespace(NAMESPACES[*number], &[("team", ["a", "b"][*number])]),
-            Action::Backup => self.state.lock().backup = Some(self.cluster.snapshot()),
+            Action::Backup => {
+                let backup = self.cluster.snapshot();
+                self.state.lock().backup = Some(backup);
+            }
             Action::Restore => {
-                if let Some(backup) = self.state.lock().backup.clone() {
+                if let Some(backup) = self.backup() {
                     self.cluster.restore_backup(&backup);
                 }
             }
             Action::RestoreStore => {
-                if let Some(backup) = self.state.lock().backup.clone() {
+                if let Some(backup) = self.backup() {
+                    // A real one is restored while nobody can reach it.
+                    self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
-                    // The versions that come now have numbers that others had.
-                    self.state.lock().chronicle = Chronicle::default();
+                    self.start_after(Duration::from_secs(40));
                 }
+            }
+            Action::Outage(span) => {
+                self.cluster.stop();
+                self.start_after(*span);
             }
             Action::CutWatches(forget) => {
                 if *forget {
                     self.cluster.compact();
                 }
-                self.cluster.break_all_watches();
+                self.each_process(|cluster, process| cluster.break_watches(process, if *forget { Break::Gone } else { Break::Error }));
             }
-            Action::Lag(kind, lag) => self.cluster.set_lag_of_all(*kind, *lag),
+            Action::Lag(kind, lag) => self.each_process(|cluster, process| cluster.set_lag(process, *kind, *lag)),
             Action::Auth0(number, action) => {
                 if let Some(tenant) = self.tenants.get(DOMAINS[*number]) {
                     action.apply(&tenant);
+                    let mut state = self.state.lock();
+                    match action {
+                        TenantAction::SecretRotated(rotation) => state.secrets[*number] = secret(*rotation),
+                        TenantAction::SecretRestored => CLIENT_SECRET.clone_into(&mut state.secrets[*number]),
+                        _ => {}
+                    }
                 }
             }
-            Action::JumpClock(replica, seconds) => drop(self.skews[*replica].fetch_add(*seconds, Ordering::Relaxed)),
+            Action::JumpClock(replica, seconds) => drop(self.skews.get(*replica).map(|skew| skew.fetch_add(*seconds, Ordering::Relaxed))),
             Action::DeleteLease => {
-                self.cluster.delete_lease();
+                drop(self.cluster.delete(&Key::lease("default", "upstream-params-operator")));
                 self.state.lock().lease_touched = Some(Instant::now());
             }
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
@@ -347,22 +370,22 @@ impl World {
     }
 
     fn forge(&self, slot: usize, how: Forgery) {
-        let (namespace, name) = SLOTS[slot];
         let status = match how {
-            Forgery::Erased => Value::Null,
+            Forgery::Erased => return drop(self.cluster.erase_status(&object(slot))),
             Forgery::Ready => {
                 let condition = |kind: &str| {
                     json!({"type": kind, "status": "True", "reason": "Ready", "message": "all is well", "observedGeneration": 1,
                         "lastTransitionTime": "2026-01-01T00:00:00Z"})
                 };
-                json!({"observedGeneration": 1, "conditions": ["Ready", "Accepted", "ResolvedRefs", "Synced"].map(condition)})
+                let conditions = ["Ready", "Accepted", "ResolvedRefs", "Synced"].map(condition);
+                json!({"observedGeneration": 1, "conditions": conditions})
             }
             Forgery::Copied(other) => {
-                let (namespace, name) = SLOTS[other];
-                self.cluster.object(namespace, name).map(|object| object["status"].clone()).unwrap_or_default()
+                let Some(from) = self.cluster.read(&object(other)) else { return };
+                from.get("status").cloned().unwrap_or_else(|| json!({}))
             }
         };
-        self.cluster.write_status(namespace, name, status);
+        drop(self.cluster.write_status(&object(slot), &status));
     }
 
     /// Notes what may leave something behind rightly: a record that somebody took, an owner that lets go on purpose.
@@ -391,27 +414,53 @@ impl World {
 
     /// The Auth0 tenant that a tenant object stands for.
     fn host_of(&self, tenant: &str) -> Option<String> {
-        let tenant = self.cluster.tenant(tenant)?;
+        let tenant = self.cluster.read(&Key::tenant(tenant))?;
         tenant["spec"]["domain"].as_str().map(str::to_owned)
     }
 
-    /// The secret that the tenant takes at present.
-    fn secret(&self, _tenant: usize) -> String {
-        SECRET.to_owned()
+    /// The secret that the Auth0 tenant of a tenant object takes at present.
+    fn secret(&self, tenant: usize) -> String {
+        let host = self.host_of(TENANTS[tenant]);
+        let number = host.and_then(|host| DOMAINS.iter().position(|domain| **domain == *host)).unwrap_or_default();
+        self.state.lock().secrets[number].clone()
+    }
+
+    fn backup(&self) -> Option<Snapshot> {
+        self.state.lock().backup.clone()
+    }
+
+    /// The API server is there again after so long.
+    fn start_after(&self, span: Duration) {
+        let cluster = self.cluster.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(span).await;
+            cluster.start();
+        });
+    }
+
+    fn each_process(&self, act: impl Fn(&Cluster, ProcessId)) {
+        let running: Vec<ProcessId> = self.state.lock().running.iter().flatten().copied().collect();
+        for process in running {
+            act(&self.cluster, process);
+        }
     }
 
     /// Takes all faults away: what is declared stays.
     pub fn calm(self: &Arc<Self>) {
         self.tell(Who::World, || "from now on nothing fails, and nobody changes anything".to_owned());
         self.state.lock().calm = true;
+        self.state.lock().secrets = [CLIENT_SECRET.to_owned(), CLIENT_SECRET.to_owned()];
         for (_, tenant) in self.tenants.all() {
             calm(&tenant);
+            // What Auth0 refused is tried again when something changed.
+            nudge(&tenant, 1);
         }
+        self.cluster.start();
         for number in 0..TENANTS.len() {
             self.act(&Action::Secret(number, SecretDeclaration::Right));
         }
-        for kind in Watched::ALL {
-            self.cluster.set_lag_of_all(kind, Duration::ZERO);
+        for kind in WATCHED {
+            self.act(&Action::Lag(kind, Duration::ZERO));
         }
         for slot in 0..SLOTS.len() {
             self.act(&Action::OtherFinalizer(slot, false));
@@ -470,6 +519,21 @@ impl World {
         }
     }
 
+    /// Looks through what everything is told in: statuses and events.
+    fn look_at_statuses(&self) {
+        for kind in [ClusterKind::Object, ClusterKind::Tenant] {
+            for (_, text) in self.cluster.texts(kind) {
+                let object: seen::Object = serde_json::from_slice(&text).unwrap_or_default();
+                for condition in &object.status.conditions {
+                    self.count(Kind::Reason, &condition.reason);
+                }
+                for param in object.status.connections.iter().flat_map(|connection| &connection.params) {
+                    self.count(Kind::State, &param.state);
+                }
+            }
+        }
+    }
+
     /// What came of it all.
     pub(crate) fn report(&self) -> Report {
         self.look_at_statuses();
@@ -481,6 +545,29 @@ impl World {
             coverage: std::mem::take(&mut state.coverage),
             story: std::mem::take(&mut state.story),
         }
+    }
+}
+
+/// The object of a slot.
+fn object(slot: usize) -> Key {
+    Key::object(SLOTS[slot].0, SLOTS[slot].1)
+}
+
+/// The Secret of a tenant object.
+fn secret_key(tenant: usize) -> Key {
+    Key::secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[tenant]))
+}
+
+fn auth0_name(action: &TenantAction) -> &'static str {
+    match action {
+        TenantAction::Trouble(_) | TenantAction::Quoted { .. } => "a fault at Auth0",
+        TenantAction::Edited(..) | TenantAction::DisplayName(..) | TenantAction::NoDisplayName(_) => "an edit at Auth0",
+        TenantAction::Deleted(_) => "a connection is deleted",
+        TenantAction::Created { .. } => "a connection is created",
+        TenantAction::Remade { .. } => "a connection is made anew",
+        TenantAction::Limits(_) => "limits at Auth0",
+        TenantAction::Skew(_) => "a skew of Auth0's clock",
+        _ => "credentials at Auth0",
     }
 }
 
@@ -506,11 +593,12 @@ fn name_of(action: &Action) -> &'static str {
         Action::RestoreStore => "restore the store",
         Action::CutWatches(_) => "cut watches",
         Action::Lag(..) => "lag",
-        Action::Auth0(_, action) => action.name(),
+        Action::Auth0(_, action) => auth0_name(action),
         Action::Kill(_) => "kill",
         Action::Stop(_) => "stop",
         Action::Start(_) => "start",
         Action::JumpClock(..) => "a clock jumps",
         Action::DeleteLease => "delete the Lease",
+        Action::Outage(_) => "outage of the API server",
     }
 }

@@ -9,6 +9,7 @@
 //! Left out: admission by CEL rules and the checks of a CRD's schema but defaults and unknown fields; rights; `managedFields`;
 //! server-side apply, JSON and strategic patches; label selectors; streaming lists; everything the operator never asks for.
 
+mod chronicle;
 mod handle;
 mod journal;
 mod kind;
@@ -28,9 +29,11 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+pub use chronicle::Version;
 pub use journal::{Entry, Verb, Who, Writes};
 pub use kind::{Key, Kind};
 pub use people::Snapshot;
@@ -123,6 +126,17 @@ impl Cluster {
     /// Takes what is in the journal.
     pub fn take_journal(&self) -> Vec<Entry> {
         std::mem::take(&mut self.state.lock().journal.entries)
+    }
+
+    /// Of each object of a kind the version that a process had been shown last, and all that came after: what the process may
+    /// know. What it was shown in this very moment it may not have taken in yet.
+    pub fn known(&self, process: ProcessId, kind: Kind) -> Vec<Version> {
+        self.state.lock().chronicle.known(process, kind)
+    }
+
+    /// The text of each object of a kind, by namespace and name.
+    pub fn texts(&self, kind: Kind) -> Vec<(String, Bytes)> {
+        self.state.lock().objects[kind.index()].iter().map(|(path, object)| (path.clone(), object.text.clone())).collect()
     }
 
     /// The writes of a process to a kind that arrived.

@@ -43,16 +43,17 @@ impl Service<http::Request<kube::client::Body>> for ApiServer {
         let (parts, body) = request.into_parts();
         // kube sends bodies that are there as a whole.
         let body = body.collect_bytes().now_or_never().and_then(Result::ok).map(Vec::from).unwrap_or_default();
-        let request = Request {
+        let mut request = Request {
             process: self.process,
             server: Server::Kubernetes,
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             host: String::new(),
             body,
+            number: 0,
         };
         let media = Media { accept: text(&parts.headers, &header::ACCEPT), content: text(&parts.headers, &header::CONTENT_TYPE) };
-        let fate = self.network.fate(&request);
+        let fate = self.network.fate(&mut request);
         let (sender, receiver) = oneshot::channel();
         let journey = Journey { state: self.state.clone(), network: self.network.clone(), request, media, fate };
         tokio::spawn(async move {

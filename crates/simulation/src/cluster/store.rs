@@ -14,6 +14,7 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::chronicle::Chronicle;
 use super::journal::Journal;
 use super::kind::{Key, Kind};
 use super::object::{Content, Meta, Object};
@@ -107,6 +108,7 @@ pub(super) struct State {
     /// Whether nobody answers at its address.
     pub(super) down: bool,
     pub(super) journal: Journal,
+    pub(super) chronicle: Chronicle,
 }
 
 impl State {
@@ -128,6 +130,7 @@ impl State {
             watcher_ids: 0,
             down: false,
             journal: Journal::default(),
+            chronicle: Chronicle::default(),
         }
     }
 
@@ -179,10 +182,19 @@ impl State {
 
     fn happened(&mut self, change: Change, object: Arc<Object>, before: Option<Arc<Object>>) {
         let (at, kind) = (Instant::now(), object.key.kind);
+        self.chronicle_of(change, &object);
         let event = Happened { at, change, object, before, line: OnceCell::new(), partial_line: OnceCell::new() };
         self.history[kind.index()].push_back(event);
         self.wake(|watcher| watcher.kind == kind);
         self.forget(at, kind);
+    }
+
+    fn chronicle_of(&mut self, change: Change, object: &Object) {
+        // Events and Leases are no business of the laws.
+        if object.key.kind.index() < 4 {
+            let text = (change != Change::Deleted).then(|| object.text.clone());
+            self.chronicle.note(object.key.kind, object.key.path(), object.meta.resource_version, text);
+        }
     }
 
     /// Lets the watches look again.
@@ -279,7 +291,13 @@ impl State {
     /// Puts back what was there, and its version.
     pub(super) fn put_back(&mut self, version: u64, objects: [Objects; 6]) {
         self.version = version;
-        self.objects = objects;
+        let gone = std::mem::replace(&mut self.objects, objects);
+        for object in gone.iter().flat_map(BTreeMap::values) {
+            self.chronicle_of(Change::Deleted, object);
+        }
+        for object in self.objects.clone().iter().flat_map(BTreeMap::values) {
+            self.chronicle_of(Change::Modified, object);
+        }
         self.history = Default::default();
         self.compact();
         let now = Instant::now();

@@ -91,6 +91,10 @@ impl WatchBody {
         } else if asked.from < state.watchable[kind.index()] {
             refused = Some(error_line(&Refusal::too_old(asked.from, state.watchable[kind.index()])));
         }
+        if refused.is_none() {
+            // What it lists it has, from where the watch begins.
+            state.chronicle.show(process, kind, cursor);
+        }
         let id = state.register(Watcher { process, kind, cursor, cut: None, waker: None });
         let bookmark = (now + BOOKMARKS).min(now + asked.lasts.saturating_sub(LAST_BOOKMARK));
         let ends = now + asked.lasts;
@@ -132,6 +136,7 @@ impl WatchBody {
                 break;
             }
             watcher.cursor = event.version();
+            state.chronicle.show(self.process, self.asked.kind, watcher.cursor);
             if self.asked.selector.takes(&event.object) {
                 return Next::Send(event.line(self.asked.partial));
             }

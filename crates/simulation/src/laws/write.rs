@@ -12,14 +12,12 @@ use super::{Law, Violation};
 pub struct Scene {
     /// The Auth0 tenant that is written to.
     pub host: String,
-    /// Objects by uid, each version with its resourceVersion.
-    pub objects: BTreeMap<String, Vec<(u64, Arc<Object>)>>,
+    /// Objects by uid, in versions.
+    pub objects: BTreeMap<String, Vec<Arc<Object>>>,
     /// Tenant objects by name; none: it did not exist.
     pub tenants: BTreeMap<String, Vec<Option<Arc<Tenant>>>>,
     /// The labels of namespaces; none: it did not exist.
     pub namespaces: BTreeMap<String, Vec<Option<BTreeMap<String, String>>>>,
-    /// The resourceVersion up to which a claim was stored before the write was sent.
-    pub now: u64,
 }
 
 impl Scene {
@@ -71,7 +69,7 @@ impl Scene {
     }
 
     fn versions(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values().flatten().map(|(_, object)| object.as_ref())
+        self.objects.values().flatten().map(Arc::as_ref)
     }
 }
 
@@ -94,8 +92,8 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         let proved = was.is_some_and(|was| scene.versions().any(|object| scene.proves(object, read, name, was)));
         let Some(is) = is else {
             let was_entry = was.and_then(|was| canonical_text(was));
-            let wanted = |versions: &Vec<(u64, Arc<Object>)>| {
-                versions.iter().all(|(_, object)| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
+            let wanted = |versions: &Vec<Arc<Object>>| {
+                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
             };
             if !proved {
                 broken(Law::Proved, what("no record proves that it was ours"));
@@ -112,11 +110,11 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             scene.wants(object, read, name).as_ref() == Some(&entry)
                 && (was.is_none() || proved || object.spec.adoption_policy == "Overwrite" || was_applied(object, &read.id, name))
         };
-        let who: Vec<&Vec<(u64, Arc<Object>)>> = scene.objects.values().filter(|versions| versions.iter().any(|(_, object)| may(object))).collect();
+        let who: Vec<&Vec<Arc<Object>>> = scene.objects.values().filter(|versions| versions.iter().any(|object| may(object))).collect();
         if who.is_empty() {
             broken(Law::Permitted, what("nobody who may declares it"));
         } else if !who.iter().any(|versions| {
-            versions.iter().any(|(version, object)| *version <= scene.now && scene.records(object, read, name, &entry))
+            versions.iter().any(|object| scene.records(object, read, name, &entry))
         }) {
             broken(Law::Claimed, what("nobody who may had recorded it"));
         }

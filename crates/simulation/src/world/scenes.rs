@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::World;
-use crate::action::Watched;
-use crate::cluster::Version;
+use crate::cluster::{Kind, Version};
 use crate::laws::seen::{self, Document};
 use crate::laws::{Violation, rest, write};
 use crate::network::Request;
@@ -13,16 +12,16 @@ use crate::network::Request;
 impl World {
     /// What a process may have known of the cluster now.
     pub(super) fn write_scene(&self, request: &Request) -> write::Scene {
-        let mut scene = write::Scene { host: request.host.clone(), now: self.cluster.resource_version(), ..write::Scene::default() };
-        for version in self.known(request, Watched::Objects) {
+        let mut scene = write::Scene { host: request.host.clone(), ..write::Scene::default() };
+        for version in self.known(request, Kind::Object) {
             if let Some(object) = self.object_of(&version) {
-                scene.objects.entry(object.metadata.uid.clone()).or_default().push((version.number, object));
+                scene.objects.entry(object.metadata.uid.clone()).or_default().push(object);
             }
         }
-        for version in self.known(request, Watched::Tenants) {
+        for version in self.known(request, Kind::Tenant) {
             scene.tenants.entry(version.name.clone()).or_default().push(self.tenant_of(&version));
         }
-        for version in self.known(request, Watched::Namespaces) {
+        for version in self.known(request, Kind::Namespace) {
             let labels = version.text.as_deref().map(labels_of);
             scene.namespaces.entry(version.name.clone()).or_default().push(labels);
         }
@@ -30,28 +29,27 @@ impl World {
     }
 
     /// Of each object of a kind the version that the process was shown last, and all that came after.
-    fn known(&self, request: &Request, kind: Watched) -> Vec<Version> {
-        self.cluster.versions_since(kind, self.cluster.shown(request.process, kind))
+    fn known(&self, request: &Request, kind: Kind) -> Vec<Version> {
+        self.cluster.known(request.process, kind)
     }
 
     fn object_of(&self, version: &Version) -> Option<Arc<seen::Object>> {
         let text = version.text.as_deref()?;
         let mut state = self.state.lock();
-        let read = || Arc::new(serde_json::from_str(text).unwrap_or_default());
+        let read = || Arc::new(serde_json::from_slice(text).unwrap_or_default());
         Some(state.chronicle.objects.entry(version.number).or_insert_with(read).clone())
     }
 
     fn tenant_of(&self, version: &Version) -> Option<Arc<seen::Tenant>> {
         let text = version.text.as_deref()?;
         let mut state = self.state.lock();
-        let read = || Arc::new(serde_json::from_str(text).unwrap_or_default());
+        let read = || Arc::new(serde_json::from_slice(text).unwrap_or_default());
         Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
     }
 
     /// What is there.
     fn rest_scene(&self) -> rest::Scene {
-        let now = self.cluster.resource_version();
-        let of = |kind: Watched| self.cluster.versions_since(kind, now).into_iter().filter_map(|version| Some((version.name, version.text?)));
+        let of = |kind: Kind| self.cluster.texts(kind).into_iter();
         let mut documents = BTreeMap::new();
         for (host, tenant) in self.tenants.all() {
             let read = tenant.connection_names().iter().filter_map(|name| tenant.connection_text(name)).map(|text| Document::read(&text)).collect();
@@ -59,9 +57,9 @@ impl World {
         }
         let state = self.state.lock();
         rest::Scene {
-            objects: of(Watched::Objects).filter_map(|(_, text)| serde_json::from_str(&text).ok()).collect(),
-            tenants: of(Watched::Tenants).filter_map(|(_, text)| serde_json::from_str(&text).ok()).collect(),
-            namespaces: of(Watched::Namespaces).map(|(name, text)| (name, labels_of(&text))).collect(),
+            objects: of(Kind::Object).filter_map(|(_, text)| serde_json::from_slice(&text).ok()).collect(),
+            tenants: of(Kind::Tenant).filter_map(|(_, text)| serde_json::from_slice(&text).ok()).collect(),
+            namespaces: of(Kind::Namespace).map(|(name, text)| (name, labels_of(&text))).collect(),
             documents,
             ours: state.ours.clone(),
             may_leave: state.may_leave,
@@ -75,10 +73,10 @@ impl World {
     }
 }
 
-fn labels_of(text: &str) -> BTreeMap<String, String> {
+fn labels_of(text: &[u8]) -> BTreeMap<String, String> {
     #[derive(serde::Deserialize)]
     struct Namespace {
         metadata: seen::Metadata,
     }
-    serde_json::from_str::<Namespace>(text).map(|namespace| namespace.metadata.labels).unwrap_or_default()
+    serde_json::from_slice::<Namespace>(text).map(|namespace| namespace.metadata.labels).unwrap_or_default()
 }

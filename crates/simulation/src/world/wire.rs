@@ -9,7 +9,7 @@ use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
 use crate::laws::{Law, write};
-use crate::network::{Ending, Fate, Network, ProcessId, Request, Server};
+use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
 use crate::tenant::REQUEST_TIMEOUT;
