@@ -26,8 +26,8 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_NAMESPACE")]
     namespace: Option<String>,
 
-    /// The namespaces whose objects are served, separated by commas [default: all]. Rights on objects are needed only in these;
-    /// what other namespaces declare is not seen, so two operators must not share a connection.
+    /// The namespaces whose objects are served, separated by commas [default: all]. Rights on objects are needed only in these.
+    /// One operator serves a cluster: another one stands by, also with other namespaces here, and takes over when that one ends.
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 

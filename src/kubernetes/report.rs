@@ -3,7 +3,8 @@
 //! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
 //! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
 //! (only a version that differs in nothing a plan depends on is followed);
-//! what was written is folded into the world at once. A write ends within [`TIMEOUT`].
+//! what was written is folded into the world at once; nothing is sent but by who leads at that moment. A write ends within
+//! [`TIMEOUT`], and before the Lease does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,14 @@ use crate::clock::WallClock;
 use crate::core::status::Notice;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
 use crate::kubernetes::hub::Hub;
+use crate::kubernetes::lease::Leadership;
 use crate::model::identity::Uid;
 
 /// How long one write to the API server may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Under which name the API server records what this operator wrote (`metadata.managedFields`).
-const FIELD_MANAGER: &str = "upstream-params-operator";
+pub(super) const FIELD_MANAGER: &str = "upstream-params-operator";
 
 /// How often a write follows an object whose metadata moves on.
 const REBASES: u32 = 20;
@@ -67,12 +69,28 @@ pub(crate) struct Report {
     client: Client,
     events: Arc<Events>,
     hub: Arc<Hub>,
+    leadership: Leadership,
 }
 
 impl Report {
-    /// Writes through this client, and folds what it wrote into the hub's world. `instance`: as which events are reported.
+    /// Would write through this client, and fold what it wrote into the hub's world, if it led. `instance`: as which events are
+    /// reported.
     pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>, wall: WallClock) -> Self {
-        Self { client, events: Arc::new(Events::new(instance, wall)), hub }
+        Self { client, events: Arc::new(Events::new(instance, wall)), hub, leadership: Leadership::none() }
+    }
+
+    /// The same, for as long as this leadership holds.
+    pub(crate) fn under(&self, leadership: Leadership) -> Self {
+        Self { leadership, ..self.clone() }
+    }
+
+    /// Sends a write, if it may be sent, and waits for the answer.
+    async fn send<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+        let left = self.leadership.left();
+        if left.is_zero() {
+            return Err(WriteError::Failed("this operator does not hold the Lease any more".to_owned()));
+        }
+        bounded(left.min(TIMEOUT), call).await
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {
@@ -128,7 +146,7 @@ impl Report {
             Vec::new()
         });
         let api = self.api(object);
-        let written = bounded(api.replace_status(&object.key.name, &as_us(), &body)).await?;
+        let written = self.send(api.replace_status(&object.key.name, &as_us(), &body)).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), status: status.clone(), ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -144,7 +162,7 @@ impl Report {
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
         let patch = json!({"metadata": {"uid": object.uid.as_str(), "resourceVersion": object.resource_version, "finalizers": finalizers}});
         let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let written = bounded(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
+        let written = self.send(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -179,15 +197,14 @@ impl Report {
 
     /// Stores or counts an event. One that gets no answer is tried again beside everything else: nothing depends on events.
     async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> bool {
-        let (events, client) = (self.events.clone(), self.client.clone());
-        if let Some(taken) = stored(&events, &client, &regarding, notice).await {
+        if let Some(taken) = self.stored(&regarding, notice).await {
             return taken;
         }
-        let notice = notice.clone();
+        let (report, notice) = (self.clone(), notice.clone());
         tokio::spawn(async move {
             for pause in EVENT_PAUSES {
                 tokio::time::sleep(pause).await;
-                if stored(&events, &client, &regarding, &notice).await.is_some() {
+                if report.stored(&regarding, &notice).await.is_some() {
                     return;
                 }
             }
@@ -195,6 +212,23 @@ impl Report {
             tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
         });
         true
+    }
+
+    /// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
+    async fn stored(&self, regarding: &ObjectReference, notice: &Notice) -> Option<bool> {
+        let left = self.leadership.left();
+        if left.is_zero() {
+            // Whoever leads now has events of its own to tell.
+            return None;
+        }
+        match tokio::time::timeout(left.min(TIMEOUT), self.events.publish(self.client.clone(), regarding.clone(), notice)).await {
+            Ok(Ok(())) => Some(true),
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
+                tracing::debug!(about = regarding.name, reason = notice.reason, code = status.code, "an event was refused");
+                Some(false)
+            }
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// Replaces the whole status of a tenant. As with objects, a version that differs in metadata only is followed.
@@ -224,24 +258,12 @@ impl Report {
     async fn put_tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
-        let written = bounded(api.replace_status(&tenant.name, &as_us(), &body)).await?;
+        let written = self.send(api.replace_status(&tenant.name, &as_us(), &body)).await?;
         self.hub.fold(|world| {
             world.wrote_tenant(&tenant.name, &tenant.uid, &written.resource_version().unwrap_or_default(), status);
             Vec::new()
         });
         Ok(())
-    }
-}
-
-/// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
-async fn stored(events: &Events, client: &Client, regarding: &ObjectReference, notice: &Notice) -> Option<bool> {
-    match tokio::time::timeout(TIMEOUT, events.publish(client.clone(), regarding.clone(), notice)).await {
-        Ok(Ok(())) => Some(true),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
-            tracing::debug!(about = regarding.name, reason = notice.reason, code = status.code, "an event was refused");
-            Some(false)
-        }
-        Ok(Err(_)) | Err(_) => None,
     }
 }
 
@@ -277,8 +299,8 @@ fn status_body<K: Resource<DynamicType = ()>>(
     Ok(body)
 }
 
-async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
-    match tokio::time::timeout(TIMEOUT, call).await {
+async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+    match tokio::time::timeout(within, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),
@@ -287,5 +309,43 @@ async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Resul
         }
         Ok(Err(_)) => Err(WriteError::Failed("the API server can't be reached".to_owned())),
         Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::tests::builders;
+
+    /// A report to an API server that refuses everything, and how many requests it saw.
+    fn report() -> (Report, Arc<AtomicUsize>) {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = requests.clone();
+        let refusing = axum::Router::new().fallback(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+            async { axum::http::StatusCode::FORBIDDEN }
+        });
+        let hub = Arc::new(Hub::new().0);
+        (Report::new(Client::new(refusing, "default"), hub, None, WallClock::system()), requests)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
+        let (report, requests) = report();
+        let (object, tenant) = (builders::object("one"), builders::tenant("one"));
+        let notice = Notice::new(false, "Test", "a test".to_owned());
+        for (report, expected) in [(report.clone(), 0), (report.under(Leadership::of_a_test()), 5)] {
+            for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
+                assert!(matches!(written, Err(WriteError::Failed(_))), "{written:?}");
+            }
+            assert!(report.tenant_status(&tenant, &tenant.status).await.is_err());
+            report.notice(&object, &notice).await;
+            report.tenant_notice(&tenant, &notice).await;
+            // Longer than it is tried again.
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            assert_eq!(requests.load(Ordering::Relaxed), expected);
+        }
     }
 }

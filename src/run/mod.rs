@@ -1,4 +1,7 @@
-//! The operator as a whole: watches, drivers, health.
+//! The operator as a whole: watches, the Lease, drivers, health.
+//!
+//! Watches run always, drivers while this process leads: a replica that stands by knows all that there is, and begins when it
+//! takes over. Who loses the Lease ends its drivers at once, and stands by.
 //!
 //! Guarantees: one driver for each tenant that exists, and one for all objects that name none, so that nobody makes
 //! drivers by making up names; a driver ends with its tenant, after the pass it is in. Asked to stop, every driver
@@ -14,15 +17,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0::Transport;
 use crate::clock::WallClock;
 use crate::core::world::Wake;
 use crate::kubernetes::hub::Hub;
+use crate::kubernetes::lease::{Elector, Leadership, Situation};
 use crate::kubernetes::report::Report;
-use crate::kubernetes::watch;
+use crate::kubernetes::watch as watches;
 use crate::model::domain::AllowedDomains;
 use crate::model::identity::ObjectKey;
 use crate::reconcile::driver::{Change, Driver};
@@ -32,6 +36,9 @@ use tasks::{Ended, Task, Tasks};
 
 /// How long drivers get to finish what they are in: a pass is at most two reads, a few status writes and one PATCH.
 const GRACE: Duration = Duration::from_secs(45);
+
+/// How long the last requests may take after that: the Lease is given back, and whoever asked for metrics gets them.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// What the operator runs with.
 pub struct Settings {
@@ -45,7 +52,7 @@ pub struct Settings {
     pub allowed: AllowedDomains,
     /// How tenants are reached.
     pub transport: Transport,
-    /// The name of this instance of the operator, as which events are reported: that of its pod.
+    /// The name of this instance of the operator, as which events are reported and the Lease is held: that of its pod.
     pub instance: Option<String>,
     /// The clock for what is shown to people.
     pub wall: WallClock,
@@ -82,18 +89,25 @@ impl From<Ended> for Error {
 
 /// Runs until the token is cancelled.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
-    let (hub, mut wakes) = Hub::new();
+    let (hub, wakes) = Hub::new();
     let hub = Arc::new(hub);
     let metrics = Arc::new(Metrics::new(hub.clone()));
     let mut tasks = Tasks::default();
+    let whose = (settings.namespace.as_str(), settings.instance.as_deref());
+    let write = settings.transport.request_timeout();
+    let (elector, situation) = Elector::new(settings.client.clone(), whose, hub.clone(), settings.wall.clone(), write);
     if let Some(address) = settings.http {
         let listener = server::listen(address).map_err(|source| Error::Listen { address, source })?;
-        tasks.spawn(Task::Server, server::serve(listener, server::routes(hub.clone(), metrics.clone()), stop.clone()));
+        let routes = server::routes(hub.clone(), metrics.clone(), situation.clone());
+        tasks.spawn(Task::Server, server::serve(listener, routes, stop.clone()));
     }
-    for (what, watch) in watch::all(&settings.client, &settings.namespace, &settings.watched, &hub) {
+    for (what, watch) in watches::all(&settings.client, &settings.namespace, &settings.watched, &hub) {
         tasks.spawn(Task::Watch(what), watch);
     }
+    let (end, ended) = oneshot::channel();
+    tasks.spawn(Task::Elector, elector.run(ended));
     let shared = Shared {
+        leadership: Leadership::none(),
         report: Report::new(settings.client, hub.clone(), settings.instance, settings.wall.clone()),
         hub,
         transport: settings.transport,
@@ -104,16 +118,21 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         wall: settings.wall,
         stop: stop.clone(),
     };
-    let mut operator = Operator { shared, tasks, drivers: BTreeMap::new(), orphans: None };
-    let result = operator.until_told(&mut wakes, &stop).await;
+    let mut operator = Operator { shared, tasks, work: Tasks::default(), drivers: BTreeMap::new(), orphans: None };
+    let result = operator.until_told(&mut Told { wakes, situation }, &stop).await;
     stop.cancel();
-    result.and(operator.finish().await)
+    // Of a driver that panicked nobody knows what it had sent.
+    let orderly = !matches!(&result, Err(ended) if ended.task.is_driver());
+    result.map_err(Error::from).and(operator.finish(end, orderly).await)
 }
 
 /// Brings wakes to the drivers they concern, starts drivers and lets them go, and notices what ends.
 struct Operator {
     shared: Shared,
+    /// What runs for as long as the process.
     tasks: Tasks,
+    /// What runs while it leads: the drivers.
+    work: Tasks,
     drivers: BTreeMap<String, Mailbox>,
     /// Of the driver of all objects whose tenant does not exist.
     orphans: Option<mpsc::UnboundedSender<Change>>,
@@ -126,25 +145,38 @@ enum Mailbox {
     Closed,
 }
 
+/// What the operator is told.
+struct Told {
+    wakes: mpsc::UnboundedReceiver<Wake>,
+    situation: watch::Receiver<Situation>,
+}
+
 impl Operator {
-    /// Runs until the token is cancelled, or until something ends that should not.
-    async fn until_told(&mut self, wakes: &mut mpsc::UnboundedReceiver<Wake>, stop: &CancellationToken) -> Result<(), Error> {
-        let hub = self.shared.hub.clone();
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            ended = self.tasks.ended() => return Err(ended.into()),
-            () = hub.completed() => {}
-        }
-        tracing::info!("all watches have listed; passes begin");
-        self.begin();
+    /// Runs until the token is cancelled, or until something ends that should not: leads and stands by, as it comes.
+    async fn until_told(&mut self, told: &mut Told, stop: &CancellationToken) -> Result<(), Ended> {
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                ended = self.tasks.ended() => self.ended(ended)?,
-                wake = wakes.recv() => match wake {
-                    Some(wake) => self.deliver(wake),
+                ended = self.tasks.ended() => return Err(ended),
+                // First of what goes on: who leads no more brings nothing to anybody.
+                Ok(()) = told.situation.changed() => {
+                    let leadership = match &*told.situation.borrow_and_update() {
+                        Situation::Leads(leadership) => Some(leadership.clone()),
+                        Situation::Unknown | Situation::Refused(_) | Situation::StandsBy(_) => None,
+                    };
+                    if self.leads() {
+                        self.stand_by().await;
+                    }
+                    if let Some(leadership) = leadership {
+                        self.begin(leadership);
+                    }
+                }
+                ended = self.work.ended() => self.ended(ended)?,
+                wake = told.wakes.recv() => match wake {
+                    Some(wake) if self.leads() => self.deliver(wake),
+                    // Whoever begins looks at everything.
+                    Some(_) => {}
                     // The sender is in the hub, which is ours too.
                     None => return Ok(()),
                 },
@@ -152,30 +184,50 @@ impl Operator {
         }
     }
 
-    /// Lets every driver finish its pass.
-    async fn finish(mut self) -> Result<(), Error> {
+    /// Lets every driver finish its pass, and gives the Lease back after that.
+    async fn finish(mut self, end: oneshot::Sender<bool>, orderly: bool) -> Result<(), Error> {
         self.drivers.clear();
         self.orphans = None;
-        let (panicked, cut) = self.tasks.finish(GRACE).await;
+        let (panicked, cut) = self.work.finish(GRACE).await;
         for task in &cut {
             tracing::warn!("{task} did not end in time and is cut short; the next start finishes what it was at");
         }
+        // Where nobody hears it the Lease has its own end.
+        let _ = end.send(orderly && panicked.is_empty() && cut.is_empty());
+        let (also_panicked, _) = self.tasks.finish(LAST_REQUESTS).await;
         tracing::info!("stopped");
-        panicked.into_iter().next().map_or(Ok(()), |task| Err(Ended { task, panicked: true }.into()))
+        panicked.into_iter().chain(also_panicked).next().map_or(Ok(()), |task| Err(Ended { task, panicked: true }.into()))
     }
 
-    fn begin(&mut self) {
+    fn leads(&self) -> bool {
+        self.orphans.is_some()
+    }
+
+    /// All drivers begin anew, as those of a process that was just started.
+    fn begin(&mut self, leadership: Leadership) {
+        tracing::info!("all watches have listed; passes begin");
+        self.shared.report = self.shared.report.under(leadership.clone());
+        self.shared.leadership = leadership;
+        self.shared.metrics.leads();
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.tasks.spawn(Task::Orphans, Driver::of_orphans(self.shared.clone(), receiver).run());
+        self.work.spawn(Task::Orphans, Driver::of_orphans(self.shared.clone(), receiver).run());
         self.orphans = Some(sender);
         self.tell_all();
     }
 
+    /// All drivers are ended at once, wherever they are: as with a process that is killed, the claims say what they were at.
+    async fn stand_by(&mut self) {
+        self.drivers.clear();
+        self.orphans = None;
+        self.work.cut().await;
+        self.shared.metrics.stands_by();
+    }
+
     /// A driver that was let go has ended; any other end is unasked.
-    fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+    fn ended(&mut self, ended: Ended) -> Result<(), Ended> {
         let name = match &ended.task {
             Task::Driver(name) if !ended.panicked && matches!(self.drivers.get(name), Some(Mailbox::Closed)) => name.clone(),
-            Task::Driver(_) | Task::Watch(_) | Task::Orphans | Task::Server => return Err(ended.into()),
+            Task::Driver(_) | Task::Watch(_) | Task::Orphans | Task::Server | Task::Elector => return Err(ended),
         };
         self.drivers.remove(&name);
         if self.exists(&name) {
@@ -244,7 +296,7 @@ impl Operator {
             None if self.exists(tenant) => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 // Before anything else it looks at everything of its tenant.
-                self.tasks.spawn(Task::Driver(tenant.to_owned()), Driver::new(tenant.to_owned(), self.shared.clone(), receiver).run());
+                self.work.spawn(Task::Driver(tenant.to_owned()), Driver::new(tenant.to_owned(), self.shared.clone(), receiver).run());
                 drop(sender.send(change));
                 self.drivers.insert(tenant.to_owned(), Mailbox::Open(sender));
             }
@@ -268,8 +320,7 @@ impl Operator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tenant::ClusterAuth0TenantStatus;
-    use crate::core::world::{DeclaredTenant, Kind, Left};
+    use crate::core::world::{Kind, Left};
     use crate::tests::builders;
 
     /// An operator whose API server refuses every write, with this many objects, each of a tenant that somebody made up.
@@ -285,19 +336,7 @@ mod tests {
             hub.listed(kind);
         }
         let shared = Shared::refused(hub);
-        (Operator { shared, tasks: Tasks::default(), drivers: BTreeMap::new(), orphans: None }, wakes)
-    }
-
-    fn tenant(name: &str) -> DeclaredTenant {
-        DeclaredTenant {
-            name: name.to_owned(),
-            uid: format!("uid-{name}").into(),
-            resource_version: "1".to_owned(),
-            generation: 1,
-            created: 0,
-            spec: None,
-            status: ClusterAuth0TenantStatus::default(),
-        }
+        (Operator { shared, tasks: Tasks::default(), work: Tasks::default(), drivers: BTreeMap::new(), orphans: None }, wakes)
     }
 
     fn delivered(operator: &mut Operator, wakes: &mut mpsc::UnboundedReceiver<Wake>) {
@@ -310,30 +349,56 @@ mod tests {
     async fn made_up_tenants_share_one_driver_and_one_that_is_gone_keeps_none() {
         let (mut operator, mut wakes) = operator(1000);
         let hub = operator.shared.hub.clone();
-        operator.begin();
+        operator.begin(Leadership::of_a_test());
         delivered(&mut operator, &mut wakes);
-        assert_eq!((operator.tasks.len(), operator.drivers.len()), (1, 0), "tasks and drivers of a thousand made-up tenants");
+        assert_eq!((operator.work.len(), operator.drivers.len()), (1, 0), "tasks and drivers of a thousand made-up tenants");
 
-        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-7")));
         delivered(&mut operator, &mut wakes);
-        assert_eq!((operator.tasks.len(), operator.drivers.len()), (2, 1), "the tenant that exists has its own");
+        assert_eq!((operator.work.len(), operator.drivers.len()), (2, 1), "the tenant that exists has its own");
 
         // Gone and made anew before its driver has ended: the same name gets another one, after that.
         hub.fold(|world| world.delete_tenant("made-up-7"));
         delivered(&mut operator, &mut wakes);
-        hub.fold(|world| world.apply_tenant(tenant("made-up-7")));
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-7")));
         delivered(&mut operator, &mut wakes);
         assert!(matches!(operator.drivers.get("made-up-7"), Some(Mailbox::Closed)), "no two of one tenant at a time");
-        let ended = operator.tasks.ended().await;
+        let ended = operator.work.ended().await;
         operator.ended(ended).unwrap();
         assert!(matches!(operator.drivers.get("made-up-7"), Some(Mailbox::Open(_))));
-        assert_eq!(operator.tasks.len(), 2);
+        assert_eq!(operator.work.len(), 2);
 
         hub.fold(|world| world.delete_tenant("made-up-7"));
         delivered(&mut operator, &mut wakes);
-        let ended = operator.tasks.ended().await;
+        let ended = operator.work.ended().await;
         operator.ended(ended).unwrap();
-        assert_eq!((operator.tasks.len(), operator.drivers.len()), (1, 0), "a tenant that is gone keeps no driver");
+        assert_eq!((operator.work.len(), operator.drivers.len()), (1, 0), "a tenant that is gone keeps no driver");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drivers_run_while_it_leads_and_all_begin_anew_when_it_leads_again() {
+        let (mut operator, wakes) = operator(3);
+        let (hub, stop) = (operator.shared.hub.clone(), CancellationToken::new());
+        let (says, situation) = watch::channel(Situation::Unknown);
+        let mut told = Told { wakes, situation };
+        hub.fold(|world| world.apply_tenant(builders::tenant("made-up-1")));
+        for (situation, work) in [
+            (Situation::StandsBy("a test".to_owned()), 0),
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            (Situation::StandsBy("a test".to_owned()), 0),
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            // Lost and won again before it was noticed.
+            (Situation::Leads(Leadership::of_a_test()), 2),
+            (Situation::Refused("a test".to_owned()), 0),
+        ] {
+            let leads = matches!(situation, Situation::Leads(_));
+            says.send_replace(situation);
+            let told = tokio::time::timeout(Duration::from_millis(50), operator.until_told(&mut told, &stop)).await;
+            assert!(told.is_err(), "{told:?}");
+            assert_eq!((operator.work.len(), operator.drivers.len()), (work, usize::from(work > 0)));
+            assert_eq!(operator.shared.metrics.text().contains("\nupstream_params_leader 1\n"), leads);
+            assert_eq!(operator.shared.metrics.text().contains("upstream_params_objects"), leads, "only who leads counts objects");
+        }
     }
 
     #[tokio::test]
@@ -366,7 +431,8 @@ mod tests {
         let (mut operator, _wakes) = operator(0);
         operator.drivers.insert("open".to_owned(), Mailbox::Open(mpsc::unbounded_channel().0));
         operator.drivers.insert("closed".to_owned(), Mailbox::Closed);
-        let mut ended = |task: Task, panicked: bool| operator.ended(Ended { task, panicked }).map_err(|error| error.to_string());
+        let mut ended =
+            |task: Task, panicked: bool| operator.ended(Ended { task, panicked }).map_err(|error| Error::from(error).to_string());
         let driver = |name: &str| Task::Driver(name.to_owned());
         for (task, panicked, how) in [
             (driver("open"), false, "the driver of the ClusterAuth0Tenant open ended"),

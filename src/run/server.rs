@@ -18,10 +18,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::kubernetes::hub::Hub;
+use crate::kubernetes::lease::Situation;
 use crate::telemetry::{self, Metrics};
 
 /// How long the header of a request may take.
@@ -41,10 +43,11 @@ const BACKLOG: i32 = 128;
 struct Served {
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
+    situation: watch::Receiver<Situation>,
 }
 
 /// What is served.
-pub(super) fn routes(hub: Arc<Hub>, metrics: Arc<Metrics>) -> Router {
+pub(super) fn routes(hub: Arc<Hub>, metrics: Arc<Metrics>, situation: watch::Receiver<Situation>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -52,14 +55,20 @@ pub(super) fn routes(hub: Arc<Hub>, metrics: Arc<Metrics>) -> Router {
             "/metrics",
             get(|State(served): State<Served>| async move { ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], served.metrics.text()) }),
         )
-        .with_state(Served { hub, metrics })
+        .with_state(Served { hub, metrics, situation })
 }
 
+/// Ready is who leads, and who can take over at once.
 async fn ready(State(served): State<Served>) -> impl IntoResponse {
-    if served.hub.is_complete() {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the first list of every watch; if it lasts, see the log for what is missing")
+    let not_yet = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text);
+    if !served.hub.is_complete() {
+        return not_yet("waiting for the first list of every watch; if it lasts, see the log for what is missing".to_owned());
+    }
+    match &*served.situation.borrow() {
+        Situation::Unknown => not_yet("waiting for the first look at the Lease; if it lasts, see the log for what is missing".to_owned()),
+        Situation::Refused(why) => not_yet(why.clone()),
+        Situation::StandsBy(text) => (StatusCode::OK, format!("ok: stands by and writes nothing: {text}")),
+        Situation::Leads(_) => (StatusCode::OK, "ok".to_owned()),
     }
 }
 

@@ -20,13 +20,23 @@ pub(super) enum Task {
     Orphans,
     /// The server of health and metrics.
     Server,
+    /// What wants the Lease, and keeps it.
+    Elector,
 }
 
 impl Task {
+    /// Whether it writes to tenants.
+    pub(super) fn is_driver(&self) -> bool {
+        match self {
+            Self::Driver(_) | Self::Orphans => true,
+            Self::Watch(_) | Self::Server | Self::Elector => false,
+        }
+    }
+
     /// Whether the end of the process waits for it.
     fn has_work_to_finish(&self) -> bool {
         match self {
-            Self::Driver(_) | Self::Orphans | Self::Server => true,
+            Self::Driver(_) | Self::Orphans | Self::Server | Self::Elector => true,
             Self::Watch(_) => false,
         }
     }
@@ -39,6 +49,7 @@ impl fmt::Display for Task {
             Self::Driver(tenant) => write!(f, "the driver of the ClusterAuth0Tenant {tenant}"),
             Self::Orphans => f.write_str("the driver of objects without a tenant"),
             Self::Server => f.write_str("the server of health and metrics"),
+            Self::Elector => f.write_str("the keeper of the Lease"),
         }
     }
 }
@@ -84,6 +95,12 @@ impl Tasks {
         }
     }
 
+    /// Ends all of them at once, wherever they are, and waits until they have ended.
+    pub(super) async fn cut(&mut self) {
+        self.running.clear();
+        self.set.shutdown().await;
+    }
+
     /// Waits for those that were asked to end and have work to finish, at most so long, then ends all others. Yields those
     /// that panicked meanwhile and those that were cut short.
     pub(super) async fn finish(mut self, grace: Duration) -> (Vec<Task>, Vec<Task>) {
@@ -121,6 +138,20 @@ mod tests {
         assert_eq!(tasks.ended().await, Ended { task: Task::Driver("t".to_owned()), panicked: true });
         tasks.spawn(Task::Server, async {});
         assert_eq!(tasks.ended().await, Ended { task: Task::Server, panicked: false });
+    }
+
+    #[tokio::test]
+    async fn those_that_are_cut_have_ended_and_nobody_is_told_of_it() {
+        let (mut tasks, alive) = (Tasks::default(), std::sync::Arc::new(()));
+        let held = alive.clone();
+        tasks.spawn(Task::Orphans, async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        tokio::task::yield_now().await;
+        tasks.cut().await;
+        assert_eq!((tasks.len(), std::sync::Arc::strong_count(&alive)), (0, 1));
+        assert!(tokio::time::timeout(Duration::from_millis(50), tasks.ended()).await.is_err());
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -69,17 +70,20 @@ struct ObjectLabels {
     pub ready: String,
 }
 
-/// What the world holds, counted anew at each scrape.
+/// What the world holds, counted anew at each scrape: by who leads alone, as all replicas know the same objects.
 #[derive(Debug)]
-struct ObjectCollector(Arc<Hub>);
+struct ObjectCollector {
+    hub: Arc<Hub>,
+    leads: Arc<AtomicBool>,
+}
 
 impl Collector for ObjectCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        if !self.0.is_complete() {
+        if !self.leads.load(Ordering::Relaxed) || !self.hub.is_complete() {
             // Objects of which the tenant has not been listed yet would look like those of tenants that do not exist.
             return Ok(());
         }
-        let tenants = self.0.read(count_objects);
+        let tenants = self.hub.read(count_objects);
         let each = |count: fn(&ObjectCounts) -> usize| tenants.iter().map(move |(tenant, counts)| (label(tenant), count(counts)));
         let by_ready = tenants.iter().flat_map(|(tenant, counts)| {
             let labels = |ready: &str| ObjectLabels { tenant: tenant.clone(), ready: ready.to_owned() };
@@ -126,6 +130,8 @@ pub struct Metrics {
     good_look_age: Family<TenantLabel, Gauge>,
     good_looks: Mutex<BTreeMap<String, Instant>>,
     budgets: Mutex<BTreeMap<String, Arc<Mutex<Budget>>>>,
+    leader: Gauge,
+    leads: Arc<AtomicBool>,
 }
 
 /// Bounds of the read-to-write histogram, in seconds: the contract allows two.
@@ -148,6 +154,8 @@ impl Metrics {
             good_look_age: Family::default(),
             good_looks: Mutex::default(),
             budgets: Mutex::default(),
+            leader: Gauge::default(),
+            leads: Arc::default(),
             registry: Registry::default(),
         };
         registry.register("passes", "Ended passes over an object, by the reason of its Ready condition", metrics.passes.clone());
@@ -182,7 +190,8 @@ impl Metrics {
             Unit::Seconds,
             metrics.good_look_age.clone(),
         );
-        registry.register_collector(Box::new(ObjectCollector(hub)));
+        registry.register("leader", "1 where this replica holds the Lease and serves, 0 where it stands by", metrics.leader.clone());
+        registry.register_collector(Box::new(ObjectCollector { hub, leads: metrics.leads.clone() }));
         Self { registry, ..metrics }
     }
 
@@ -203,6 +212,24 @@ impl Metrics {
         // Writing into a String can't fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// This replica serves from now on.
+    pub fn leads(&self) {
+        self.leads.store(true, Ordering::Relaxed);
+        self.leader.set(1);
+    }
+
+    /// It serves no more: what it knew of tenants and objects is for whoever leads now to say. Its counters stay.
+    pub(crate) fn stands_by(&self) {
+        self.leads.store(false, Ordering::Relaxed);
+        self.leader.set(0);
+        self.good_looks.lock().clear();
+        self.budgets.lock().clear();
+        for gauges in [&self.authenticated, &self.good_look_age] {
+            gauges.clear();
+        }
+        self.budget.clear();
     }
 
     /// A pass over an object ended, with this reason of `Ready`.

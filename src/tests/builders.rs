@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::api::tenant::ClusterAuth0TenantStatus;
 use crate::api::upstream_params::{
     AdoptionPolicy, ConnectionStatus, DeletionPolicy, ManagementPolicy, ParamState, ParamStatus, UpstreamParamsStatus,
 };
 use crate::core::pass::claims::ConnectionRef;
 use crate::core::spec::{Policies, Refusal, Spec, Target};
-use crate::core::world::Declared;
+use crate::core::world::{Declared, DeclaredTenant};
 use crate::model::document::{Entry, Live};
 use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, TenantIdentity};
 
@@ -47,6 +48,19 @@ pub(crate) fn print_at(connection: &str, name: &str, text: &str) -> Fingerprint 
 /// Live parameters, each with a static value.
 pub(crate) fn live(params: &[(&str, &str)]) -> BTreeMap<String, Live> {
     params.iter().map(|(name, text)| ((*name).to_owned(), Live::Entry(value(text)))).collect()
+}
+
+/// A tenant object whose spec can't be read.
+pub(crate) fn tenant(name: &str) -> DeclaredTenant {
+    DeclaredTenant {
+        name: name.to_owned(),
+        uid: format!("uid-{name}").into(),
+        resource_version: "1".to_owned(),
+        generation: 1,
+        created: 0,
+        spec: None,
+        status: ClusterAuth0TenantStatus::default(),
+    }
 }
 
 /// A valid, enforcing object of the namespace `team` that names the connection [`HERE_NAME`] and declares nothing yet.

@@ -85,17 +85,6 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* How many replicas may run: more than one as soon as one of them is elected. */}}
-{{- define "upo.mostReplicas" -}}1{{- end -}}
-
-{{- define "upo.replicas" -}}
-{{- $most := include "upo.mostReplicas" . | int -}}
-{{- if gt (int .Values.replicaCount) $most -}}
-{{- fail (printf "replicaCount: %d replicas would all write, as there is no leader election yet: use %d" (int .Values.replicaCount) $most) -}}
-{{- end -}}
-{{- int .Values.replicaCount -}}
-{{- end -}}
-
 {{/* The rights on UpstreamParams, wherever they are served. A test compares them with what is used. */}}
 {{- define "upo.objectRules" -}}
 - apiGroups: [upstreamparams.dev]

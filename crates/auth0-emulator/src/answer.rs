@@ -1,6 +1,6 @@
 //! What the tenant answers: status, headers and body, before the wire.
 
-use super::json::{Json, Object};
+use super::json::{Json, Object, View};
 
 /// One HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,17 @@ pub struct Answer {
 impl Answer {
     /// A JSON body.
     pub(crate) fn json(status: u16, body: &Json) -> Self {
-        Self::text(status, "application/json; charset=utf-8", body.to_string())
+        Self::of_json(status, body.text())
+    }
+
+    /// A JSON body that is text already.
+    pub(crate) fn of_json(status: u16, body: String) -> Self {
+        Self::text(status, "application/json; charset=utf-8", body)
+    }
+
+    /// The body of what is shown.
+    pub(crate) fn view(status: u16, body: &View<'_>) -> Self {
+        Self::of_json(status, body.text())
     }
 
     /// Any other body.

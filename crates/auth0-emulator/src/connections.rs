@@ -5,7 +5,7 @@
 use super::answer::Answer;
 use super::certificate::{base64url, unbase64};
 use super::derive::{self, Context};
-use super::json::{Json, Object};
+use super::json::{Json, Member, Object, View};
 use super::schema;
 use super::tenant::{Connection, Settings, State, Token};
 
@@ -55,41 +55,40 @@ const HEAD: [&str; 11] = [
 ];
 
 /// Orders the top-level keys as recorded: a list puts `realms` before `enabled_clients`, a single answer after it.
-fn arrange(fields: &Object, options: Option<&Object>, shape: Shape) -> Object {
+fn arrange<'a>(fields: &'a Object, options: Option<&'a Object>, shape: Shape) -> View<'a> {
     let tail = match shape {
         Shape::One => ["enabled_clients", "realms"],
         Shape::Listed => ["realms", "enabled_clients"],
     };
     let last = ["metadata", "cross_app_access_resource_app"];
-    let mut out = Object::new();
+    let mut out: Vec<(&str, Member<'_>)> = Vec::with_capacity(16);
     for key in HEAD.into_iter().chain(tail).chain(last) {
         if key == "options" {
-            if let Some(options) = options {
-                out.insert(key, Json::Object(options.clone()));
-            }
+            out.extend(options.map(|options| (key, Member::Object(options))));
         } else if let Some(value) = fields.get(key) {
-            out.insert(key, value.clone());
+            out.push((key, Member::Json(value)));
         }
     }
     for (key, value) in fields.iter() {
-        out.insert_missing(key, || value.clone());
+        if !out.iter().any(|(shown, _)| *shown == key) {
+            out.push((key, Member::Json(value)));
+        }
     }
-    out
+    View(out)
 }
 
-/// The whole stored document.
-pub(crate) fn document(connection: &Connection) -> Json {
-    arrange(&connection.fields, Some(&connection.options), Shape::One).into()
+/// The text of the whole stored document.
+pub(crate) fn document(connection: &Connection) -> String {
+    arrange(&connection.fields, Some(&connection.options), Shape::One).text()
 }
 
 /// What a token sees of a stored connection.
-fn seen(state: &State, token: &Token, connection: &Connection, shape: Shape, projection: &Projection) -> Json {
-    let options = may_read_options(&state.settings, token).then_some(&connection.options);
+fn seen<'a>(settings: &Settings, token: &Token, connection: &'a Connection, shape: Shape, projection: &Projection) -> View<'a> {
+    let options = may_read_options(settings, token).then_some(&connection.options);
     let mut out = arrange(&connection.fields, options, shape);
-    if !state.settings.legacy_enabled_clients {
-        out.remove("enabled_clients");
-    }
-    projection.apply(out).into()
+    let ended = !settings.legacy_enabled_clients;
+    out.0.retain(|(key, _)| !(ended && *key == "enabled_clients") && projection.keeps(key));
+    out
 }
 
 fn may_read_options(settings: &Settings, token: &Token) -> bool {
@@ -121,7 +120,7 @@ pub(crate) fn handle(state: &mut State, token: &Token, request: Request<'_>) -> 
         ("GET", None) => list(state, token, request.query),
         ("GET", Some(id)) => get(state, token, id, request.query),
         ("POST", None) => write(request.body, |body| post(state, token, &body)),
-        ("PATCH", Some(id)) => write(request.body, |body| patch(state, token, id, &body)),
+        ("PATCH", Some(id)) => write(request.body, |body| patch(state, token, id, body)),
         ("DELETE", Some(id)) => delete(state, id),
         _ => Answer::no_route(),
     }
@@ -144,7 +143,7 @@ fn get(state: &State, token: &Token, id: &str, query: &[(String, String)]) -> An
         Err(refused) => return refused,
     };
     match state.connections.iter().find(|connection| connection.id() == id) {
-        Some(connection) => Answer::json(200, &seen(state, token, connection, Shape::One, &parameters.projection)),
+        Some(connection) => Answer::view(200, &seen(&state.settings, token, connection, Shape::One, &parameters.projection)),
         None => Answer::no_connection(),
     }
 }
@@ -166,7 +165,7 @@ fn post(state: &mut State, token: &Token, body: &Json) -> Result<Answer, Refused
     let (fields, options) = created(state, body)?;
     let echo = may_read_options(&state.settings, token).then_some(&options);
     // A POST still shows `enabled_clients`, and echoes the options in the order they were sent.
-    let answer = Answer::json(201, &arrange(&fields, echo, Shape::One).into());
+    let answer = Answer::view(201, &arrange(&fields, echo, Shape::One));
     store(state, fields, options);
     Ok(answer)
 }
@@ -267,10 +266,9 @@ fn database_rules(strategy: &str, options: &Object, before: Option<&Object>) -> 
     Ok(())
 }
 
-fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answer, Refused> {
-    let body = schema::update(body, state.settings.legacy_enabled_clients).map_err(invalid)?;
-    let sent = body.get("options").and_then(Json::as_object);
-    if let Some(options) = sent {
+fn patch(state: &mut State, token: &Token, id: &str, body: Json) -> Result<Answer, Refused> {
+    let checked = schema::update(&body, state.settings.legacy_enabled_clients).map_err(invalid)?;
+    if let Some(options) = checked.get("options").and_then(Json::as_object) {
         schema::upstream_params(options, false).map_err(invalid)?;
         if !state.settings.options_without_scopes && !token.may("update:connections_options") {
             // The published text of this answer is cut off after "update:connect"; the rest is by analogy.
@@ -281,40 +279,50 @@ fn patch(state: &mut State, token: &Token, id: &str, body: &Json) -> Result<Answ
     let Some(place) = state.connections.iter().position(|connection| connection.id() == id) else {
         return Err(Refused(Answer::no_connection()));
     };
-    let mut connection = state.connections[place].clone();
-    let strategy = connection.strategy().to_owned();
-    if let Some(sent) = sent {
-        let facebook = strategy == "facebook" && state.settings.facebook_limits_on_patch;
-        schema::upstream_params(sent, facebook).map_err(invalid)?;
-        database_rules(&strategy, sent, Some(&connection.options))?;
-        // The whole of `options` is replaced by what was sent, then completed by what the server derives.
-        let mut options = sent.clone();
-        derive::derive(&strategy, &mut options, &context(state, Some(&connection.options)));
-        connection.options = options.reordered();
+    let stored = &state.connections[place];
+    let strategy = stored.strategy().to_owned();
+    let mut body = if let Json::Object(body) = body { body } else { Object::new() };
+    let options = match body.remove("options") {
+        Some(Json::Object(mut sent)) => {
+            if strategy == "facebook" && state.settings.facebook_limits_on_patch {
+                schema::upstream_params(&sent, true).map_err(invalid)?;
+            }
+            database_rules(&strategy, &sent, Some(&stored.options))?;
+            // The whole of `options` is replaced by what was sent, then completed by what the server derives.
+            derive::derive(&strategy, &mut sent, &context(state, Some(&stored.options)));
+            Some(sent.reordered())
+        }
+        _ => None,
+    };
+    // Nothing is refused from here on.
+    let connection = &mut state.connections[place];
+    if let Some(options) = options {
+        connection.options = options;
     }
-    update_fields(&mut connection, body);
+    update_fields(connection, body);
     // A PATCH answers in the stored order of keys; nulls it will not keep are still in this answer.
-    let answer = Answer::json(200, &seen(state, token, &connection, Shape::One, &Projection::default()));
+    let answer = Answer::view(200, &seen(&state.settings, token, connection, Shape::One, &Projection::default()));
     derive::forget(&strategy, &mut connection.options);
-    state.connections[place] = connection;
     Ok(answer)
 }
 
-fn update_fields(connection: &mut Connection, body: &Object) {
+/// Takes over what was sent besides the options.
+fn update_fields(connection: &mut Connection, body: Object) {
     let name = connection.name().to_owned();
-    for (key, value) in body.iter().filter(|(key, _)| *key != "options") {
+    let display_name = body.contains("display_name");
+    let given = matches!(body.get("realms"), Some(Json::Array(realms)) if !realms.is_empty());
+    for (key, value) in body {
         if key == "cross_app_access_resource_app" && value.is_null() {
-            connection.fields.remove(key);
+            connection.fields.remove(&key);
         } else {
-            connection.fields.insert(key, value.clone().reordered());
+            connection.fields.insert(key, value.reordered());
         }
     }
     // "If display_name is not included in the request, the field will be overwritten with the name value."
-    if !body.contains("display_name") && connection.fields.contains("display_name") {
+    if !display_name && connection.fields.contains("display_name") {
         connection.fields.insert("display_name", Json::string(&name));
     }
     // "If the array is empty or the property is not specified, the connection name will be added as realm."
-    let given = matches!(body.get("realms"), Some(Json::Array(realms)) if !realms.is_empty());
     if !given && connection.fields.contains("realms") {
         connection.fields.insert("realms", Json::strings([name]));
     }
@@ -329,16 +337,13 @@ struct Projection {
 
 impl Projection {
     /// Recorded: a projection keeps `id`, `is_domain_connection`, `authentication` and `connected_accounts` besides what it asks for.
-    fn apply(&self, document: Object) -> Object {
+    fn keeps(&self, key: &str) -> bool {
         const ALWAYS: [&str; 4] = ["id", "is_domain_connection", "authentication", "connected_accounts"];
         if self.fields.is_empty() {
-            return document;
+            return true;
         }
-        let listed = |key: &str| self.fields.iter().any(|field| field == key);
-        let keep = |key: &str| {
-            if self.exclude { !listed(key) } else { listed(key) || ALWAYS.contains(&key) }
-        };
-        document.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key, value.clone())).collect()
+        let listed = self.fields.iter().any(|field| field == key);
+        if self.exclude { !listed } else { listed || ALWAYS.contains(&key) }
     }
 }
 
@@ -463,8 +468,12 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
         })
         .collect();
     let show = |connections: &[&Connection]| {
-        let shown = connections.iter().map(|connection| seen(state, token, connection, Shape::Listed, &parameters.projection));
-        Json::Array(shown.collect())
+        let mut text = "[".to_owned();
+        for (place, connection) in connections.iter().enumerate() {
+            text.push_str(if place == 0 { "" } else { "," });
+            seen(&state.settings, token, connection, Shape::Listed, &parameters.projection).write(&mut text);
+        }
+        text + "]"
     };
     // Recorded: with `take`, checkpoint paging wins over `per_page` and `include_totals`.
     if parameters.take.is_some() || parameters.from.is_some() {
@@ -480,14 +489,10 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
     let start = page.saturating_mul(limit);
     let slice: Vec<&Connection> = matching.iter().skip(start).take(limit).copied().collect();
     if !parameters.include_totals {
-        return Answer::json(200, &show(&slice));
+        return Answer::of_json(200, show(&slice));
     }
-    let number = |number: usize| Json::Number(number.to_string());
-    let body: Object =
-        [("total", number(matching.len())), ("start", number(start)), ("limit", number(limit)), ("connections", show(&slice))]
-            .into_iter()
-            .collect();
-    Answer::json(200, &body.into())
+    let (total, shown) = (matching.len(), show(&slice));
+    Answer::of_json(200, format!(r#"{{"total":{total},"start":{start},"limit":{limit},"connections":{shown}}}"#))
 }
 
 fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
@@ -500,7 +505,7 @@ fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
     })
 }
 
-fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> Json) -> Answer {
+fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> String) -> Answer {
     let after = match parameters.from.as_deref().map(|from| last_seen(from, state.now())) {
         None => 0,
         Some(Some(after)) => after,
@@ -509,12 +514,12 @@ fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], 
     let take = parameters.take.unwrap_or(50).min(state.settings.page_cap);
     let rest: Vec<&Connection> = matching.iter().filter(|connection| connection.seq > after).copied().collect();
     let slice = &rest[..take.min(rest.len())];
-    let mut body = Object::new();
-    body.insert("connections", show(slice));
+    let mut body = format!(r#"{{"connections":{}"#, show(slice));
     if let (Some(last), true) = (slice.last(), rest.len() > take) {
-        body.insert("next", Json::string(cursor(last.seq, state.now())));
+        // A cursor has nothing to escape.
+        body = body + r#","next":""# + &cursor(last.seq, state.now()) + "\"";
     }
-    Answer::json(200, &body.into())
+    Answer::of_json(200, body + "}")
 }
 
 fn cursor(seq: u64, now: f64) -> String {

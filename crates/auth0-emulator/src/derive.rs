@@ -36,8 +36,8 @@ impl Context<'_> {
 
     /// Adds what was stored under the key when the PATCH does not send it.
     fn keep(&self, options: &mut Object, key: &str) {
-        if let Some(value) = self.stored(key) {
-            options.insert_missing(key, || value);
+        if let Some(value) = self.before.and_then(|before| before.get(key)) {
+            options.insert_missing(key, || value.clone());
         }
     }
 }

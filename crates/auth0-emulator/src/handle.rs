@@ -174,7 +174,7 @@ impl TenantHandle {
 
     /// The same as exact JSON text, in the order in which a GET shows it.
     pub fn connection_text(&self, name_or_id: &str) -> Option<String> {
-        self.lock().find(name_or_id).map(|connection| connections::document(connection).to_string())
+        self.lock().find(name_or_id).map(connections::document)
     }
 
     /// The stored `options.upstream_params` of a connection; `null` when absent (or `null`).

@@ -7,7 +7,6 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Nesting beyond this is refused, so that a hostile body cannot overflow the stack.
@@ -48,30 +47,8 @@ impl From<serde_json::Error> for NotJson {
 impl Json {
     /// Reads a document (RFC 8259).
     pub fn parse(text: &str) -> Result<Self, NotJson> {
-        Self::read(serde_json::from_str(text)?, 0)
-    }
-
-    /// Reads what is known to be well formed, level by level: a raw value has the text of a number as it arrived.
-    fn read(raw: &RawValue, depth: usize) -> Result<Self, NotJson> {
-        if depth > MAX_DEPTH {
-            return Err(NotJson("nested too deeply".to_owned()));
-        }
-        let text = raw.get();
-        Ok(match text.as_bytes().first() {
-            Some(b'n') => Self::Null,
-            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
-            Some(b'"') => Self::String(serde_json::from_str(text)?),
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                Self::Array(items.into_iter().map(|item| Self::read(item, depth + 1)).collect::<Result<_, _>>()?)
-            }
-            Some(b'{') => {
-                let Members(members) = serde_json::from_str(text)?;
-                let members = members.into_iter().map(|(key, value)| Ok((key, Self::read(value, depth + 1)?)));
-                Self::Object(members.collect::<Result<_, NotJson>>()?)
-            }
-            _ => Self::Number(text.to_owned()),
-        })
+        let checked: &RawValue = serde_json::from_str(text)?;
+        Reader { text: checked.get(), at: 0 }.value(0)
     }
 
     /// A string value.
@@ -129,17 +106,22 @@ impl Json {
 
     /// The same value with every object's keys in `jsonb` order: shorter keys first, equal lengths bytewise.
     #[must_use]
-    pub fn reordered(self) -> Self {
+    pub fn reordered(mut self) -> Self {
+        self.reorder();
+        self
+    }
+
+    fn reorder(&mut self) {
         match self {
-            Self::Array(items) => Self::Array(items.into_iter().map(Self::reordered).collect()),
-            Self::Object(object) => Self::Object(object.reordered()),
-            scalar @ (Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_)) => scalar,
+            Self::Array(items) => items.iter_mut().for_each(Self::reorder),
+            Self::Object(object) => object.reorder(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => {}
         }
     }
 
     /// The value as `serde_json` holds it; a number beyond its range is rounded, so compare texts where that matters.
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.to_string()).unwrap_or(serde_json::Value::Null)
+        serde_json::from_str(&self.text()).unwrap_or(serde_json::Value::Null)
     }
 
     /// Takes over a `serde_json` value.
@@ -220,10 +202,23 @@ impl Object {
 
     /// The same object in `jsonb` order, at every depth.
     #[must_use]
-    pub fn reordered(self) -> Self {
-        let mut members: Vec<_> = self.0.into_iter().map(|(key, value)| (key, value.reordered())).collect();
-        members.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
-        Self(members)
+    pub fn reordered(mut self) -> Self {
+        self.reorder();
+        self
+    }
+
+    fn reorder(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.reorder());
+        self.0.sort_by(|(left, _), (right, _)| left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes())));
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (String, Json);
+    type IntoIter = std::vec::IntoIter<(String, Json)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -243,40 +238,99 @@ impl From<Object> for Json {
     }
 }
 
-impl fmt::Display for Json {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Json {
+    /// Writes the value's text.
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::Null => out.write_str("null"),
-            Self::Bool(value) => write!(out, "{value}"),
+            Self::Bool(value) => out.write_str(if *value { "true" } else { "false" }),
             Self::Number(text) => out.write_str(text),
             Self::String(text) => quote(text, out),
             Self::Array(items) => {
                 out.write_str("[")?;
                 for (place, item) in items.iter().enumerate() {
                     out.write_str(if place == 0 { "" } else { "," })?;
-                    item.fmt(out)?;
+                    item.write(out)?;
                 }
                 out.write_str("]")
             }
-            Self::Object(object) => object.fmt(out),
+            Self::Object(object) => object.write(out),
         }
+    }
+
+    /// The value's text.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(512);
+        // A string takes everything.
+        let _ = self.write(&mut text);
+        text
+    }
+}
+
+impl Object {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        write_members(self.iter(), out, Json::write)
+    }
+}
+
+/// Writes an object of these members.
+fn write_members<'a, V: 'a, W: fmt::Write>(
+    members: impl Iterator<Item = (&'a str, V)>,
+    out: &mut W,
+    write: impl Fn(V, &mut W) -> fmt::Result,
+) -> fmt::Result {
+    out.write_str("{")?;
+    for (place, (key, value)) in members.enumerate() {
+        out.write_str(if place == 0 { "" } else { "," })?;
+        quote(key, out)?;
+        out.write_str(":")?;
+        write(value, out)?;
+    }
+    out.write_str("}")
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(out)
     }
 }
 
 impl fmt::Display for Object {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("{")?;
-        for (place, (key, value)) in self.iter().enumerate() {
-            out.write_str(if place == 0 { "" } else { "," })?;
-            quote(key, out)?;
-            out.write_str(":")?;
-            value.fmt(out)?;
-        }
-        out.write_str("}")
+        self.write(out)
     }
 }
 
-fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// An object that is shown and not kept: its members in order, and nothing copied.
+pub(crate) struct View<'a>(pub(crate) Vec<(&'a str, Member<'a>)>);
+
+/// The value of a member that is shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Member<'a> {
+    Json(&'a Json),
+    Object(&'a Object),
+}
+
+impl View<'_> {
+    /// Writes the object's text.
+    pub(crate) fn write(&self, out: &mut String) {
+        let member = |member: Member<'_>, out: &mut String| match member {
+            Member::Json(value) => value.write(out),
+            Member::Object(object) => object.write(out),
+        };
+        // A string takes everything.
+        let _ = write_members(self.0.iter().copied(), out, member);
+    }
+
+    /// The object's text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::with_capacity(512);
+        self.write(&mut text);
+        text
+    }
+}
+
+fn quote(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
     // Nearly no text has anything to escape.
     if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         out.write_str("\"")?;
@@ -286,30 +340,98 @@ fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
 }
 
-/// The members of an object as they stand there, with every one of a key that comes twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InOrder)
-    }
+/// Reads a text that is known to be well formed, but for escapes that stand for nothing and for its depth.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
 }
 
-struct InOrder;
-
-impl<'de> Visitor<'de> for InOrder {
-    type Value = Members<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
+impl<'a> Reader<'a> {
+    /// The next byte that is no white space; `None` at the end, which a well-formed text does not have inside of a value.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.at += blank;
+        rest.get(blank).copied()
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+    /// Takes the text up to the next byte that satisfies this.
+    fn until(&mut self, end: impl Fn(u8) -> bool) -> &'a str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.bytes().position(end).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+
+    /// Takes a string, quotes and all.
+    fn string(&mut self) -> Result<String, NotJson> {
+        let begin = self.at;
+        let (mut escaped, mut plain) = (false, true);
+        let rest = self.text.as_bytes().get(begin + 1..).unwrap_or_default();
+        let end = rest.iter().position(|byte| {
+            let ends = *byte == b'"' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            plain &= !escaped;
+            ends
+        });
+        self.at = begin + 1 + end.unwrap_or(rest.len()) + 1;
+        let whole = self.text.get(begin..self.at).unwrap_or_default();
+        if plain {
+            return Ok(whole.get(1..whole.len() - 1).unwrap_or_default().to_owned());
         }
-        Ok(Members(members))
+        Ok(serde_json::from_str(whole)?)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json, NotJson> {
+        if depth > MAX_DEPTH {
+            return Err(NotJson("nested too deeply".to_owned()));
+        }
+        match self.peek() {
+            Some(b'"') => Ok(Json::String(self.string()?)),
+            Some(b'[') => {
+                let mut items = Vec::new();
+                self.at += 1;
+                while self.goes_on(b']') {
+                    items.push(self.value(depth + 1)?);
+                }
+                Ok(Json::Array(items))
+            }
+            Some(b'{') => {
+                let mut object = Object::new();
+                self.at += 1;
+                while self.goes_on(b'}') {
+                    let key = self.string()?;
+                    self.peek();
+                    // The colon.
+                    self.at += 1;
+                    let value = self.value(depth + 1)?;
+                    object.insert(key, value);
+                }
+                Ok(Json::Object(object))
+            }
+            _ => Ok(match self.until(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r')) {
+                "null" => Json::Null,
+                "true" => Json::Bool(true),
+                "false" => Json::Bool(false),
+                number => Json::Number(number.to_owned()),
+            }),
+        }
+    }
+
+    /// Whether another item follows before this end, of which it takes the comma before the item, or the end.
+    fn goes_on(&mut self, end: u8) -> bool {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                self.peek();
+                true
+            }
+            Some(byte) if byte != end => true,
+            _ => {
+                self.at += 1;
+                false
+            }
+        }
     }
 }
 
@@ -342,6 +464,35 @@ mod tests {
             assert!(Json::parse(&"[".repeat(depth)).is_err());
             assert!(Json::parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).is_err());
         }
+    }
+
+    #[test]
+    fn white_space_and_empty_values_are_read() {
+        let text = " { \"a\" : [ ] , \"b\":{ },\n\t\"c\" :[ 1 ,\r2, { \"d\" : \"\" } ], \"e\\\"\\\\\" : true }  ";
+        assert_eq!(Json::parse(text).unwrap().to_string(), r#"{"a":[],"b":{},"c":[1,2,{"d":""}],"e\"\\":true}"#);
+        for scalar in ["0", " -1.5e3 ", "null", "true", "false", "\"\"", "[]", "{}"] {
+            assert_eq!(Json::parse(scalar).unwrap().to_string(), scalar.trim());
+        }
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Json::parse(&deep(129)).is_ok() && Json::parse(&deep(130)).is_err());
+    }
+
+    #[test]
+    fn what_is_read_is_what_serde_reads() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let pieces = ["{", "}", "[", "]", ",", ":", "\"a\"", "\"\\n\"", "1", "-2.5", "null", "true", " "];
+        let mut read = 0;
+        for _ in 0..200_000 {
+            let text: String = (0..random.usize(1..9)).map(|_| pieces[random.usize(0..pieces.len())]).collect();
+            let theirs: Result<serde_json::Value, _> = serde_json::from_str(&text);
+            let ours = Json::parse(&text);
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}");
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                assert_eq!(ours.to_value(), theirs, "{text}");
+                read += 1;
+            }
+        }
+        assert!(read > 5000, "{read}");
     }
 
     #[test]

@@ -266,5 +266,7 @@ impl State {
 
 /// Random letters and digits.
 pub(crate) fn random_text(length: usize) -> String {
-    (0..length).map(|_| fastrand::alphanumeric()).collect()
+    // One that the thread's generator seeds: asked once and not for every letter.
+    let mut random = fastrand::Rng::new();
+    (0..length).map(|_| random.alphanumeric()).collect()
 }

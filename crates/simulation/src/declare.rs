@@ -279,8 +279,8 @@ pub fn options(rng: &mut Rng) -> String {
     };
     match rng.u8(..6) {
         0 => format!(r#"{{{foreign},"upstream_params":null}}"#),
-        1 => format!(r#"{{{foreign},"upstream_params":{{"theirs":{{"value":"a-{MARKER}","note":"\u0041"}},"blog":{{"value":"v1"}}}}}}"#),
-        2 => format!(r#"{{"upstream_params":{{"hint":{{"alias":"login_hint"}},"odd":"bare","lang":{{"value":"theirs"}}}},{foreign}}}"#),
+        1 => format!(r#"{{{foreign},"upstream_params":{{"theirs":{{"value":"a-{MARKER}\u0041"}},"blog":{{"value":"v1"}}}}}}"#),
+        2 => format!(r#"{{"upstream_params":{{"hint":{{"alias":"login_hint"}},"lang":{{"value":"theirs"}}}},{foreign}}}"#),
         _ => format!("{{{foreign}}}"),
     }
 }

@@ -20,8 +20,6 @@ pub struct History {
     pub seed: u64,
     /// How many replicas run at the beginning.
     pub replicas: usize,
-    /// How long the Lease lasts that they are elected by.
-    pub lease: Lease,
     /// The options of the connections, for each tenant.
     pub options: Vec<Vec<String>>,
     /// The tenant object that is there at the beginning.
@@ -30,15 +28,6 @@ pub struct History {
     pub steps: Vec<(Duration, Action)>,
     /// What happens to a call, by its number.
     pub calls: BTreeMap<u32, AtCall>,
-}
-
-/// How the replicas elect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// How long it lasts without being renewed.
-    pub duration: Duration,
-    /// How often it is renewed.
-    pub renew: Duration,
 }
 
 /// What happens to one call.
@@ -62,18 +51,12 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
-        let lease = if mood.replicas > 1 {
-            Lease { duration: Duration::from_secs(20), renew: Duration::from_secs(3) }
-        } else {
-            // Alone, nothing depends on it, and fewer renewals are fewer steps.
-            Lease { duration: Duration::from_mins(20), renew: Duration::from_mins(5) }
-        };
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
         let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
         let mut steps: Vec<(Duration, Action)> =
             (0..mood.slots).map(|slot| (Duration::ZERO, Action::Declare(slot, Declaration::draw(rng)))).collect();
         steps.extend((0..rng.usize(6..16)).map(|_| (pause(rng), Action::draw(rng, &mood))));
-        Self { seed, replicas: mood.replicas, lease, options, tenant, steps, calls: calls(rng, &mood) }
+        Self { seed, replicas: mood.replicas, options, tenant, steps, calls: calls(rng, &mood) }
     }
 
     /// How many things happen in it.

@@ -277,6 +277,8 @@ pub enum TenantAction {
     ClientRemoved,
     /// The client's grant has these scopes from now on.
     Scopes(Vec<String>),
+    /// All tokens are revoked, and this: it is felt at once, where a token would hide it for a day.
+    WithTokensRevoked(Box<TenantAction>),
     /// A connection is deleted.
     Deleted(String),
     /// A connection is created, unless there is one of this name.
@@ -479,6 +481,10 @@ impl TenantAction {
             Self::GrantRemoved => tenant.remove_grant(CLIENT_ID),
             Self::ClientRemoved => tenant.remove_client(CLIENT_ID),
             Self::Scopes(scopes) => tenant.set_scopes(CLIENT_ID, scopes),
+            Self::WithTokensRevoked(action) => {
+                tenant.revoke_tokens();
+                action.apply(tenant);
+            }
             Self::Deleted(name) => drop(tenant.delete_connection(name)),
             Self::Created { name, strategy, number } => drop(create(tenant, name, strategy, *number)),
             Self::Remade { name, strategy, number } => {
@@ -512,6 +518,7 @@ impl TenantAction {
             | Self::ClientRemoved
             | Self::Scopes(_)
             | Self::Quoted { .. } => true,
+            Self::WithTokensRevoked(action) => action.is_fault(),
             Self::Edited(_, edit) => edit.blocks_writes(),
             Self::TokensRevoked
             | Self::TokensExpired

@@ -94,7 +94,7 @@ impl Tenants {
 
     /// The tenant under this host.
     pub fn get(&self, host: &str) -> Option<TenantHandle> {
-        self.shared.lock().by_host.get(host).cloned()
+        self.shared.lock().by_host.get(&host.to_ascii_lowercase()).cloned()
     }
 
     /// All tenants, in the order of their hosts.
@@ -104,10 +104,11 @@ impl Tenants {
 
     /// Whatever is sent to this host from now on is lost like that before it is sent; `None` ends it.
     pub fn cut_off(&self, host: &str, how: Option<Lost>) {
+        let host = host.to_ascii_lowercase();
         let mut shared = self.shared.lock();
         match how {
-            Some(lost) => shared.cut_off.insert(host.to_ascii_lowercase(), lost),
-            None => shared.cut_off.remove(host),
+            Some(lost) => shared.cut_off.insert(host, lost),
+            None => shared.cut_off.remove(&host),
         };
     }
 

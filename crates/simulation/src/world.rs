@@ -94,7 +94,6 @@ struct State {
     steps: u64,
     calm: bool,
     may_leave: bool,
-    refused: bool,
     lease_touched: Option<Instant>,
     secrets: [String; 2],
     rates: (u32, u32, u32),

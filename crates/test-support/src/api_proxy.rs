@@ -132,7 +132,7 @@ impl ApiProxy {
         let book = Arc::<Mutex<Book>>::default();
         let (held, holding) = watch::channel(None);
         let address = serve(control_plane.kubeconfig_yaml().to_owned(), book.clone(), holding);
-        let kubeconfig = control_plane.folder().join("proxy.kubeconfig");
+        let kubeconfig = control_plane.folder().join(format!("proxy-{}.kubeconfig", address.port()));
         std::fs::write(&kubeconfig, kubeconfig_of(&format!("http://{address}"))).unwrap();
         Self { book, held, kubeconfig }
     }
@@ -165,6 +165,16 @@ impl ApiProxy {
     pub fn calls(&self, method: &str, path: &str) -> Vec<Request> {
         let wanted = |call: &&Request| (method == "*" || call.method == method) && call.path.contains(path);
         self.book().calls.iter().filter(wanted).cloned().collect()
+    }
+
+    /// The writes since this many of all, but for those of the Lease.
+    pub fn writes_since(&self, mark: usize) -> Vec<Request> {
+        self.book().calls.iter().skip(mark).filter(|call| !call.path.contains("/leases")).cloned().collect()
+    }
+
+    /// How many writes there were.
+    pub fn mark(&self) -> usize {
+        self.book().calls.len()
     }
 
     /// How many of them a rule met.

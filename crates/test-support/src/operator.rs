@@ -26,6 +26,8 @@ pub struct Launch {
     pub runner: Vec<String>,
     /// Whom it is to the API server, and where that is.
     pub kubeconfig: PathBuf,
+    /// Its own namespace.
+    pub namespace: String,
     /// The port of its own server.
     pub port: u16,
     /// More arguments.
@@ -39,7 +41,15 @@ pub struct Launch {
 impl Launch {
     /// With this kubeconfig and this log, on a port that is free.
     pub fn new(kubeconfig: PathBuf, log: PathBuf) -> Self {
-        Self { runner: Vec::new(), kubeconfig, port: free_port(), arguments: Vec::new(), variables: Vec::new(), log }
+        Self {
+            runner: Vec::new(),
+            kubeconfig,
+            namespace: OPERATOR_NAMESPACE.to_owned(),
+            port: free_port(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            log,
+        }
     }
 
     /// Starts it.
@@ -52,7 +62,7 @@ impl Launch {
         }
         command
             .args(words)
-            .args(["--namespace", OPERATOR_NAMESPACE, "--http-address", &format!("127.0.0.1:{}", self.port)])
+            .args(["--namespace", &self.namespace, "--http-address", &format!("127.0.0.1:{}", self.port)])
             .args(&self.arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .envs(self.variables.iter().cloned());
@@ -92,6 +102,12 @@ impl Operator {
     pub async fn until_ready(&self) {
         let ready = async || (get_status(("127.0.0.1", self.port), "/readyz").await == Some(200)).then_some(());
         eventually("an operator that is ready", ready, async || self.log()).await;
+    }
+
+    /// Asks its own server for its metrics. Yields the value of one without labels.
+    pub async fn metric(&self, name: &str) -> Option<String> {
+        let (_, text) = get(("127.0.0.1", self.port), "/metrics").await.unwrap();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned)
     }
 
     /// Ends it as a pod is ended: SIGTERM, and it ends well.

@@ -18,6 +18,9 @@ use crate::{ApiProxy, Scope, on_a_runtime_of_its_own};
 /// The operator's own namespace.
 pub const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
+/// The name of the Lease of whoever leads, which is in the namespace `default`.
+pub const LEASE: &str = "upstream-params-operator";
+
 /// The scopes that the operator's application needs.
 pub const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
 
@@ -148,6 +151,13 @@ impl World {
         self.launch.kubeconfig = kubeconfig;
     }
 
+    /// How to start another operator beside the world's own, with a log and a port of its own, through a proxy of its own.
+    pub fn another(&self, name: &str) -> (Launch, ApiProxy) {
+        let proxy = ApiProxy::before(&self.control_plane);
+        let own = Launch::new(proxy.kubeconfig.clone(), self.control_plane.folder().join(format!("{name}.log")));
+        (Launch { arguments: self.launch.arguments.clone(), variables: self.launch.variables.clone(), ..own }, proxy)
+    }
+
     /// Installs the CRDs.
     pub async fn install_definitions(&self) {
         self.control_plane.apply(&root().join("crds")).await.unwrap();
@@ -175,10 +185,12 @@ impl World {
         operator.stop().await;
     }
 
-    /// Kills the operator as a machine that dies.
+    /// Kills the operator as a machine that dies. Its Lease is deleted, as whoever knows that it is dead may do: the next one
+    /// would wait until it has run out, which has tests of its own.
     pub async fn kill_operator(&self) {
         let operator = self.operator().take().unwrap();
         operator.process.kill().await.unwrap();
+        self.control_plane.run(["delete", "lease", LEASE, "--namespace", "default"]).await.unwrap();
     }
 
     /// The id of the operator's process, which runs.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use auth0_emulator::Fault;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -90,6 +91,67 @@ async fn what_stands_in_the_way_of_a_connection_is_told_apart() {
     drop(server);
     tokio::task::yield_now().await;
     assert_eq!(asked(Anywhere(vec![plain])).await, Failure::Unreachable { why: Unreached::Connect });
+}
+
+/// A token of this tenant, for a client that it gets.
+fn token(tenant: &auth0_emulator::TenantHandle) -> String {
+    tenant.add_client("id", "secret", auth0_emulator::ALL_SCOPES);
+    let asked = serde_json::json!({"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret", "audience": tenant.audience()});
+    let body = Some(asked.to_string().into_bytes());
+    let request = auth0_emulator::Request { method: "POST".to_owned(), path: "/oauth/token".to_owned(), body, ..Default::default() };
+    let auth0_emulator::Ending::Answered(answer) = tenant.arrive(request).take_effect().ending else { panic!("no answer") };
+    let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    answer["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// The simulation hands the operator such losses without a network: this is what they are taken from.
+#[tokio::test]
+async fn what_befalls_a_call_at_a_tenant_is_told_apart() {
+    const MAX_BODY: usize = 200_000;
+    install_crypto_provider();
+    let emulator = auth0_emulator::Emulator::start(auth0_emulator::Options::default()).expect("an emulator");
+    let tenant = emulator.tenant("example.auth0.com");
+    let options = TransportOptions { endpoint_override: Some(emulator.url()), ..TransportOptions::default() };
+    let hasty = TransportOptions { request_timeout: Duration::from_millis(200), ..options.clone() };
+    let [patient, hasty] = [options, hasty].map(|options| Transport::new(&options).expect("transport"));
+    let token = token(&tenant);
+    let request = || {
+        let url = Url::parse(&format!("{}/api/v2/connections", emulator.url())).expect("a URL");
+        let mut request = Request::new(Method::GET, url);
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("example.auth0.com"));
+        request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a header"));
+        request
+    };
+    let error = |size: usize| Fault::status_with(500, "x".repeat(size));
+    let limited = auth0_emulator::RateLimited::default();
+    // The fault, and the status and the length of the body, or how it is lost.
+    let table = [
+        (Fault::status_with(404, "gone"), Ok((404, 4))),
+        (Fault::rate_limited(limited), Ok((429, 122))),
+        (Fault::redirect("https://elsewhere.example.com/"), Ok((302, 0))),
+        (Fault::not_json(), Ok((200, 68))),
+        (error(MAX_ERROR_BODY), Ok((500, MAX_ERROR_BODY))),
+        (error(MAX_ERROR_BODY + 1), Ok((500, 0))),
+        (Fault::huge_body(MAX_BODY), Err(Lost::TooLarge)),
+        (Fault::cut_body(), Err(Lost::Interrupted)),
+        (Fault::lose_answer(), Err(Lost::Interrupted)),
+        (Fault::drop(), Err(Lost::Interrupted)),
+        (Fault::hang(), Err(Lost::TimedOut)),
+        (Fault::hang_after(), Err(Lost::TimedOut)),
+        (Fault::delay(Duration::from_secs(2)), Err(Lost::TimedOut)),
+    ];
+    for (fault, expected) in table {
+        tenant.inject(fault.clone().times(1));
+        let transport = if expected == Err(Lost::TimedOut) { &hasty } else { &patient };
+        let answer = transport.client.execute(request(), MAX_BODY).await;
+        let seen = answer.map(|answer| (answer.status().as_u16(), answer.body().len()));
+        assert_eq!(seen, expected, "{fault:?}");
+    }
+    // Half of an error is none.
+    tenant.inject(Fault::cut_body().times(1));
+    tenant.revoke_tokens();
+    let answer = patient.client.execute(request(), MAX_BODY).await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), answer.body().len()), (401, 0));
 }
 
 #[test]

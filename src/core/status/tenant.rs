@@ -47,8 +47,11 @@ fn findings(before: Before<'_>, resolution: &Resolution, credentials: &Credentia
         Resolution::Unresolved(reason, message) => {
             [accepted(), Finding::fails((*reason).into(), message), Finding::pending("not tried without a Secret")]
         }
-        Resolution::Serving(_) => {
-            [accepted(), Finding::holds(Reason::ResolvedRefs, "the Secret holds what is needed"), authenticated(before, credentials)]
+        Resolution::Serving(settings) => {
+            // Whoever wonders why another operator does nothing sees here which one serves. Its namespace, not its pod: a
+            // new version of the operator changes no status.
+            let message = format!("the Secret in {}, the namespace of the operator that serves, holds what is needed", settings.namespace);
+            [accepted(), Finding::holds(Reason::ResolvedRefs, message), authenticated(before, credentials)]
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct TenantSettings {
     pub oddity: Option<String>,
     /// The Secret they are from.
     pub secret: String,
+    /// The namespace that it is in: that of the operator.
+    pub namespace: String,
     /// Whether nothing at all may be written.
     pub observes: bool,
     /// How fast it may be asked.
@@ -297,6 +299,7 @@ fn resolve_secret(world: &World, valid: Validated<'_>, namespace: &str, kept: Op
         client_secret,
         oddity,
         secret: secret.clone(),
+        namespace: namespace.to_owned(),
         observes: spec.management_policy == ManagementPolicy::Observe,
         rate_limit: spec.rate_limit.clone(),
         resync: resync_interval(spec),

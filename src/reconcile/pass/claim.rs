@@ -77,6 +77,12 @@ impl<'t> Pass<'t, Planned> {
         }
         let unavailable = |message| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };
         let document = &self.at.reading.document;
+        if let Some(left) = self.tenant.shared.leadership.settles_in() {
+            let message =
+                "the operator that led before may still be writing; this one, which took over from it, waits until that must have ended";
+            let obstacle = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
+            return postponed(obstacle, Pace::After(left));
+        }
         if let Some(left) = self.tenant.unsettled_for(&document.id) {
             let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
             return postponed(unavailable(message.to_owned()), Pace::After(left));

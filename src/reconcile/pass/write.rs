@@ -1,7 +1,7 @@
 //! The fourth step: one PATCH with everything that is claimed.
 //!
-//! Guarantees: it starts only while the document is fresh and all that it rests on is declared as it was, also after a token
-//! was renewed for it; it counts as written only when the answer shows what was sent.
+//! Guarantees: it starts only while the document is fresh, all that it rests on is declared as it was and the Lease lasts until
+//! it must have ended, also after a token was renewed for it; it counts as written only when the answer shows what was sent.
 
 use super::claim::{Claimed, until_stored};
 use super::log::Line;
@@ -56,6 +56,7 @@ impl<'t> Pass<'t, Claimed> {
         let may_start = self.fence();
         // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
         let finish_by = reading.asked_at + FRESH + self.tenant.shared.transport.request_timeout();
+        let finish_by = finish_by.min(clock::now() + self.tenant.shared.leadership.left());
         let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
         let answer = self.client.write(&reading.document.id, &body, &correlation, limits).await;
         if answer.is_ok() {
@@ -74,14 +75,16 @@ impl<'t> Pass<'t, Claimed> {
         members.iter().filter(|member| actors.contains(&member.stored.uid)).map(|member| member.stored.key.clone()).collect()
     }
 
-    /// Whether all that the write rests on is declared as it was when it was planned: the tenant, what it admits, and every
-    /// object that is acted for. It is asked right before each PATCH, the second after a refused token included.
+    /// Whether this process still leads, for as long as the write may last, and all that the write rests on is declared as it was
+    /// when it was planned: the tenant, what it admits, and every object that is acted for. It is asked right before each PATCH, the second after a refused token included.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
         let acting = members.iter().filter(|member| acted_for.contains(&member.stored.uid));
         let objects: Vec<_> = acting.map(|member| (member.stored.clone(), member.labels.clone())).collect();
-        move || hub.read(|world| world.still_declares(&declared, &objects))
+        let (leadership, lasts) = (self.tenant.shared.leadership.clone(), self.tenant.shared.transport.request_timeout());
+        // The Lease last, as the other may wait for a lock.
+        move || hub.read(|world| world.still_declares(&declared, &objects)) && leadership.left() >= lasts
     }
 
     /// Notes what was written, and counts what was set back.

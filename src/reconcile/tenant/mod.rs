@@ -228,11 +228,14 @@ impl Tenant {
     pub(crate) fn may_still_land(&mut self, connection: &ConnectionId) {
         let now = clock::now();
         self.unsettled.retain(|_, until| now < *until);
-        self.unsettled.insert(connection.clone(), now + self.shared.transport.request_timeout());
+        let until = now + self.shared.transport.request_timeout();
+        self.unsettled.insert(connection.clone(), until);
+        self.shared.leadership.may_still_land(until);
     }
 
-    /// How long a write to this connection may still be under way.
+    /// How long a write to this connection may still be under way: one of ours, or of whoever led before.
     pub(crate) fn unsettled_for(&self, connection: &ConnectionId) -> Option<Duration> {
-        self.unsettled.get(connection).map(|until| until.saturating_duration_since(clock::now())).filter(|left| !left.is_zero())
+        let ours = self.unsettled.get(connection).map(|until| until.saturating_duration_since(clock::now()));
+        ours.filter(|left| !left.is_zero()).max(self.shared.leadership.settles_in())
     }
 }

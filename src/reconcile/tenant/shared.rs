@@ -14,6 +14,7 @@ use crate::api::tenant::RateLimit;
 use crate::auth0::{Budget, Rate, Transport};
 use crate::clock::WallClock;
 use crate::kubernetes::hub::Hub;
+use crate::kubernetes::lease::Leadership;
 use crate::kubernetes::report::Report;
 use crate::model::domain::AllowedDomains;
 use crate::model::identity::TenantIdentity;
@@ -27,6 +28,8 @@ const MAX_BUDGETS: usize = 1000;
 pub(crate) struct Shared {
     /// The world.
     pub hub: Arc<Hub>,
+    /// Whether anything may be written.
+    pub leadership: Leadership,
     /// Where Kubernetes is written to.
     pub report: Report,
     /// How tenants are reached.
@@ -54,8 +57,11 @@ impl Shared {
         install_crypto_provider();
         let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
         let nowhere = TransportOptions { endpoint_override: Some("http://127.0.0.1:9".to_owned()), ..TransportOptions::default() };
+        let leadership = Leadership::of_a_test();
+        let report = Report::new(kube::Client::new(refusing, "default"), hub.clone(), None, WallClock::system());
         Self {
-            report: Report::new(kube::Client::new(refusing, "default"), hub.clone(), None, WallClock::system()),
+            report: report.under(leadership.clone()),
+            leadership,
             metrics: Arc::new(Metrics::new(hub.clone())),
             hub,
             transport: Transport::new(&nowhere).unwrap(),

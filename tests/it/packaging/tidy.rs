@@ -76,6 +76,7 @@ fn hub_with_a_tenant() -> Hub {
 /// A scrape with every metric in it, also those that are left out until they are touched.
 pub(crate) fn scrape_of_everything() -> String {
     let metrics = Metrics::new(Arc::new(hub_with_a_tenant()));
+    metrics.leads();
     metrics.pass("t", "Ready");
     metrics.call("t", "read", Some(200), true);
     let rate = Rate::new(1, 1);
@@ -102,8 +103,8 @@ fn metrics_table() -> String {
     for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
         let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
         let suffix = if kind == "counter" { "_total" } else { "" };
-        let labels =
-            text.lines().find_map(|line| line.strip_prefix(name)?.split_once('{')?.1.split_once('}').map(|(labels, _)| labels)).unwrap();
+        let labels = text.lines().find_map(|line| line.strip_prefix(name)?.split_once('{')?.1.split_once('}').map(|(labels, _)| labels));
+        let labels = labels.unwrap_or_default();
         let labels: Vec<&str> = labels.split(',').filter_map(|label| label.split('=').next()).filter(|label| *label != "le").collect();
         writeln!(table, "| `{name}{suffix}` | {kind} | {} | {} |", labels.join(", "), help.trim_end_matches('.')).unwrap();
     }

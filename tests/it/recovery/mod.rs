@@ -2,6 +2,7 @@
 
 mod haste;
 mod kubernetes;
+mod leadership;
 mod losses;
 mod pacing;
 mod poison;

@@ -14,6 +14,7 @@ use super::kind::{Key, Kind};
 use super::object::{Object, Sent, head, version};
 use super::refusal::Refusal;
 use super::route::{Query, Route};
+use super::schema;
 use super::selector::Selector;
 use super::store::State;
 use super::watch::{Asked, WatchBody};
@@ -59,6 +60,9 @@ pub(super) fn handle(shared: &Arc<Mutex<State>>, request: &Request, media: &Medi
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let Some(route) = Route::read(path) else { return Reply::NoSuchPath };
     let query = Query::read(query);
+    if !query.get("dryRun").is_empty() {
+        return Reply::from(&Refusal::bad_request("the simulated API server has no dry runs"));
+    }
     let verb = match (request.method.as_str(), route.key.name.is_empty()) {
         ("GET", true) if query.is_set("watch") => Verb::Watch,
         ("GET", true) => Verb::List,
@@ -72,6 +76,9 @@ pub(super) fn handle(shared: &Arc<Mutex<State>>, request: &Request, media: &Medi
     };
     let mut guard = shared.lock();
     let state = &mut *guard;
+    if state.unserved.contains(&route.key.kind) {
+        return Reply::NoSuchPath;
+    }
     if route.key.kind == Kind::Event {
         state.expire_events();
     }
@@ -175,6 +182,19 @@ fn update_status(state: &mut State, key: &Key, bytes: &[u8]) -> Result<Arc<Objec
         return Err(Refusal::invalid(key, "status", "Invalid value: must be of type object"));
     }
     let expected = Precondition { uid: sent.metadata.uid, resource_version: version(&sent.metadata.resource_version)? };
+    state.is_expected(key, &expected)?;
+    if let (Some(schema), Some(text)) = (schema::part(key.kind, "status"), status)
+        && !state.has_status(key, text)
+    {
+        let mut value: Value = serde_json::from_str(text).map_err(unreadable)?;
+        let before = value.clone();
+        schema.complete(&mut value);
+        if let Some((field, why)) = schema.flaw("status", &value) {
+            return Err(Refusal::invalid(key, &field, &format!("Invalid value: {why}")));
+        }
+        let kept = if value == before { Arc::from(text) } else { value.to_string().into() };
+        return state.replace_status(key, Some(kept), &expected);
+    }
     state.replace_status(key, status.map(Arc::from), &expected)
 }
 
@@ -242,12 +262,12 @@ fn list(state: &State, request: &Request, key: &Key, query: &Query, partial: boo
     let selector = Selector::new(key.kind, &key.namespace, query.get("fieldSelector"))?;
     let limit = query.get("limit").parse().ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let (at, start) = list_begin(state, request, key.kind, query)?;
-    let held;
+    let past;
     let objects = if at == state.version {
         &state.objects[key.kind.index()]
     } else {
-        held = state.objects_at(key.kind, at);
-        &held
+        past = state.objects_at(key.kind, at);
+        &past
     };
     let mut rest = objects.range(start..).filter(|(_, object)| selector.takes(object));
     let mut items = Vec::new();

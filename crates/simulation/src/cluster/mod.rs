@@ -6,7 +6,8 @@
 //! Guarantees: the same calls at the same times yield the same answers. What is refused, and with which status, was compared
 //! with kube-apiserver 1.36; where this one differs, it says so below.
 //!
-//! Left out: admission by CEL rules and the checks of a CRD's schema but defaults and unknown fields; rights; `managedFields`;
+//! Left out: admission by CEL rules; the checks of a CRD's schema, but for defaults, unknown fields and the status that the
+//! operator writes (there without patterns); rights; `managedFields`;
 //! server-side apply, JSON and strategic patches; label selectors; streaming lists; everything the operator never asks for.
 
 mod chronicle;
@@ -104,10 +105,11 @@ impl Cluster {
         self.state.lock().compact();
     }
 
-    /// Stops the API server: running watches break, and nobody answers.
+    /// Stops the API server: running watches break, answers on their way are lost, and nobody answers.
     pub fn stop(&self) {
         let mut state = self.state.lock();
         state.down = true;
+        state.stops += 1;
         state.cut(Break::Error, |_| true);
     }
 
@@ -116,6 +118,21 @@ impl Cluster {
         let mut state = self.state.lock();
         state.down = false;
         state.watchable = [state.version; 6];
+    }
+
+    /// Installs or removes the CRD of a kind. With it all objects of the kind go, whatever their finalizers, and its watches.
+    pub fn serve(&self, kind: Kind, served: bool) {
+        let mut state = self.state.lock();
+        if served {
+            state.unserved.remove(&kind);
+            return;
+        }
+        let keys: Vec<Key> = state.objects[kind.index()].values().map(|object| object.key.clone()).collect();
+        for key in keys {
+            state.remove(&key);
+        }
+        state.unserved.insert(kind);
+        state.cut(Break::Eof, |watcher| watcher.kind == kind);
     }
 
     /// Whether what is done from here on is written down, beside the count of writes.

@@ -17,6 +17,79 @@ pub(super) struct Node {
     entries: Option<Box<Node>>,
     /// Whether it is an object whose other fields are dropped.
     closed: bool,
+    limits: Limits,
+}
+
+/// What a value has to be.
+#[derive(Debug, Default)]
+struct Limits {
+    of_type: String,
+    /// Empty: any.
+    one_of: Vec<Value>,
+    required: Vec<String>,
+    /// By which members no two items may be equal; empty: they may.
+    keys: Vec<String>,
+    least: Option<f64>,
+    most: Option<f64>,
+    longest: Option<u64>,
+    shortest: Option<u64>,
+    most_items: Option<u64>,
+}
+
+impl Limits {
+    fn read(schema: &Value) -> Self {
+        let texts = |name: &str| schema[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let keys = if schema["x-kubernetes-list-type"] == "map" { texts("x-kubernetes-list-map-keys") } else { Vec::new() };
+        Self {
+            of_type: schema["type"].as_str().unwrap_or_default().to_owned(),
+            one_of: schema["enum"].as_array().cloned().unwrap_or_default(),
+            required: texts("required"),
+            keys,
+            least: schema["minimum"].as_f64(),
+            most: schema["maximum"].as_f64(),
+            longest: schema["maxLength"].as_u64(),
+            shortest: schema["minLength"].as_u64(),
+            most_items: schema["maxItems"].as_u64(),
+        }
+    }
+
+    /// What is wrong with a value by itself.
+    fn flaw(&self, value: &Value) -> Option<String> {
+        let fits = match self.of_type.as_str() {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            _ => true,
+        };
+        if !fits {
+            return Some(format!("must be of type {}", self.of_type));
+        }
+        if !self.one_of.is_empty() && !self.one_of.contains(value) {
+            return Some("is none of the supported values".to_owned());
+        }
+        if let Some(fields) = value.as_object() {
+            return self.required.iter().find(|name| !fields.contains_key(*name)).map(|name| format!("{name} is required"));
+        }
+        if let Some(number) = value.as_f64() {
+            let outside = self.least.is_some_and(|least| number < least) || self.most.is_some_and(|most| number > most);
+            return outside.then(|| "is out of range".to_owned());
+        }
+        if let Some(text) = value.as_str() {
+            let length = text.chars().count() as u64;
+            let outside = self.longest.is_some_and(|longest| length > longest) || self.shortest.is_some_and(|shortest| length < shortest);
+            return outside.then(|| "is too long or too short".to_owned());
+        }
+        let items = value.as_array()?;
+        if self.most_items.is_some_and(|most| items.len() as u64 > most) {
+            return Some("has too many items".to_owned());
+        }
+        let key = |item: &Value| -> Vec<Value> { self.keys.iter().map(|key| item[key].clone()).collect() };
+        let twice = !self.keys.is_empty() && (1..items.len()).any(|n| items[..n].iter().any(|item| key(item) == key(&items[n])));
+        twice.then(|| "has an item twice".to_owned())
+    }
 }
 
 impl Node {
@@ -27,7 +100,7 @@ impl Node {
         let (items, entries) = (boxed(&schema["items"]), boxed(&schema["additionalProperties"]));
         let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true || schema["additionalProperties"] == true;
         let closed = schema["type"] == "object" && entries.is_none() && !preserves;
-        Self { default: schema.get("default").cloned(), properties, items, entries, closed }
+        Self { default: schema.get("default").cloned(), properties, items, entries, closed, limits: Limits::read(schema) }
     }
 
     /// Drops what the schema does not know, and sets what is not there and has a default.
@@ -44,10 +117,30 @@ impl Node {
             }
             Value::Array(items) => {
                 if let Some(schema) = &self.items {
-                    items.iter_mut().for_each(|item| schema.complete(item));
+                    for item in items {
+                        schema.complete(item);
+                    }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// What is wrong with a value: where, and what. Patterns and CEL rules are not looked at.
+    pub(super) fn flaw(&self, path: &str, value: &Value) -> Option<(String, String)> {
+        if let Some(flaw) = self.limits.flaw(value) {
+            return Some((path.to_owned(), flaw));
+        }
+        match value {
+            Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+                let schema = self.properties.get(name).or(self.entries.as_deref())?;
+                schema.flaw(&format!("{path}.{name}"), value)
+            }),
+            Value::Array(items) => {
+                let schema = self.items.as_deref()?;
+                items.iter().enumerate().find_map(|(n, item)| schema.flaw(&format!("{path}[{n}]"), item))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         }
     }
 

@@ -37,12 +37,11 @@ impl Selector {
 
 impl Field {
     fn read(kind: Kind, part: &str) -> Result<Self, Refusal> {
-        let (name, differs, value) = match part.split_once("!=") {
-            Some((name, value)) => (name, true, value),
-            None => {
-                let (name, value) = part.split_once('=').ok_or_else(|| Refusal::selector(part))?;
-                (name, false, value.strip_prefix('=').unwrap_or(value))
-            }
+        let (name, differs, value) = if let Some((name, value)) = part.split_once("!=") {
+            (name, true, value)
+        } else {
+            let (name, value) = part.split_once('=').ok_or_else(|| Refusal::selector(part))?;
+            (name, false, value.strip_prefix('=').unwrap_or(value))
         };
         let known: &[&'static str] = match kind {
             Kind::Secret => &["metadata.name", "metadata.namespace", "type"],

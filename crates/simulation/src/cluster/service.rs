@@ -98,9 +98,13 @@ impl Journey {
                 return Some(Ok(response(Reply::from(&Refusal::by_the_way(code)))));
             }
         }
-        if self.state.lock().down {
-            return Some(Err(refused()));
-        }
+        let stops = {
+            let state = self.state.lock();
+            if state.down {
+                return Some(Err(refused()));
+            }
+            state.stops
+        };
         self.network.arrives(&self.request);
         let reply = handle(&self.state, &self.request, &self.media);
         self.network.took_effect(&self.request, reply.code());
@@ -112,7 +116,7 @@ impl Journey {
             }
             Ending::Answered => {
                 pause(back).await;
-                Some(Ok(response(reply)))
+                if self.state.lock().stops == stops { Some(Ok(response(reply))) } else { Some(Err(broken())) }
             }
             Ending::NeverAnswered | Ending::Dropped | Ending::Swallowed | Ending::Refused(_) => None,
         }

@@ -5,7 +5,7 @@
 //! from, and what is older than five to ten minutes can't be listed.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -107,6 +107,10 @@ pub(super) struct State {
     watcher_ids: u64,
     /// Whether nobody answers at its address.
     pub(super) down: bool,
+    /// How often it was stopped.
+    pub(super) stops: u64,
+    /// Kinds that the API server does not know.
+    pub(super) unserved: BTreeSet<Kind>,
     pub(super) journal: Journal,
     pub(super) chronicle: Chronicle,
 }
@@ -129,6 +133,8 @@ impl State {
             watchers: BTreeMap::new(),
             watcher_ids: 0,
             down: false,
+            stops: 0,
+            unserved: BTreeSet::new(),
             journal: Journal::default(),
             chronicle: Chronicle::default(),
         }

@@ -118,6 +118,17 @@ impl State {
         Ok(self.store(current, meta, content))
     }
 
+    /// Whether an object is there as a write expects it.
+    pub(super) fn is_expected(&self, key: &Key, sent: &Precondition) -> Result<(), Refusal> {
+        let current = self.get(key).ok_or_else(|| Refusal::not_found(key))?;
+        is_current(current, &sent.uid, sent.resource_version, false)
+    }
+
+    /// Whether an object has this status already.
+    pub(super) fn has_status(&self, key: &Key, text: &str) -> bool {
+        self.get(key).and_then(|object| object.content.get("status")).is_some_and(|status| &**status == text)
+    }
+
     /// Replaces the status alone. None: by that of the CRD.
     pub(super) fn replace_status(&mut self, key: &Key, status: Option<Arc<str>>, sent: &Precondition) -> Result<Arc<Object>, Refusal> {
         let current = self.get(key).cloned().ok_or_else(|| Refusal::not_found(key))?;

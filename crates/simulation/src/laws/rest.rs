@@ -23,8 +23,6 @@ pub struct Scene {
     pub ours: BTreeMap<Place, String>,
     /// Whether something may have been left behind rightly.
     pub may_leave: bool,
-    /// Whether Auth0 refused a write, which is not tried again.
-    pub refused: bool,
 }
 
 /// Why an object gets nothing: the reasons that it may be told.
@@ -56,6 +54,9 @@ impl Scene {
         }
         let labels = self.namespaces.get(&object.metadata.namespace).cloned().unwrap_or_default();
         let admits = |name: &str| tenant.admits(&labels, name);
+        if !tenant.selects(&labels) {
+            obstacles.insert("NotPermitted");
+        }
         let Some(document) = self.document(object, tenant) else {
             obstacles.insert("ConnectionNotFound");
             if object.spec.connection.name.as_deref().is_some_and(|name| admits(name).is_none()) {
@@ -124,7 +125,7 @@ fn check_tenant(scene: &Scene, tenant: &Tenant, violations: &mut Vec<Violation>)
 fn check_deleting(scene: &Scene, object: &Object, violations: &mut Vec<Violation>) {
     // A tenant that is there and can't be used may come back.
     let waits = scene.tenant(object).is_some_and(|tenant| !scene.serves(tenant));
-    if object.has_finalizer() && !waits && !scene.refused {
+    if object.has_finalizer() && !waits {
         violations.push(Violation::of(Law::Rest, format!("{} is being deleted, and our finalizer keeps it", object.key())));
     }
 }
@@ -161,7 +162,7 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
     let mut broken = |law: Law, text: String| violations.push(Violation::of(law, format!("{}: {text}", object.key())));
     let says = format!("Ready={} {} ({})", ready.status, ready.reason, ready.message);
     let Some(tenant) = scene.tenant(object) else {
-        if ready.reason != "TenantNotFound" {
+        if ready.reason != "TenantNotFound" && (ready.reason != "InvalidSpec" || object.is_valid()) {
             broken(Law::True, format!("{says}, and there is no such tenant object"));
         }
         return;
@@ -177,9 +178,6 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
         if ready.status == "True" || !obstacles.contains(ready.reason.as_str()) {
             broken(Law::True, format!("{says}, and what is in its way is {obstacles:?}"));
         }
-        return;
-    }
-    if ready.reason == "Rejected" && scene.refused {
         return;
     }
     let Some(document) = scene.document(object, tenant) else { return };

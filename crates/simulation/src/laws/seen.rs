@@ -262,6 +262,11 @@ impl Tenant {
         Some(entries.flat_map(|access| access.allowed_reserved_params.iter().cloned()).collect())
     }
 
+    /// Whether a namespace with these labels is admitted to anything.
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.spec.access.iter().any(|access| access.namespace_selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
+    }
+
     /// Whether nothing is written for it.
     pub fn observes(&self) -> bool {
         self.spec.management_policy == "Observe"

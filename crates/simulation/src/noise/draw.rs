@@ -41,11 +41,7 @@ pub fn draw(rng: &mut fastrand::Rng, around: &Around<'_>) -> TenantAction {
         47..49 => TenantAction::TokensExpired,
         49 => TenantAction::TokenLifetime(pick(rng, &[5, 60, 3600, 86_400])),
         50 => TenantAction::TokensNameScopes(rng.bool()),
-        51..53 => TenantAction::SecretRotated(rng.u32(1..4)),
-        53 => TenantAction::SecretRestored,
-        54 => TenantAction::GrantRemoved,
-        55 => TenantAction::ClientRemoved,
-        56..60 => TenantAction::Scopes(scopes(rng)),
+        51..60 => credentials(rng),
         60..63 => TenantAction::Deleted(connection),
         63..66 => TenantAction::Created { name: connection, strategy: strategy(rng), number: number(rng) },
         66..69 => TenantAction::Remade { name: connection, strategy: strategy(rng), number: number(rng) },
@@ -58,6 +54,18 @@ pub fn draw(rng: &mut fastrand::Rng, around: &Around<'_>) -> TenantAction {
         96..98 => TenantAction::Limits(pick(rng, &[Plan::Unlimited, Plan::Free, Plan::Essentials, Plan::Scarce])),
         _ => TenantAction::Skew(pick(rng, &[-90_000, -600, -30, 0, 30, 600, 90_000])),
     }
+}
+
+/// Something happens to the operator's client: half of the time so that it is felt at once.
+fn credentials(rng: &mut fastrand::Rng) -> TenantAction {
+    let action = match rng.u8(0..9) {
+        0..2 => TenantAction::SecretRotated(rng.u32(1..4)),
+        2 => TenantAction::SecretRestored,
+        3 => TenantAction::GrantRemoved,
+        4 => TenantAction::ClientRemoved,
+        _ => TenantAction::Scopes(scopes(rng)),
+    };
+    if rng.bool() { TenantAction::WithTokensRevoked(Box::new(action)) } else { action }
 }
 
 fn pick<T: Copy>(rng: &mut fastrand::Rng, of: &[T]) -> T {

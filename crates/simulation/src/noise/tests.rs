@@ -127,7 +127,7 @@ fn everything_is_drawn() {
         }
         actions.insert(variant(format!("{action:?}")));
     }
-    assert_eq!((actions.len(), misfortunes.len(), edits.len()), (19, 13, 7), "{actions:?} {misfortunes:?} {edits:?}");
+    assert_eq!((actions.len(), misfortunes.len(), edits.len()), (20, 13, 7), "{actions:?} {misfortunes:?} {edits:?}");
     let statuses: BTreeSet<u16> = answers.iter().map(|(status, _)| *status).collect();
     assert_eq!(Vec::from_iter(statuses), [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]);
     // All but the one that quotes a value.

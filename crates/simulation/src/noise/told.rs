@@ -111,6 +111,7 @@ impl fmt::Display for TenantAction {
             Self::ClientRemoved => f.write_str("Somebody deletes the client."),
             Self::Scopes(scopes) if scopes.is_empty() => f.write_str("Somebody takes all scopes from the client."),
             Self::Scopes(scopes) => write!(f, "Somebody sets the client's scopes to {}.", scopes.join(", ")),
+            Self::WithTokensRevoked(action) => write!(f, "All tokens are revoked, and at the same time: {action}"),
             Self::Deleted(name) => write!(f, "Somebody deletes the connection {name}."),
             Self::Created { name, strategy, number } => {
                 write!(f, "Somebody creates the connection {name} of type {strategy} (number {number}), unless there is one.")

@@ -20,8 +20,8 @@ struct Script {
 }
 
 impl Network for Script {
-    fn fate(&self, request: &Request) -> Fate {
-        assert_eq!((request.server, request.host.as_str()), (Server::Auth0, HOST));
+    fn fate(&self, request: &mut Request) -> Fate {
+        assert_eq!(request.server, Server::Auth0);
         *self.fate.lock()
     }
 
@@ -221,6 +221,16 @@ async fn a_host_that_nobody_has_is_not_reached() {
     assert_eq!(lab.get().await.expect_err("no answer"), Lost::Unreached(Unreached::Tls));
     lab.tenants.cut_off(HOST, None);
     assert_eq!(told(&lab.get().await), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_may_have_a_host_of_its_own_choice_too() {
+    let lab = Lab::new().await;
+    lab.tenants.serve("Login.example.com", &lab.tenant);
+    let hosts: Vec<String> = lab.tenants.all().into_iter().map(|(host, _)| host).collect();
+    assert_eq!(hosts, [HOST, "login.example.com"]);
+    let answer = lab.client.execute(lab.request("login.example.com", Method::GET, &lab.path(), ""), MAX_BODY).await;
+    assert_eq!(told(&answer), "200");
 }
 
 #[tokio::test(start_paused = true)]

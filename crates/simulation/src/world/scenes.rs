@@ -63,7 +63,6 @@ impl World {
             documents,
             ours: state.ours.clone(),
             may_leave: state.may_leave,
-            refused: state.refused,
         }
     }
 

@@ -14,13 +14,22 @@ use crate::noise::MARKER;
 use crate::story::Who;
 use crate::tenant::REQUEST_TIMEOUT;
 
+/// How long a Lease lasts that nobody renews.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// How many requests a history may take at most: one that takes more goes in circles.
+const MOST_REQUESTS: u64 = 40_000;
+
 /// For how long a request may be on its way at most after it was sent.
 const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 
 impl Network for World {
     fn fate(&self, request: &mut Request) -> Fate {
         let (is_dead, serial) = self.number(request);
-        if is_dead {
+        if serial == MOST_REQUESTS {
+            self.break_law(Law::Rest, format!("{MOST_REQUESTS} requests were sent; the last is {} {}", request.method, request.path));
+        }
+        if is_dead || serial >= MOST_REQUESTS {
             return Fate { ending: Ending::Swallowed, ..Fate::PROMPT };
         }
         let request = &*request;
@@ -45,9 +54,6 @@ impl Network for World {
     }
 
     fn arrives(&self, request: &Request) {
-        if request.server == Server::Auth0 && request.method == "GET" {
-            self.remember_read(request);
-        }
         match self.at(request) {
             Some(AtCall::Before(action)) => self.happen_at(&action),
             Some(AtCall::KilledBefore) => {
@@ -55,6 +61,9 @@ impl Network for World {
                 self.kill(request.process);
             }
             _ => {}
+        }
+        if request.server == Server::Auth0 && request.method == "GET" {
+            self.remember_read(request);
         }
     }
 
@@ -75,7 +84,6 @@ impl Network for World {
                     state.refused_last.remove(&request.process);
                 }
                 if request.is_write() {
-                    state.refused |= status == 400;
                     if let Some(at) = state.in_flight.iter().position(|write| write.process == request.process) {
                         state.in_flight.remove(at);
                     }
@@ -223,7 +231,7 @@ impl World {
         let mut state = self.state.lock();
         state.in_flight.retain(|write| write.until > now);
         let other = state.in_flight.iter().find(|write| write.process != request.process).map(|write| write.process);
-        let excused = state.lease_touched.is_some_and(|at| now.duration_since(at) < self.history.lease.duration + LANDS_WITHIN);
+        let excused = state.lease_touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN);
         drop(state);
         if let Some(other) = other.filter(|_| !excused) {
             let text = format!("process {} writes while a write of process {} may still be on its way", request.process.0, other.0);

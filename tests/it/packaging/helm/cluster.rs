@@ -1,9 +1,12 @@
-//! A cluster that the chart is installed into. It has no nodes: the test is the kubelet of the one pod that the chart
-//! makes, and runs the operator with the arguments, the environment and the token that the pod says, nothing else.
+//! A cluster that the chart is installed into. It has no nodes: the test is the kubelet of the pods that the chart
+//! makes, and runs the operator with the arguments, the environment and the token that each pod says, nothing else but an
+//! address of its own, which a pod has too.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use control_plane::binaries::Helm;
@@ -16,7 +19,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::{RELEASE, chart, environment, helm, kind, name, objects, run, succeeds};
 use test_support::wait::eventually;
-use test_support::{OPERATOR_NAMESPACE, World, on_a_runtime_of_its_own, operator_binary};
+use test_support::{LEASE, OPERATOR_NAMESPACE, World, get_status, on_a_runtime_of_its_own, operator_binary};
 
 /// Who the operator is to the API server.
 pub(super) const OPERATOR_USER: &str = "system:serviceaccount:upstream-params-operator:upstream-params-operator";
@@ -37,13 +40,17 @@ pub(super) const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restrict
 pub(super) struct Cluster {
     pub(super) world: World,
     audit: PathBuf,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Vec<Running>>,
+    /// How many pods there were.
+    pods: AtomicU8,
     _scratch: Scratch,
 }
 
-/// The pod's process.
+/// A pod's process.
 struct Running {
     pod: String,
+    /// Where it is, as if that were the pod's own address.
+    address: Ipv4Addr,
     process: Supervised,
     ready: bool,
 }
@@ -66,7 +73,7 @@ impl Cluster {
         let world = World::setup().without_definitions().without_operator().api_server_arguments(arguments).start().await;
         let restricted = ["label", "namespace", OPERATOR_NAMESPACE, RESTRICTED];
         world.control_plane.run(restricted).await.unwrap();
-        Self { world, audit, running: Mutex::default(), _scratch: scratch }
+        Self { world, audit, running: Mutex::default(), pods: AtomicU8::new(0), _scratch: scratch }
     }
 
     /// Takes away what a failed test may have left.
@@ -74,6 +81,7 @@ impl Cluster {
         let arguments = ["uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found"];
         succeeds(&self.helm(Helm::V4, &arguments, &Value::Null).await);
         self.until_stopped().await;
+        self.delete_lease();
         // Whoever waits for the definitions to go would wait for finalizers that nobody removes.
         let left = self.kubectl(&["get", "upstreamparams", "--all-namespaces", "--output=json"], "");
         let left: Value = serde_json::from_slice(&left.stdout).unwrap_or_default();
@@ -110,7 +118,7 @@ impl Cluster {
         self.helm(version, &arguments, values).await
     }
 
-    /// Runs Helm as the administrator, with these values if any, and the pod meanwhile.
+    /// Runs Helm as the administrator, with these values if any, and the pods meanwhile.
     pub(super) async fn helm(&self, version: Helm, arguments: &[&str], values: &Value) -> Output {
         let mut command = helm(version);
         command.args(arguments).env("KUBECONFIG", self.world.control_plane.kubeconfig());
@@ -122,7 +130,7 @@ impl Cluster {
         self.meanwhile(command, input).await
     }
 
-    /// Runs a command with an input, and the pod meanwhile.
+    /// Runs a command with an input, and the pods meanwhile.
     pub(super) async fn meanwhile(&self, command: Command, input: String) -> Output {
         let mut running = tokio::task::spawn_blocking(move || run(command, &input));
         loop {
@@ -139,6 +147,11 @@ impl Cluster {
         succeeds(&self.kubectl(&["delete", "crd", "--all", "--timeout=60s"], ""));
     }
 
+    /// Deletes the Lease. Who leads makes it anew.
+    pub(super) fn delete_lease(&self) {
+        succeeds(&self.kubectl(&["delete", "lease", LEASE, "--namespace", "default", "--ignore-not-found"], ""));
+    }
+
     /// Runs kubectl as the administrator, with an input.
     pub(super) fn kubectl(&self, arguments: &[&str], input: &str) -> Output {
         let mut kubectl = self.world.control_plane.kubectl();
@@ -152,37 +165,40 @@ impl Cluster {
         let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
         let present: Vec<Value> =
             pods.list(&of_release).await.unwrap().items.iter().map(|pod| serde_json::to_value(pod).unwrap()).collect();
-        let wanted = present.iter().find(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-        let uid = wanted.map(|pod| pod["metadata"]["uid"].as_str().unwrap());
+        let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap().to_owned();
+        let wanted: Vec<&Value> = present.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).collect();
 
         let mut running = self.running.lock().await;
-        if running.as_ref().is_some_and(|running| Some(running.pod.as_str()) != uid) {
-            let ended = running.take().unwrap().process.terminate(Duration::from_mins(1)).await.unwrap();
+        let (stay, go) = std::mem::take(&mut *running).into_iter().partition(|one| wanted.iter().any(|pod| uid(pod) == one.pod));
+        *running = stay;
+        for one in go {
+            let ended = one.process.terminate(Duration::from_mins(1)).await.unwrap();
             assert!(ended.success(), "the operator ended with {ended}\n{}", self.world.log_text());
         }
-        let Some(pod) = wanted else { return };
-        if let Some(running) = running.as_mut() {
-            assert!(running.process.is_running(), "the operator ended by itself\n{}", self.world.log_text());
-            if !running.ready && self.is_ready(pod).await {
+        for pod in wanted {
+            let Some(one) = running.iter_mut().find(|one| one.pod == uid(pod)) else {
+                running.push(self.start_pod(pod));
+                continue;
+            };
+            assert!(one.process.is_running(), "the operator ended by itself\n{}", self.world.log_text());
+            if !one.ready && self.is_ready(pod, one.address).await {
                 let now = jiff::Timestamp::now().to_string();
                 let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
                 let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
                 let status = json!({"status": {"phase": "Running", "startTime": now, "conditions": conditions}});
                 pods.patch_status(name(pod), &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
-                running.ready = true;
+                one.ready = true;
             }
-        } else {
-            *running = Some(self.start_pod(pod));
         }
     }
 
     /// Asks what the readiness probe asks.
-    async fn is_ready(&self, pod: &Value) -> bool {
+    async fn is_ready(&self, pod: &Value, address: Ipv4Addr) -> bool {
         let probe = &pod["spec"]["containers"][0]["readinessProbe"]["httpGet"];
         let port = &pod["spec"]["containers"][0]["ports"][0];
         assert_eq!(probe["port"], port["name"]);
         assert_eq!(port["containerPort"], self.world.port());
-        matches!(self.world.http(probe["path"].as_str().unwrap()).await, Ok((200, _)))
+        get_status((address, self.world.port()), probe["path"].as_str().unwrap()).await == Some(200)
     }
 
     fn start_pod(&self, pod: &Value) -> Running {
@@ -193,12 +209,14 @@ impl Cluster {
             command.env_remove(inherited);
         }
         command.envs(environment(pod));
+        let address = Ipv4Addr::new(127, 0, 1, 1 + self.pods.fetch_add(1, Ordering::Relaxed) % 250);
+        command.env("UPO_HTTP_ADDRESS", format!("{address}:{}", self.world.port()));
         // The files of the mounted token, in the form that works without a mount.
-        let kubeconfig = self.world.control_plane.folder().join("operator-kubeconfig");
+        let kubeconfig = self.world.control_plane.folder().join(format!("{}-kubeconfig", name(pod)));
         std::fs::write(&kubeconfig, self.world.control_plane.kubeconfig_with_token(&self.token(pod))).unwrap();
         command.env("KUBECONFIG", kubeconfig);
         let process = supervise(&command, &SuperviseOptions::new(self.world.log())).unwrap();
-        Running { pod: pod["metadata"]["uid"].as_str().unwrap().to_owned(), process, ready: false }
+        Running { pod: pod["metadata"]["uid"].as_str().unwrap().to_owned(), address, process, ready: false }
     }
 
     /// The token of the projected volume: of the pod's service account, bound to the pod. It has no other.
@@ -220,7 +238,7 @@ impl Cluster {
         let stopped = async || {
             self.sync().await;
             let pods = self.kubectl(&["get", "pods", "--namespace", OPERATOR_NAMESPACE, "--output=name"], "");
-            (self.running.lock().await.is_none() && succeeds(&pods).is_empty()).then_some(())
+            (self.running.lock().await.is_empty() && succeeds(&pods).is_empty()).then_some(())
         };
         eventually("nothing that runs", stopped, async || self.world.log_text()).await;
     }

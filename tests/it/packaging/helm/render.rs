@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control_plane::binaries::Helm;
-use control_plane::supervise::Scratch;
 use serde_json::{Value, json};
 
-use super::{chart, files, helm, kind, name, objects, refusal, rendered, run, succeeds, template, template_of, text, the};
+use super::{RELEASE, chart, files, helm, kind, name, objects, refusal, rendered, run, succeeds, template, text, the};
 use test_support::OPERATOR_NAMESPACE;
 
 /// A value, and where it shows: kind, pointer, what is there.
@@ -112,7 +111,7 @@ fn effects() -> Vec<Effect> {
         effect("nodeSelector", json!({"disk": "ssd"}), all, pod("nodeSelector/disk"), "ssd"),
         effect("tolerations", json!([{"operator": "Exists"}]), all, pod("tolerations/0/operator"), "Exists"),
         effect("affinity", json!({"nodeAffinity": {}}), all, pod("affinity"), json!({"nodeAffinity": {}})),
-        effect("topologySpreadConstraints", json!([{"maxSkew": 1}]), all, pod("topologySpreadConstraints/0/maxSkew"), 1),
+        effect("topologySpreadConstraints", json!([{"maxSkew": 2}]), all, pod("topologySpreadConstraints/0/maxSkew"), 2),
         effect("priorityClassName", "high", all, pod("priorityClassName"), "high"),
         effect("extraVolumes", json!([{"name": "v", "emptyDir": {}}]), all, pod("volumes/2/name"), "v"),
         effect("extraVolumeMounts", json!([{"name": "v", "mountPath": "/v"}]), all, container("volumeMounts/2/mountPath"), "/v"),
@@ -271,7 +270,7 @@ fn nothing_but_what_is_needed_is_there_by_default() {
 fn everything_has_the_labels_and_the_namespace_of_the_release() {
     for object in rendered(&everything()).iter().filter(|object| kind(object) != "LimitRange") {
         let labels = &object["metadata"]["labels"];
-        assert_eq!(labels["app.kubernetes.io/instance"], super::RELEASE, "{}", name(object));
+        assert_eq!(labels["app.kubernetes.io/instance"], RELEASE, "{}", name(object));
         assert_eq!(labels["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"), "{}", name(object));
         assert_eq!((&labels["l"], &object["metadata"]["annotations"]["a"]), (&json!("1"), &json!("1")), "{}", name(object));
         let cluster = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"].contains(&kind(object));
@@ -327,7 +326,8 @@ fn the_pod_has_no_privilege_and_no_token_but_the_projected_one() {
     assert_eq!(files, ["token", "ca.crt", "namespace"], "where client libraries look for them");
     assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/healthz", "port": "http"}));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
-    assert_eq!(the(&objects, "Deployment")["spec"]["strategy"], json!({"type": "Recreate"}));
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    assert_eq!(the(&objects, "Deployment")["spec"]["strategy"], strategy, "one that can take over is there before one ends");
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn roles_can_be_left_out() {
     let roles = |rbac: Value| {
         let objects = rendered(&json!({"rbac": rbac}));
         let roles = objects.iter().filter(|object| kind(object).contains("Role"));
-        roles.map(|object| format!("{} {}", kind(object), name(object).trim_start_matches(super::RELEASE))).collect::<BTreeSet<_>>()
+        roles.map(|object| format!("{} {}", kind(object), name(object).trim_start_matches(RELEASE))).collect::<BTreeSet<_>>()
     };
     let all = roles(json!({}));
     let without = |rbac: Value| all.difference(&roles(rbac)).cloned().collect::<Vec<_>>();
@@ -421,23 +421,24 @@ fn objects_of_the_prometheus_operator_follow_the_cluster_and_the_render_mode() {
     }
 }
 
-/// More replicas need a leader election, which is to come: until then the chart as it will be is one line away.
 #[test]
-fn a_disruption_budget_comes_with_the_second_replica_only() {
-    let budgets = |objects: &[Value]| objects.iter().filter(|object| kind(object) == "PodDisruptionBudget").cloned().collect::<Vec<_>>();
-    assert_eq!(budgets(&rendered(&json!({}))), [] as [Value; 0]);
+fn a_disruption_budget_and_a_spread_come_with_the_second_replica() {
+    let with = |values: Value| {
+        let objects = rendered(&values);
+        let budget = objects.iter().find(|object| kind(object) == "PodDisruptionBudget").cloned();
+        let spec = the(&objects, "Deployment")["spec"].clone();
+        (spec["replicas"].clone(), budget.map(|budget| budget["spec"]["maxUnavailable"].clone()), spec["template"]["spec"].clone())
+    };
+    let (replicas, budget, pod) = with(json!({}));
+    assert_eq!((replicas, budget), (json!(2), Some(json!(1))));
+    let spread = &pod["topologySpreadConstraints"][0];
+    assert_eq!((&spread["topologyKey"], &spread["whenUnsatisfiable"]), (&json!("kubernetes.io/hostname"), &json!("ScheduleAnyway")));
+    assert_eq!(spread["labelSelector"]["matchLabels"]["app.kubernetes.io/instance"], RELEASE);
 
-    let scratch = Scratch::new("chart").unwrap();
-    let copy = scratch.path().join("chart");
-    copy_folder(&chart(), &copy);
-    edit(&copy.join("templates/_helpers.tpl"), "\"upo.mostReplicas\" -}}1{{-", "\"upo.mostReplicas\" -}}2{{-");
-    let with = |values: Value| budgets(&objects(&succeeds(&template_of(Helm::V4, &copy, &values, &[]))));
-    let budget = with(json!({"replicaCount": 2}));
-    assert_eq!(budget.len(), 1);
-    assert_eq!(budget[0]["spec"]["maxUnavailable"], 1);
-    assert_eq!(with(json!({"replicaCount": 2, "podDisruptionBudget": {"maxUnavailable": "50%"}}))[0]["spec"]["maxUnavailable"], "50%");
-    assert_eq!(with(json!({"replicaCount": 2, "podDisruptionBudget": {"enabled": false}})), [] as [Value; 0]);
-    assert_eq!(with(json!({"replicaCount": 1})), [] as [Value; 0]);
+    assert_eq!(with(json!({"podDisruptionBudget": {"maxUnavailable": "50%"}})).1, Some(json!("50%")));
+    assert_eq!(with(json!({"podDisruptionBudget": {"enabled": false}})).1, None);
+    let (replicas, budget, pod) = with(json!({"replicaCount": 1}));
+    assert_eq!((replicas, budget, &pod["topologySpreadConstraints"]), (json!(1), None, &Value::Null));
 }
 
 pub(super) fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
@@ -497,7 +498,7 @@ fn the_dashboard_and_the_rules_are_the_files() {
 #[test]
 fn the_notes_say_what_is_left_to_do_and_hold_no_secret() {
     let mut command = helm(Helm::V4);
-    command.args(["install", super::RELEASE]).arg(chart()).args(["--namespace", OPERATOR_NAMESPACE, "--dry-run=client"]);
+    command.args(["install", RELEASE]).arg(chart()).args(["--namespace", OPERATOR_NAMESPACE, "--dry-run=client"]);
     command.args(["--set", "scope.namespaces={one,two}", "--set", "podMonitor.enabled=true"]);
     let output = succeeds(&run(command, ""));
     let (_, notes) = output.split_once("\nNOTES:\n").unwrap();
@@ -559,7 +560,6 @@ fn bad_values_are_refused_with_one_clear_line() {
         (json!({"image": {"digest": "1234"}}), "at '/image/digest': '1234' does not match pattern"),
         (json!({"image": {"tag": ""}}), "image: neither image.tag nor image.digest is set, so nobody could say what runs: set one"),
         (json!({"image": {"tag": null}}), "image: neither image.tag nor image.digest is set, so nobody could say what runs: set one"),
-        (json!({"replicaCount": 2}), "replicaCount: 2 replicas would all write, as there is no leader election yet: use 1"),
         (json!({"config": {"proxy": {"url": "http://user:password@proxy:3128"}}}), "at '/config/proxy/url':"),
         (json!({"scope": {"namespaces": "one"}}), "at '/scope/namespaces': got string, want array"),
         (json!({"http": {"port": null}}), "at '/http': missing property 'port'"),

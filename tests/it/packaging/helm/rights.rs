@@ -16,7 +16,7 @@ use super::{chart, kind, name, rendered, succeeds};
 use test_support::manifest::{edit, on, tenant};
 use test_support::repository::root;
 use test_support::wait::until;
-use test_support::{OPERATOR_NAMESPACE, Scope, from};
+use test_support::{LEASE, OPERATOR_NAMESPACE, Scope, from};
 
 /// One verb on one resource, in one namespace or, without it, in all of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ struct Right {
     group: String,
     resource: String,
     verb: String,
+    /// Of the one object that it is limited to.
+    name: Option<String>,
 }
 
 /// Whether something is bound to the operator's service account.
@@ -50,12 +52,19 @@ fn granted(objects: &[Value]) -> BTreeSet<Right> {
                 && object["metadata"]["namespace"] == binding["metadata"]["namespace"]
         };
         for rule in objects.iter().find(is_meant).unwrap()["rules"].as_array().unwrap() {
-            assert!(rule.get("nonResourceURLs").is_none() && rule.get("resourceNames").is_none());
+            assert!(rule.get("nonResourceURLs").is_none());
+            let names = rule.get("resourceNames").map_or_else(|| vec![None], |names| texts(names).map(Some).collect());
             for group in texts(&rule["apiGroups"]) {
                 for resource in texts(&rule["resources"]) {
                     for verb in texts(&rule["verbs"]) {
                         assert!([&group, &resource, &verb].iter().all(|text| !text.contains('*')), "{rule}");
-                        rights.insert(Right { namespace: namespace.clone(), group: group.clone(), resource: resource.clone(), verb });
+                        rights.extend(names.iter().map(|name| Right {
+                            namespace: namespace.clone(),
+                            group: group.clone(),
+                            resource: resource.clone(),
+                            verb: verb.clone(),
+                            name: name.clone(),
+                        }));
                     }
                 }
             }
@@ -79,6 +88,9 @@ fn described(objects: &[Value]) -> String {
             let list = |field: &str| texts(&rule[field]).collect::<Vec<_>>().join(", ");
             let group = Some(list("apiGroups")).filter(|group| !group.is_empty()).unwrap_or_else(|| "core".to_owned());
             write!(text, "\n  {} ({group}): {}", list("resources"), list("verbs")).unwrap();
+            if rule.get("resourceNames").is_some() {
+                write!(text, " of {} alone", list("resourceNames")).unwrap();
+            }
         }
         roles.insert(text + "\n");
     }
@@ -114,10 +126,23 @@ fn with_named_namespaces_no_right_on_a_kind_with_namespaces_is_given_anywhere_el
         there.map(|right| format!("{} {}", right.verb, right.resource)).collect::<BTreeSet<_>>()
     };
     assert_eq!(within("shop"), within("blog"));
-    let of_events = ["create events", "patch events"].map(str::to_owned);
-    assert_eq!(within("default"), BTreeSet::from(of_events), "where events about tenants are, which have no namespace");
+    let (of_events, of_leases) = (["create events", "patch events"], ["create leases", "get leases", "update leases"]);
+    let in_default: BTreeSet<String> = of_events.iter().chain(&of_leases).map(|right| (*right).to_owned()).collect();
+    assert_eq!(within("default"), in_default, "where events about tenants are, which have no namespace, and the Lease");
     let all = granted(&rendered(&json!({})));
-    assert_eq!(within("shop").len() + within(OPERATOR_NAMESPACE).len() + 5, all.len(), "the same rights, elsewhere");
+    assert_eq!(within("shop").len() + within(OPERATOR_NAMESPACE).len() + of_leases.len() + 5, all.len(), "the same rights, elsewhere");
+}
+
+#[test]
+fn leases_are_taken_in_one_namespace_and_but_for_making_one_no_other_than_ours() {
+    for values in [json!({}), json!({"scope": {"namespaces": ["shop", "blog"]}})] {
+        let rights = granted(&rendered(&values));
+        let of_leases = rights.iter().filter(|right| right.resource == "leases");
+        let of_leases: BTreeSet<_> =
+            of_leases.map(|right| (right.namespace.as_deref(), right.verb.as_str(), right.name.as_deref())).collect();
+        let (there, ours) = (Some("default"), Some(LEASE));
+        assert_eq!(of_leases, BTreeSet::from([(there, "create", None), (there, "get", ours), (there, "update", ours)]));
+    }
 }
 
 /// What the operator asked for, as rights; the namespace is where it asked.
@@ -131,6 +156,7 @@ fn used(events: &[Value]) -> BTreeSet<Right> {
             group: text("apiGroup"),
             resource: text("resource") + &subresource,
             verb: event["verb"].as_str().unwrap().to_owned(),
+            name: object["name"].as_str().map(str::to_owned),
         }
     };
     events.iter().map(right).collect()
@@ -138,7 +164,8 @@ fn used(events: &[Value]) -> BTreeSet<Right> {
 
 fn covers(granted: &Right, used: &Right) -> bool {
     let there = granted.namespace.is_none() || granted.namespace == used.namespace;
-    there && (&granted.group, &granted.resource, &granted.verb) == (&used.group, &used.resource, &used.verb)
+    let that_one = granted.name.is_none() || granted.name == used.name;
+    there && that_one && (&granted.group, &granted.resource, &granted.verb) == (&used.group, &used.resource, &used.verb)
 }
 
 /// Asserts that nothing was forbidden and that each right was used.
@@ -210,6 +237,8 @@ async fn the_operator_has_every_right_that_it_uses_and_uses_every_right_that_it_
     cluster.upgrade(Helm::V4, &values).await;
     let mark = cluster.audit_mark();
     restart(&cluster, &mut values).await;
+    // Which is a right that is used once.
+    cluster.delete_lease();
     served.create_secret().await;
     served.create_tenant(tenant()).await;
     let elsewhere = scope.create("elsewhere", on("first").value("ui_locales", "de")).await;

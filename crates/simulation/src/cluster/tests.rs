@@ -1,1 +1,0 @@
-//! Each behaviour, as it was seen on kube-apiserver 1.36.
