@@ -103,8 +103,8 @@ impl Workshop {
             .arg("--target-dir")
             .arg(&self.target)
             .current_dir(&self.source)
-            // A mutant may well leave something unused.
-            .env("RUSTFLAGS", "--cap-lints=allow")
+            // A mutant may well leave something unused, which is no reason not to build it.
+            .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .stdin(Stdio::null())
             .output()
