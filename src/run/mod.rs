@@ -212,6 +212,11 @@ impl Operator {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.work.spawn(Task::Orphans, Driver::of_orphans(self.shared.clone(), receiver).run());
         self.orphans = Some(sender);
+        // What was told while another led was told to nobody here.
+        let orphans: Vec<ObjectKey> = self.shared.hub.read(|world| world.orphans().iter().map(|object| object.key.clone()).collect());
+        for object in orphans {
+            self.tell_orphans(Change::Object(object));
+        }
         self.tell_all();
     }
 

@@ -168,7 +168,7 @@ impl World {
         };
         let network: Arc<dyn Network> = self.clone();
         let wall = self.wall(replica);
-        let options = TransportOptions { request_timeout: REQUEST_TIMEOUT, ..TransportOptions::default() };
+        let options = TransportOptions { request_timeout: REQUEST_TIMEOUT, max_body: 256 * 1024, ..TransportOptions::default() };
         let settings = Settings {
             client: self.cluster.client(id, network.clone()),
             namespace: OPERATOR_NAMESPACE.to_owned(),

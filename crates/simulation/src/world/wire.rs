@@ -72,7 +72,7 @@ impl Network for World {
         let is_ok = (200..300).contains(&status);
         {
             let mut state = self.state.lock();
-            state.steps += 1;
+            state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
                 state.writes += 1;
             }
