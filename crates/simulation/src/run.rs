@@ -16,6 +16,9 @@ use crate::world::World;
 /// Within what time everything has to be at rest after the last fault: what is fought over waits for up to an hour.
 const REST_WITHIN: Duration = Duration::from_hours(3);
 
+/// How many tokens may be fetched while everything is at rest: one for each tenant that revoked the last.
+const TOKENS_AT_REST: u64 = 2;
+
 /// When it is looked whether everything is at rest, after the last fault or after the look before.
 const LOOKS: [u64; 8] = [15, 45, 150, 150, 300, 600, 1200, 1200];
 
@@ -76,7 +79,7 @@ async fn rest(world: &Arc<World>) {
     let begin = Instant::now();
     let mut looks = LOOKS.iter().copied();
     loop {
-        let before = world.writes();
+        let (before, tokens) = (world.writes(), world.tokens());
         let pause = Duration::from_secs(looks.next().unwrap_or(1200));
         sleep(pause).await;
         if world.is_broken() {
@@ -86,6 +89,10 @@ async fn rest(world: &Arc<World>) {
         let writes = world.writes() - before;
         // A pause that holds a whole interval between two looks of the operator.
         if unrest.is_empty() && writes == 0 && pause >= Duration::from_secs(150) {
+            let tokens = world.tokens() - tokens;
+            if tokens > TOKENS_AT_REST && !world.has_short_tokens() {
+                world.break_law(Law::Budget, format!("{tokens} tokens were fetched within {pause:?}, although those before hold for a day"));
+            }
             return;
         }
         if begin.elapsed() > REST_WITHIN {

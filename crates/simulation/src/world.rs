@@ -83,6 +83,10 @@ struct State {
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
     refused_last: BTreeSet<ProcessId>,
+    /// Until when a process asks nothing more of this sort, as it was told by a 429.
+    closed: BTreeMap<(ProcessId, String, bool), Instant>,
+    /// Requests for a token.
+    tokens: u64,
     ours: BTreeMap<Place, String>,
     backup: Option<Snapshot>,
     violations: Vec<Violation>,
@@ -484,6 +488,17 @@ impl World {
     /// How many writes there were to Auth0, and to the API server but for the Lease.
     pub fn writes(&self) -> u64 {
         self.state.lock().writes
+    }
+
+    /// How many requests for a token there were.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.state.lock().tokens
+    }
+
+    /// Whether tokens may live for less than the pause between two looks.
+    pub(crate) fn has_short_tokens(&self) -> bool {
+        let shortens = |action: &Action| matches!(action, Action::Auth0(_, TenantAction::TokenLifetime(seconds)) if *seconds < 86_400);
+        self.history.actions().any(shortens)
     }
 
     /// A law did not hold.

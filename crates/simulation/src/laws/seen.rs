@@ -226,6 +226,11 @@ impl Object {
         self.metadata.finalizers.iter().any(|one| one == FINALIZER)
     }
 
+    /// Whether its deletion removes what it owns.
+    pub fn cleans_up(&self) -> bool {
+        !self.is_deleting() && self.spec.deletion_policy == "Delete" && self.spec.management_policy == "Enforce"
+    }
+
     /// Whether its spec can be carried out at all: each entry is a value, or one of the twelve aliases.
     pub fn is_valid(&self) -> bool {
         self.spec.params.values().all(|entry| canonical(entry).is_some())

@@ -54,13 +54,28 @@ impl Scene {
     /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
     fn proves(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let Some(entry) = canonical_text(text) else { return false };
-        if !self.is_admitted(object, document) {
+        // One that leaves what it owns proves nothing any more when it goes.
+        if !self.is_admitted(object, document) || (object.is_deleting() && object.spec.deletion_policy == "Retain") {
             return false;
         }
         let restored = object.is_deleting() && object.has_finalizer() && !object.has_record();
         let declared = || object.spec.params.get(name).and_then(super::seen::canonical).as_deref() == Some(&entry);
         self.records(object, document, name, &entry)
             || (restored && object.names(&document.id, &document.name) && declared() && self.fits(object, document))
+    }
+
+    /// Whether an object lets go of what it owns under a name: it is being deleted, does not declare it any more, or has moved and
+    /// arrived.
+    fn gives_up(object: &Object, document: &Document, name: &str) -> bool {
+        let dropped = object.names(&document.id, &document.name) && object.is_valid() && !object.spec.params.contains_key(name);
+        let moved = !object.names(&document.id, &document.name) && has_arrived_beside(object, &document.id);
+        object.is_deleting() || dropped || moved
+    }
+
+    /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
+    fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
+        let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
+        stays && self.proves(object, document, name, text)
     }
 
     fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
@@ -79,7 +94,10 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
     let sent = members(body);
     let (_, params) = sent.get("options").map(|options| split_options(options)).unwrap_or_default();
     if sent.keys().any(|key| key != "options" && key != "display_name") || sent.get("display_name") != read.display_name.as_ref() {
-        broken(Law::Least, format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name));
+        broken(
+            Law::Least,
+            format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name),
+        );
     }
     let mut differs = false;
     for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
@@ -95,8 +113,12 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             let wanted = |versions: &Vec<Arc<Object>>| {
                 versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
             };
+            let given_up =
+                |object: &Object| was.is_some_and(|was| scene.proves(object, read, name, was)) && Scene::gives_up(object, read, name);
             if !proved {
                 broken(Law::Proved, what("no record proves that it was ours"));
+            } else if !scene.versions().any(given_up) {
+                broken(Law::Proved, what("nobody whose it is lets go of it"));
             } else if scene.objects.values().any(wanted) {
                 broken(Law::Proved, what("somebody declares it"));
             }
@@ -113,10 +135,29 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         let who: Vec<&Vec<Arc<Object>>> = scene.objects.values().filter(|versions| versions.iter().any(|object| may(object))).collect();
         if who.is_empty() {
             broken(Law::Permitted, what("nobody who may declares it"));
-        } else if !who.iter().any(|versions| {
-            versions.iter().any(|object| scene.records(object, read, name, &entry))
-        }) {
+            continue;
+        }
+        if let Some(was) = was {
+            let proves = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| scene.proves(object, read, name, was));
+            let keeps = |versions: &Vec<Arc<Object>>| versions.iter().all(|object| scene.keeps(object, read, name, was));
+            let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
+            let was_entry = canonical_text(was);
+            let declares = |versions: &Vec<Arc<Object>>| {
+                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry && !is_rejected(object))
+            };
+            if scene.objects.values().any(keeps) && !who.iter().any(|versions| proves(versions)) {
+                broken(Law::Permitted, what("it is another's"));
+            }
+            // As after a restore: the login must not change because records are lost.
+            if !proved && scene.objects.values().any(declares) && !who.iter().any(|versions| had(versions)) {
+                broken(Law::Permitted, what("another declares what is there, and nobody had a record"));
+            }
+        }
+        let mut recorded = who.iter().copied().flatten().filter(|object| scene.records(object, read, name, &entry)).peekable();
+        if recorded.peek().is_none() {
             broken(Law::Claimed, what("nobody who may had recorded it"));
+        } else if !recorded.any(|object| object.has_finalizer() || !object.cleans_up()) {
+            broken(Law::Claimed, what("whoever recorded it had no finalizer"));
         }
     }
     if !differs {
@@ -126,9 +167,27 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
 
 /// Whether a parameter was in sync before, as a status says.
 fn was_applied(object: &Object, id: &str, name: &str) -> bool {
-    object.params_on(id).filter(|param| param.name == name && !param.owned.is_empty()).any(|param| {
-        param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str())
-    })
+    object
+        .params_on(id)
+        .filter(|param| param.name == name && !param.owned.is_empty())
+        .any(|param| param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str()))
+}
+
+/// Whether an object is accepted at another connection than this one, and has all that it declares there.
+fn has_arrived_beside(object: &Object, id: &str) -> bool {
+    let accepted = object.condition("Accepted").filter(|accepted| accepted.observed_generation == Some(object.metadata.generation));
+    let arrived = |param: &super::seen::Param| ["InSync", "Applied", "Removing"].contains(&param.state.as_str());
+    let elsewhere = |connection: &super::seen::Connection| connection.id != id && connection.params.iter().all(arrived);
+    accepted.is_some_and(|accepted| accepted.status == "True") && object.status.connections.iter().any(elsewhere)
+}
+
+fn has_record_of(object: &Object, id: &str, name: &str) -> bool {
+    object.params_on(id).any(|param| param.name == name && !param.owned.is_empty())
+}
+
+/// Whether Auth0 refused what an object declares, so that it can't act.
+fn is_rejected(object: &Object) -> bool {
+    object.condition("Synced").is_some_and(|synced| synced.reason == "Rejected")
 }
 
 fn shown(entry: Option<&String>) -> &str {

@@ -20,6 +20,9 @@ const LEASE: Duration = Duration::from_secs(20);
 /// How many requests a history may take at most: one that takes more goes in circles.
 const MOST_REQUESTS: u64 = 40_000;
 
+/// For how long a 429 closes at least, whatever it says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// For how long a request may be on its way at most after it was sent.
 const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 
@@ -70,6 +73,7 @@ impl Network for World {
     fn took_effect(&self, request: &Request, status: u16) {
         let is_lease = request.path.contains("/leases");
         let is_ok = (200..300).contains(&status);
+        let at_call = self.at(request);
         {
             let mut state = self.state.lock();
             state.steps += u64::from(!is_idle(request));
@@ -77,6 +81,11 @@ impl Network for World {
                 state.writes += 1;
             }
             if request.server == Server::Auth0 {
+                let is_shown = !matches!(&at_call, Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
+                if status == 429 && is_shown && request.path != "/oauth/token" {
+                    let key = (request.process, request.host.clone(), request.is_write());
+                    state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+                }
                 let was_refused = matches!(status, 400 | 401 | 403);
                 if was_refused {
                     state.refused_last.insert(request.process);
@@ -97,7 +106,7 @@ impl Network for World {
         if request.server == Server::Auth0 && request.is_write() && is_ok {
             self.remember_written(request);
         }
-        match self.at(request) {
+        match at_call {
             Some(AtCall::After(action)) => self.happen_at(&action),
             Some(AtCall::KilledAfter) => {
                 self.tell(Who::World, || format!("process {} is killed", request.process.0));
@@ -158,8 +167,9 @@ impl World {
         match request.server {
             Server::Kubernetes if request.method != "GET" => self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path)),
             Server::Kubernetes => {}
-            Server::Auth0 if request.path == "/oauth/token" => {}
+            Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
             Server::Auth0 => {
+                self.look_at_pause(request);
                 self.look_at_budget(request);
                 if request.is_write() {
                     self.look_at_write(request);
@@ -173,6 +183,16 @@ impl World {
         if contains(text, MARKER.as_bytes()) {
             let text = format!("{}: {}", place(), String::from_utf8_lossy(text));
             self.break_law(Law::Secret, text);
+        }
+    }
+
+    /// Who was told by a 429 to come back later asks nothing before.
+    fn look_at_pause(&self, request: &Request) {
+        let key = (request.process, request.host.clone(), request.is_write());
+        let until = self.state.lock().closed.remove(&key);
+        if until.is_some_and(|until| Instant::now() < until) {
+            let text = format!("{} {} of {} within a second after a 429", request.method, request.path, request.host);
+            self.break_law(Law::Budget, text);
         }
     }
 
