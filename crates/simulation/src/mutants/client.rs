@@ -11,7 +11,7 @@ const STATE: &str = "src/reconcile/tenant/state.rs";
 #[rustfmt::skip]
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
-        name: "gateway-refusal-is-a-404", room: Room::Client,
+        name: "every-not-found-counts-as-gone", room: Room::Client,
         wrong: "every 404 counts as a connection that is gone, whoever answered it",
         edits: &[Edit(CLIENT,
             r#"(404, "inexistent_connection") => Failure::Gone,"#,
@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "matches!(self.effect(), Effect::StillPossible) && false")],
     },
     Mutant {
-        name: "error-with-200-is-an-answer", room: Room::Client,
+        name: "disguised-error-is-an-answer", room: Room::Client,
         wrong: "the body of an error counts as an answer where its status says 200",
         edits: &[Edit(CLIENT,
             r#"if is_error_body(text) { Err(malformed("an error with a successful status")) } else { Ok(text) }"#,

@@ -103,7 +103,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "let ours = true;")],
     },
     Mutant {
-        name: "every-failed-read-is-a-404", room: Room::Pass,
+        name: "failed-read-counts-as-gone", room: Room::Pass,
         wrong: "a connection that can't be read counts as one that is gone, and the record of it goes",
         edits: &[Edit(CLIENT,
             "            Err(Failure::Gone) => Ok(None),\n            Err(failure) => Err(failure),\n",
