@@ -14,13 +14,18 @@ pub struct Hub {
     world: RwLock<World>,
     wakes: mpsc::UnboundedSender<Wake>,
     complete: watch::Sender<bool>,
+    /// How often the watches of each kind were doubted, in the order of [`Kind::ALL`].
+    doubts: [watch::Sender<u64>; Kind::ALL.len()],
 }
 
 impl Hub {
     /// A hub with an empty world, and the wakes that its folds cause.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Wake>) {
         let (wakes, woken) = mpsc::unbounded_channel();
-        (Self { world: RwLock::default(), wakes, complete: watch::Sender::new(false) }, woken)
+        (
+            Self { world: RwLock::default(), wakes, complete: watch::Sender::new(false), doubts: Kind::ALL.map(|_| watch::Sender::new(0)) },
+            woken,
+        )
     }
 
     /// Folds an event into the world and wakes whom it concerns.
@@ -41,6 +46,18 @@ impl Hub {
         };
         // Of two that list at the same time the one that was not the last may come last here.
         self.complete.send_modify(|known| *known |= complete);
+    }
+
+    /// Has the watches of a kind begin with a new list: what they show is not what there is.
+    pub(crate) fn doubt(&self, kind: Kind) {
+        if let Some(doubts) = self.doubts.get(kind as usize) {
+            doubts.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Tells when the watches of a kind are doubted.
+    pub(crate) fn doubts(&self, kind: Kind) -> watch::Receiver<u64> {
+        self.doubts.get(kind as usize).map_or_else(|| watch::channel(0).1, watch::Sender::subscribe)
     }
 
     /// Looks at the world.

@@ -267,10 +267,20 @@ where
 {
     let mut troubles = Troubles { watch: part.what.clone(), said: BTreeSet::new() };
     let mut pauses = DefaultBackoff::default();
+    let mut doubts = part.hub.doubts(part.kind);
     loop {
         let mut all = Vec::new();
         let mut stream = std::pin::pin!(start());
-        while let Some(event) = stream.next().await {
+        loop {
+            let event = tokio::select! {
+                biased;
+                Ok(()) = doubts.changed() => {
+                    tracing::warn!(watch = part.what, "the watch shows nothing newer than what the API server refuses as old; it begins with a new list");
+                    break;
+                }
+                event = stream.next() => event,
+            };
+            let Some(event) = event else { break };
             let error = match event {
                 Ok(event) => {
                     // That a list begins is said before the API server is asked for it.

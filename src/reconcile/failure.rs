@@ -22,7 +22,10 @@ pub(crate) enum Phase {
 pub(crate) fn pace_of(failure: &Failure, phase: Phase, count: impl FnOnce() -> u32) -> Pace {
     match (failure.retry(), phase) {
         // The budget waits as long by itself, but not for the token endpoint, whose limit is none of the two buckets.
-        (Retry::After(after), Phase::Read | Phase::Write) => Pace::After(after),
+        (Retry::After(after), Phase::Read) => Pace::After(after),
+        // A limit that admits one request then admits the read of the next pass and refuses its write: so each time it
+        // gets twice as long to let through both.
+        (Retry::After(after), Phase::Write) => Pace::After(after.saturating_mul(2_u32.saturating_pow(count().saturating_sub(1)))),
         // The tenant showed the connection a moment ago, so what kept it from taking a write may be away as soon, also where a
         // read waits for somebody to put it right.
         (Retry::Backoff, Phase::Read) | (Retry::Backoff | Retry::ResyncPace | Retry::Never, Phase::Write) => Pace::Backoff(count()),
@@ -81,7 +84,7 @@ mod tests {
         let limited = Failure::RateLimited { global: true, retry_after: Some(seconds) };
         let passing = Failure::ServerError { route: Route::ReadConnection, status: 502 };
         for (failure, read, write) in [
-            (&limited, Pace::After(seconds), Pace::After(seconds)),
+            (&limited, Pace::After(seconds), Pace::After(seconds * 4)),
             (&passing, Pace::Backoff(3), Pace::Backoff(3)),
             (&Failure::Gone, Pace::Routine, Pace::Backoff(3)),
             (&Failure::Rejected { message: String::new(), about: About::Params }, Pace::Routine, Pace::Backoff(3)),

@@ -160,7 +160,9 @@ impl Action {
             }
             7 => Self::DeleteTenant(tenant),
             8 => Self::EraseTenantStatus(tenant),
-            9..12 => Self::Secret(tenant, [SecretDeclaration::Right, SecretDeclaration::Wrong, SecretDeclaration::Incomplete][rng.usize(..3)]),
+            9..12 => {
+                Self::Secret(tenant, [SecretDeclaration::Right, SecretDeclaration::Wrong, SecretDeclaration::Incomplete][rng.usize(..3)])
+            }
             12 => Self::DeleteSecret(tenant),
             13..17 => Self::Label(rng.usize(..NAMESPACES.len()), [None, Some("a"), Some("b")][rng.usize(..3)]),
             17 => Self::DeleteNamespace(rng.usize(..NAMESPACES.len())),

@@ -28,8 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] =
-        [Self::Happened, Self::Fate, Self::Call, Self::Part, Self::Outcome, Self::Reason, Self::Event, Self::State];
+    const ALL: [Self; 8] = [Self::Happened, Self::Fate, Self::Call, Self::Part, Self::Outcome, Self::Reason, Self::Event, Self::State];
 
     fn title(self) -> &'static str {
         match self {

@@ -125,7 +125,12 @@ impl World {
     /// The world as it is before anything happens.
     pub fn new(history: &History, told: bool) -> Arc<Self> {
         let begin = Instant::now();
-        let state = State { running: vec![None; history.replicas], rates: history.tenant.rate, secrets: [CLIENT_SECRET.to_owned(), CLIENT_SECRET.to_owned()], ..State::default() };
+        let state = State {
+            running: vec![None; history.replicas],
+            rates: history.tenant.rate,
+            secrets: [CLIENT_SECRET.to_owned(), CLIENT_SECRET.to_owned()],
+            ..State::default()
+        };
         let world = Self {
             cluster: Cluster::new(),
             tenants: Tenants::new(Duration::from_secs(START.unsigned_abs())),

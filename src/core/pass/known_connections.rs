@@ -19,6 +19,8 @@ pub(crate) struct Projection {
     /// Whether `foreign` is what the answer to a write of ours showed, so that another value at the next look means
     /// that somebody else's edit and our write may have crossed.
     pub written: bool,
+    /// Whether it was not there under its id the last time, and nobody could say what is there under its name.
+    pub missing: bool,
 }
 
 /// The connections of one tenant that some object names or named.
@@ -55,7 +57,7 @@ impl KnownConnections {
     }
 
     fn note(&mut self, document: &Document, written: bool) -> bool {
-        let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written };
+        let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written, missing: false };
         let differs = self.by_id.get(&document.id).is_some_and(|old| old.written && old.foreign != new.foreign);
         // A connection that was made anew under the same name has another id, and a renamed one leaves its old name.
         if let Some(namesake) = self.by_name.get(&document.name).filter(|id| **id != document.id).cloned() {
@@ -65,6 +67,18 @@ impl KnownConnections {
         self.by_name.insert(document.name.clone(), document.id.clone());
         self.by_id.insert(document.id.clone(), new);
         differs
+    }
+
+    /// Notes that a connection is not there under its id, while what is there under its name could not be asked.
+    pub(crate) fn miss(&mut self, id: &ConnectionId) {
+        if let Some(seen) = self.by_id.get_mut(id) {
+            seen.missing = true;
+        }
+    }
+
+    /// Whether a connection was not there under its id the last time, so that its name is what to ask for.
+    pub(crate) fn is_missing(&self, id: &ConnectionId) -> bool {
+        self.by_id.get(id).is_some_and(|seen| seen.missing)
     }
 
     /// Forgets a connection that is gone.

@@ -368,10 +368,12 @@ impl World {
         self.namespaces.get(namespace)
     }
 
-    /// Whether all that a plan rests on is still declared as it was: the tenant, and each object with the labels of its namespace.
+    /// Whether all that a plan rests on is still there as it was: the tenant, and each object with what it declares, what it
+    /// recorded, and the labels of its namespace.
     pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[Ground]) -> bool {
         let same = |object: &Declared, now: &Declared| {
-            (&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)
+            let declared = |object: &Declared| (object.uid.clone(), object.generation, object.deleting);
+            declared(now) == declared(object) && now.status.connections == object.status.connections
         };
         self.tenants.get(&tenant.name).is_some_and(|now| (&now.uid, &now.spec) == (&tenant.uid, &tenant.spec))
             && objects.iter().all(|(object, labels)| {

@@ -65,24 +65,35 @@ impl<'t> Pass<'t, Asked> {
     }
 
     /// Finds the connection. A known id that is gone is looked up by its name once: it may have been made anew, or what
-    /// answered the first time did not know it yet.
-    async fn find(&self, concerned: &Concerned) -> Result<Option<Reading>, Failure> {
+    /// answered the first time did not know it yet. Where that could not be asked, it is what the next pass asks first: a
+    /// tenant that lets through one request at a time would never come to the second.
+    async fn find(&mut self, concerned: &Concerned) -> Result<Option<Reading>, Failure> {
         let id = match &self.connection {
             ConnectionKey::Name(name) => return find_by_name(&self.client, name, None).await,
             ConnectionKey::Id(id) => id,
         };
-        let asked_at = clock::now();
-        if let Some(document) = self.client.read(id).await? {
-            return Ok(Some(Reading { document, asked_at, gone: None }));
+        let known = self.name_to_look_up(id, concerned);
+        if known.is_none() || !self.tenant.known_connections.is_missing(id) {
+            let asked_at = clock::now();
+            if let Some(document) = self.client.read(id).await? {
+                return Ok(Some(Reading { document, asked_at, gone: None }));
+            }
         }
+        let Some(name) = known else { return Ok(None) };
+        let found = find_by_name(&self.client, &name, Some(id)).await;
+        if found.is_err() {
+            self.tenant.known_connections.miss(id);
+        }
+        found
+    }
+
+    /// The name under which a connection is looked up that is gone, where somebody names it by that.
+    fn name_to_look_up(&self, id: &ConnectionId, concerned: &Concerned) -> Option<ConnectionName> {
         let known = self.tenant.known_connections.name_of(id);
         let is_named = concerned
             .iter()
             .any(|(object, _)| object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name) == known)));
-        match known.filter(|_| is_named) {
-            Some(name) => find_by_name(&self.client, name, Some(id)).await,
-            None => Ok(None),
-        }
+        known.filter(|_| is_named).cloned()
     }
 
     /// Notes what was read, and gathers everybody whom it concerns.

@@ -72,9 +72,7 @@ impl Replica {
 
 /// A scope with an object that is in sync, and another one at rest beside it.
 async fn scope<'w>(world: &'w World, name: &str) -> Scope<'w> {
-    let scope = world.bare_scope(name).await;
-    scope.create_secret().await;
-    scope.create_tenant(test_support::manifest::tenant().resync(3600)).await;
+    let scope = world.scope(name).await;
     for name in ["edited", "still"] {
         scope.connection(name, "oidc");
         scope.create(name, on(name).value(name, "one")).await;
@@ -280,7 +278,8 @@ async fn without_rights_on_the_lease_it_says_which_and_writes_nothing_until_it_h
     })
     .await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(scope.get("still").await.status, None, "nothing is written");
+    let status = scope.get("still").await.status.unwrap();
+    assert_eq!((status.observed_generation, status.conditions.len()), (Some(-1), 0), "nothing is written");
     assert_eq!(operator.lines("the operator needs get, create and update on leases").len(), 1, "said once");
 
     world.control_plane.apply(&rights).await.unwrap();

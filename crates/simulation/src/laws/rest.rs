@@ -150,7 +150,9 @@ fn check_sound(object: &Object, violations: &mut Vec<Violation>) {
         broken(format!("Ready={}, and beside it {more:?}", status.conditions[0].status));
     }
     for connection in &status.connections {
-        if connection.params.windows(2).any(|pair| pair[0].name >= pair[1].name) || connection.params.iter().any(|param| param.owned.len() > 8) {
+        if connection.params.windows(2).any(|pair| pair[0].name >= pair[1].name)
+            || connection.params.iter().any(|param| param.owned.len() > 8)
+        {
             broken("the parameters are not sorted, or a record is too long".to_owned());
         }
     }
@@ -162,7 +164,9 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
     let mut broken = |law: Law, text: String| violations.push(Violation::of(law, format!("{}: {text}", object.key())));
     let says = format!("Ready={} {} ({})", ready.status, ready.reason, ready.message);
     let Some(tenant) = scene.tenant(object) else {
-        if ready.reason != "TenantNotFound" && (ready.reason != "InvalidSpec" || object.is_valid()) {
+        let is_unresolved = object.condition("ResolvedRefs").is_some_and(|refs| refs.reason == "TenantNotFound");
+        let is_old = is_unresolved && ready.message.starts_with("when last seen");
+        if ready.reason != "TenantNotFound" && !is_old && (ready.reason != "InvalidSpec" || object.is_valid()) {
             broken(Law::True, format!("{says}, and there is no such tenant object"));
         }
         return;
@@ -175,7 +179,11 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
     }
     let obstacles = scene.obstacles(object, tenant);
     if !obstacles.is_empty() {
-        if ready.status == "True" || !obstacles.contains(ready.reason.as_str()) {
+        // What a look showed is said as of that look while there is nothing to look at.
+        let is_unresolved =
+            object.condition("ResolvedRefs").is_some_and(|refs| refs.status != "True" && obstacles.contains(refs.reason.as_str()));
+        let is_old = is_unresolved && ready.message.starts_with("when last seen");
+        if ready.status == "True" || !(is_old || obstacles.contains(ready.reason.as_str())) {
             broken(Law::True, format!("{says}, and what is in its way is {obstacles:?}"));
         }
         return;
@@ -245,7 +253,8 @@ fn check_left(scene: &Scene, violations: &mut Vec<Violation>) {
             continue;
         }
         let print = fingerprint(host, id, name, entry);
-        let recorded = scene.objects.iter().any(|object| object.params_on(id).any(|param| param.name == *name && param.owned.contains(&print)));
+        let recorded =
+            scene.objects.iter().any(|object| object.params_on(id).any(|param| param.name == *name && param.owned.contains(&print)));
         if !recorded {
             violations.push(Violation::of(Law::NothingLeft, format!("{name}={live} of {id} was set by the operator, and nobody owns it")));
         }

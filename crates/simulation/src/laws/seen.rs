@@ -269,7 +269,10 @@ impl Tenant {
 
     /// Whether a namespace with these labels is admitted to anything.
     pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.spec.access.iter().any(|access| access.namespace_selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        self.spec
+            .access
+            .iter()
+            .any(|access| access.namespace_selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
     }
 
     /// Whether nothing is written for it.

@@ -34,8 +34,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "fence-without-generation", room: Room::Pass,
         wrong: "the fence does not look at the specs of the objects",
         edits: &[Edit(WORLD,
-            "(&now.uid, now.generation, now.deleting) == (&object.uid, object.generation, object.deleting)",
-            "(&now.uid, now.deleting) == (&object.uid, object.deleting)")],
+            "(object.uid.clone(), object.generation, object.deleting);",
+            "(object.uid.clone(), object.deleting);")],
+    },
+    Mutant {
+        name: "fence-without-records", room: Room::Pass,
+        wrong: "the fence does not look at the records that were stored a moment before",
+        edits: &[Edit(WORLD,
+            " && now.status.connections == object.status.connections",
+            "")],
     },
     Mutant {
         name: "second-try-without-fence", room: Room::Pass,
@@ -113,7 +120,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "gone-id-is-not-looked-up-by-name", room: Room::Pass,
         wrong: "a connection that was made anew under its name counts as gone",
         edits: &[Edit("src/reconcile/pass/read.rs",
-            "match known.filter(|_| is_named) {",
-            "match known.filter(|_| is_named && false) {")],
+            "        known.filter(|_| is_named).cloned()\n",
+            "        known.filter(|_| is_named && false).cloned()\n")],
     },
 ];

@@ -52,7 +52,12 @@ impl World {
         let of = |kind: Kind| self.cluster.texts(kind).into_iter();
         let mut documents = BTreeMap::new();
         for (host, tenant) in self.tenants.all() {
-            let read = tenant.connection_names().iter().filter_map(|name| tenant.connection_text(name)).map(|text| Document::read(&text)).collect();
+            let read = tenant
+                .connection_names()
+                .iter()
+                .filter_map(|name| tenant.connection_text(name))
+                .map(|text| Document::read(&text))
+                .collect();
             documents.insert(host, read);
         }
         let state = self.state.lock();

@@ -47,7 +47,8 @@ impl Network for World {
         }
         if self.told && !is_idle(request) {
             let odd = if matches!(at_call, Some(AtCall::Fate(_))) { format!("  [{fate:?}]") } else { String::new() };
-            let body = if request.server == Server::Auth0 && request.is_write() { String::from_utf8_lossy(&request.body) } else { "".into() };
+            let body =
+                if request.server == Server::Auth0 && request.is_write() { String::from_utf8_lossy(&request.body) } else { "".into() };
             self.tell(Who::Process(request.process.0), || format!("{} {}{} {body}{odd}", request.method, request.host, request.path));
         }
         if request.server == Server::Auth0 && request.is_write() {
@@ -86,10 +87,10 @@ impl Network for World {
                     let key = (request.process, request.host.clone(), request.is_write());
                     state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
                 }
-                let was_refused = matches!(status, 400 | 401 | 403);
-                if was_refused {
+                // Who gets 404 for an id looks the name up.
+                if matches!(status, 400 | 401 | 403 | 404) {
                     state.refused_last.insert(request.process);
-                } else {
+                } else if request.path != "/oauth/token" {
                     state.refused_last.remove(&request.process);
                 }
                 if request.is_write() {
@@ -165,7 +166,9 @@ impl World {
     /// What the laws say of a call when it is sent.
     fn look_at(&self, request: &Request) {
         match request.server {
-            Server::Kubernetes if request.method != "GET" => self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path)),
+            Server::Kubernetes if request.method != "GET" => {
+                self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path))
+            }
             Server::Kubernetes => {}
             Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
             Server::Auth0 => {
@@ -224,7 +227,8 @@ impl World {
         let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
         let (read, any) = {
             let state = self.state.lock();
-            let mine = state.reads.iter().rev().filter(|read| read.process == request.process && read.host == request.host && read.id == id);
+            let mine =
+                state.reads.iter().rev().filter(|read| read.process == request.process && read.host == request.host && read.id == id);
             let read: Vec<(Instant, Document)> = mine.map(|read| (read.at, Document::read(&read.text))).collect();
             let any = read.first().map(|(_, document)| document.clone());
             (read.into_iter().find(|(_, document)| document.foreign == sent && document.has_options), any)

@@ -5,6 +5,7 @@ mod files;
 mod life;
 mod render;
 mod rights;
+mod rolling;
 mod walk;
 
 use std::io::Write as _;

@@ -264,7 +264,7 @@ async fn restart(cluster: &Cluster, values: &mut Value) {
 }
 
 /// Tells a figure that nothing is asserted about.
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     use std::io::Write as _;
     drop(writeln!(std::io::stderr(), "{text}"));
 }
