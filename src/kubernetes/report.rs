@@ -6,14 +6,12 @@
 //! what was written is folded into the world at once; nothing is sent but by who leads at that moment. A write ends within
 //! [`TIMEOUT`], and before the Lease does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 
@@ -21,9 +19,9 @@ use super::events::Events;
 use crate::api::FINALIZER;
 use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
-use crate::clock::{self, WallClock};
+use crate::clock::WallClock;
 use crate::core::status::Notice;
-use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::lease::Leadership;
 use crate::model::identity::Uid;
@@ -40,12 +38,6 @@ const REBASES: u32 = 20;
 /// How often, and with which pause, the watch is asked for the version that a conflict tells of.
 const WATCH_TRIES: u32 = 20;
 const WATCH_PAUSE: Duration = Duration::from_millis(5);
-
-/// For how long a version may be refused as old while the watch shows none newer.
-const STALE: Duration = Duration::from_secs(30);
-
-/// Of how many objects that is kept in mind.
-const MOST_STALE: usize = 1000;
 
 /// The pauses before an event that got no answer is sent again.
 const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
@@ -78,15 +70,13 @@ pub(crate) struct Report {
     events: Arc<Events>,
     hub: Arc<Hub>,
     leadership: Leadership,
-    /// The versions of objects that were refused as old while the watch showed none newer, and since when.
-    stale: Arc<Mutex<BTreeMap<Uid, (String, Instant)>>>,
 }
 
 impl Report {
     /// Would write through this client, and fold what it wrote into the hub's world, if it led. `instance`: as which events are
     /// reported.
     pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>, wall: WallClock) -> Self {
-        Self { client, events: Arc::new(Events::new(instance, wall)), hub, leadership: Leadership::none(), stale: Arc::default() }
+        Self { client, events: Arc::new(Events::new(instance, wall)), hub, leadership: Leadership::none() }
     }
 
     /// The same, for as long as this leadership holds.
@@ -145,28 +135,7 @@ impl Report {
             }
             tokio::time::sleep(WATCH_PAUSE).await;
         }
-        self.refused_as_old(Kind::Object, &object.uid, &object.resource_version);
         None
-    }
-
-    /// Notes that a version was refused as old and the watch shows none newer. A watch that stays like that is asked for a
-    /// new list: after the store of the cluster was set back, one goes on from a version that is still to come.
-    fn refused_as_old(&self, kind: Kind, uid: &Uid, version: &str) {
-        let (mut stale, now) = (self.stale.lock(), clock::now());
-        match stale.get(uid) {
-            Some((known, since)) if known == version => {
-                if now.saturating_duration_since(*since) >= STALE {
-                    stale.clear();
-                    self.hub.doubt(kind);
-                }
-            }
-            Some(_) | None => {
-                if stale.len() >= MOST_STALE {
-                    stale.clear();
-                }
-                stale.insert(uid.clone(), (version.to_owned(), now));
-            }
-        }
     }
 
     async fn put_status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
@@ -283,7 +252,6 @@ impl Report {
             }
             tokio::time::sleep(WATCH_PAUSE).await;
         }
-        self.refused_as_old(Kind::Tenant, &tenant.uid, &tenant.resource_version);
         None
     }
 

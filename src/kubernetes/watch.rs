@@ -275,7 +275,7 @@ where
             let event = tokio::select! {
                 biased;
                 Ok(()) = doubts.changed() => {
-                    tracing::warn!(watch = part.what, "the watch shows nothing newer than what the API server refuses as old; it begins with a new list");
+                    tracing::info!(watch = part.what, "the watch begins with a new list");
                     break;
                 }
                 event = stream.next() => event,

@@ -81,6 +81,8 @@ async fn rest(world: &Arc<World>) {
     loop {
         let (before, tokens) = (world.writes(), world.tokens());
         let pause = Duration::from_secs(looks.next().unwrap_or(1200));
+        // One that was still ending when everything calmed down is started later.
+        world.start_all();
         sleep(pause).await;
         if world.is_broken() {
             return;

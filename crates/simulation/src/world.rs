@@ -473,6 +473,11 @@ impl World {
         for slot in 0..SLOTS.len() {
             self.act(&Action::OtherFinalizer(slot, false));
         }
+        self.start_all();
+    }
+
+    /// Starts all replicas that do not run.
+    pub fn start_all(self: &Arc<Self>) {
         for replica in 0..self.history.replicas {
             self.start(replica);
         }

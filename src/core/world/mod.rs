@@ -381,6 +381,17 @@ impl World {
             })
     }
 
+    /// Whether somebody declares one of these parameters of a connection who was not there, or not in this generation, when it
+    /// was planned for these.
+    pub fn newly_declares(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &BTreeSet<(Uid, i64)>) -> bool {
+        let declares = |object: &Declared| {
+            object.spec.as_ref().is_ok_and(|spec| names.iter().any(|name| spec.params.contains_key(name)))
+                && !planned.contains(&(object.uid.clone(), object.generation))
+        };
+        let mut concerned = self.objects.concerned(connection).filter(|object| !object.deleting && connection.is_named_by(object));
+        !names.is_empty() && concerned.any(|object| declares(object))
+    }
+
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
     pub fn credentials(&self, secret: &str) -> Option<SecretData> {
         self.secrets.get(secret).cloned()

@@ -13,6 +13,7 @@
 mod leadership;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use self::leadership::Seat;
 use super::report::FIELD_MANAGER;
 use crate::clock::{self, WallClock};
 use crate::core::lease::{self, Before, Candidate, Claim, Record, Standing, Stopwatch};
+use crate::core::world::Kind;
 use crate::kubernetes::hub::Hub;
 pub(crate) use leadership::Leadership;
 
@@ -74,6 +76,8 @@ pub(crate) struct Elector {
     renewed: Option<Timestamp>,
     /// What was said of who leads instead, and of what is refused.
     said: Option<String>,
+    /// The version of the Lease that was seen last.
+    version: AtomicU64,
 }
 
 /// The Lease as this process wrote it.
@@ -119,6 +123,7 @@ impl Elector {
             settled: None,
             renewed: None,
             said: None,
+            version: AtomicU64::default(),
         };
         (elector, receiver)
     }
@@ -365,7 +370,22 @@ impl Elector {
     async fn find(&self, within: Duration) -> Result<Option<DynamicObject>, Trouble> {
         match asked(within, self.api.get(NAME)).await {
             Err(Trouble::Absent) => Ok(None),
-            found => found.map(Some),
+            found => found.inspect(|lease| self.note_version(lease)).map(Some),
+        }
+    }
+
+    /// Notes the version of the Lease. An older one than before means that the store of the cluster was set back: a watch that
+    /// goes on from where it was shows nothing before its version comes again, so all of them begin with a new list.
+    fn note_version(&self, lease: &DynamicObject) {
+        let Some(version) = lease.metadata.resource_version.as_ref().and_then(|version| version.parse().ok()) else { return };
+        if version < self.version.swap(version, Ordering::Relaxed) {
+            tracing::warn!(
+                lease = NAME,
+                "versions of the cluster went back, as after a restore of its store; all watches begin with a new list"
+            );
+            for kind in Kind::ALL {
+                self.hub.doubt(kind);
+            }
         }
     }
 
@@ -383,7 +403,7 @@ impl Elector {
             "leaseTransitions": record.transitions,
         }});
         object.metadata.managed_fields = None;
-        if exists {
+        let written = if exists {
             asked(within, self.api.replace(NAME, &as_us, &object)).await
         } else {
             match asked(within, self.api.create(&as_us, &object)).await {
@@ -392,7 +412,8 @@ impl Elector {
                 }
                 made => made,
             }
-        }
+        };
+        written.inspect(|lease| self.note_version(lease))
     }
 
     /// The time now, as a Lease has it. No two are the same, as a Lease that does not change counts as not renewed.

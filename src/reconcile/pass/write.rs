@@ -3,6 +3,8 @@
 //! Guarantees: it starts only while the document is fresh, all that it rests on is declared as it was and the Lease lasts until
 //! it must have ended, also after a token was renewed for it; it counts as written only when the answer shows what was sent.
 
+use std::collections::BTreeSet;
+
 use super::claim::{Claimed, until_stored};
 use super::log::Line;
 use super::plan::Planned;
@@ -15,6 +17,7 @@ use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
+use crate::core::world::{Connection, World};
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::{Phase, obstacle_of};
@@ -75,16 +78,24 @@ impl<'t> Pass<'t, Claimed> {
         members.iter().filter(|member| actors.contains(&member.stored.uid)).map(|member| member.stored.key.clone()).collect()
     }
 
-    /// Whether this process still leads, for as long as the write may last, and all that the write rests on is declared as it was
-    /// when it was planned: the tenant, what it admits, and every object that is acted for. It is asked right before each PATCH, the second after a refused token included.
+    /// Whether this process still leads, for as long as the write may last, and all that the write rests on is as it was when it
+    /// was planned: the tenant, what it admits, every object that is acted for with its claim, and that nobody else declares
+    /// what is removed. It is asked right before each PATCH, the second after a refused token included.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
         let acting = members.iter().filter(|member| acted_for.contains(&member.stored.uid));
         let objects: Vec<_> = acting.map(|member| (member.stored.clone(), member.labels.clone())).collect();
         let (leadership, lasts) = (self.tenant.shared.leadership.clone(), self.tenant.shared.transport.request_timeout());
+        let (id, name) = (self.at.planned.reading.document.id.clone(), self.at.planned.reading.document.name.clone());
+        let removed: BTreeSet<String> = plan.entries().into_iter().filter(|(_, entry)| entry.is_none()).map(|(name, _)| name).collect();
+        let planned: BTreeSet<(Uid, i64)> = members.iter().map(|member| (member.stored.uid.clone(), member.stored.generation)).collect();
+        let still = move |world: &World| {
+            let connection = Connection { tenant: &declared.name, identity: None, id: Some(&id), name: Some(&name) };
+            world.still_declares(&declared, &objects) && !world.newly_declares(&connection, &removed, &planned)
+        };
         // The Lease last, as the other may wait for a lock.
-        move || hub.read(|world| world.still_declares(&declared, &objects)) && leadership.left() >= lasts
+        move || hub.read(&still) && leadership.left() >= lasts
     }
 
     /// Notes what was written, and counts what was set back.
