@@ -83,6 +83,8 @@ struct State {
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
     refused_last: BTreeSet<ProcessId>,
+    /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
+    shown: BTreeMap<(ProcessId, String, String), Option<String>>,
     /// Until when a process asks nothing more of this sort, as it was told by a 429.
     closed: BTreeMap<(ProcessId, String, bool), Instant>,
     /// Requests for a token.

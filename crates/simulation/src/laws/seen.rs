@@ -53,6 +53,8 @@ pub struct Metadata {
     pub namespace: String,
     /// The uid.
     pub uid: String,
+    /// The version.
+    pub resource_version: String,
     /// The generation.
     pub generation: i64,
     /// There when it is being deleted.

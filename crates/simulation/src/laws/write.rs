@@ -83,6 +83,27 @@ impl Scene {
         object.params_on(&document.id).filter(|param| param.name == name).any(|param| param.owned.contains(&print))
     }
 
+    /// Whether an object may not let go of what it owns on a connection, as far as its process may have known.
+    pub(super) fn is_bound(&self, uid: &str, document: &Document) -> bool {
+        self.objects.get(uid).is_some_and(|versions| versions.iter().all(|object| self.is_bound_by(object, document)))
+    }
+
+    fn is_bound_by(&self, object: &Object, document: &Document) -> bool {
+        let lets_go = object.spec.management_policy == "Observe" || (object.is_deleting() && object.spec.deletion_policy == "Retain");
+        let (tenants, namespaces) = (
+            self.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default")),
+            self.namespaces.get(&object.metadata.namespace),
+        );
+        let (Some(tenants), Some(namespaces), false) = (tenants, namespaces, lets_go) else { return false };
+        tenants.iter().all(|tenant| {
+            let serving = tenant.as_ref().filter(|tenant| tenant.spec.domain == self.host && !tenant.observes());
+            let admits = |labels: &Option<_>| {
+                labels.as_ref().is_some_and(|labels| serving.is_some_and(|tenant| tenant.admits(labels, &document.name).is_some()))
+            };
+            namespaces.iter().all(admits)
+        })
+    }
+
     fn versions(&self) -> impl Iterator<Item = &Object> {
         self.objects.values().flatten().map(Arc::as_ref)
     }

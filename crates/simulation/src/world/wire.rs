@@ -8,7 +8,7 @@ use super::{Bucket, FRESH, InFlight, Read, World};
 use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, write};
+use crate::laws::{Law, kept, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -69,6 +69,9 @@ impl Network for World {
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_read(request);
         }
+        if request.server == Server::Kubernetes && request.method != "GET" && request.path.contains("/upstreamparams/") {
+            self.look_at_record(request);
+        }
     }
 
     fn took_effect(&self, request: &Request, status: u16) {
@@ -106,6 +109,9 @@ impl Network for World {
         }
         if request.server == Server::Auth0 && request.is_write() && is_ok {
             self.remember_written(request);
+        }
+        if request.server == Server::Auth0 && request.method == "GET" {
+            self.remember_shown(request, status);
         }
         match at_call {
             Some(AtCall::After(action)) => self.happen_at(&action),
@@ -275,6 +281,50 @@ impl World {
         let mut state = self.state.lock();
         state.reads.retain(|read| now.duration_since(read.at) < FRESH * 8);
         state.reads.push(Read { process: request.process, at: now, host: request.host.clone(), id, text });
+    }
+
+    fn remember_shown(&self, request: &Request, status: u16) {
+        let mut state = self.state.lock();
+        let place = |id: &str| (request.process, request.host.clone(), id.to_owned());
+        let is_list = request.path.contains("?name=");
+        if status == 404 && !is_list {
+            state.shown.insert(place(request.path.rsplit('/').next().unwrap_or_default()), None);
+        } else if status == 200
+            && let Some(Read { id, text, .. }) =
+                state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
+        {
+            let (place, text) = (place(id), text.clone());
+            state.shown.insert(place, Some(text));
+        }
+    }
+
+    /// What is ours and still there stays recorded.
+    fn look_at_record(&self, request: &Request) {
+        let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
+        let mut scene = self.write_scene(request);
+        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
+        let is_status = request.path.ends_with("/status");
+        let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
+        // One of an older version is refused.
+        if old.metadata.resource_version != sent.metadata.resource_version || !(is_status || goes) {
+            return;
+        }
+        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
+        let mut violations = Vec::new();
+        for connection in &old.status.connections {
+            let Some(host) = &connection.tenant else { continue };
+            let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
+            let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
+            if shown == Some(None) {
+                continue;
+            }
+            let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
+            scene.host.clone_from(host);
+            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
+        }
+        for violation in violations {
+            self.break_law(violation.law, violation.text);
+        }
     }
 
     /// What the operator set, as it stands there now.
