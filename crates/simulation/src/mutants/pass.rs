@@ -13,8 +13,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "fence-is-open", room: Room::Pass,
         wrong: "it is not asked right before a PATCH whether all that it rests on is still declared",
         edits: &[Edit(WRITE,
-            "move || hub.read(|world| world.still_declares(&declared, &objects))",
-            "move || {\n            let _ = (&hub, &declared, &objects);\n            true\n        }")],
+            "move || hub.read(&still) && leadership.left() >= lasts",
+            "move || (hub.read(&still) || true) && leadership.left() >= lasts")],
     },
     Mutant {
         name: "fence-without-tenant", room: Room::Pass,
@@ -42,6 +42,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "the fence does not look at the records that were stored a moment before",
         edits: &[Edit(WORLD,
             " && now.status.connections == object.status.connections",
+            "")],
+    },
+    Mutant {
+        name: "fence-without-newcomers", room: Room::Pass,
+        wrong: "the fence does not see that somebody declares by now what is about to be removed",
+        edits: &[Edit(WRITE,
+            " && !world.newly_declares(&connection, &removed, &planned)",
             "")],
     },
     Mutant {
