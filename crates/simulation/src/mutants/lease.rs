@@ -29,9 +29,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "write-outlasts-the-lease", room: Room::Lease,
         wrong: "a PATCH starts although it need not end before the Lease does",
-        edits: &[Edit("src/reconcile/pass/write.rs",
+        edits: &[
+            Edit("src/reconcile/pass/write.rs",
             "        let finish_by = finish_by.min(clock::now() + self.tenant.shared.leadership.left());\n",
-            "")],
+            ""),
+            Edit("src/reconcile/pass/write.rs",
+            "hub.read(&still) && leadership.left() >= lasts",
+            "hub.read(&still) && (leadership.left() >= lasts || !leadership.left().is_zero())"),
+        ],
     },
     Mutant {
         name: "lease-is-taken-early", room: Room::Lease,
