@@ -307,6 +307,8 @@ pub struct Document {
     pub params: BTreeMap<String, String>,
     /// Whether `options` was an object.
     pub has_options: bool,
+    /// Whether the parameters were an object, or none.
+    pub has_usable_params: bool,
 }
 
 impl Document {
@@ -323,6 +325,10 @@ impl Document {
             display_name: members.remove("display_name"),
             foreign,
             params,
+            has_usable_params: options
+                .as_deref()
+                .and_then(|options| members(options).remove("upstream_params"))
+                .is_none_or(|text| text == "null" || text.starts_with('{')),
             has_options: options.is_some_and(|options| options.starts_with('{')),
         }
     }

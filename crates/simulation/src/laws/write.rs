@@ -120,6 +120,9 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name),
         );
     }
+    if !read.has_usable_params {
+        broken(Law::Foreign, format!("the parameters of {} were no object, and are replaced", read.name));
+    }
     let mut differs = false;
     for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
         let (was, is) = (read.params.get(name), params.get(name));
