@@ -327,7 +327,7 @@ impl Document {
             params,
             has_usable_params: options
                 .as_deref()
-                .and_then(|options| members(options).remove("upstream_params"))
+                .and_then(|options| self::members(options).remove("upstream_params"))
                 .is_none_or(|text| text == "null" || text.starts_with('{')),
             has_options: options.is_some_and(|options| options.starts_with('{')),
         }
