@@ -313,7 +313,7 @@ impl World {
         let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
         let mut scene = self.write_scene(request);
         let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
-        let is_status = request.path.ends_with("/status");
+        let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
         if old.metadata.resource_version != sent.metadata.resource_version || !(is_status || goes) {
