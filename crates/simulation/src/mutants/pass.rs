@@ -127,7 +127,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "gone-id-is-not-looked-up-by-name", room: Room::Pass,
         wrong: "a connection that was made anew under its name counts as gone",
         edits: &[Edit("src/reconcile/pass/read.rs",
-            "        known.filter(|_| is_named).cloned()\n",
-            "        known.filter(|_| is_named && false).cloned()\n")],
+            "        objects().find_map(|object| object.spec.as_ref().ok().and_then(name_of))\n",
+            "        objects().take(0).find_map(|object| object.spec.as_ref().ok().and_then(name_of))\n")],
     },
 ];
