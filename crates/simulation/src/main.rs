@@ -1,5 +1,6 @@
 //! `simulation`: runs histories until one breaks a law, and tells that one.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -52,12 +53,17 @@ struct Arguments {
     /// names of some of them, or nothing for all.
     #[arg(long, num_args = 0.., value_name = "NAME")]
     mutants: Option<Vec<String>>,
+
+    /// Write what was found of the mutants into this file, as a table between the lines that mark one.
+    #[arg(long, value_name = "FILE", requires = "mutants")]
+    table: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(names) = &arguments.mutants {
-        return mutants::check(names, arguments.histories, arguments.seed);
+    if let Some(names) = arguments.mutants {
+        let Arguments { histories, seed, threads, table, .. } = arguments;
+        return mutants::check(&mutants::Check { names, histories, seed, threads, table });
     }
     if tracing::subscriber::set_global_default(log::Listening).is_err() {
         eprintln(format_args!("the log can't be listened to"));

@@ -16,6 +16,12 @@ use crate::world::World;
 /// Within what time everything has to be at rest after the last fault: what is fought over waits for up to an hour.
 const REST_WITHIN: Duration = Duration::from_hours(3);
 
+/// How many tokens may be fetched while everything is at rest: one for each tenant that revoked the last.
+const TOKENS_AT_REST: u64 = 2;
+
+/// How many may be fetched beside that while everything comes to rest, with other credentials.
+const TOKENS_TO_REST: u64 = 6;
+
 /// The longest pause between two looks whether everything is at rest.
 const LONGEST_PAUSE: Duration = Duration::from_mins(20);
 
@@ -88,6 +94,7 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
     let begin = Instant::now();
     let mut pause = stretch;
     loop {
+        let tokens = world.tokens();
         // One that was still ending when everything calmed down is started later.
         world.start_all();
         sleep(pause).await;
@@ -101,6 +108,11 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
         }
         let unrest = world.unrest();
         if unrest.is_empty() && quiet >= stretch {
+            let (tokens, is_first) = (world.tokens() - tokens, begin.elapsed() <= pause);
+            let most = TOKENS_AT_REST + if is_first { TOKENS_TO_REST } else { 0 };
+            if tokens > most && !world.has_short_tokens() {
+                world.break_law(Law::Budget, format!("{tokens} tokens were fetched within {pause:?}, although those before hold for a day"));
+            }
             return;
         }
         if is_late {

@@ -83,6 +83,12 @@ struct State {
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
     refused_last: BTreeSet<ProcessId>,
+    /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
+    shown: BTreeMap<(ProcessId, String, String), Option<String>>,
+    /// Until when a process asks nothing more of this sort, as it was told by a 429.
+    closed: BTreeMap<(ProcessId, String, bool), Instant>,
+    /// Requests for a token.
+    tokens: u64,
     ours: BTreeMap<Place, String>,
     backup: Option<Snapshot>,
     violations: Vec<Violation>,
@@ -500,6 +506,17 @@ impl World {
     pub(crate) fn longest_interval(&self) -> Duration {
         let specs = TENANTS.iter().filter_map(|name| self.cluster.read_as::<seen::Tenant>(&Key::tenant(name)));
         Duration::from_secs(specs.map(|tenant| tenant.spec.resync_interval_seconds).max().unwrap_or_default())
+    }
+
+    /// How many requests for a token there were.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.state.lock().tokens
+    }
+
+    /// Whether tokens may live for less than the pause between two looks.
+    pub(crate) fn has_short_tokens(&self) -> bool {
+        let shortens = |action: &Action| matches!(action, Action::Auth0(_, TenantAction::TokenLifetime(seconds)) if *seconds < 86_400);
+        self.history.actions().any(shortens)
     }
 
     /// A law did not hold.
