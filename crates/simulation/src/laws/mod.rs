@@ -6,6 +6,8 @@
 
 pub mod rest;
 pub mod seen;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 use std::fmt;

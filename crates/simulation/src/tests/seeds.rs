@@ -2,6 +2,7 @@
 
 use super::{assert_holds, run, story};
 use crate::history::History;
+use crate::run::run as run_and_report;
 
 /// How many seeds are run, from 1 on.
 const SEEDS: u64 = 32;
@@ -51,7 +52,7 @@ fn a_history_that_is_told_takes_the_same_steps() {
     for seed in 1..4 {
         let history = History::draw(seed);
         let (quiet, _) = run(&history);
-        let told = super::run::run(&history, true);
+        let told = run_and_report(&history, true);
         assert_eq!((quiet.steps, quiet.lasted, quiet.coverage), (told.steps, told.lasted, told.coverage), "seed {seed}");
     }
 }
