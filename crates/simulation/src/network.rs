@@ -83,6 +83,8 @@ pub trait Network: Send + Sync {
     fn fate(&self, request: &mut Request) -> Fate;
     /// It takes effect now: called right before, when the world is as the server will find it.
     fn arrives(&self, request: &Request);
+    /// It takes no effect any more, whatever became of it; with the status of the answer, where there is one.
+    fn is_over(&self, _: &Request, _: Option<u16>) {}
     /// It took effect and was answered with this status, whether or not the answer arrives.
     fn took_effect(&self, request: &Request, status: u16);
 }

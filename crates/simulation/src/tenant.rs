@@ -196,16 +196,25 @@ struct Journey {
 
 impl Journey {
     async fn travel(self, fate: Fate) -> Back {
+        let (network, seen) = (self.network.clone(), self.seen.clone());
         let Fate { out, ending, back } = fate;
         pause(out).await;
-        let reply = match ending {
-            Ending::Dropped => return Back::Cut,
-            Ending::Swallowed => return Back::Nothing,
-            Ending::Refused(status) => {
-                pause(back).await;
-                return Back::Answer { answer: page(status), whole: true };
-            }
-            Ending::Answered | Ending::AnswerLost | Ending::NeverAnswered => self.arrive().await,
+        let reply = self.reply(ending).await;
+        let status = match (&reply, ending) {
+            (Some(Reply::Answered(answer) | Reply::HalfAnswered(answer)), _) => Some(answer.status),
+            (None, Ending::Refused(status)) => Some(status),
+            (Some(Reply::Cut | Reply::Silent) | None, _) => None,
+        };
+        network.is_over(&seen, status);
+        let Some(reply) = reply else {
+            return match ending {
+                Ending::Dropped => Back::Cut,
+                Ending::Refused(status) => {
+                    pause(back).await;
+                    Back::Answer { answer: page(status), whole: true }
+                }
+                Ending::Swallowed | Ending::Answered | Ending::AnswerLost | Ending::NeverAnswered => Back::Nothing,
+            };
         };
         if ending == Ending::NeverAnswered || reply == Reply::Silent {
             return Back::Nothing;
@@ -221,6 +230,14 @@ impl Journey {
                 Back::Answer { answer, whole: all == 0 }
             }
             Reply::Cut | Reply::Silent => Back::Cut,
+        }
+    }
+
+    /// What the tenant has to say, where it arrives there.
+    async fn reply(self, ending: Ending) -> Option<Reply> {
+        match ending {
+            Ending::Dropped | Ending::Swallowed | Ending::Refused(_) => None,
+            Ending::Answered | Ending::AnswerLost | Ending::NeverAnswered => Some(self.arrive().await),
         }
     }
 

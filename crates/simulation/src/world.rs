@@ -65,7 +65,7 @@ struct Read {
 /// A write that is on its way.
 struct InFlight {
     process: ProcessId,
-    until: Instant,
+    number: u32,
 }
 
 /// How much may be asked: the bucket of one process for one host.

@@ -22,6 +22,8 @@ pub fn operator_binary() -> PathBuf {
 /// How to start the operator. The environment of this process says nothing to it.
 #[derive(Clone, Debug)]
 pub struct Launch {
+    /// The operator's binary; without it [`operator_binary`] says where it is.
+    pub binary: Option<PathBuf>,
     /// A program, with arguments, that starts the operator in its own place, as one that sets limits does.
     pub runner: Vec<String>,
     /// Whom it is to the API server, and where that is.
@@ -42,6 +44,7 @@ impl Launch {
     /// With this kubeconfig and this log, on a port that is free.
     pub fn new(kubeconfig: PathBuf, log: PathBuf) -> Self {
         Self {
+            binary: None,
             runner: Vec::new(),
             kubeconfig,
             namespace: OPERATOR_NAMESPACE.to_owned(),
@@ -54,7 +57,7 @@ impl Launch {
 
     /// Starts it.
     pub fn start(&self) -> Operator {
-        let binary = operator_binary();
+        let binary = self.binary.clone().unwrap_or_else(operator_binary);
         let mut words = self.runner.iter().map(String::as_str).chain([binary.to_str().unwrap(), "controller"]);
         let mut command = Command::new(words.next().unwrap());
         for variable in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "UPO_LOG"] {

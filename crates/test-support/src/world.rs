@@ -293,7 +293,7 @@ impl World {
 }
 
 /// A client for this kubeconfig.
-pub(crate) async fn client(kubeconfig: &str, adapt: impl FnOnce(&mut kube::Config)) -> Client {
+pub async fn client(kubeconfig: &str, adapt: impl FnOnce(&mut kube::Config)) -> Client {
     upstream_params_operator::internals::install_crypto_provider();
     let config = kube::config::Kubeconfig::from_yaml(kubeconfig).unwrap();
     let mut config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();

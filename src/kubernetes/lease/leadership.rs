@@ -129,9 +129,14 @@ impl Leadership {
 
     /// One that lasts for as long as a test.
     pub(crate) fn of_a_test() -> Self {
+        Self::taken_over(Duration::ZERO)
+    }
+
+    /// The same, taken over from one whose writes may last that long.
+    pub(crate) fn taken_over(settles_in: Duration) -> Self {
         let seat = Seat::new(WallClock::new(|| jiff::Timestamp::UNIX_EPOCH));
         let long = clock::now() + Duration::from_hours(1000);
-        seat.take(Stopwatch::start(long, jiff::Timestamp::UNIX_EPOCH), clock::now())
+        seat.take(Stopwatch::start(long, jiff::Timestamp::UNIX_EPOCH), clock::now() + settles_in)
     }
 }
 

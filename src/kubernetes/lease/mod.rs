@@ -182,6 +182,10 @@ impl Elector {
                 let settled = self.settled(before, clock::now());
                 self.settled = Some(settled);
                 let object = self.put(found, &record, lease::REQUEST).await?;
+                if before == Before::RanOut {
+                    // Nobody renewed it for a while, so nobody would have seen its versions go back.
+                    self.list_anew();
+                }
                 self.take(since_renewal, settled);
                 Ok(Some(Owned { object, record }))
             }
@@ -379,13 +383,14 @@ impl Elector {
     fn note_version(&self, lease: &DynamicObject) {
         let Some(version) = lease.metadata.resource_version.as_ref().and_then(|version| version.parse().ok()) else { return };
         if version < self.version.swap(version, Ordering::Relaxed) {
-            tracing::warn!(
-                lease = NAME,
-                "versions of the cluster went back, as after a restore of its store; all watches begin with a new list"
-            );
-            for kind in Kind::ALL {
-                self.hub.doubt(kind);
-            }
+            tracing::warn!(lease = NAME, "versions of the cluster went back, as after a restore of its store");
+            self.list_anew();
+        }
+    }
+
+    fn list_anew(&self) {
+        for kind in Kind::ALL {
+            self.hub.doubt(kind);
         }
     }
 

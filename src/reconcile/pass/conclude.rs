@@ -18,7 +18,7 @@ use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::pass::role::Part;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
-use crate::core::status::{Outcome, Planned, WriteOutcome};
+use crate::core::status::{Outcome, Planned, WriteOutcome, is_accepted_on};
 use crate::core::world::Declared;
 use crate::model::identity::Uid;
 
@@ -176,18 +176,25 @@ impl Pass<'_, Written> {
         let Ok(spec) = &planned.spec else { return };
         if member.named {
             // Accepted here, so it may leave where it was.
+            let is_news = !member.was_accepted && self.is_accepted(planned);
             let others = claims::connections(&planned.status).map(ConnectionKey::Id);
             for other in others.filter(|other| *other != self.connection) {
-                if member.was_accepted {
-                    self.next.at_unless_due(other, Lane::Edit, now);
-                } else {
+                if is_news {
                     self.next.at(other, Lane::Edit, now);
+                } else {
+                    self.next.at_unless_due(other, Lane::Edit, now);
                 }
             }
         } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned) {
             // It has left here, so what it names can be concluded.
             self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, now);
         }
+    }
+
+    /// Whether an object is accepted here by what it was told.
+    fn is_accepted(&self, object: &Declared) -> bool {
+        let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
+        now.is_some_and(|now| is_accepted_on(&now, &self.at.reading.document.id))
     }
 
     /// Whether an object has no record on the connection any more.

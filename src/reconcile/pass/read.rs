@@ -13,7 +13,7 @@ use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
 use crate::clock;
 use crate::core::schedule::{ConnectionKey, Lane, Next};
-use crate::core::spec::Target;
+use crate::core::spec::{Spec, Target};
 use crate::core::world::{Declared, DeclaredTenant};
 use crate::model::document::Live;
 use crate::model::identity::{ConnectionId, ConnectionName};
@@ -87,13 +87,17 @@ impl<'t> Pass<'t, Asked> {
         found
     }
 
-    /// The name under which a connection is looked up that is gone, where somebody names it by that.
+    /// The name under which a connection is looked up that is gone, where somebody names it by that. One that this process has
+    /// not seen yet has the name that was recorded with it.
     fn name_to_look_up(&self, id: &ConnectionId, concerned: &Concerned) -> Option<ConnectionName> {
-        let known = self.tenant.known_connections.name_of(id);
-        let is_named = concerned
-            .iter()
-            .any(|(object, _)| object.spec.as_ref().is_ok_and(|spec| matches!(&spec.target, Target::Name(name) if Some(name) == known)));
-        known.filter(|_| is_named).cloned()
+        let objects = || concerned.iter().map(|(object, _)| object);
+        let recorded = || objects().flat_map(|object| &object.status.connections).find(|entry| *id == *entry.id)?.name.as_deref();
+        let known = self.tenant.known_connections.name_of(id).map(|name| name.as_str()).or_else(recorded)?;
+        let name_of = |spec: &Spec| match &spec.target {
+            Target::Name(name) if name.as_str() == known => Some(name.clone()),
+            Target::Name(_) | Target::Id(_) => None,
+        };
+        objects().find_map(|object| object.spec.as_ref().ok().and_then(name_of))
     }
 
     /// Notes what was read, and gathers everybody whom it concerns.

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::tenant::ClusterAuth0TenantStatus;
 use crate::core::world::{DeclaredTenant, SecretData as Held};
 use crate::kubernetes::hub::Hub;
+use crate::kubernetes::lease::Leadership;
 use crate::model::document::Document;
 use crate::tests::builders;
 
@@ -108,4 +109,18 @@ async fn whoever_names_a_connection_that_concerned_nobody_any_more_begins_anew()
         let known = (tenant.known_connections.id_of(&shop).is_some(), tenant.memory.failures.count(&id));
         assert_eq!(known, if is_named { (true, 2) } else { (false, 1) });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_took_over_takes_every_connection_for_one_to_which_a_write_may_be_under_way_until_that_must_have_ended() {
+    let (mut tenant, seconds) = (serving().await, Duration::from_secs);
+    tenant.shared.leadership = Leadership::taken_over(seconds(7));
+    let (here, there) = ("con_1".into(), "con_2".into());
+    assert_eq!(tenant.unsettled_for(&there), Some(seconds(7)));
+    tenant.may_still_land(&here);
+    assert_eq!((tenant.unsettled_for(&here), tenant.unsettled_for(&there)), (Some(seconds(10)), Some(seconds(7))));
+    tokio::time::sleep(seconds(7)).await;
+    assert_eq!((tenant.unsettled_for(&here), tenant.unsettled_for(&there)), (Some(seconds(3)), None));
+    tokio::time::sleep(seconds(3)).await;
+    assert_eq!(tenant.unsettled_for(&here), None);
 }

@@ -105,7 +105,8 @@ fn note(text: &str) {
 
 #[tokio::test]
 async fn of_two_replicas_one_writes_and_the_other_takes_over_whether_it_ends_or_dies() {
-    let world = world().await;
+    // Its own, as most of it is waiting.
+    let world = World::setup().without_operator().start().await;
     let one = Replica::start(&world, "one").await;
     one.leads().await;
     let scope = scope(&world, "takes-over").await;
@@ -143,7 +144,8 @@ async fn of_two_replicas_one_writes_and_the_other_takes_over_whether_it_ends_or_
 
 #[tokio::test]
 async fn a_leader_that_was_asleep_for_longer_than_its_lease_writes_nothing_when_it_wakes() {
-    let world = world().await;
+    // Its own, as most of it is waiting.
+    let world = World::setup().without_operator().start().await;
     let one = Replica::start(&world, "asleep").await;
     one.leads().await;
     let scope = scope(&world, "asleep").await;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use auth0_emulator::{Call, Fault, RateLimited, TenantHandle};
 use serde_json::json;
 use test_support::journal::{calls, error, id_of, patches, token_requests};
-use test_support::manifest::{edit, on, value};
+use test_support::manifest::{edit, on, to, value};
 use test_support::status::{condition, message};
-use test_support::wait::throughout;
+use test_support::wait::{growth, throughout};
 use test_support::{SCOPES, Scope, World};
 
 /// A scope with objects in sync, each on a connection of its own.
@@ -112,6 +112,28 @@ async fn a_write_that_timed_out_is_not_followed_by_another_while_it_may_still_la
     let pause = writes[1].time_ms - writes[0].time_ms;
     assert!(pause >= 19_900, "ten seconds until the first timed out, and ten more: {pause} ms");
     assert_eq!(scope.auth0.upstream_params("blog"), value("blog", "y"));
+}
+
+#[tokio::test]
+async fn two_objects_that_change_places_while_no_write_succeeds_do_not_call_for_each_other_without_a_pause() {
+    let scope = World::shared().scope("change-places").await;
+    for place in ["one", "two"] {
+        scope.connection(place, "oauth2");
+        scope.create(place, on(place).value(place, "x")).await;
+    }
+    scope.until_all_in_sync(&["one", "two"]).await;
+    scope.auth0.inject(Fault::status(503).method("PATCH"));
+    scope.edit("one", to("two")).await;
+    scope.edit("two", to("one")).await;
+    for object in ["one", "two"] {
+        scope.until_condition(object, "Synced", "Unknown", "RemoteUnavailable").await;
+    }
+    let asked = growth(Duration::from_secs(4), || calls(&scope.auth0, "GET").len() + patches(&scope.auth0)).await;
+    assert!(asked <= 24, "{asked} calls in four seconds\n{}", scope.describe("one").await);
+    scope.auth0.clear_faults();
+    scope.until_all_in_sync(&["one", "two"]).await;
+    assert_eq!(scope.auth0.upstream_params("one"), value("two", "x"));
+    assert_eq!(scope.auth0.upstream_params("two"), value("one", "x"));
 }
 
 #[tokio::test]

@@ -42,14 +42,14 @@ impl Network for World {
         if let Some(AtCall::Fate(fate)) = &at_call {
             self.count(Kind::Fate, name_of(fate.ending));
         }
-        if self.told && !is_idle(request) {
+        if self.told && !request.path.contains("/leases") {
             let odd = if matches!(at_call, Some(AtCall::Fate(_))) { format!("  [{fate:?}]") } else { String::new() };
             let body =
                 if request.server == Server::Auth0 && request.is_write() { String::from_utf8_lossy(&request.body) } else { "".into() };
             self.tell(Who::Process(request.process.0), || format!("{} {}{} {body}{odd}", request.method, request.host, request.path));
         }
         if request.server == Server::Auth0 && request.is_write() {
-            self.state.lock().in_flight.push(InFlight { process: request.process, until: Instant::now() + LANDS_WITHIN });
+            self.state.lock().in_flight.push(InFlight { process: request.process, number: request.number });
         }
         fate
     }
@@ -68,6 +68,17 @@ impl Network for World {
         }
     }
 
+    fn is_over(&self, request: &Request, status: Option<u16>) {
+        let mut state = self.state.lock();
+        state.in_flight.retain(|write| write.number != request.number);
+        // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
+        if matches!(status, Some(400 | 401 | 403 | 404)) {
+            state.refused_last.insert(request.process);
+        } else if request.path != "/oauth/token" {
+            state.refused_last.remove(&request.process);
+        }
+    }
+
     fn took_effect(&self, request: &Request, status: u16) {
         let is_lease = request.path.contains("/leases");
         let is_ok = (200..300).contains(&status);
@@ -76,19 +87,6 @@ impl Network for World {
             state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
                 state.writes += 1;
-            }
-            if request.server == Server::Auth0 {
-                // Who gets 404 for an id looks the name up.
-                if matches!(status, 400 | 401 | 403 | 404) {
-                    state.refused_last.insert(request.process);
-                } else if request.path != "/oauth/token" {
-                    state.refused_last.remove(&request.process);
-                }
-                if request.is_write() {
-                    if let Some(at) = state.in_flight.iter().position(|write| write.process == request.process) {
-                        state.in_flight.remove(at);
-                    }
-                }
             }
         }
         if !is_idle(request) {
@@ -232,8 +230,7 @@ impl World {
 
     /// One process writes at a time.
     fn look_at_others(&self, request: &Request, now: Instant) {
-        let mut state = self.state.lock();
-        state.in_flight.retain(|write| write.until > now);
+        let state = self.state.lock();
         let other = state.in_flight.iter().find(|write| write.process != request.process).map(|write| write.process);
         let excused = state.lease_touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN);
         drop(state);

@@ -145,6 +145,7 @@ async fn the_cases_of_the_alerts_fail_when_an_alert_is_wrong() {
     // One for each alert, in their order: a threshold, a condition or a wait that somebody might get wrong.
     let wrongs = [
         ("== 1)\n    for: 10m", "== 1)\n    for: 40m"),
+        ("max(upstream_params_leader) == 0\n    for: 5m", "min(upstream_params_leader) == 0\n    for: 5m"),
         ("upstream_params_tenant_authenticated) == 0", "upstream_params_tenant_authenticated) == 2"),
         ("age_seconds) > 1800", "age_seconds) > 18000"),
         ("calls_total[30m])) > 30", "calls_total[30m])) >= 0"),

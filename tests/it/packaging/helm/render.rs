@@ -259,7 +259,10 @@ fn nothing_but_what_is_needed_is_there_by_default() {
         "CustomResourceDefinition clusterauth0tenants.upstreamparams.dev",
         "CustomResourceDefinition upstreamparams.upstreamparams.dev",
         "Deployment upstream-params-operator",
+        "PodDisruptionBudget upstream-params-operator",
+        "Role upstream-params-operator-lease",
         "Role upstream-params-operator-secrets",
+        "RoleBinding upstream-params-operator-lease",
         "RoleBinding upstream-params-operator-secrets",
         "ServiceAccount upstream-params-operator",
     ];
@@ -275,7 +278,7 @@ fn everything_has_the_labels_and_the_namespace_of_the_release() {
         assert_eq!((&labels["l"], &object["metadata"]["annotations"]["a"]), (&json!("1"), &json!("1")), "{}", name(object));
         let cluster = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"].contains(&kind(object));
         let namespace = &object["metadata"]["namespace"];
-        // Of the namespace that is served, and of the one that events about tenants are in.
+        // Of the namespace that is served, and of the one that events about tenants and the Lease are in.
         let scoped = ["Role", "RoleBinding"].contains(&kind(object)) && (*namespace == "one" || *namespace == "default");
         assert!(if cluster { namespace.is_null() } else { scoped || *namespace == OPERATOR_NAMESPACE }, "{}: {namespace}", name(object));
     }
@@ -386,7 +389,8 @@ fn roles_can_be_left_out() {
     };
     let all = roles(json!({}));
     let without = |rbac: Value| all.difference(&roles(rbac)).cloned().collect::<Vec<_>>();
-    assert_eq!(without(json!({"create": false})), ["ClusterRole ", "ClusterRoleBinding ", "Role -secrets", "RoleBinding -secrets"]);
+    let of_operator = ["ClusterRole ", "ClusterRoleBinding ", "Role -lease", "Role -secrets", "RoleBinding -lease", "RoleBinding -secrets"];
+    assert_eq!(without(json!({"create": false})), of_operator);
     assert_eq!(without(json!({"aggregateToView": false})), ["ClusterRole -view"]);
     assert_eq!(without(json!({"aggregateToEdit": false})), ["ClusterRole -edit"]);
     assert_eq!(without(json!({"tenantsRole": false})), ["ClusterRole -tenants"]);
