@@ -21,9 +21,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// How many histories to run.
-    #[arg(long, default_value_t = 10_000)]
-    histories: u64,
+    /// How many histories to run at most; without this and without --seconds, 10,000.
+    #[arg(long)]
+    histories: Option<u64>,
 
     /// For how many seconds to run at most.
     #[arg(long)]
@@ -59,11 +59,18 @@ struct Arguments {
     table: Option<PathBuf>,
 }
 
+impl Arguments {
+    fn histories(&self) -> u64 {
+        self.histories.unwrap_or(if self.seconds.is_some() { u64::MAX } else { 10_000 })
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(names) = arguments.mutants {
-        let Arguments { histories, seed, threads, table, .. } = arguments;
-        return mutants::check(&mutants::Check { names, histories, seed, threads, table });
+    if arguments.mutants.is_some() {
+        let histories = arguments.histories();
+        let Arguments { seed, threads, table, mutants, .. } = arguments;
+        return mutants::check(&mutants::Check { names: mutants.unwrap_or_default(), histories, seed, threads, table });
     }
     if tracing::subscriber::set_global_default(log::Listening).is_err() {
         eprintln(format_args!("the log can't be listened to"));
@@ -120,7 +127,7 @@ struct Total {
 impl Total {
     fn run(arguments: &Arguments) -> Self {
         let (next, stop, begin) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Instant::now());
-        let end = arguments.seed.saturating_add(arguments.histories);
+        let end = arguments.seed.saturating_add(arguments.histories());
         let work = || {
             let mut part = Self { fewest_steps: u64::MAX, ..Self::default() };
             while !stop.load(Ordering::Relaxed) {

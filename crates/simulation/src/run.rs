@@ -51,6 +51,11 @@ pub struct Report {
 
 /// Runs a history. `told`: with its story.
 pub fn run(history: &History, told: bool) -> Report {
+    run_and_look(history, told, |_| ()).0
+}
+
+/// Runs a history, and looks at the world as it is in the end. `told`: with its story.
+pub fn run_and_look<T>(history: &History, told: bool, look: impl FnOnce(&World) -> T) -> (Report, T) {
     fastrand::seed(history.seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let Ok(runtime) = runtime else {
@@ -65,7 +70,7 @@ pub fn run(history: &History, told: bool) -> Report {
             world.start(replica);
         }
         live(history, &world).await;
-        world.report()
+        (world.report(), look(&world))
     });
     log::listen(None);
     // Tasks that never end go with it.

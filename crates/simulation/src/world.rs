@@ -1,6 +1,8 @@
 //! The world of one history: the cluster, the Auth0 tenants, the processes of the operator, and the network between them, which
 //! is where the laws look.
 
+#[cfg(test)]
+mod by_hand;
 mod scenes;
 mod wire;
 
@@ -208,7 +210,7 @@ impl World {
     }
 
     /// A process came to its end.
-    fn ended(&self, id: ProcessId, replica: usize, error: Option<String>, asked: bool) {
+    pub(crate) fn ended(&self, id: ProcessId, replica: usize, error: Option<String>, asked: bool) {
         let mut state = self.state.lock();
         if let Some(process) = state.processes.get_mut(id.0 as usize) {
             process.ended = true;
