@@ -38,6 +38,9 @@ use crate::tenant::{REQUEST_TIMEOUT, Tenants};
 /// What time it is at the beginning: 2026-01-01.
 const START: i64 = 1_767_225_600;
 
+/// Within what time a Lease that is held was renewed.
+const RENEWED: Duration = Duration::from_secs(8);
+
 /// A finalizer of somebody else's.
 const OTHER_FINALIZER: &str = "example.com/other";
 
@@ -92,7 +95,8 @@ struct State {
     /// Requests for a token.
     tokens: u64,
     ours: BTreeMap<Place, String>,
-    backup: Option<Snapshot>,
+    /// The last backup, and when it was made.
+    backup: Option<(Instant, Snapshot)>,
     violations: Vec<Violation>,
     coverage: Coverage,
     story: Vec<Line>,
@@ -326,7 +330,7 @@ impl World {
             }
             Action::Backup => {
                 let backup = self.cluster.snapshot();
-                self.state.lock().backup = Some(backup);
+                self.state.lock().backup = Some((Instant::now(), backup));
             }
             Action::Restore => {
                 if let Some(backup) = self.backup() {
@@ -334,7 +338,9 @@ impl World {
                 }
             }
             Action::RestoreStore => {
-                if let Some(backup) = self.backup() {
+                // That versions went back shows in those of the Lease, if it was renewed after the backup: so it was in any real one.
+                let is_old = self.state.lock().backup.as_ref().is_some_and(|(at, _)| at.elapsed() > RENEWED);
+                if let Some(backup) = self.backup().filter(|_| is_old) {
                     // A real one is restored while nobody can reach it.
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
@@ -438,7 +444,7 @@ impl World {
     }
 
     fn backup(&self) -> Option<Snapshot> {
-        self.state.lock().backup.clone()
+        self.state.lock().backup.as_ref().map(|(_, backup)| backup.clone())
     }
 
     /// The API server is there again after so long.

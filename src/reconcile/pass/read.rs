@@ -80,24 +80,23 @@ impl<'t> Pass<'t, Asked> {
             }
         }
         let Some(name) = known else { return Ok(None) };
-        let found = find_by_name(&self.client, &name, Some(id)).await;
-        if found.is_err() {
-            self.tenant.known_connections.miss(id);
+        match find_by_name(&self.client, &name, Some(id)).await {
+            Err(failure) => {
+                self.tenant.known_connections.miss(id);
+                Err(failure)
+            }
+            // Another one, which nobody here speaks of.
+            Ok(Some(Reading { gone: Some(_), .. })) if !is_named(concerned, &name) => Ok(None),
+            found => found,
         }
-        found
     }
 
-    /// The name under which a connection is looked up that is gone, where somebody names it by that. One that this process has
-    /// not seen yet has the name that was recorded with it.
+    /// The name under which a connection is looked up that is gone. One that this process has not seen yet has the name that
+    /// was recorded with it.
     fn name_to_look_up(&self, id: &ConnectionId, concerned: &Concerned) -> Option<ConnectionName> {
         let objects = || concerned.iter().map(|(object, _)| object);
         let recorded = || objects().flat_map(|object| &object.status.connections).find(|entry| *id == *entry.id)?.name.as_deref();
-        let known = self.tenant.known_connections.name_of(id).map(|name| name.as_str()).or_else(recorded)?;
-        let name_of = |spec: &Spec| match &spec.target {
-            Target::Name(name) if name.as_str() == known => Some(name.clone()),
-            Target::Name(_) | Target::Id(_) => None,
-        };
-        objects().find_map(|object| object.spec.as_ref().ok().and_then(name_of))
+        self.tenant.known_connections.name_of(id).cloned().or_else(|| recorded().map(ConnectionName::from_auth0))
     }
 
     /// Notes what was read, and gathers everybody whom it concerns.
@@ -156,6 +155,12 @@ impl<'t> Pass<'t, Asked> {
             self.next.at(elsewhere, Lane::Edit, clock::now());
         }
     }
+}
+
+/// Whether one of these objects names a connection by this name.
+fn is_named(concerned: &Concerned, name: &ConnectionName) -> bool {
+    let names_it = |spec: &Spec| matches!(&spec.target, Target::Name(target) if target == name);
+    concerned.iter().any(|(object, _)| object.spec.as_ref().is_ok_and(names_it))
 }
 
 async fn find_by_name(client: &Client, name: &ConnectionName, known_as: Option<&ConnectionId>) -> Result<Option<Reading>, Failure> {

@@ -17,6 +17,8 @@ pub struct Version {
     pub name: String,
     /// The object; none: it was gone then.
     pub text: Option<Bytes>,
+    /// Whether the process that was asked about has not been shown it.
+    pub is_news: bool,
     /// Its resourceVersion. After the store was set back one may come twice.
     resource_version: u64,
 }
@@ -41,7 +43,7 @@ impl Chronicle {
     /// Notes a version.
     pub(super) fn note(&mut self, kind: Kind, name: String, resource_version: u64, text: Option<Bytes>) {
         let versions = &mut self.versions[kind.index()];
-        versions.push(Version { number: versions.len(), name, text, resource_version });
+        versions.push(Version { number: versions.len(), name, text, is_news: false, resource_version });
     }
 
     /// Notes that a process has everything of a kind up to this resourceVersion.
@@ -62,6 +64,7 @@ impl Chronicle {
         let shown = self.shown.get(&(process, kind)).map_or(0, |shown| if shown.at == now { shown.before } else { shown.now });
         let (before, after) = self.versions[kind.index()].split_at(shown.min(self.versions[kind.index()].len()));
         let last: BTreeMap<&str, &Version> = before.iter().map(|version| (version.name.as_str(), version)).collect();
-        last.into_values().chain(after).cloned().collect()
+        let news = after.iter().map(|version| Version { is_news: true, ..version.clone() });
+        last.into_values().cloned().chain(news).collect()
     }
 }

@@ -15,7 +15,12 @@ impl World {
         let mut scene = write::Scene { host: request.host.clone(), ..write::Scene::default() };
         for version in self.known(request, Kind::Object) {
             if let Some(object) = self.object_of(&version) {
-                scene.objects.entry(object.metadata.uid.clone()).or_default().push(object);
+                let versions = scene.objects.entry(object.metadata.uid.clone()).or_default();
+                if version.is_news && versions.is_empty() {
+                    // As far as the process may know, there is no such object.
+                    versions.push(Arc::default());
+                }
+                versions.push(object);
             }
         }
         for version in self.known(request, Kind::Tenant) {
