@@ -108,7 +108,7 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
         }
         let (quiet, is_late) = (world.quiet_for().min(begin.elapsed()), begin.elapsed() > REST_WITHIN);
         if quiet < stretch && !is_late {
-            pause = stretch - quiet;
+            pause = stretch.saturating_sub(quiet);
             continue;
         }
         let unrest = world.unrest();

@@ -201,6 +201,10 @@ impl World {
         let task = tokio::spawn(async move {
             let result = internals::run(settings, stopped.clone()).await;
             world.ended(id, replica, result.err().map(|error| error.to_string()), stopped.is_cancelled());
+            // One that was still at its end when everything became calm is started again as the others were.
+            if stopped.is_cancelled() && world.is_calm() {
+                world.start(replica);
+            }
         });
         self.state.lock().processes.push(Process { replica, task, stop, is_dead: false, ended: false });
     }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::journal::{Entry, Verb, Who};
 use super::kind::{Key, Kind};
-use super::object::{Object, Sent, head, version};
+use super::object::{Object, Sent, head, text_of, version};
 use super::refusal::Refusal;
 use super::route::{Query, Route};
 use super::schema;
@@ -191,7 +191,7 @@ fn update_status(state: &mut State, key: &Key, bytes: &[u8]) -> Result<Arc<Objec
         if let Some((field, why)) = schema.flaw(&value) {
             return Err(Refusal::invalid(key, &format!("status{field}"), &format!("Invalid value: {why}")));
         }
-        let kept = if completed { value.to_string().into() } else { Arc::from(text) };
+        let kept = if completed { text_of(&value) } else { Arc::from(text) };
         return state.replace_status(key, Some(kept), &expected);
     }
     state.replace_status(key, status.map(Arc::from), &expected)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::journal::{Entry, Verb, Who};
 use super::kind::{Key, Kind};
-use super::object::{Object, Sent};
+use super::object::{Object, Sent, text_of};
 use super::refusal::Refusal;
 use super::store::{Objects, State};
 use super::watch::Break;
@@ -58,19 +58,19 @@ impl Cluster {
     }
 
     /// Replaces the spec of a custom resource.
-    pub fn replace_spec(&self, key: &Key, spec: Value) -> Result<Value, Refusal> {
+    pub fn replace_spec(&self, key: &Key, spec: Value) -> Result<(), Refusal> {
         self.write(Verb::Update, key, |state| {
             let current = state.get(key).ok_or_else(|| Refusal::not_found(key))?;
             let mut sent = Sent::read(current.value())?;
             sent.fields.insert("spec".to_owned(), spec);
             state.replace(key, sent).map(|(object, _)| Some(object))
         })
-        .map(shown)
+        .map(drop)
     }
 
     /// Replaces the spec of a custom resource, which is created where it is not there.
-    pub fn apply(&self, key: &Key, spec: Value) -> Result<Value, Refusal> {
-        if self.exists(key) { self.replace_spec(key, spec) } else { self.create(key, json!({ "spec": spec })) }
+    pub fn apply(&self, key: &Key, spec: Value) -> Result<(), Refusal> {
+        if self.exists(key) { self.replace_spec(key, spec) } else { self.create_as_people(key, json!({ "spec": spec })).map(drop) }
     }
 
     /// Applies a merge patch to an object.
@@ -134,7 +134,7 @@ impl Cluster {
 
     /// Writes the status of a custom resource, whatever it is.
     pub fn write_status(&self, key: &Key, status: &Value) -> Result<(), Refusal> {
-        self.set_status(key, Some(status.to_string().into()))
+        self.set_status(key, Some(text_of(status)))
     }
 
     /// Takes the status away: what is there then is the default of the CRD.

@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
 use super::kind::{Key, Kind};
-use super::object::{Content, FreeMeta, Meta, Object, Sent, same};
+use super::object::{Content, FreeMeta, Meta, Object, Sent, same, text_of};
 use super::refusal::Refusal;
 use super::schema;
 use super::store::State;
@@ -133,7 +133,7 @@ impl State {
     pub(super) fn replace_status(&mut self, key: &Key, status: Option<Arc<str>>, sent: &Precondition) -> Result<Arc<Object>, Refusal> {
         let current = self.get(key).cloned().ok_or_else(|| Refusal::not_found(key))?;
         is_current(&current, &sent.uid, sent.resource_version, false)?;
-        let status = status.or_else(|| schema::default_of(key.kind, "status").map(|status| status.to_string().into()));
+        let status = status.or_else(|| schema::default_of(key.kind, "status").as_ref().map(text_of));
         let Some(status) = status else { return Ok(current) };
         if current.status_is_stored && is_same(current.content.get("status"), &status) {
             return Ok(current);
@@ -278,11 +278,11 @@ fn content(key: &Key, mut fields: Map<String, Value>, current: Option<&Object>) 
                 if let Some(schema) = schema::part(key.kind, "spec") {
                     schema.complete(&mut spec);
                 }
-                content.insert("spec".to_owned(), spec.to_string().into());
+                content.insert("spec".to_owned(), text_of(&spec));
             }
             let status = match current {
                 Some(current) => current.content.get("status").cloned(),
-                None => schema::default_of(key.kind, "status").map(|status| status.to_string().into()),
+                None => schema::default_of(key.kind, "status").as_ref().map(text_of),
             };
             content.extend(status.map(|status| ("status".to_owned(), status)));
             return Ok(content);
@@ -296,7 +296,7 @@ fn content(key: &Key, mut fields: Map<String, Value>, current: Option<&Object>) 
         Kind::Lease => {}
     }
     for (name, value) in fields {
-        content.insert(name, value.to_string().into());
+        content.insert(name, text_of(&value));
     }
     Ok(content)
 }
