@@ -78,7 +78,12 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
+        let is_lost = matches!(self.at(request), Some(AtCall::Fate(Fate { ending: Ending::AnswerLost | Ending::NeverAnswered, .. })));
         let mut state = self.state.lock();
+        if status == Some(429) && request.path != "/oauth/token" && !is_lost {
+            let key = (request.process, request.host.clone(), request.is_write());
+            state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+        }
         state.in_flight.retain(|write| write.number != request.number);
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
@@ -97,13 +102,6 @@ impl Network for World {
             state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
                 state.writes += 1;
-            }
-            if request.server == Server::Auth0 && status == 429 && request.path != "/oauth/token" {
-                let is_shown = !matches!(&at_call, Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
-                if is_shown {
-                    let key = (request.process, request.host.clone(), request.is_write());
-                    state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
-                }
             }
         }
         if !is_idle(request) {
@@ -347,12 +345,13 @@ impl World {
         let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
-        if old.metadata.resource_version != sent.metadata.resource_version || !(is_status || goes) {
+        if old.metadata.resource_version != sent.metadata.resource_version {
             return;
         }
-        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         let mut violations = Vec::new();
-        for connection in &old.status.connections {
+        kept::check_tone(&old, &sent, is_status, &mut violations);
+        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
+        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
             let Some(host) = &connection.tenant else { continue };
             let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
             let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
