@@ -21,4 +21,6 @@ pub mod run;
 pub mod shrink;
 pub mod story;
 pub mod tenant;
+#[cfg(test)]
+mod tests;
 pub mod world;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Who is told of lines.
@@ -45,6 +46,11 @@ impl Listening {
 }
 
 impl Subscriber for Listening {
+    /// Asked once for each place in the code, maybe while nobody listens: so it does not depend on who does.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.target().starts_with("upstream_params_operator") { Interest::always() } else { Interest::never() }
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("upstream_params_operator")
             && LISTENER.with_borrow(|listener| listener.as_ref().is_some_and(|listener| *metadata.level() <= listener.level()))

@@ -1,6 +1,8 @@
 //! The world of one history: the cluster, the Auth0 tenants, the processes of the operator, and the network between them, which
 //! is where the laws look.
 
+#[cfg(test)]
+mod by_hand;
 mod scenes;
 mod wire;
 
@@ -100,8 +102,8 @@ struct State {
     coverage: Coverage,
     story: Vec<Line>,
     chronicle: Chronicle,
-    /// Writes to Auth0, and to the API server but for the Lease.
-    writes: u64,
+    /// The last write to Auth0, or to the API server but to the Lease.
+    last_write: Option<Instant>,
     steps: u64,
     calm: bool,
     may_leave: bool,
@@ -213,7 +215,7 @@ impl World {
     }
 
     /// A process came to its end.
-    fn ended(&self, id: ProcessId, replica: usize, error: Option<String>, asked: bool) {
+    pub(crate) fn ended(&self, id: ProcessId, replica: usize, error: Option<String>, asked: bool) {
         let mut state = self.state.lock();
         if let Some(process) = state.processes.get_mut(id.0 as usize) {
             process.ended = true;
@@ -502,9 +504,15 @@ impl World {
         !self.state.lock().violations.is_empty()
     }
 
-    /// How many writes there were to Auth0, and to the API server but for the Lease.
-    pub fn writes(&self) -> u64 {
-        self.state.lock().writes
+    /// For how long nothing was written to Auth0, nor to the API server but for the Lease.
+    pub fn quiet_for(&self) -> Duration {
+        self.state.lock().last_write.unwrap_or(self.begin).elapsed()
+    }
+
+    /// The longest interval between two looks at a connection that a tenant object asks for.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        let specs = TENANTS.iter().filter_map(|name| self.cluster.read_as::<seen::Tenant>(&Key::tenant(name)));
+        Duration::from_secs(specs.map(|tenant| tenant.spec.resync_interval_seconds).max().unwrap_or_default())
     }
 
     /// How many requests for a token there were.

@@ -7,6 +7,8 @@
 pub mod kept;
 pub mod rest;
 pub mod seen;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 use std::fmt;

@@ -339,6 +339,16 @@ impl Document {
     }
 }
 
+/// The id of a connection in its text.
+pub fn id_of(text: &str) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_str::<Named>(text).unwrap_or_default().id
+}
+
 /// The members of `options` beside the parameters, and the parameters.
 pub fn split_options(options: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let mut foreign = members(options);

@@ -48,7 +48,7 @@ impl World {
     }
 
     /// What is there.
-    fn rest_scene(&self) -> rest::Scene {
+    pub fn rest_scene(&self) -> rest::Scene {
         let of = |kind: Kind| self.cluster.texts(kind).into_iter();
         let mut documents = BTreeMap::new();
         for (host, tenant) in self.tenants.all() {
