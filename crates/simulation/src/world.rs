@@ -69,6 +69,9 @@ struct Read {
 struct InFlight {
     process: ProcessId,
     number: u32,
+    since: Instant,
+    /// The names that it sets, and what to.
+    sets: Vec<(String, String)>,
 }
 
 /// How much may be asked: the bucket of one process for one host.
@@ -90,6 +93,8 @@ struct State {
     refused_last: BTreeSet<ProcessId>,
     /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
     shown: BTreeMap<(ProcessId, String, String), Option<String>>,
+    /// What the write that is being looked at sets.
+    sets: Vec<(String, String)>,
     /// Until when a process asks nothing more of this sort, as it was told by a 429.
     closed: BTreeMap<(ProcessId, String, bool), Instant>,
     /// Requests for a token.

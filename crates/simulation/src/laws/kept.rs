@@ -1,7 +1,7 @@
 //! The law of a record, asked when a status is written or our finalizer is taken: what is ours and still there stays recorded, unless
 //! its owner may let go of it.
 
-use super::seen::{Document, Object, canonical_text, fingerprint};
+use super::seen::{Document, FINALIZER, Object, canonical_text, fingerprint};
 use super::write::Scene;
 use super::{Law, Violation};
 
@@ -42,5 +42,35 @@ pub fn check(scene: &Scene, old: &Object, after: After<'_>, looked: Looked<'_>, 
             let text = format!("{}: the record of {}={entry} on {} goes, and it is there", old.key(), param.name, document.name);
             violations.push(Violation::of(Law::NothingLeft, text));
         }
+    }
+}
+
+/// What keeps a tenant from answering, and says nothing of an object.
+const TROUBLE: [&str; 3] = ["TenantNotReady", "RateLimited", "RemoteUnavailable"];
+
+/// Checks what else an object loses when it is written: the finalizers of others, and that it was ready before there was trouble with
+/// its tenant.
+pub fn check_tone(old: &Object, sent: &Object, is_status: bool, violations: &mut Vec<Violation>) {
+    if !is_status {
+        let lost = |one: &&String| **one != FINALIZER && !sent.metadata.finalizers.contains(one);
+        if let Some(lost) = old.metadata.finalizers.iter().find(lost) {
+            violations.push(Violation::of(Law::Foreign, format!("{}: the finalizer {lost} of somebody else's goes", old.key())));
+        }
+        return;
+    }
+    let generation = Some(old.metadata.generation);
+    let was_ready = old.condition("Ready").is_some_and(|ready| {
+        ready.status == "True" && ready.reason == "Ready" && ready.observed_generation == generation && !old.is_deleting()
+    });
+    if let Some(ready) =
+        sent.condition("Ready").filter(|ready| was_ready && ready.status == "False" && TROUBLE.contains(&ready.reason.as_str()))
+    {
+        let text = format!(
+            "{}: was in sync, and is said not to be ready for trouble with the tenant: {} ({})",
+            old.key(),
+            ready.reason,
+            ready.message
+        );
+        violations.push(Violation::of(Law::True, text));
     }
 }

@@ -177,6 +177,9 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
         }
         return;
     }
+    if object.has_record() && object.cleans_up() && !object.has_finalizer() {
+        broken(Law::Rest, "it owns something, and has no finalizer".to_owned());
+    }
     let obstacles = scene.obstacles(object, tenant);
     if !obstacles.is_empty() {
         // What a look showed is said as of that look while there is nothing to look at.

@@ -25,13 +25,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "matches!(self.effect(), Effect::StillPossible) && false")],
     },
     Mutant {
-        name: "disguised-error-is-an-answer", room: Room::Client,
-        wrong: "the body of an error counts as an answer where its status says 200",
-        edits: &[Edit(CLIENT,
-            r#"if is_error_body(text) { Err(malformed("an error with a successful status")) } else { Ok(text) }"#,
-            "Ok(text)")],
-    },
-    Mutant {
         name: "missing-scope-keeps-its-token", room: Room::Token,
         wrong: "scopes that were granted meanwhile are never asked for with a new token",
         edits: &[Edit("src/reconcile/tenant/authentication.rs",
@@ -56,13 +49,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if let Some(token) = self.token.as_ref().filter(|token| now > token.expires_at) {")],
     },
     Mutant {
-        name: "token-fetches-never-pause", room: Room::Token,
-        wrong: "a token that can't be had is asked for again at once",
-        edits: &[Edit(TOKEN,
-            "let failed = self.failure.as_ref().filter(|failed| now < failed.until)?;",
-            "let failed = self.failure.as_ref().filter(|failed| now > failed.until && now < failed.until)?;")],
-    },
-    Mutant {
         name: "rotated-secret-is-not-taken-up", room: Room::Token,
         wrong: "a Secret that changed is not used before the process starts again",
         edits: &[Edit(TENANT_SETTINGS,
@@ -75,13 +61,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[Edit(STATE,
             "        let _ = budget.take(call.route, now);\n",
             "")],
-    },
-    Mutant {
-        name: "budget-is-full-with-each-edit", room: Room::Budget,
-        wrong: "a change of the tenant object's rate fills the bucket anew",
-        edits: &[Edit(LIMITS,
-            "        self.credit = self.full.min(self.interval * left);\n",
-            "        let _ = left;\n")],
     },
     Mutant {
         name: "too-many-requests-is-ignored", room: Room::Budget,

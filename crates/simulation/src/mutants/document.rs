@@ -15,13 +15,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "                .map_or_else(|| Ok(Members::default()), |raw| Members::parse(raw).ok_or(DocumentError::OptionsUnusable)),")],
     },
     Mutant {
-        name: "unusable-options-are-empty", room: Room::Document,
-        wrong: "options that are no object count as empty",
-        edits: &[Edit(DOCUMENT,
-            ".and_then(|raw| Members::parse(raw).ok_or(DocumentError::OptionsUnusable)),",
-            ".map(|raw| Members::parse(raw).unwrap_or_default()),")],
-    },
-    Mutant {
         name: "unusable-parameters-are-empty", room: Room::Document,
         wrong: "`upstream_params` that are no object are replaced",
         edits: &[Edit(DOCUMENT,
@@ -62,12 +55,5 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[Edit(DOCUMENT,
             "        Ok(PatchBody(body.to_text()))",
             "        body.set(\"enabled_clients\", raw(\"[]\")?)?;\n        Ok(PatchBody(body.to_text()))")],
-    },
-    Mutant {
-        name: "odd-entry-counts-as-equal", room: Room::Document,
-        wrong: "an entry that holds more than a value counts as that value",
-        edits: &[Edit(DOCUMENT,
-            "let [(Name { text: Some(member), .. }, _)] = members.0.as_slice() else { return Live::Foreign };",
-            "let [(Name { text: Some(member), .. }, _), ..] = members.0.as_slice() else { return Live::Foreign };")],
     },
 ];

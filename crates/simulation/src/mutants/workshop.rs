@@ -1,7 +1,7 @@
 //! Where mutants are built and run: a copy of the sources, and one target folder for all of them.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,10 +41,12 @@ pub(super) enum Ended {
     Failed(String),
 }
 
-/// The copy.
+/// The copy. Of those who want it at the same time one has it, and the others wait.
 pub(super) struct Workshop {
     source: PathBuf,
     target: PathBuf,
+    /// Locked for as long as it is open.
+    _lock: File,
 }
 
 /// A mutant that is in the copy, and is taken out again.
@@ -65,7 +67,8 @@ impl Workshop {
     pub(super) fn open() -> Result<Self, String> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         let place = std::path::absolute(target.join("mutants")).map_err(|error| format!("{}: {error}", target.display()))?;
-        let workshop = Self { source: place.join("source"), target: place.join("target") };
+        let lock = locked(&place).map_err(|error| format!("{} can't be used: {error}", place.display()))?;
+        let workshop = Self { source: place.join("source"), target: place.join("target"), _lock: lock };
         workshop.copy()?;
         Ok(workshop)
     }
@@ -187,6 +190,13 @@ fn sources() -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(&listed.stdout);
     let is_needed = |file: &&str| NEEDED.iter().any(|needed| file.starts_with(needed)) && root().join(file).is_file();
     Ok(text.split('\0').filter(|file| !file.is_empty()).filter(is_needed).map(str::to_owned).collect())
+}
+
+fn locked(place: &Path) -> std::io::Result<File> {
+    fs::create_dir_all(place)?;
+    let lock = File::create(place.join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -87,11 +87,4 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "        let wakes = self.objects.in_namespace(&name).map(|object| wake(object.key.clone())).collect();\n",
             "        let wakes = self.objects.in_namespace(&name).take(0).map(|object| wake(object.key.clone())).collect();\n")],
     },
-    Mutant {
-        name: "gone-object-wakes-nobody", room: Room::World,
-        wrong: "who waited for a name is not looked at when the object that had it is gone",
-        edits: &[Edit("src/reconcile/tenant/mod.rs",
-            "            next.at(connection, Lane::Edit, clock::now());\n        }\n        next\n    }\n\n    /// Whether an object is to be concluded here.",
-            "            drop(connection);\n        }\n        next\n    }\n\n    /// Whether an object is to be concluded here.")],
-    },
 ];

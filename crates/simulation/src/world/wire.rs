@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Bucket, FRESH, InFlight, Read, World};
+use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
@@ -52,7 +53,9 @@ impl Network for World {
             self.tell(Who::Process(request.process.0), || format!("{} {}{} {body}{odd}", request.method, request.host, request.path));
         }
         if request.server == Server::Auth0 && request.is_write() {
-            self.state.lock().in_flight.push(InFlight { process: request.process, number: request.number });
+            let mut state = self.state.lock();
+            let sets = std::mem::take(&mut state.sets);
+            state.in_flight.push(InFlight { process: request.process, number: request.number, since: Instant::now(), sets });
         }
         fate
     }
@@ -75,7 +78,12 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
+        let is_lost = matches!(self.at(request), Some(AtCall::Fate(Fate { ending: Ending::AnswerLost | Ending::NeverAnswered, .. })));
         let mut state = self.state.lock();
+        if status == Some(429) && request.path != "/oauth/token" && !is_lost {
+            let key = (request.process, request.host.clone(), request.is_write());
+            state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+        }
         state.in_flight.retain(|write| write.number != request.number);
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
@@ -95,13 +103,6 @@ impl Network for World {
             if request.is_write() && !is_lease && is_ok {
                 state.last_write = Some(Instant::now());
             }
-            if request.server == Server::Auth0 && status == 429 && request.path != "/oauth/token" {
-                let is_shown = !matches!(&at_call, Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
-                if is_shown {
-                    let key = (request.process, request.host.clone(), request.is_write());
-                    state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
-                }
-            }
         }
         if !is_idle(request) {
             self.count_call(request, status);
@@ -109,6 +110,7 @@ impl Network for World {
         }
         if request.server == Server::Auth0 && request.is_write() && is_ok {
             self.remember_written(request);
+            self.look_at_landed(request);
         }
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_shown(request, status);
@@ -242,7 +244,7 @@ impl World {
         let now = Instant::now();
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let id = request.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
+        let (sent, params) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
         let (read, any) = {
             let state = self.state.lock();
             let mine =
@@ -260,6 +262,8 @@ impl World {
         if now.duration_since(at) > FRESH {
             self.break_law(Law::Fresh, format!("the document was {:?} old", now.duration_since(at)));
         }
+        let sets = params.iter().filter(|(name, text)| document.params.get(*name) != Some(text));
+        self.state.lock().sets = sets.filter_map(|(name, text)| Some((name.clone(), seen::canonical_text(text)?))).collect();
         let scene = self.write_scene(request);
         let mut violations = Vec::new();
         write::check(&scene, &document, &body, &mut violations);
@@ -309,6 +313,32 @@ impl World {
         }
     }
 
+    /// Whenever a write takes effect, somebody records what it set: so it is kept in mind as long as it may land.
+    fn look_at_landed(&self, request: &Request) {
+        let Some(tenant) = self.tenants.get(&request.host) else { return };
+        let id = request.path.rsplit('/').next().unwrap_or_default();
+        let Some(text) = tenant.connection_text(id) else { return };
+        let mut state = self.state.lock();
+        // Who sent it knows what it may have done, also where no answer comes.
+        state.shown.insert((request.process, request.host.clone(), id.to_owned()), Some(text));
+        let sent = state.in_flight.iter().find(|write| write.number == request.number);
+        // One that takes longer than any write may is nobody's fault.
+        let sets = sent.filter(|write| write.since.elapsed() <= REQUEST_TIMEOUT * 2).map(|write| write.sets.clone()).unwrap_or_default();
+        let may_leave = state.may_leave;
+        drop(state);
+        if may_leave || sets.is_empty() {
+            return;
+        }
+        let texts = self.cluster.texts(ClusterKind::Object);
+        let objects: Vec<seen::Object> = texts.iter().filter_map(|(_, text)| serde_json::from_slice(text).ok()).collect();
+        for (name, entry) in sets {
+            let print = seen::fingerprint(&request.host, id, &name, &entry);
+            if !objects.iter().any(|object| object.params_on(id).any(|param| param.name == name && param.owned.contains(&print))) {
+                self.break_law(Law::NothingLeft, format!("a write of {name}={entry} to {id} takes effect, and nobody records it"));
+            }
+        }
+    }
+
     /// What is ours and still there stays recorded.
     fn look_at_record(&self, request: &Request) {
         let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
@@ -317,12 +347,13 @@ impl World {
         let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
-        if old.metadata.resource_version != sent.metadata.resource_version || !(is_status || goes) {
+        if old.metadata.resource_version != sent.metadata.resource_version {
             return;
         }
-        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         let mut violations = Vec::new();
-        for connection in &old.status.connections {
+        kept::check_tone(&old, &sent, is_status, &mut violations);
+        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
+        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
             let Some(host) = &connection.tenant else { continue };
             let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
             let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
