@@ -87,38 +87,61 @@ const OUTCOMES: [&str; 11] = [
     "Displaced",
 ];
 
-/// What was reached, and how often.
+/// What was reached, and how often: for each kind by name. A name is copied when it is counted first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage(BTreeMap<(Kind, String), u64>);
+pub struct Coverage {
+    names: [BTreeMap<String, u64>; Kind::ALL.len()],
+    /// Of calls, whose names are made when they are shown: what was called, and the status of the answer.
+    calls: BTreeMap<(&'static str, u16), u64>,
+}
 
 impl Coverage {
     /// Counts one.
     pub fn count(&mut self, kind: Kind, name: &str) {
-        if let Some(count) = self.0.get_mut(&(kind, name.to_owned())) {
+        let names = &mut self.names[kind as usize];
+        if let Some(count) = names.get_mut(name) {
             *count += 1;
         } else {
-            self.0.insert((kind, name.to_owned()), 1);
+            names.insert(name.to_owned(), 1);
         }
+    }
+
+    /// Counts a call.
+    pub fn count_call(&mut self, what: &'static str, status: u16) {
+        *self.calls.entry((what, status)).or_default() += 1;
     }
 
     /// Adds what other histories reached.
     pub fn add(&mut self, other: Self) {
-        for (key, count) in other.0 {
-            *self.0.entry(key).or_default() += count;
+        for (names, more) in self.names.iter_mut().zip(other.names) {
+            for (name, count) in more {
+                *names.entry(name).or_default() += count;
+            }
+        }
+        for (call, count) in other.calls {
+            *self.calls.entry(call).or_default() += count;
         }
     }
 
     /// What was never reached, of all that is known.
     pub fn missing(&self, kind: Kind) -> Vec<String> {
-        kind.everything().into_iter().filter(|name| !self.0.contains_key(&(kind, name.clone()))).collect()
+        kind.everything().into_iter().filter(|name| !self.names[kind as usize].contains_key(name)).collect()
+    }
+
+    /// What was reached of a kind, each with how often.
+    fn reached(&self, kind: Kind) -> Vec<String> {
+        let named = self.names[kind as usize].iter().map(|(name, count)| format!("{name} {count}"));
+        if kind == Kind::Call {
+            return named.chain(self.calls.iter().map(|((what, status), count)| format!("{what} {status} {count}"))).collect();
+        }
+        named.collect()
     }
 }
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for kind in Kind::ALL {
-            let reached: Vec<String> =
-                self.0.iter().filter(|((of, _), _)| *of == kind).map(|((_, name), count)| format!("{name} {count}")).collect();
+            let reached = self.reached(kind);
             writeln!(f, "{}: {}", kind.title(), if reached.is_empty() { "none".to_owned() } else { reached.join(", ") })?;
             let missing = self.missing(kind);
             if !missing.is_empty() {

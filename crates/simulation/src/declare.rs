@@ -179,7 +179,7 @@ impl TenantDeclaration {
     /// A tenant that admits everybody to everything.
     pub fn open(domain: usize) -> Self {
         let everybody = AccessDeclaration { team: None, connections: EVERYTHING, reserved: false };
-        Self { domain, access: vec![everybody], observe: false, rate: (600, 600, 20), resync: 60 }
+        Self { domain, access: vec![everybody], observe: false, rate: (600, 600, 20), resync: 30 }
     }
 
     /// Draws one of this domain.
@@ -200,7 +200,7 @@ impl TenantDeclaration {
             1 => (6, 12, 2),
             _ => tenant.rate,
         };
-        tenant.resync = [30, 60, 60, 120][rng.usize(..4)];
+        tenant.resync = [15, 30, 30, 60][rng.usize(..4)];
         tenant
     }
 

@@ -1,5 +1,6 @@
 //! `simulation`: runs histories until one breaks a law, and tells that one.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +10,10 @@ use simulation::coverage::Coverage;
 use simulation::history::History;
 use simulation::laws::Violation;
 use simulation::{log, mutants, run, shrink};
+
+/// Of a history a fifth and more is allocation: this allocator takes half of what the system's takes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the operator's own code through histories of edits, faults and crashes, in simulated time, and checks its laws.
 ///
@@ -48,6 +53,10 @@ struct Arguments {
     /// names of some of them, or nothing for all.
     #[arg(long, num_args = 0.., value_name = "NAME")]
     mutants: Option<Vec<String>>,
+
+    /// Write what was found of the mutants into this file, as a table between the lines that mark one.
+    #[arg(long, value_name = "FILE", requires = "mutants")]
+    table: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -58,8 +67,10 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(names) = &arguments.mutants {
-        return mutants::check(names, arguments.histories(), arguments.seed);
+    if arguments.mutants.is_some() {
+        let histories = arguments.histories();
+        let Arguments { seed, threads, table, mutants, .. } = arguments;
+        return mutants::check(&mutants::Check { names: mutants.unwrap_or_default(), histories, seed, threads, table });
     }
     if tracing::subscriber::set_global_default(log::Listening).is_err() {
         eprintln(format_args!("the log can't be listened to"));

@@ -16,8 +16,23 @@ use crate::world::World;
 /// Within what time everything has to be at rest after the last fault: what is fought over waits for up to an hour.
 const REST_WITHIN: Duration = Duration::from_hours(3);
 
-/// When it is looked whether everything is at rest, after the last fault or after the look before.
-const LOOKS: [u64; 8] = [15, 45, 150, 150, 300, 600, 1200, 1200];
+/// How many tokens may be fetched while everything is at rest: one for each tenant that revoked the last.
+const TOKENS_AT_REST: u64 = 2;
+
+/// How many may be fetched beside that while everything comes to rest, with other credentials.
+const TOKENS_TO_REST: u64 = 6;
+
+/// The longest pause between two looks whether everything is at rest.
+const LONGEST_PAUSE: Duration = Duration::from_mins(20);
+
+/// By how much what is at rest has to stay so for longer than the operator lets pass between two looks at a connection.
+const BEYOND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// For how long it has to in some histories: longer than most of the operator's pauses.
+const LONG_REST: Duration = Duration::from_secs(150);
+
+/// One history in so many rests for so long.
+const LONG_RESTS: u64 = 8;
 
 /// What came of a history.
 #[derive(Debug)]
@@ -73,34 +88,46 @@ async fn live(history: &History, world: &Arc<World>) {
     }
     sleep(Duration::from_secs(1)).await;
     world.calm();
-    rest(world).await;
+    // Quiet for so long that every connection was looked at once more.
+    let interval = world.longest_interval() + BEYOND_INTERVAL;
+    let stretch = if history.seed.is_multiple_of(LONG_RESTS) { interval.max(LONG_REST) } else { interval };
+    rest(world, stretch).await;
 }
 
-/// Waits until everything is at rest, and stays so.
-async fn rest(world: &Arc<World>) {
+/// Waits until everything is at rest, and was so for this long.
+async fn rest(world: &Arc<World>, stretch: Duration) {
     let begin = Instant::now();
-    let mut looks = LOOKS.iter().copied();
+    let mut pause = stretch;
     loop {
-        let before = world.writes();
-        let pause = Duration::from_secs(looks.next().unwrap_or(1200));
+        let tokens = world.tokens();
         // One that was still ending when everything calmed down is started later.
         world.start_all();
         sleep(pause).await;
         if world.is_broken() {
             return;
         }
+        let (quiet, is_late) = (world.quiet_for().min(begin.elapsed()), begin.elapsed() > REST_WITHIN);
+        if quiet < stretch && !is_late {
+            pause = stretch - quiet;
+            continue;
+        }
         let unrest = world.unrest();
-        let writes = world.writes() - before;
-        // A pause that holds a whole interval between two looks of the operator.
-        if unrest.is_empty() && writes == 0 && pause >= Duration::from_secs(150) {
+        if unrest.is_empty() && quiet >= stretch {
+            let (tokens, is_first) = (world.tokens() - tokens, begin.elapsed() <= pause);
+            let most = TOKENS_AT_REST + if is_first { TOKENS_TO_REST } else { 0 };
+            if tokens > most && !world.has_short_tokens() {
+                world.break_law(Law::Budget, format!("{tokens} tokens were fetched within {pause:?}, although those before hold for a day"));
+            }
             return;
         }
-        if begin.elapsed() > REST_WITHIN {
+        if is_late {
             return match unrest.into_iter().next() {
                 Some(violation) => world.break_law(violation.law, violation.text),
-                None => world.break_law(Law::Rest, format!("{writes} writes within {pause:?}, although all is as it has to be")),
+                None => world.break_law(Law::Rest, format!("a write {quiet:?} ago, although all is as it has to be")),
             };
         }
+        // As long as something is to be done yet, it is looked less and less often.
+        pause = (begin.elapsed() / 2).min(LONGEST_PAUSE);
     }
 }
 

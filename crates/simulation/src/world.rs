@@ -85,14 +85,20 @@ struct State {
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
     refused_last: BTreeSet<ProcessId>,
+    /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
+    shown: BTreeMap<(ProcessId, String, String), Option<String>>,
+    /// Until when a process asks nothing more of this sort, as it was told by a 429.
+    closed: BTreeMap<(ProcessId, String, bool), Instant>,
+    /// Requests for a token.
+    tokens: u64,
     ours: BTreeMap<Place, String>,
     backup: Option<Snapshot>,
     violations: Vec<Violation>,
     coverage: Coverage,
     story: Vec<Line>,
     chronicle: Chronicle,
-    /// Writes to Auth0, and to the API server but for the Lease.
-    writes: u64,
+    /// The last write to Auth0, or to the API server but to the Lease.
+    last_write: Option<Instant>,
     steps: u64,
     calm: bool,
     may_leave: bool,
@@ -493,9 +499,26 @@ impl World {
         !self.state.lock().violations.is_empty()
     }
 
-    /// How many writes there were to Auth0, and to the API server but for the Lease.
-    pub fn writes(&self) -> u64 {
-        self.state.lock().writes
+    /// For how long nothing was written to Auth0, nor to the API server but for the Lease.
+    pub fn quiet_for(&self) -> Duration {
+        self.state.lock().last_write.unwrap_or(self.begin).elapsed()
+    }
+
+    /// The longest interval between two looks at a connection that a tenant object asks for.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        let specs = TENANTS.iter().filter_map(|name| self.cluster.read_as::<seen::Tenant>(&Key::tenant(name)));
+        Duration::from_secs(specs.map(|tenant| tenant.spec.resync_interval_seconds).max().unwrap_or_default())
+    }
+
+    /// How many requests for a token there were.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.state.lock().tokens
+    }
+
+    /// Whether tokens may live for less than the pause between two looks.
+    pub(crate) fn has_short_tokens(&self) -> bool {
+        let shortens = |action: &Action| matches!(action, Action::Auth0(_, TenantAction::TokenLifetime(seconds)) if *seconds < 86_400);
+        self.history.actions().any(shortens)
     }
 
     /// A law did not hold.

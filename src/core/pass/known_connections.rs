@@ -3,7 +3,7 @@
 //! Guarantees: of two ids seen under one name only the later is known; finding one by name or by id is a lookup in
 //! a map, as every pass asks for every object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::spec::Target;
 use crate::model::document::Document;
@@ -19,8 +19,6 @@ pub(crate) struct Projection {
     /// Whether `foreign` is what the answer to a write of ours showed, so that another value at the next look means
     /// that somebody else's edit and our write may have crossed.
     pub written: bool,
-    /// Whether it was not there under its id the last time, and nobody could say what is there under its name.
-    pub missing: bool,
 }
 
 /// The connections of one tenant that some object names or named.
@@ -29,6 +27,8 @@ pub(crate) struct KnownConnections {
     by_id: BTreeMap<ConnectionId, Projection>,
     /// The id of each name in `by_id`.
     by_name: BTreeMap<ConnectionName, ConnectionId>,
+    /// Those that were not there under their id the last time, while what is there under their name could not be asked.
+    missing: BTreeSet<ConnectionId>,
 }
 
 impl KnownConnections {
@@ -57,7 +57,7 @@ impl KnownConnections {
     }
 
     fn note(&mut self, document: &Document, written: bool) -> bool {
-        let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written, missing: false };
+        let new = Projection { name: document.name.clone(), foreign: document.foreign_hash(), written };
         let differs = self.by_id.get(&document.id).is_some_and(|old| old.written && old.foreign != new.foreign);
         // A connection that was made anew under the same name has another id, and a renamed one leaves its old name.
         if let Some(namesake) = self.by_name.get(&document.name).filter(|id| **id != document.id).cloned() {
@@ -71,18 +71,17 @@ impl KnownConnections {
 
     /// Notes that a connection is not there under its id, while what is there under its name could not be asked.
     pub(crate) fn miss(&mut self, id: &ConnectionId) {
-        if let Some(seen) = self.by_id.get_mut(id) {
-            seen.missing = true;
-        }
+        self.missing.insert(id.clone());
     }
 
     /// Whether a connection was not there under its id the last time, so that its name is what to ask for.
     pub(crate) fn is_missing(&self, id: &ConnectionId) -> bool {
-        self.by_id.get(id).is_some_and(|seen| seen.missing)
+        self.missing.contains(id)
     }
 
     /// Forgets a connection that is gone.
     pub(crate) fn forget(&mut self, id: &ConnectionId) {
+        self.missing.remove(id);
         if let Some(seen) = self.by_id.remove(id) {
             self.by_name.remove(&seen.name);
         }
@@ -92,6 +91,7 @@ impl KnownConnections {
     pub(crate) fn retain(&mut self, is_named: impl Fn(&ConnectionId) -> bool) {
         self.by_id.retain(|id, _| is_named(id));
         self.by_name.retain(|_, id| self.by_id.contains_key(id));
+        self.missing.retain(|id| is_named(id));
     }
 
     /// How many connections are known.

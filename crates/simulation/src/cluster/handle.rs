@@ -187,12 +187,11 @@ fn update_status(state: &mut State, key: &Key, bytes: &[u8]) -> Result<Arc<Objec
         && !state.has_status(key, text)
     {
         let mut value: Value = serde_json::from_str(text).map_err(unreadable)?;
-        let before = value.clone();
-        schema.complete(&mut value);
-        if let Some((field, why)) = schema.flaw("status", &value) {
-            return Err(Refusal::invalid(key, &field, &format!("Invalid value: {why}")));
+        let completed = schema.complete(&mut value);
+        if let Some((field, why)) = schema.flaw(&value) {
+            return Err(Refusal::invalid(key, &format!("status{field}"), &format!("Invalid value: {why}")));
         }
-        let kept = if value == before { Arc::from(text) } else { value.to_string().into() };
+        let kept = if completed { value.to_string().into() } else { Arc::from(text) };
         return state.replace_status(key, Some(kept), &expected);
     }
     state.replace_status(key, status.map(Arc::from), &expected)

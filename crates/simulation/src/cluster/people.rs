@@ -27,7 +27,7 @@ impl Cluster {
         verb: Verb,
         key: &Key,
         write: impl FnOnce(&mut State) -> Result<Option<Arc<Object>>, Refusal>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Option<Arc<Object>>, Refusal> {
         let mut state = self.state.lock();
         if key.kind == Kind::Event {
             state.expire_events();
@@ -40,16 +40,19 @@ impl Cluster {
             let (at, changed) = (state.age(), state.version != before);
             state.journal.note(Entry { at, who: Who::People, verb, key: key.clone(), code, changed, object });
         }
-        drop(state);
-        answer.map(|object| object.map(|object| object.value()).unwrap_or_default())
+        answer
     }
 
-    fn patch_as_people(&self, key: &Key, patch: Value) -> Result<Value, Refusal> {
+    fn patch_as_people(&self, key: &Key, patch: Value) -> Result<Option<Arc<Object>>, Refusal> {
         self.write(Verb::Patch, key, |state| state.patch(key, patch).map(Some))
     }
 
     /// Creates an object: `content` is all of it but for what the key says; it may have `metadata` with labels and such.
-    pub fn create(&self, key: &Key, mut content: Value) -> Result<Value, Refusal> {
+    pub fn create(&self, key: &Key, content: Value) -> Result<Value, Refusal> {
+        self.create_as_people(key, content).map(shown)
+    }
+
+    fn create_as_people(&self, key: &Key, mut content: Value) -> Result<Option<Arc<Object>>, Refusal> {
         content["metadata"]["name"] = key.name.as_str().into();
         self.write(Verb::Create, key, |state| state.create(key.kind, &key.namespace, Sent::read(content)?).map(Some))
     }
@@ -62,6 +65,7 @@ impl Cluster {
             sent.fields.insert("spec".to_owned(), spec);
             state.replace(key, sent).map(|(object, _)| Some(object))
         })
+        .map(shown)
     }
 
     /// Replaces the spec of a custom resource, which is created where it is not there.
@@ -71,7 +75,7 @@ impl Cluster {
 
     /// Applies a merge patch to an object.
     pub fn patch(&self, key: &Key, patch: Value) -> Result<Value, Refusal> {
-        self.patch_as_people(key, patch)
+        self.patch_as_people(key, patch).map(shown)
     }
 
     /// Deletes an object. One with finalizers is there until they are removed. A namespace goes with all that is in it.
@@ -150,14 +154,14 @@ impl Cluster {
     /// Creates a namespace with labels.
     pub fn create_namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<(), Refusal> {
         let labels: Value = labels.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-        self.create(&Key::namespace(name), json!({ "metadata": { "labels": labels } })).map(drop)
+        self.create_as_people(&Key::namespace(name), json!({ "metadata": { "labels": labels } })).map(drop)
     }
 
     /// Makes the data of a Secret this, and the Secret where it is not there.
     pub fn put_secret(&self, key: &Key, data: &[(&str, &str)]) -> Result<(), Refusal> {
         let texts: Value = data.iter().map(|(name, text)| ((*name).to_owned(), Value::from(*text))).collect();
         if !self.exists(key) {
-            return self.create(key, json!({ "stringData": texts })).map(drop);
+            return self.create_as_people(key, json!({ "stringData": texts })).map(drop);
         }
         self.write(Verb::Update, key, |state| {
             let current = state.get(key).ok_or_else(|| Refusal::not_found(key))?;
@@ -235,4 +239,9 @@ impl Cluster {
         state.put_back(snapshot.version, snapshot.objects.clone());
         state.cut(Break::Error, |_| true);
     }
+}
+
+/// An object as people read it.
+fn shown(object: Option<Arc<Object>>) -> Value {
+    object.map(|object| object.value()).unwrap_or_default()
 }

@@ -103,60 +103,68 @@ impl Node {
         Self { default: schema.get("default").cloned(), properties, items, entries, closed, limits: Limits::read(schema) }
     }
 
-    /// Drops what the schema does not know, and sets what is not there and has a default.
-    pub(super) fn complete(&self, value: &mut Value) {
+    /// Drops what the schema does not know, and sets what is not there and has a default. Yields whether that changed anything.
+    pub(super) fn complete(&self, value: &mut Value) -> bool {
+        let mut changed = false;
         match value {
             Value::Object(fields) => {
                 if self.closed {
+                    let before = fields.len();
                     fields.retain(|name, _| self.properties.contains_key(name));
+                    changed |= fields.len() != before;
                 }
-                self.complete_fields(fields);
+                changed |= self.complete_fields(fields);
                 if let Some(entries) = &self.entries {
-                    fields.values_mut().for_each(|entry| entries.complete(entry));
+                    fields.values_mut().for_each(|entry| changed |= entries.complete(entry));
                 }
             }
             Value::Array(items) => {
                 if let Some(schema) = &self.items {
                     for item in items {
-                        schema.complete(item);
+                        changed |= schema.complete(item);
                     }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
+        changed
     }
 
-    /// What is wrong with a value: where, and what. Patterns and CEL rules are not looked at.
-    pub(super) fn flaw(&self, path: &str, value: &Value) -> Option<(String, String)> {
+    /// What is wrong with a value: where in it, and what. Patterns and CEL rules are not looked at.
+    pub(super) fn flaw(&self, value: &Value) -> Option<(String, String)> {
         if let Some(flaw) = self.limits.flaw(value) {
-            return Some((path.to_owned(), flaw));
+            return Some((String::new(), flaw));
         }
         match value {
             Value::Object(fields) => fields.iter().find_map(|(name, value)| {
                 let schema = self.properties.get(name).or(self.entries.as_deref())?;
-                schema.flaw(&format!("{path}.{name}"), value)
+                schema.flaw(value).map(|(rest, flaw)| (format!(".{name}{rest}"), flaw))
             }),
             Value::Array(items) => {
                 let schema = self.items.as_deref()?;
-                items.iter().enumerate().find_map(|(n, item)| schema.flaw(&format!("{path}[{n}]"), item))
+                items.iter().enumerate().find_map(|(n, item)| schema.flaw(item).map(|(rest, flaw)| (format!("[{n}]{rest}"), flaw)))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         }
     }
 
     /// A null is no value: nothing here is nullable.
-    fn complete_fields(&self, fields: &mut Map<String, Value>) {
+    fn complete_fields(&self, fields: &mut Map<String, Value>) -> bool {
+        let mut changed = false;
         for (name, property) in &self.properties {
             if fields.get(name).is_some_and(Value::is_null) {
                 fields.remove(name);
+                changed = true;
             }
             if let (None, Some(default)) = (fields.get(name), &property.default) {
                 fields.insert(name.clone(), default.clone());
+                changed = true;
             }
             if let Some(value) = fields.get_mut(name) {
-                property.complete(value);
+                changed |= property.complete(value);
             }
         }
+        changed
     }
 }
 

@@ -1,6 +1,6 @@
 //! The way to the simulated API server and back: a service for `kube::Client`.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,8 +54,13 @@ impl Service<http::Request<kube::client::Body>> for ApiServer {
         };
         let media = Media { accept: text(&parts.headers, &header::ACCEPT), content: text(&parts.headers, &header::CONTENT_TYPE) };
         let fate = self.network.fate(&mut request);
-        let (sender, receiver) = oneshot::channel();
         let journey = Journey { state: self.state.clone(), network: self.network.clone(), request, media, fate };
+        if fate == Fate::PROMPT && journey.request.number == 0 {
+            // It is never on its way, and nothing can happen to it: it needs no task of its own.
+            let answer = journey.arrive().map_or_else(Err, |(reply, _)| Ok(response(reply)));
+            return Box::pin(ready(answer));
+        }
+        let (sender, receiver) = oneshot::channel();
         tokio::spawn(async move {
             if let Some(answer) = journey.make().await {
                 // Whoever asked may be gone.
@@ -98,16 +103,10 @@ impl Journey {
                 return Some(Ok(response(Reply::from(&Refusal::by_the_way(code)))));
             }
         }
-        let stops = {
-            let state = self.state.lock();
-            if state.down {
-                return Some(Err(refused()));
-            }
-            state.stops
+        let (reply, stops) = match self.arrive() {
+            Ok(arrived) => arrived,
+            Err(nobody) => return Some(Err(nobody)),
         };
-        self.network.arrives(&self.request);
-        let reply = handle(&self.state, &self.request, &self.media);
-        self.network.took_effect(&self.request, reply.code());
         match ending {
             Ending::AnswerLost => {
                 drop(reply);
@@ -120,6 +119,21 @@ impl Journey {
             }
             Ending::NeverAnswered | Ending::Dropped | Ending::Swallowed | Ending::Refused(_) => None,
         }
+    }
+
+    /// It takes effect. Yields the reply, and how often the API server was stopped before.
+    fn arrive(&self) -> Result<(Reply, u64), BoxError> {
+        let stops = {
+            let state = self.state.lock();
+            if state.down {
+                return Err(refused());
+            }
+            state.stops
+        };
+        self.network.arrives(&self.request);
+        let reply = handle(&self.state, &self.request, &self.media);
+        self.network.took_effect(&self.request, reply.code());
+        Ok((reply, stops))
     }
 }
 

@@ -4,6 +4,7 @@
 //! was read. A law counts what the writer could know: a version of an object counts if it was the latest that the process had
 //! been shown when it sent the request, or is newer.
 
+pub mod kept;
 pub mod rest;
 pub mod seen;
 #[cfg(test)]

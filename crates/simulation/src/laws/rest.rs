@@ -211,7 +211,8 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
             "InSync" if !line.owned.contains(&fingerprint(host, &document.id, name, &entry)) => broken(Law::Claimed, what),
             "InSync" => {}
             "Conflicted" if rival => {}
-            "ExistingValue" if live.is_some() && !equal && !overwrites => {}
+            // What was in sync before is ours, and was changed.
+            "ExistingValue" if live.is_some() && !equal && !overwrites && line.applied != Some(true) => {}
             "Conflicted" | "ExistingValue" => broken(Law::Served, what),
             // On its way, or waiting: not at rest.
             _ => broken(Law::Rest, what),

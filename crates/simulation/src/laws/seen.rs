@@ -53,6 +53,8 @@ pub struct Metadata {
     pub namespace: String,
     /// The uid.
     pub uid: String,
+    /// The version.
+    pub resource_version: String,
     /// The generation.
     pub generation: i64,
     /// There when it is being deleted.
@@ -226,6 +228,11 @@ impl Object {
         self.metadata.finalizers.iter().any(|one| one == FINALIZER)
     }
 
+    /// Whether its deletion removes what it owns.
+    pub fn cleans_up(&self) -> bool {
+        !self.is_deleting() && self.spec.deletion_policy == "Delete" && self.spec.management_policy == "Enforce"
+    }
+
     /// Whether its spec can be carried out at all: each entry is a value, or one of the twelve aliases.
     pub fn is_valid(&self) -> bool {
         self.spec.params.values().all(|entry| canonical(entry).is_some())
@@ -300,6 +307,8 @@ pub struct Document {
     pub params: BTreeMap<String, String>,
     /// Whether `options` was an object.
     pub has_options: bool,
+    /// Whether the parameters were an object, or none.
+    pub has_usable_params: bool,
 }
 
 impl Document {
@@ -316,6 +325,10 @@ impl Document {
             display_name: members.remove("display_name"),
             foreign,
             params,
+            has_usable_params: options
+                .as_deref()
+                .and_then(|options| self::members(options).remove("upstream_params"))
+                .is_none_or(|text| text == "null" || text.starts_with('{')),
             has_options: options.is_some_and(|options| options.starts_with('{')),
         }
     }
@@ -324,6 +337,16 @@ impl Document {
     pub fn takes_params(&self) -> bool {
         !WITHOUT.contains(&self.strategy.as_str())
     }
+}
+
+/// The id of a connection in its text.
+pub fn id_of(text: &str) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_str::<Named>(text).unwrap_or_default().id
 }
 
 /// The members of `options` beside the parameters, and the parameters.

@@ -54,7 +54,8 @@ impl Scene {
     /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
     fn proves(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let Some(entry) = canonical_text(text) else { return false };
-        if !self.is_admitted(object, document) {
+        // One that leaves what it owns proves nothing any more when it goes.
+        if !self.is_admitted(object, document) || (object.is_deleting() && object.spec.deletion_policy == "Retain") {
             return false;
         }
         let restored = object.is_deleting() && object.has_finalizer() && !object.has_record();
@@ -63,9 +64,44 @@ impl Scene {
             || (restored && object.names(&document.id, &document.name) && declared() && self.fits(object, document))
     }
 
+    /// Whether an object lets go of what it owns under a name: it is being deleted, does not declare it any more, or has moved and
+    /// arrived.
+    fn gives_up(object: &Object, document: &Document, name: &str) -> bool {
+        let dropped = object.names(&document.id, &document.name) && object.is_valid() && !object.spec.params.contains_key(name);
+        let moved = !object.names(&document.id, &document.name) && has_arrived_beside(object, &document.id);
+        object.is_deleting() || dropped || moved
+    }
+
+    /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
+    fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
+        let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
+        stays && self.proves(object, document, name, text)
+    }
+
     fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
         let print = fingerprint(&self.host, &document.id, name, entry);
         object.params_on(&document.id).filter(|param| param.name == name).any(|param| param.owned.contains(&print))
+    }
+
+    /// Whether an object may not let go of what it owns on a connection, as far as its process may have known.
+    pub(super) fn is_bound(&self, uid: &str, document: &Document) -> bool {
+        self.objects.get(uid).is_some_and(|versions| versions.iter().all(|object| self.is_bound_by(object, document)))
+    }
+
+    fn is_bound_by(&self, object: &Object, document: &Document) -> bool {
+        let lets_go = object.spec.management_policy == "Observe" || (object.is_deleting() && object.spec.deletion_policy == "Retain");
+        let (tenants, namespaces) = (
+            self.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default")),
+            self.namespaces.get(&object.metadata.namespace),
+        );
+        let (Some(tenants), Some(namespaces), false) = (tenants, namespaces, lets_go) else { return false };
+        tenants.iter().all(|tenant| {
+            let serving = tenant.as_ref().filter(|tenant| tenant.spec.domain == self.host && !tenant.observes());
+            let admits = |labels: &Option<_>| {
+                labels.as_ref().is_some_and(|labels| serving.is_some_and(|tenant| tenant.admits(labels, &document.name).is_some()))
+            };
+            namespaces.iter().all(admits)
+        })
     }
 
     /// Whether one tenant object at most stands for the Auth0 tenant: of several only one serves.
@@ -90,6 +126,9 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             format!("sent were {:?}, and the display name read was {:?}", sent.keys().collect::<Vec<_>>(), read.display_name),
         );
     }
+    if !read.has_usable_params {
+        broken(Law::Foreign, format!("the parameters of {} were no object, and are replaced", read.name));
+    }
     let mut differs = false;
     for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
         let (was, is) = (read.params.get(name), params.get(name));
@@ -104,8 +143,12 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             let wanted = |versions: &Vec<Arc<Object>>| {
                 versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
             };
+            let given_up =
+                |object: &Object| was.is_some_and(|was| scene.proves(object, read, name, was)) && Scene::gives_up(object, read, name);
             if !proved {
                 broken(Law::Proved, what("no record proves that it was ours"));
+            } else if !scene.versions().any(given_up) {
+                broken(Law::Proved, what("nobody whose it is lets go of it"));
             } else if scene.has_one_tenant() && scene.objects.values().any(wanted) {
                 broken(Law::Proved, what("somebody declares it"));
             }
@@ -122,8 +165,29 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         let who: Vec<&Vec<Arc<Object>>> = scene.objects.values().filter(|versions| versions.iter().any(|object| may(object))).collect();
         if who.is_empty() {
             broken(Law::Permitted, what("nobody who may declares it"));
-        } else if !who.iter().any(|versions| versions.iter().any(|object| scene.records(object, read, name, &entry))) {
+            continue;
+        }
+        if let Some(was) = was {
+            let proves = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| scene.proves(object, read, name, was));
+            let keeps = |versions: &Vec<Arc<Object>>| versions.iter().all(|object| scene.keeps(object, read, name, was));
+            let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
+            let was_entry = canonical_text(was);
+            let declares = |versions: &Vec<Arc<Object>>| {
+                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry && !is_rejected(object))
+            };
+            if scene.has_one_tenant() && scene.objects.values().any(keeps) && !who.iter().any(|versions| proves(versions)) {
+                broken(Law::Permitted, what("it is another's"));
+            }
+            // As after a restore: the login must not change because records are lost.
+            if !proved && scene.has_one_tenant() && scene.objects.values().any(declares) && !who.iter().any(|versions| had(versions)) {
+                broken(Law::Permitted, what("another declares what is there, and nobody had a record"));
+            }
+        }
+        let mut recorded = who.iter().copied().flatten().filter(|object| scene.records(object, read, name, &entry)).peekable();
+        if recorded.peek().is_none() {
             broken(Law::Claimed, what("nobody who may had recorded it"));
+        } else if !recorded.any(|object| object.has_finalizer() || !object.cleans_up()) {
+            broken(Law::Claimed, what("whoever recorded it had no finalizer"));
         }
     }
     if !differs {
@@ -137,6 +201,23 @@ fn was_applied(object: &Object, id: &str, name: &str) -> bool {
         .params_on(id)
         .filter(|param| param.name == name && !param.owned.is_empty())
         .any(|param| param.applied == Some(true) || ["InSync", "Applied", "Contended"].contains(&param.state.as_str()))
+}
+
+/// Whether an object is accepted at another connection than this one, and has all that it declares there.
+fn has_arrived_beside(object: &Object, id: &str) -> bool {
+    let accepted = object.condition("Accepted").filter(|accepted| accepted.observed_generation == Some(object.metadata.generation));
+    let arrived = |param: &super::seen::Param| ["InSync", "Applied", "Removing"].contains(&param.state.as_str());
+    let elsewhere = |connection: &super::seen::Connection| connection.id != id && connection.params.iter().all(arrived);
+    accepted.is_some_and(|accepted| accepted.status == "True") && object.status.connections.iter().any(elsewhere)
+}
+
+fn has_record_of(object: &Object, id: &str, name: &str) -> bool {
+    object.params_on(id).any(|param| param.name == name && !param.owned.is_empty())
+}
+
+/// Whether Auth0 refused what an object declares, so that it can't act.
+fn is_rejected(object: &Object) -> bool {
+    object.condition("Synced").is_some_and(|synced| synced.reason == "Rejected")
 }
 
 fn shown(entry: Option<&String>) -> &str {

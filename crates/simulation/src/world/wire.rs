@@ -8,7 +8,7 @@ use super::{Bucket, FRESH, InFlight, Read, World};
 use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, write};
+use crate::laws::{Law, kept, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -19,6 +19,9 @@ const LEASE: Duration = Duration::from_secs(20);
 
 /// How many requests a history may take at most: one that takes more goes in circles.
 const MOST_REQUESTS: u64 = 40_000;
+
+/// For how long a 429 closes at least, whatever it says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// For how long a request may be on its way at most after it was sent.
 const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
@@ -66,6 +69,9 @@ impl Network for World {
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_read(request);
         }
+        if request.server == Server::Kubernetes && request.method != "GET" && request.path.contains("/upstreamparams/") {
+            self.look_at_record(request);
+        }
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
@@ -82,11 +88,19 @@ impl Network for World {
     fn took_effect(&self, request: &Request, status: u16) {
         let is_lease = request.path.contains("/leases");
         let is_ok = (200..300).contains(&status);
+        let at_call = self.at(request);
         {
             let mut state = self.state.lock();
             state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
-                state.writes += 1;
+                state.last_write = Some(Instant::now());
+            }
+            if request.server == Server::Auth0 && status == 429 && request.path != "/oauth/token" {
+                let is_shown = !matches!(&at_call, Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
+                if is_shown {
+                    let key = (request.process, request.host.clone(), request.is_write());
+                    state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+                }
             }
         }
         if !is_idle(request) {
@@ -96,7 +110,10 @@ impl Network for World {
         if request.server == Server::Auth0 && request.is_write() && is_ok {
             self.remember_written(request);
         }
-        match self.at(request) {
+        if request.server == Server::Auth0 && request.method == "GET" {
+            self.remember_shown(request, status);
+        }
+        match at_call {
             Some(AtCall::After(action)) => self.happen_at(&action),
             Some(AtCall::KilledAfter) => {
                 self.tell(Who::World, || format!("process {} is killed", request.process.0));
@@ -110,6 +127,11 @@ impl Network for World {
 /// What a process asks again and again, and what says nothing.
 fn is_idle(request: &Request) -> bool {
     request.server == Server::Kubernetes && (request.method == "GET" || request.path.contains("/leases"))
+}
+
+/// Whether a watch lists what there is.
+fn is_list(request: &Request) -> bool {
+    is_idle(request) && !request.path.contains("watch=") && !request.path.contains("/leases")
 }
 
 fn name_of(ending: Ending) -> &'static str {
@@ -138,16 +160,22 @@ impl World {
 
     /// What happens to this call, if anything does.
     fn at(&self, request: &Request) -> Option<AtCall> {
-        self.history.calls.get(&request.number).filter(|_| !self.is_calm()).cloned()
+        let at = self.history.calls.get(&request.number)?;
+        (!self.is_calm()).then(|| at.clone())
     }
 
     /// A few milliseconds there and back, another number for each call.
     fn plain(&self, request: &Request, serial: u64) -> Fate {
+        let mut mixed = (self.history.seed ^ serial).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^= mixed >> 29;
+        if is_list(request) && !self.is_calm() {
+            // One kind is listed long before another.
+            let millis = usize::try_from(mixed % 4).ok().and_then(|way| [0, 5, 400, 2_500].get(way).copied()).unwrap_or_default();
+            return Fate { out: Duration::from_millis(millis), ..Fate::PROMPT };
+        }
         if is_idle(request) {
             return Fate::PROMPT;
         }
-        let mut mixed = (self.history.seed ^ serial).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed ^= mixed >> 29;
         let millis = |bits: u64| Duration::from_millis(bits % 8);
         Fate { out: millis(mixed >> 8), ending: Ending::Answered, back: millis(mixed >> 16) }
     }
@@ -159,8 +187,9 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path))
             }
             Server::Kubernetes => {}
-            Server::Auth0 if request.path == "/oauth/token" => {}
+            Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
             Server::Auth0 => {
+                self.look_at_pause(request);
                 self.look_at_budget(request);
                 if request.is_write() {
                     self.look_at_write(request);
@@ -171,9 +200,19 @@ impl World {
 
     /// Looks for what must not be shown.
     pub(super) fn look_for_secrets(&self, text: &[u8], place: impl FnOnce() -> String) {
-        if contains(text, MARKER.as_bytes()) {
+        if contains(text, MARKER) {
             let text = format!("{}: {}", place(), String::from_utf8_lossy(text));
             self.break_law(Law::Secret, text);
+        }
+    }
+
+    /// Who was told by a 429 to come back later asks nothing before.
+    fn look_at_pause(&self, request: &Request) {
+        let key = (request.process, request.host.clone(), request.is_write());
+        let until = self.state.lock().closed.remove(&key);
+        if until.is_some_and(|until| Instant::now() < until) {
+            let text = format!("{} {} of {} within a second after a 429", request.method, request.path, request.host);
+            self.break_law(Law::Budget, text);
         }
     }
 
@@ -247,11 +286,55 @@ impl World {
             None => request.path.rsplit('/').next().unwrap_or_default(),
         };
         let Some(text) = tenant.connection_text(name_or_id) else { return };
-        let id = tenant.connection(name_or_id).get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
+        let id = seen::id_of(&text);
         let now = Instant::now();
         let mut state = self.state.lock();
         state.reads.retain(|read| now.duration_since(read.at) < FRESH * 8);
         state.reads.push(Read { process: request.process, at: now, host: request.host.clone(), id, text });
+    }
+
+    fn remember_shown(&self, request: &Request, status: u16) {
+        let mut state = self.state.lock();
+        let place = |id: &str| (request.process, request.host.clone(), id.to_owned());
+        let is_list = request.path.contains("?name=");
+        if status == 404 && !is_list {
+            state.shown.insert(place(request.path.rsplit('/').next().unwrap_or_default()), None);
+        } else if status == 200
+            && let Some(Read { id, text, .. }) =
+                state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
+        {
+            let (place, text) = (place(id), text.clone());
+            state.shown.insert(place, Some(text));
+        }
+    }
+
+    /// What is ours and still there stays recorded.
+    fn look_at_record(&self, request: &Request) {
+        let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
+        let mut scene = self.write_scene(request);
+        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
+        let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
+        let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
+        // One of an older version is refused.
+        if old.metadata.resource_version != sent.metadata.resource_version || !(is_status || goes) {
+            return;
+        }
+        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
+        let mut violations = Vec::new();
+        for connection in &old.status.connections {
+            let Some(host) = &connection.tenant else { continue };
+            let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
+            let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
+            if shown == Some(None) {
+                continue;
+            }
+            let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
+            scene.host.clone_from(host);
+            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
+        }
+        for violation in violations {
+            self.break_law(violation.law, violation.text);
+        }
     }
 
     /// What the operator set, as it stands there now.
@@ -284,19 +367,15 @@ impl World {
             (Server::Kubernetes, _) if request.path.contains("/events") => "event",
             (Server::Kubernetes, _) => "finalizer",
         };
-        self.count(Kind::Call, &format!("{what} {status}"));
+        self.state.lock().coverage.count_call(what, status);
     }
 }
 
 /// Whether a text holds another.
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    let Some(first) = part.first() else { return true };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        if rest[at..].starts_with(part) {
-            return true;
-        }
-        rest = &rest[at + 1..];
+fn contains(text: &[u8], part: &str) -> bool {
+    match std::str::from_utf8(text) {
+        // Much faster, and what is sent is text.
+        Ok(text) => text.contains(part),
+        Err(_) => text.windows(part.len()).any(|window| window == part.as_bytes()),
     }
-    false
 }

@@ -1,0 +1,90 @@
+//! Faults in when what is looked at.
+
+use super::{Edit, Mutant, Room};
+
+const PACE: &str = "src/core/schedule/pace.rs";
+const AGENDA: &str = "src/core/schedule/agenda.rs";
+const CONCLUDE: &str = "src/reconcile/pass/conclude.rs";
+
+#[rustfmt::skip]
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "routine-look-never-comes", room: Room::Schedule,
+        wrong: "a connection that is as declared is not looked at again",
+        edits: &[Edit(PACE,
+            "Pace::Routine => (now + jittered(resync, chance)).min(unsettled.unwrap_or(now + resync)),",
+            "Pace::Routine => (now + jittered(resync, chance) * 1000).min(unsettled.unwrap_or(now + resync * 1000)),")],
+    },
+    Mutant {
+        name: "failed-write-has-no-date", room: Room::Schedule,
+        wrong: "a write that failed is not tried again",
+        edits: &[Edit(CONCLUDE,
+            "        self.look_again(lane, &NextLook { pace, unsettled, corrections });\n",
+            "        if !matches!(write, WriteOutcome::Failed(_)) {\n            \
+                 self.look_again(lane, &NextLook { pace, unsettled, corrections });\n        \
+             }\n")],
+    },
+    Mutant {
+        name: "failed-read-has-no-date", room: Room::Schedule,
+        wrong: "a connection that could not be read is not looked at again",
+        edits: &[Edit("src/reconcile/pass/unseen.rs",
+            "        self.look_again(Lane::Retry, &NextLook::of(pace));\n",
+            "        let _ = (pace, Lane::Retry);\n")],
+    },
+    Mutant {
+        name: "pass-without-a-result-has-no-date", room: Room::Schedule,
+        wrong: "a pass that came to no result is not run again",
+        edits: &[Edit(CONCLUDE,
+            "        self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));\n",
+            "")],
+    },
+    Mutant {
+        name: "back-off-never-ends", room: Room::Schedule,
+        wrong: "the pauses between tries grow without a bound",
+        edits: &[Edit("src/core/schedule/mod.rs",
+            "saturating_pow(failures.saturating_sub(1).min(16))).min(MAX_BACKOFF);",
+            "saturating_pow((failures * 4).min(16)));")],
+    },
+    Mutant {
+        name: "work-queue-never-pauses", room: Room::Schedule,
+        wrong: "what the API server refuses is tried again without a pause",
+        edits: &[Edit("src/core/schedule/work_queue.rs",
+            "let at = now + backoff(*failures, chance);",
+            "let at = now + backoff(*failures, chance) / 10_000;")],
+    },
+    Mutant {
+        name: "failures-never-pause", room: Room::Schedule,
+        wrong: "a connection whose calls fail is tried again without a pause",
+        edits: &[Edit(PACE,
+            "Pace::Backoff(failures) => (now + backoff(failures, chance)).max(unsettled.unwrap_or(now)),",
+            "Pace::Backoff(failures) => (now + backoff(failures, chance) / 10_000).max(unsettled.unwrap_or(now)),")],
+    },
+    Mutant {
+        name: "edits-starve-the-rest", room: Room::Schedule,
+        wrong: "an overdue look waits as long as anybody edits anything",
+        edits: &[Edit(AGENDA,
+            "        let routine_first = routine_due && (!edit_due || self.overtaken >= OVERTAKEN);\n        self.overtaken",
+            "        let routine_first = routine_due && !edit_due;\n        self.overtaken")],
+    },
+    Mutant {
+        name: "turns-never-pass", room: Room::Schedule,
+        wrong: "where changes go one object at a time it is always the same object's turn",
+        edits: &[Edit("src/core/pass/memory/attempts.rs",
+            "*turn = turn.wrapping_add(1);\n        Some(turn.wrapping_sub(1))",
+            "Some(*turn)")],
+    },
+    Mutant {
+        name: "own-writes-wake", room: Room::Schedule,
+        wrong: "a status of our own wakes the object that it is of",
+        edits: &[Edit("src/core/world/mod.rs",
+            "if old.status != new.status && !our_status {\n            return Some(Wake::Status(key()));",
+            "if old.status != new.status || our_status {\n            return Some(Wake::Status(key()));")],
+    },
+    Mutant {
+        name: "new-credentials-tell-nobody", room: Room::Schedule,
+        wrong: "objects are not looked at again when the tenant accepts its credentials again",
+        edits: &[Edit("src/reconcile/tenant/authentication.rs",
+            "if before != self.authentication().map(|known| (known.answer().clone(), known.missing().cloned())) {",
+            "if before != self.authentication().map(|known| (known.answer().clone(), known.missing().cloned())) && before.is_none() {")],
+    },
+];
