@@ -116,7 +116,8 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
             let (tokens, is_first) = (world.tokens() - tokens, begin.elapsed() <= pause);
             let most = TOKENS_AT_REST + if is_first { TOKENS_TO_REST } else { 0 };
             if tokens > most && !world.has_short_tokens() {
-                world.break_law(Law::Budget, format!("{tokens} tokens were fetched within {pause:?}, although those before hold for a day"));
+                world
+                    .break_law(Law::Budget, format!("{tokens} tokens were fetched within {pause:?}, although those before hold for a day"));
             }
             return;
         }

@@ -75,7 +75,12 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
+        let is_shown = !matches!(self.at(request), Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
         let mut state = self.state.lock();
+        if status == Some(429) && is_shown && request.path != "/oauth/token" {
+            let key = (request.process, request.host.clone(), request.is_write());
+            state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+        }
         state.in_flight.retain(|write| write.number != request.number);
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
@@ -88,19 +93,11 @@ impl Network for World {
     fn took_effect(&self, request: &Request, status: u16) {
         let is_lease = request.path.contains("/leases");
         let is_ok = (200..300).contains(&status);
-        let at_call = self.at(request);
         {
             let mut state = self.state.lock();
             state.steps += u64::from(!is_idle(request));
             if request.is_write() && !is_lease && is_ok {
                 state.last_write = Some(Instant::now());
-            }
-            if request.server == Server::Auth0 && status == 429 && request.path != "/oauth/token" {
-                let is_shown = !matches!(&at_call, Some(AtCall::Fate(fate)) if fate.ending != Ending::Answered);
-                if is_shown {
-                    let key = (request.process, request.host.clone(), request.is_write());
-                    state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
-                }
             }
         }
         if !is_idle(request) {
@@ -113,7 +110,7 @@ impl Network for World {
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_shown(request, status);
         }
-        match at_call {
+        match self.at(request) {
             Some(AtCall::After(action)) => self.happen_at(&action),
             Some(AtCall::KilledAfter) => {
                 self.tell(Who::World, || format!("process {} is killed", request.process.0));
