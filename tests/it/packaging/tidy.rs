@@ -279,6 +279,23 @@ fn test_modules() -> BTreeSet<PathBuf> {
 }
 
 #[test]
+fn the_architecture_names_every_room_and_every_crate() {
+    let document = read(&root().join("docs/architecture.md"));
+    let rows: BTreeSet<&str> =
+        document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name)).collect();
+    let crates: Vec<String> = std::fs::read_dir(root().join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(crates.len() >= 3, "{crates:?}");
+    for name in crates.iter().map(String::as_str).chain(ROOMS) {
+        assert!(rows.contains(name), "docs/architecture.md has no row for {name}");
+    }
+}
+
+#[test]
 fn every_file_begins_with_what_it_is_about() {
     for folder in ["src", "crates", "tests", "benches"] {
         for file in files(folder, "rs") {

@@ -96,7 +96,6 @@ impl Network for World {
     fn took_effect(&self, request: &Request, status: u16) {
         let is_lease = request.path.contains("/leases");
         let is_ok = (200..300).contains(&status);
-        let at_call = self.at(request);
         {
             let mut state = self.state.lock();
             state.steps += u64::from(!is_idle(request));
@@ -115,7 +114,7 @@ impl Network for World {
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_shown(request, status);
         }
-        match at_call {
+        match self.at(request) {
             Some(AtCall::After(action)) => self.happen_at(&action),
             Some(AtCall::KilledAfter) => {
                 self.tell(Who::World, || format!("process {} is killed", request.process.0));
