@@ -201,10 +201,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Mutant>, String> {
     if names.is_empty() {
         return Ok(all().collect());
     }
-    let named = |name: &String| {
+    let of_name = |name: &String| {
         all().find(|mutant| mutant.name == name).ok_or_else(|| format!("there is no mutant {name}; these are there: {}", listed(all())))
     };
-    names.iter().map(named).collect()
+    names.iter().map(of_name).collect()
 }
 
 fn listed<'a>(mutants: impl Iterator<Item = &'a Mutant>) -> String {

@@ -168,14 +168,14 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             continue;
         }
         if let Some(was) = was {
-            let proves = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| scene.proves(object, read, name, was));
+            let owns = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| scene.proves(object, read, name, was));
             let keeps = |versions: &Vec<Arc<Object>>| versions.iter().all(|object| scene.keeps(object, read, name, was));
             let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
             let was_entry = canonical_text(was);
             let declares = |versions: &Vec<Arc<Object>>| {
                 versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry && !is_rejected(object))
             };
-            if scene.has_one_tenant() && scene.objects.values().any(keeps) && !who.iter().any(|versions| proves(versions)) {
+            if scene.has_one_tenant() && scene.objects.values().any(keeps) && !who.iter().any(|versions| owns(versions)) {
                 broken(Law::Permitted, what("it is another's"));
             }
             // As after a restore: the login must not change because records are lost.

@@ -3,7 +3,6 @@
 use super::{Edit, Mutant, Room};
 
 const PACE: &str = "src/core/schedule/pace.rs";
-const AGENDA: &str = "src/core/schedule/agenda.rs";
 const CONCLUDE: &str = "src/reconcile/pass/conclude.rs";
 
 #[rustfmt::skip]
