@@ -79,6 +79,8 @@ pub enum Action {
     DeleteLease,
     /// The API server is away for so long.
     Outage(Duration),
+    /// One replica can't reach the API server for so long; all else can, and it can reach Auth0.
+    CutOff(usize, Duration),
 }
 
 /// What a history may do beside edits.
@@ -187,6 +189,7 @@ impl Action {
             3..5 => Self::Stop(replica),
             5..8 => Self::Start(replica),
             8 => Self::JumpClock(replica, [-7200, -30, 5, 30, 86_400][rng.usize(..5)]),
+            _ if rng.bool() => Self::CutOff(replica, Duration::from_secs([8, 18, 30, 45][rng.usize(..4)])),
             _ => Self::DeleteLease,
         }
     }
@@ -247,6 +250,7 @@ impl fmt::Display for Action {
             Self::Start(replica) => write!(f, "replica {replica} is started"),
             Self::JumpClock(replica, seconds) => write!(f, "the wall clock of replica {replica} jumps by {seconds} s"),
             Self::DeleteLease => f.write_str("somebody deletes the Lease"),
+            Self::CutOff(replica, span) => write!(f, "replica {replica} can't reach the API server for {} s", span.as_secs()),
             Self::Outage(span) => write!(f, "the API server is away for {} s", span.as_secs()),
         }
     }

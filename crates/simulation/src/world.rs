@@ -91,6 +91,8 @@ struct State {
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
     refused_last: BTreeSet<ProcessId>,
+    /// The processes that can't reach the API server, and until when.
+    cut_off: Vec<(ProcessId, Instant)>,
     /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
     shown: BTreeMap<(ProcessId, String, String), Option<String>>,
     /// What the write that is being looked at sets.
@@ -359,6 +361,13 @@ impl World {
             Action::Outage(span) => {
                 self.cluster.stop();
                 self.start_after(*span);
+            }
+            Action::CutOff(replica, span) => {
+                let process = self.state.lock().running.get(*replica).copied().flatten();
+                if let Some(process) = process {
+                    self.state.lock().cut_off.push((process, Instant::now() + *span));
+                    self.cluster.break_watches(process, Break::Error);
+                }
             }
             Action::CutWatches(forget) => {
                 if *forget {
@@ -649,5 +658,6 @@ fn name_of(action: &Action) -> &'static str {
         Action::JumpClock(..) => "a clock jumps",
         Action::DeleteLease => "delete the Lease",
         Action::Outage(_) => "outage of the API server",
+        Action::CutOff(..) => "a replica is cut off",
     }
 }

@@ -373,7 +373,8 @@ impl World {
     pub fn still_declares(&self, tenant: &DeclaredTenant, objects: &[Ground]) -> bool {
         let same = |object: &Declared, now: &Declared| {
             let declared = |object: &Declared| (object.uid.clone(), object.generation, object.deleting);
-            declared(now) == declared(object) && now.status.connections == object.status.connections
+            let claimed = now.finalizer == object.finalizer && now.status.connections == object.status.connections;
+            claimed && declared(now) == declared(object)
         };
         self.tenants.get(&tenant.name).is_some_and(|now| (&now.uid, &now.spec) == (&tenant.uid, &tenant.spec))
             && objects.iter().all(|(object, labels)| {

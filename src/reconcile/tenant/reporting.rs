@@ -98,7 +98,10 @@ impl Tenant {
         if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
             self.shared.report.status(&stored, &conclusion.status).await?;
         }
-        self.queue.finish(&Item::Object(as_planned.key.clone()));
+        // What was said here of a record alone is not what waits to be said of the object.
+        if names_it || as_planned.deleting {
+            self.queue.finish(&Item::Object(as_planned.key.clone()));
+        }
         if names_it {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();

@@ -37,6 +37,9 @@ impl Network for World {
             return Fate { ending: Ending::Swallowed, ..Fate::PROMPT };
         }
         let request = &*request;
+        if request.server == Server::Kubernetes && self.is_cut_off(request) {
+            return Fate { ending: Ending::Dropped, ..Fate::PROMPT };
+        }
         self.look_at(request);
         let at_call = self.at(request);
         let fate = match at_call {
@@ -78,7 +81,7 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
-        let is_lost = matches!(self.at(request), Some(AtCall::Fate(Fate { ending: Ending::AnswerLost | Ending::NeverAnswered, .. })));
+        let is_lost = matches!(self.at(request), Some(AtCall::Fate(fate)) if is_never_seen(fate));
         let mut state = self.state.lock();
         if status == Some(429) && request.path != "/oauth/token" && !is_lost {
             let key = (request.process, request.host.clone(), request.is_write());
@@ -125,6 +128,11 @@ impl Network for World {
     }
 }
 
+/// Whether the sender of a call never sees its answer.
+fn is_never_seen(fate: Fate) -> bool {
+    matches!(fate.ending, Ending::AnswerLost | Ending::NeverAnswered) || fate.out + fate.back >= REQUEST_TIMEOUT
+}
+
 /// What a process asks again and again, and what says nothing.
 fn is_idle(request: &Request) -> bool {
     request.server == Server::Kubernetes && (request.method == "GET" || request.path.contains("/leases"))
@@ -163,6 +171,12 @@ impl World {
     fn at(&self, request: &Request) -> Option<AtCall> {
         let at = self.history.calls.get(&request.number)?;
         (!self.is_calm()).then(|| at.clone())
+    }
+
+    /// Whether its sender can't reach the API server.
+    fn is_cut_off(&self, request: &Request) -> bool {
+        let (now, state) = (Instant::now(), self.state.lock());
+        !state.calm && state.cut_off.iter().any(|(process, until)| *process == request.process && now < *until)
     }
 
     /// A few milliseconds there and back, another number for each call.
