@@ -204,7 +204,7 @@ fn auth0(rng: &mut Rng) -> TenantAction {
     static CONNECTION_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| CONNECTIONS.map(|(name, _)| name.to_owned()).to_vec());
     static DECLARED: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
         let each = |name: &&str| ENTRIES.map(|entry| ((*name).to_owned(), entry.to_owned()));
-        PARAMS[..3].iter().flat_map(|name| each(name)).collect()
+        PARAMS[..3].iter().flat_map(each).collect()
     });
     noise::draw(rng, &Around { connections: &CONNECTION_NAMES, params: &DECLARED })
 }

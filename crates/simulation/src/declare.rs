@@ -41,6 +41,7 @@ pub enum Named {
 
 /// One object, as somebody applies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 pub struct Declaration {
     /// Which of [`TENANTS`]; beyond them: a name that no tenant object has.
     pub tenant: usize,

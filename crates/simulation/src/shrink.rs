@@ -1,5 +1,7 @@
 //! Cuts a history down to what still breaks the same law.
 
+use std::collections::BTreeMap;
+
 use crate::history::{AtCall, History};
 use crate::laws::Law;
 use crate::network::{Ending, Fate};
@@ -67,7 +69,7 @@ impl Shrinking {
 
     fn drop_calls(&mut self) {
         if !self.best.calls.is_empty() {
-            let smaller = History { calls: Default::default(), ..self.best.clone() };
+            let smaller = History { calls: BTreeMap::new(), ..self.best.clone() };
             self.try_one(smaller);
         }
         for number in self.best.calls.keys().copied().collect::<Vec<_>>() {

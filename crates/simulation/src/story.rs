@@ -31,10 +31,9 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = format!("{:>10.3} s", self.at.as_secs_f64());
         match &self.who {
-            Who::World => write!(f, "{at}  {}", self.text),
+            Who::World | Who::Law => write!(f, "{at}  {}", self.text),
             Who::Process(number) => write!(f, "{at}      operator {number}: {}", self.text),
             Who::Log => write!(f, "{at}      log: {}", self.text),
-            Who::Law => write!(f, "{at}  {}", self.text),
         }
     }
 }

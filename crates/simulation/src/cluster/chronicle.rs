@@ -20,7 +20,7 @@ pub struct Version {
     /// Whether the process that was asked about has not been shown it.
     pub is_news: bool,
     /// Its resourceVersion. After the store was set back one may come twice.
-    resource_version: u64,
+    revision: u64,
 }
 
 /// What a process has been shown of a kind: how many versions.
@@ -43,13 +43,13 @@ impl Chronicle {
     /// Notes a version.
     pub(super) fn note(&mut self, kind: Kind, name: String, resource_version: u64, text: Option<Bytes>) {
         let versions = &mut self.versions[kind.index()];
-        versions.push(Version { number: versions.len(), name, text, is_news: false, resource_version });
+        versions.push(Version { number: versions.len(), name, text, is_news: false, revision: resource_version });
     }
 
     /// Notes that a process has everything of a kind up to this resourceVersion.
     pub(super) fn show(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
         let versions = &self.versions[kind.index()];
-        let count = versions.iter().rposition(|version| version.resource_version <= resource_version).map_or(0, |at| at + 1);
+        let count = versions.iter().rposition(|version| version.revision <= resource_version).map_or(0, |at| at + 1);
         let at = Instant::now();
         let shown = self.shown.entry((process, kind)).or_insert(Shown { at, before: 0, now: 0 });
         if shown.at != at {

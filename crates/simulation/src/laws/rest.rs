@@ -204,18 +204,18 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
         let entry = canonical(entry).unwrap_or_default();
         let live = document.params.get(name);
         let equal = live.and_then(|live| canonical_text(live)).as_deref() == Some(&entry);
-        let line = object.params_on(&document.id).find(|param| param.name == *name).cloned().unwrap_or_default();
-        all &= line.state == "InSync";
+        let said = object.params_on(&document.id).find(|param| param.name == *name).cloned().unwrap_or_default();
+        all &= said.state == "InSync";
         let rival = scene.has_rival(object, host, document, name);
         let overwrites = object.spec.adoption_policy == "Overwrite";
-        let what = format!("{name} is {} ({says}), declared is {entry}, live is {live:?}", line.state);
-        match line.state.as_str() {
+        let what = format!("{name} is {} ({says}), declared is {entry}, live is {live:?}", said.state);
+        match said.state.as_str() {
             "InSync" if !equal => broken(Law::True, what),
-            "InSync" if !line.owned.contains(&fingerprint(host, &document.id, name, &entry)) => broken(Law::Claimed, what),
+            "InSync" if !said.owned.contains(&fingerprint(host, &document.id, name, &entry)) => broken(Law::Claimed, what),
             "InSync" => {}
             "Conflicted" if rival => {}
             // What was in sync before is ours, and was changed.
-            "ExistingValue" if live.is_some() && !equal && !overwrites && line.applied != Some(true) => {}
+            "ExistingValue" if live.is_some() && !equal && !overwrites && said.applied != Some(true) => {}
             "Conflicted" | "ExistingValue" => broken(Law::Served, what),
             // On its way, or waiting: not at rest.
             _ => broken(Law::Rest, what),

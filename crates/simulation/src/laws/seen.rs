@@ -388,5 +388,6 @@ pub fn fingerprint(tenant: &str, connection: &str, name: &str, entry: &str) -> S
         digest.update(&(part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     }
-    digest.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first_eight = digest.finish().as_ref().iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{first_eight:016x}")
 }

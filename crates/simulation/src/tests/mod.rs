@@ -28,9 +28,7 @@ fn listen() {
 /// Fails with the whole story if a history breaks a law.
 #[track_caller]
 fn assert_holds(history: &History, report: &Report, what: &str) {
-    if report.violation.is_some() {
-        panic!("{what} breaks a law:\n{}", story(history));
-    }
+    assert!(report.violation.is_none(), "{what} breaks a law:\n{}", story(history));
 }
 
 /// A history, told.

@@ -159,7 +159,7 @@ fn anything(_: &Scene, _: &str) {}
 fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_other_comes_back() {
     // The owner is alone in its namespace, whose access is taken away.
     let (owner, other) = (2, 1);
-    let owned = |name| vec![declares(owner, ELSEWHERE, name, 1), Beat::Pass];
+    let passed_over = |name| vec![declares(owner, ELSEWHERE, name, 1), Beat::Pass];
     let moved =
         [denied_here("b"), observes(owner, HERE, BLOG, 1), declares(other, ELSEWHERE, BLOG, 1), Beat::Pass, declares(owner, HERE, BLOG, 1)];
     let refused =
@@ -173,7 +173,7 @@ fn what_somebody_adopted_while_its_owner_observed_has_one_owner_whenever_the_oth
         Beat::Do(Action::Declare(other, Declaration { broken: true, ..of(ELSEWHERE, &[(BLOG, 1)]) })),
     ];
     for (what, name, then) in [("moved", BLOG, &moved[..]), ("refused", HINT, &refused[..]), ("dropped", HINT, &dropped[..])] {
-        killed_at_every_call(what, &[&owned(name)[..], then].concat(), anything);
+        killed_at_every_call(what, &[&passed_over(name)[..], then].concat(), anything);
     }
 }
 

@@ -199,7 +199,7 @@ impl World {
     fn look_at(&self, request: &Request) {
         match request.server {
             Server::Kubernetes if request.method != "GET" => {
-                self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path))
+                self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
             }
             Server::Kubernetes => {}
             Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
