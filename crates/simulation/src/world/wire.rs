@@ -81,7 +81,8 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
-        let is_lost = matches!(self.at(request), Some(AtCall::Fate(fate)) if is_never_seen(fate));
+        // Also of one that was sent before everything calmed down.
+        let is_lost = matches!(self.history.calls.get(&request.number), Some(AtCall::Fate(fate)) if is_never_seen(*fate));
         let mut state = self.state.lock();
         if status == Some(429) && request.path != "/oauth/token" && !is_lost {
             let key = (request.process, request.host.clone(), request.is_write());
