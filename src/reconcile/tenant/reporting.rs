@@ -148,6 +148,10 @@ impl Tenant {
         let written = async {
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
             let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
+            if self.is_outdated() {
+                // It may stand for that one again.
+                return Err(WriteError::Conflict);
+            }
             match report.status(&stored, &left.status).await {
                 // Deleted meanwhile: what it left is told all the same.
                 Err(WriteError::Gone) => Ok(()),

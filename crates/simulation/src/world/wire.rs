@@ -75,9 +75,6 @@ impl Network for World {
         if request.server == Server::Auth0 && request.method == "GET" {
             self.remember_read(request);
         }
-        if request.server == Server::Kubernetes && request.method != "GET" && request.path.contains("/upstreamparams/") {
-            self.look_at_record(request);
-        }
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
@@ -201,6 +198,9 @@ impl World {
         match request.server {
             Server::Kubernetes if request.method != "GET" => {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
+                if request.path.contains("/upstreamparams/") {
+                    self.look_at_record(request);
+                }
             }
             Server::Kubernetes => {}
             Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
