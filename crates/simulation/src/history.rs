@@ -114,6 +114,6 @@ fn fate(rng: &mut Rng) -> Fate {
         _ => Ending::Answered,
     };
     // A request may land after its sender gave up, but not later than as long again.
-    let late = |rng: &mut Rng| Duration::from_millis([0, 5, 900, 2_500, 12_000][rng.usize(..5)]);
+    let late = |rng: &mut Rng| Duration::from_millis([0, 5, 900, 2_500, 9_000][rng.usize(..5)]);
     Fate { out: late(rng), ending, back: late(rng) }
 }

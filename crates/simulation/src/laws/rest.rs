@@ -235,7 +235,9 @@ fn check_owners(scene: &Scene, violations: &mut Vec<Violation>) {
             continue;
         }
         for connection in &object.status.connections {
-            for param in connection.params.iter().filter(|param| param.state == "InSync" || param.state == "Applied") {
+            for param in
+                connection.params.iter().filter(|param| (param.state == "InSync" || param.state == "Applied") && !param.owned.is_empty())
+            {
                 let place = (tenant.spec.domain.clone(), connection.id.clone(), param.name.clone());
                 if let Some(other) = owners.insert(place, object.key()) {
                     violations.push(Violation::of(Law::OneOwner, format!("{other} and {} both own {}", object.key(), param.name)));

@@ -180,7 +180,8 @@ fn misfortune(rng: &mut fastrand::Rng, around: &Around<'_>, meets: &Meets) -> Mi
         24 => Misfortune::Hang,
         25 => Misfortune::HugeBody,
         26 => Misfortune::Redirect,
-        27 => Misfortune::Delay(pick(rng, &[100, 1_900, 2_100, 5_000, 9_900, 10_100, 25_000])),
+        // With the way there no longer than a write may take that lands after its sender gave up: as long again.
+        27 => Misfortune::Delay(pick(rng, &[100, 1_900, 2_100, 5_000, 9_900, 10_100, 10_500])),
         _ if matches!(meets, Meets::Tokens) => Misfortune::Drop,
         _ => Misfortune::EditBetween(edit(rng, around)),
     }
