@@ -193,11 +193,6 @@ impl Action {
             _ => Self::DeleteLease,
         }
     }
-
-    /// Whether somebody tampers with what proves ownership, so that something may be left behind rightly.
-    pub fn tampers(&self) -> bool {
-        matches!(self, Self::Forge(..) | Self::TakeFinalizer(_) | Self::Restore | Self::RestoreStore)
-    }
 }
 
 fn auth0(rng: &mut Rng) -> TenantAction {
