@@ -14,7 +14,8 @@ pub struct Hub {
     world: RwLock<World>,
     wakes: mpsc::UnboundedSender<Wake>,
     complete: watch::Sender<bool>,
-    /// How often the watches of each kind were doubted, in the order of [`Kind::ALL`].
+    /// How often the watches of each kind were doubted, in the order of [`Kind::ALL`]. A channel for each, as of several that wait
+    /// at one tokio wakes by chance, and a history has to be the same each time.
     doubts: [watch::Sender<u64>; Kind::ALL.len()],
 }
 
