@@ -1,18 +1,14 @@
 //! `controller`: the operator itself.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth0::{self, Transport, TransportOptions};
+use super::{cluster, tenants};
+use crate::auth0;
 use crate::clock::WallClock;
-use crate::kubernetes::reach;
-use crate::model::domain::AllowedDomains;
 use crate::run;
 use crate::telemetry::{self, LogFormat};
 
@@ -31,26 +27,8 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 
-    /// Hosts that tenants may have, separated by commas; `*.` stands for one or more labels.
-    #[arg(long, env = "UPO_ALLOWED_DOMAINS", default_value = "*.auth0.com", value_delimiter = ',')]
-    allowed_domains: Vec<String>,
-
-    /// A file of PEM certificates to trust beside the system's, for a proxy that opens TLS.
-    #[arg(long, env = "UPO_EXTRA_CA")]
-    extra_ca: Option<PathBuf>,
-
-    /// Permit tenants whose addresses lie inside a private network, as with a private link to Auth0.
-    #[arg(long, env = "UPO_PERMIT_PRIVATE_ADDRESSES")]
-    permit_private_addresses: bool,
-
-    /// The HTTP proxy to reach tenants through, such as `http://proxy.example.com:3128`; also read from `https_proxy`. Never
-    /// used for the API server, whose proxy is `proxy-url` of the kubeconfig's cluster.
-    #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
-    proxy: Option<String>,
-
-    /// Tenants to reach without the proxy, separated by commas; also read from `no_proxy`.
-    #[arg(long, env = "NO_PROXY")]
-    no_proxy: Option<String>,
+    #[command(flatten)]
+    reach: tenants::ReachArguments,
 
     /// Where /healthz, /readyz and /metrics are served. `[::]` takes IPv4 as well, and IPv4 alone where there is no IPv6.
     #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "[::]:8080")]
@@ -63,10 +41,6 @@ pub(super) struct Arguments {
     /// What is logged, in the syntax of RUST_LOG.
     #[arg(long, env = "UPO_LOG", default_value = "info", value_parser = telemetry::filter)]
     log: String,
-
-    /// For tests only: send the requests for every tenant to this plain http address, with the tenant's domain as Host.
-    #[arg(long, env = "UPO_INSECURE_TENANT_ENDPOINT", hide = true)]
-    insecure_tenant_endpoint: Option<String>,
 }
 
 /// Runs the operator until SIGTERM or Ctrl-C. An error is a line of the log, in its format, unless that shows none.
@@ -95,21 +69,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
-    let allowed = AllowedDomains::parse(arguments.allowed_domains.iter().filter(|one| !one.is_empty())).context("--allowed-domains")?;
-    if let Some(endpoint) = &arguments.insecure_tenant_endpoint {
-        tracing::warn!(%endpoint, "every tenant is replaced by this plain http address: for tests only");
-    }
-    let transport = Transport::new(&TransportOptions {
-        allowed_domains: allowed.clone(),
-        extra_ca: arguments.extra_ca,
-        permit_private_addresses: arguments.permit_private_addresses,
-        proxy: proxy(arguments.proxy)?,
-        no_proxy: given(arguments.no_proxy, "no_proxy"),
-        endpoint_override: arguments.insecure_tenant_endpoint,
-        ..TransportOptions::default()
-    })?;
+    let tenants::Reach { allowed, transport } = arguments.reach.reach()?;
     Ok(run::Settings {
-        client: kubernetes().await?,
+        client: cluster::client(None).await?,
         watched: arguments.watch_namespaces.into_iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),
         allowed,
@@ -117,70 +79,6 @@ async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
         wall: WallClock::system(),
         instance: std::env::var("HOSTNAME").ok(),
         http: Some(arguments.http_address),
-    })
-}
-
-/// What was given, by flag or in upper case, or else stands in the variable of this name; an empty text says nothing.
-fn given(text: Option<String>, variable: &str) -> Option<String> {
-    let said = |text: &String| !text.trim().is_empty();
-    text.filter(said).or_else(|| std::env::var(variable).ok().filter(said)).map(|text| text.trim().to_owned())
-}
-
-/// The proxy for tenants. Without a scheme it is one that is spoken to in plain HTTP, as other programs take it.
-fn proxy(text: Option<String>) -> anyhow::Result<Option<String>> {
-    let Some(text) = given(text, "https_proxy") else { return Ok(None) };
-    let url = if text.contains("://") { text } else { format!("http://{text}") };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        anyhow::bail!("--proxy (or HTTPS_PROXY): only HTTP proxies can be used; write http://host:port");
-    }
-    Ok(Some(url))
-}
-
-async fn kubernetes() -> anyhow::Result<kube::Client> {
-    let mut config = match Kubeconfig::read() {
-        Ok(kubeconfig) => from_kubeconfig(kubeconfig).await?,
-        Err(error) => kube::Config::incluster()
-            .map_err(|_| error)
-            .context("no cluster: set KUBECONFIG, or run inside a cluster with a service account")?,
-    };
-    // Watches have an idle time-out of their own; everything else ends within the report's.
-    config.connect_timeout = Some(Duration::from_secs(10));
-    reach::client(config).context("the kubeconfig can't be used")
-}
-
-/// The cluster of the current context, through the proxy that the kubeconfig names for it, if any. A proxy in the
-/// environment is for tenants; the library would take it for the API server too, and fail on one that it can't use, so it is
-/// given another, which is taken out again.
-async fn from_kubeconfig(mut kubeconfig: Kubeconfig) -> anyhow::Result<kube::Config> {
-    let current = kubeconfig.current_context.as_ref();
-    let context = kubeconfig.contexts.iter().find(|one| Some(&one.name) == current).and_then(|one| one.context.as_ref());
-    let name = context.map(|context| context.cluster.clone()).unwrap_or_default();
-    let proxy = match kubeconfig.clusters.iter_mut().find(|one| one.name == name).and_then(|one| one.cluster.as_mut()) {
-        Some(cluster) => {
-            let environment = given(None, "HTTPS_PROXY").or_else(|| given(None, "https_proxy"));
-            let unused = environment.map(|_| "http://unused.invalid".to_owned());
-            std::mem::replace(&mut cluster.proxy_url, unused).filter(|url| !url.is_empty())
-        }
-        None => None,
-    };
-    let loaded = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    let mut config = loaded.map_err(|error| {
-        let why = if matches!(error, KubeconfigError::ParseNoProxy(_)) {
-            "NO_PROXY: write hosts, addresses and networks, separated by single commas"
-        } else {
-            "the kubeconfig can't be used"
-        };
-        anyhow::Error::from(error).context(why)
-    })?;
-    config.proxy_url = proxy.map(|url| cluster_proxy(&url, &name)).transpose()?;
-    Ok(config)
-}
-
-/// A proxy as `proxy-url` names it. It may hold a password, so it is not repeated.
-fn cluster_proxy(url: &str, cluster: &str) -> anyhow::Result<axum::http::Uri> {
-    let usable = |uri: &axum::http::Uri| matches!(uri.scheme_str(), Some("http" | "https" | "socks5")) && uri.host().is_some();
-    url.parse().ok().filter(usable).with_context(|| {
-        format!("proxy-url of the cluster {cluster} in the kubeconfig is no proxy's address; write http://host:port, https://host:port or socks5://host:port")
     })
 }
 

@@ -2,6 +2,8 @@
 
 use anyhow::Context;
 
+use super::exit::Exit;
+
 /// Flags of `emulator`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -15,12 +17,12 @@ pub(super) struct Arguments {
 }
 
 /// Serves until Ctrl-C.
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let play = auth0_emulator::play(arguments.port, arguments.connections)
         .with_context(|| format!("can't serve on port {}; choose another --port", arguments.port))?;
-    super::print(&play.recipe)?;
+    super::output::print(&play.recipe)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the async runtime")?;
     runtime.block_on(tokio::signal::ctrl_c()).context("can't listen for Ctrl-C")?;
     play.emulator.stop();
-    Ok(())
+    Ok(Exit::Fine)
 }

@@ -1,19 +1,27 @@
 //! The command line: the only reader of flags and of settings in the environment, and the only writer of standard output.
 
+mod cluster;
 mod controller;
 #[cfg(feature = "testbed")]
 mod demo;
 #[cfg(feature = "testbed")]
 mod emulator;
+mod exit;
+mod output;
+mod runtime;
+mod shell;
+mod tenants;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::exit::Exit;
+use self::output::print;
 
 /// Manages the upstream parameters of Auth0 connections from Kubernetes, and nothing else of them.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version = shell::VERSION, about, arg_required_else_help = true, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,8 +31,14 @@ struct Cli {
 enum Command {
     /// Run the operator against a cluster: the kubeconfig's, or the one it runs in.
     Controller(Box<controller::Arguments>),
+    /// Print the completions of a shell.
+    Completions(shell::CompletionsArguments),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Print the manual page, or write one for each command.
+    Man(shell::ManArguments),
+    /// Print the version, and the commit that it was built from.
+    Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
     #[cfg(feature = "testbed")]
     Demo(demo::Arguments),
@@ -35,13 +49,18 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = named(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Controller(arguments) => controller::run(*arguments),
-        Command::Crds => crds().map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
+        Command::Crds => crds().map(ExitCode::from),
+        Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
+        Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "testbed")]
-        Command::Emulator(arguments) => emulator::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Emulator(arguments) => emulator::run(&arguments).map(ExitCode::from),
     };
     result.unwrap_or_else(|error| {
         say_error(&error);
@@ -49,22 +68,20 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn crds() -> anyhow::Result<()> {
-    print(&crate::api::crd::crds_yaml()?)
+/// The command line under the name by which it was called: kubectl runs `kubectl-uparams` for `kubectl uparams`.
+fn named(command: clap::Command) -> clap::Command {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from);
+    let is_plugin = called.as_deref().and_then(std::path::Path::file_stem).is_some_and(|stem| stem == "kubectl-uparams");
+    if is_plugin { command.name("kubectl-uparams").bin_name("kubectl uparams") } else { command }
 }
 
-/// Writes to standard output. A reader that went away, as `head` does, is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
+fn crds() -> anyhow::Result<Exit> {
+    print(&crate::api::crd::crds_yaml()?)?;
+    Ok(Exit::Fine)
 }
 
 fn say_error(error: &anyhow::Error) {
-    // Where standard error is closed there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "error: {}", whole(error)));
+    output::say(&format!("{} {}", output::paint(output::style::BAD, "error:"), whole(error)));
 }
 
 /// An error and its causes. What a text already quotes of its cause is not said again.

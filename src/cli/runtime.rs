@@ -1,0 +1,29 @@
+//! The runtime of a command that somebody waits for.
+
+use std::future::Future;
+
+use anyhow::Context;
+
+use crate::auth0;
+use crate::telemetry::{self, LogFormat};
+
+/// What is logged beside the output of a command.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LogArguments {
+    /// What is logged to standard error, in the syntax of RUST_LOG.
+    #[arg(long, env = "UPO_LOG", default_value = "warn", value_parser = telemetry::filter)]
+    log: String,
+}
+
+impl LogArguments {
+    /// Runs a command to its end.
+    pub(super) fn block_on<T>(&self, command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        telemetry::init(LogFormat::Human, &self.log);
+        auth0::install_crypto_provider();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the async runtime")?;
+        let result = runtime.block_on(command);
+        // A name that is looked up, which nothing can end, must not hold the process.
+        runtime.shutdown_background();
+        result
+    }
+}

@@ -1,0 +1,92 @@
+//! What a shell wants of a command: completions, manual pages, the version.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{Cli, named};
+
+/// The version of the crate.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, where the build was told.
+const COMMIT: Option<&str> = option_env!("UPO_COMMIT");
+
+/// Flags of `completions`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the completions.
+pub(super) fn completions(arguments: &CompletionsArguments) -> anyhow::Result<Exit> {
+    let mut command = named(Cli::command());
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, name, &mut script);
+    output::print(&String::from_utf8(script).context("the completions are no text")?)?;
+    Ok(Exit::Fine)
+}
+
+/// Flags of `man`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArguments {
+    /// Write a page for each command into this folder, which is made if it is not there.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the manual page, or writes all.
+pub(super) fn man(arguments: &ManArguments) -> anyhow::Result<Exit> {
+    let command = named(Cli::command());
+    if let Some(dir) = &arguments.dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("--dir: can't make {}", dir.display()))?;
+        clap_mangen::generate_to(command, dir).with_context(|| format!("--dir: can't write into {}", dir.display()))?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page).context("the page can't be made")?;
+        // The page is troff, whose own escapes are no terminal's.
+        match std::io::stdout().lock().write_all(&page) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            result => result?,
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+/// Flags of `version`.
+#[derive(Debug, clap::Args)]
+pub(super) struct VersionArguments {
+    /// How it is printed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Version {
+    version: &'static str,
+    commit: Option<&'static str>,
+    api: String,
+}
+
+/// Prints the version.
+pub(super) fn version(arguments: &VersionArguments) -> anyhow::Result<Exit> {
+    let api = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
+    let version = Version { version: VERSION, commit: COMMIT.filter(|commit| !commit.is_empty()), api };
+    match arguments.output.machine() {
+        Some(machine) => output::print_value(&version, machine)?,
+        None => {
+            let commit = version.commit.unwrap_or("not known: the build was not told");
+            output::print(&format!("{VERSION}\ncommit: {commit}\nAPI: {}\n", version.api))?;
+        }
+    }
+    Ok(Exit::Fine)
+}
