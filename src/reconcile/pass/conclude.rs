@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Pass;
-use super::member::Member;
 use super::written::{Ended, Written};
 use crate::clock;
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
+use crate::core::pass::member::Member;
 use crate::core::pass::memory::disputes::Parameter;
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::pass::role::Part;
@@ -139,7 +139,7 @@ impl Pass<'_, Written> {
             return true;
         }
         let (id, losses) = (&self.at.reading.document.id, self.at.plan.losses(uid));
-        let mut planned = member.planned(&self.at.reading);
+        let mut planned = member.planned(self.at.reading.gone.as_ref());
         planned.status = claims::without(planned.status, id, &losses);
         let Some(outcome) = self.outcome(member, &planned, write) else { return true };
         let told = self.tell(&planned, &member.stored, (&outcome, member.named)).await;

@@ -11,7 +11,6 @@
 mod claim;
 mod conclude;
 mod log;
-mod member;
 mod plan;
 mod read;
 mod reading;
