@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::attempts::Rejections;
+use crate::core::pass::plan::Plan;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
-use crate::core::status::{self, Outcome, Planned};
+use crate::core::status::{self, Outcome, Planned, WriteOutcome};
 use crate::core::tenant::TenantSettings;
 use crate::core::tenant::triage::not_permitted;
 use crate::core::world::{Connection, Declared, World};
 use crate::model::document::Document;
-use crate::model::identity::ConnectionId;
+use crate::model::identity::{ConnectionId, TenantIdentity, Uid};
 
 /// An object in a pass.
 pub(crate) struct Member {
@@ -58,6 +60,31 @@ impl Member {
         planned
     }
 
+    /// What is said of it after the plan was carried out, as far as `write` says; nothing where it can't act and loses nothing.
+    pub(crate) fn outcome(
+        &self,
+        plan: &Plan,
+        planned: &Declared,
+        (document, tenant): (&Document, &TenantIdentity),
+        write: &WriteOutcome,
+    ) -> Option<Outcome> {
+        let (uid, described) = (&planned.uid, status::described(document, tenant));
+        match self.part {
+            Part::Owner | Part::Observer | Part::Leaver => {
+                let write = write_for(plan, uid, write);
+                Some(Outcome::Planned(Planned::part(plan, planned, described, self.warnings.clone(), write)))
+            }
+            Part::Mover | Part::Waiting(_) => (!plan.losses(uid).is_empty()).then_some(Outcome::Displaced),
+            Part::RejectedLeaver
+            | Part::NotPermitted(_)
+            | Part::Refused(_)
+            | Part::StillRejected(_)
+            | Part::Left
+            | Part::Released(_)
+            | Part::ConnectionGone => self.outcome_of_its_own(planned, &document.id, &described),
+        }
+    }
+
     /// What is said of it whatever the plan is; `planned` is the object as it is planned for.
     pub(crate) fn outcome_of_its_own(&self, planned: &Declared, id: &ConnectionId, described: &ConnectionStatus) -> Option<Outcome> {
         let Answer { refusal, rejection, not_permitted, gone } = &self.answer;
@@ -74,6 +101,24 @@ impl Member {
             Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
             Part::ConnectionGone => Some(Outcome::ConnectionNotFound { id: gone.clone() }),
         }
+    }
+}
+
+/// What became of the write for one object.
+fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
+    let acted_for = plan.acted_for().contains(object);
+    let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
+    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
+    if acted_for || waits_as_told {
+        write.clone()
+    } else if deferred {
+        WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
+            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
+            tenant_wide: false,
+        })
+    } else {
+        WriteOutcome::Nothing
     }
 }
 
