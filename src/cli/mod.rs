@@ -1,5 +1,6 @@
 //! The command line: the only reader of flags and of settings in the environment, and the only writer of standard output.
 
+mod auth0;
 mod cluster;
 mod controller;
 #[cfg(feature = "testbed")]
@@ -11,6 +12,7 @@ mod output;
 mod runtime;
 mod shell;
 mod tenants;
+mod world;
 
 use std::process::ExitCode;
 
