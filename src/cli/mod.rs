@@ -8,6 +8,7 @@ mod demo;
 #[cfg(feature = "testbed")]
 mod emulator;
 mod exit;
+mod files;
 mod output;
 mod runtime;
 mod shell;
