@@ -2,6 +2,7 @@
 
 mod auth0;
 mod cluster;
+mod connections;
 mod controller;
 #[cfg(feature = "testbed")]
 mod demo;
@@ -11,6 +12,7 @@ mod exit;
 mod output;
 mod runtime;
 mod shell;
+mod source;
 mod tenants;
 mod world;
 
@@ -35,6 +37,8 @@ enum Command {
     Controller(Box<controller::Arguments>),
     /// Print the completions of a shell.
     Completions(shell::CompletionsArguments),
+    /// List the connections of a tenant: their types, their upstream parameters, and who owns these.
+    Connections(Box<connections::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
     /// Print the manual page, or write one for each command.
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Controller(arguments) => controller::run(*arguments),
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
+        Command::Connections(arguments) => connections::run(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
