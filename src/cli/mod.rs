@@ -9,6 +9,7 @@ mod demo;
 #[cfg(feature = "testbed")]
 mod emulator;
 mod exit;
+mod export;
 mod output;
 mod runtime;
 mod shell;
@@ -41,6 +42,8 @@ enum Command {
     Connections(Box<connections::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Print manifests for the upstream parameters that a tenant has.
+    Export(Box<export::Arguments>),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
     /// Print the version, and the commit that it was built from.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
         Command::Connections(arguments) => connections::run(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
+        Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
