@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use parking_lot::Mutex;
-use secrecy::SecretString;
 
 use super::tenants::{Reach, given};
 use crate::api::tenant::RateLimit;
@@ -20,7 +19,7 @@ use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, Listing,
 use crate::clock;
 use crate::core::tenant::evidence::READ_OPTIONS;
 use crate::core::tenant::{self, Resolution, TenantSettings};
-use crate::core::world::{World, credentials};
+use crate::core::world::{SecretData, World, credentials};
 use crate::model::document::{Document, DocumentError, Unreadable};
 use crate::model::domain::{Audience, Domain};
 use crate::model::identity::{ConnectionId, ConnectionName, TenantIdentity};
@@ -83,6 +82,19 @@ impl CredentialArguments {
 
     /// A reader of the tenant that flags and environment name.
     pub(super) fn reader(&self, reach: &Reach) -> anyhow::Result<TenantReader> {
+        let GivenCredentials { place, secret, oddity } = self.given()?;
+        let origin = Origin { place: "AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET".to_owned(), oddity };
+        let (per_minute, burst) = USUAL_RATE;
+        Ok(TenantReader::new(place, secret, Rate::new(per_minute, burst), origin, self.timeout, reach))
+    }
+
+    /// The credentials that are given, as the Secret of a tenant object would hold them.
+    pub(super) fn as_secret(&self) -> anyhow::Result<SecretData> {
+        let SharedSecret { client_id, client_secret } = self.given()?.secret;
+        Ok(SecretData { client_id: Some(client_id), client_secret: Some(client_secret), ..SecretData::default() })
+    }
+
+    fn given(&self) -> anyhow::Result<GivenCredentials> {
         let secret = self.client_secret()?;
         let said = |text: &Option<String>| text.clone().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (domain, client_id) = (said(&self.domain), said(&self.client_id));
@@ -109,22 +121,17 @@ impl CredentialArguments {
             bail!("the credentials can't be used: {}", flaws.join(", and "));
         };
         let oddity = (!flaws.is_empty()).then(|| flaws.join(", and "));
-        let origin = Origin { place: "AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET".to_owned(), oddity };
-        let (per_minute, burst) = USUAL_RATE;
-        let rate = Rate::new(per_minute, burst);
-        Ok(TenantReader::new((domain, audience), SharedSecret { client_id, client_secret }, rate, origin, self.timeout, reach))
+        Ok(GivenCredentials { place: (domain, audience), secret: SharedSecret { client_id, client_secret }, oddity })
     }
 
-    /// A reader of a tenant that the cluster's world holds, with the credentials that the operator would use; `namespace` is the
-    /// operator's own.
-    pub(super) fn reader_of(&self, world: &World, name: &str, namespace: &str, reach: &Reach) -> anyhow::Result<TenantReader> {
-        let settings = settings(world, name, namespace, reach)?;
+    /// A reader of the tenant that these settings of a tenant object are of.
+    pub(super) fn reader_of(&self, settings: &TenantSettings, reach: &Reach) -> TenantReader {
         let secret = SharedSecret { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
         let RateLimit { reads_per_minute, burst, requests_per_minute: _ } = settings.rate_limit;
         let rate = Rate::new(reads_per_minute.unsigned_abs(), burst.unsigned_abs());
         let place = format!("the Secret {} in the namespace {}", settings.secret, settings.namespace);
-        let origin = Origin { place, oddity: settings.oddity };
-        Ok(TenantReader::new((settings.domain, settings.audience), secret, rate, origin, self.timeout, reach))
+        let origin = Origin { place, oddity: settings.oddity.clone() };
+        TenantReader::new((settings.domain.clone(), settings.audience.clone()), secret, rate, origin, self.timeout, reach)
     }
 
     fn client_secret(&self) -> anyhow::Result<Option<Vec<u8>>> {
@@ -136,6 +143,13 @@ impl CredentialArguments {
             None => Ok(given(None, "AUTH0_CLIENT_SECRET").map(String::into_bytes)),
         }
     }
+}
+
+/// Credentials that flags and environment give.
+struct GivenCredentials {
+    place: (Domain, Audience),
+    secret: SharedSecret,
+    oddity: Option<String>,
 }
 
 /// The variable that stands for a member of a Secret.
@@ -328,6 +342,7 @@ impl TenantReader {
                     audience.as_str()
                 )
             }
+            Failure::DomainNotAllowed { .. } => anyhow!("{domain} is not among the hosts that may be asked; add it to --allowed-domains"),
             Failure::Unreachable { why: Unreached::Name } => anyhow!("{domain} has no address; check the domain"),
             Failure::ClientError { route: Route::Token, status: 404, .. } => {
                 anyhow!("{domain} has no token endpoint (404), so it is no tenant of Auth0; check the domain")
