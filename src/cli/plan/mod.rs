@@ -109,7 +109,7 @@ async fn report(arguments: &Arguments) -> anyhow::Result<Report> {
     let (ClusterView { mut world, mut notes }, namespace) = arguments.view(&files).await?;
     let has_cluster = !arguments.no_cluster;
     let given = declare(&mut world, &files, &namespace, now, has_cluster)?;
-    if has_cluster || given.tenants.is_empty() {
+    if has_cluster || !given.tenants.is_empty() {
         notes.extend(given.notes.iter().cloned());
     }
     let with_files = !arguments.files.is_empty();
