@@ -10,7 +10,9 @@ mod demo;
 mod emulator;
 mod exit;
 mod export;
+mod files;
 mod output;
+mod plan;
 mod runtime;
 mod shell;
 mod source;
@@ -46,6 +48,8 @@ enum Command {
     Export(Box<export::Arguments>),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
+    /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
+    Plan(Box<plan::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Crds => crds().map(ExitCode::from),
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
+        Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),

@@ -307,6 +307,21 @@ impl Document {
         if self.reduced {
             return Err(DocumentError::OptionsUnusable);
         }
+        let options = self.changed(changes)?;
+        let mut body = Members(vec![(Name::new("options")?, raw(&options.to_text())?)]);
+        if let Some(display_name) = &self.display_name {
+            body.set("display_name", display_name.clone())?;
+        }
+        Ok(PatchBody(body.to_text()))
+    }
+
+    /// The connection as it is once these `changes` are made, and nothing else: to see what follows from them without making them.
+    pub(crate) fn with(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<Self, DocumentError> {
+        Ok(Self { options: Ok(self.changed(changes)?), ..self.clone() })
+    }
+
+    /// The options with these changes.
+    fn changed(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<Members, DocumentError> {
         let mut params = self.params()?;
         for (name, entry) in changes {
             match entry {
@@ -320,11 +335,7 @@ impl Document {
         } else {
             options.set(UPSTREAM_PARAMS, raw(&params.to_text())?)?;
         }
-        let mut body = Members(vec![(Name::new("options")?, raw(&options.to_text())?)]);
-        if let Some(display_name) = &self.display_name {
-            body.set("display_name", display_name.clone())?;
-        }
-        Ok(PatchBody(body.to_text()))
+        Ok(options)
     }
 
     /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
