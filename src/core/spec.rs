@@ -149,7 +149,7 @@ fn tenant_kind(spec: &Map<String, Value>) -> Result<(), Refusal> {
 }
 
 /// RFC 1123 subdomain: labels of lower-case letters, digits and '-' between dots.
-fn is_object_name(text: &str) -> bool {
+pub(crate) fn is_object_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner);
     text.len() <= rules::MAX_DNS_NAME && text.split('.').all(label)

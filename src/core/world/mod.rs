@@ -94,6 +94,11 @@ impl World {
         Kind::ALL.iter().all(|kind| self.listed.contains(kind))
     }
 
+    /// Whether this kind has listed once.
+    pub fn has_listed(&self, kind: Kind) -> bool {
+        self.listed.contains(&kind)
+    }
+
     /// Notes that the API server does not know this kind (any more): what is not there may only not be known yet. A
     /// complete list ends that.
     pub fn unserved(&mut self, kind: Kind) {

@@ -11,7 +11,6 @@
 mod claim;
 mod conclude;
 mod log;
-mod member;
 mod plan;
 mod read;
 mod reading;
@@ -29,7 +28,7 @@ use crate::auth0::{Client, Failure};
 use crate::clock;
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
-use crate::core::status::Outcome;
+use crate::core::status::{self, Outcome};
 use crate::core::tenant::TenantSettings;
 use crate::core::world::Declared;
 use crate::kubernetes::report::WriteError;
@@ -109,12 +108,6 @@ impl<'t, At> Pass<'t, At> {
 
     /// The connection as a status describes it, without its parameters.
     fn described(&self, document: &Document) -> ConnectionStatus {
-        ConnectionStatus {
-            id: document.id.to_string(),
-            tenant: Some(self.settings.audience.identity().to_string()),
-            name: Some(document.name.to_string()),
-            strategy: Some(document.strategy.clone()),
-            params: Vec::new(),
-        }
+        status::described(document, self.settings.audience.identity())
     }
 }

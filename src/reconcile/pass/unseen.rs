@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use super::Pass;
-use super::member::Member;
 use super::read::Asked;
 use super::reading::Reading;
 use crate::auth0::{Failure, Route};
 use crate::clock;
+use crate::core::pass::member::Member;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;

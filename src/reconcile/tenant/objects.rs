@@ -13,7 +13,6 @@ use crate::core::pass::claims;
 use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Lane, Next, backoff};
-use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
 use crate::core::tenant::state::TenantState;
 use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
@@ -135,23 +134,12 @@ impl Tenant {
     /// Whether the tenant admits an object to what it names, as far as that is known before anything is read.
     pub(super) fn admission_of(&self, object: &Declared) -> Admission {
         let Some(settings) = self.serving() else { return Admission::Open };
-        self.shared.hub.read(|world| match (world.labels(&object.key.namespace), &object.spec) {
-            (Some(labels), _) if !settings.admits_namespace(labels) => Admission::NamespaceDenied,
-            (Some(labels), Ok(Spec { target: Target::Name(name), .. })) if settings.admission(labels, name).is_none() => {
-                Admission::NameDenied
-            }
-            (Some(_) | None, _) => Admission::Open,
-        })
+        self.shared.hub.read(|world| triage::admission(settings, world.labels(&object.key.namespace), object))
     }
 
-    /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is
-    /// such a connection is not everybody's business. What an id stands for is known only by a look.
+    /// Why an object may do nothing on the connection that it names, as far as that is known before anything is read.
     pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
-        match self.admission_of(object) {
-            Admission::Open => None,
-            Admission::NamespaceDenied | Admission::NameDenied => Some(not_permitted(&self.name, object, Some(name))),
-        }
+        triage::name_not_admitted(&self.name, self.admission_of(object), object)
     }
 
     /// Somebody wrote an object's status: it is reconciled at once, and later each time when that goes on, as each time may
