@@ -84,6 +84,11 @@ impl Client {
         self.tokens.renew().await;
     }
 
+    /// Has the next call ask for a token although the last time failed a moment ago, unless the tenant asked for that pause.
+    pub(crate) async fn try_again(&self) {
+        self.tokens.try_again().await;
+    }
+
     /// Why no new token could be had the last time; none when one could.
     pub(crate) async fn token_trouble(&self) -> Option<TokenTrouble> {
         self.tokens.trouble().await

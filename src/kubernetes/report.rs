@@ -247,7 +247,8 @@ impl Report {
         for _ in 0..WATCH_TRIES {
             let newest = self.hub.read(|world| world.tenant(&tenant.name))?;
             if newest.resource_version != tenant.resource_version {
-                let same = DeclaredTenant { resource_version: newest.resource_version.clone(), ..tenant.clone() } == *newest;
+                let (resource_version, reconcile_at) = (newest.resource_version.clone(), newest.reconcile_at.clone());
+                let same = DeclaredTenant { resource_version, reconcile_at, ..tenant.clone() } == *newest;
                 return same.then(|| DeclaredTenant::clone(&newest));
             }
             tokio::time::sleep(WATCH_PAUSE).await;

@@ -8,7 +8,7 @@
 //! Of Secrets only two keys are kept, and names of others where one of the two is missing; of namespaces only the labels.
 //! A page of a list fits into the memory that the chart gives, whatever somebody keeps in the objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
+use crate::api::{FINALIZER, RECONCILE_AT};
 use crate::core::spec;
-use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey, SecretData, Wake, World, credentials};
+use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey, SecretData, Wake, World, credentials, request};
 use crate::kubernetes::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it
@@ -395,6 +395,10 @@ fn created(metadata: &ObjectMeta) -> i64 {
     metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default()
 }
 
+fn reconcile_at(annotations: Option<&BTreeMap<String, String>>) -> Option<String> {
+    annotations.and_then(|annotations| annotations.get(RECONCILE_AT)).and_then(|value| request::recorded(value))
+}
+
 pub(super) fn declared(object: AnyUpstreamParams) -> Declared {
     let mut metadata = object.metadata;
     let (ours, other_finalizers): (Vec<_>, Vec<_>) =
@@ -408,6 +412,7 @@ pub(super) fn declared(object: AnyUpstreamParams) -> Declared {
         uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
+        reconcile_at: reconcile_at(metadata.annotations.as_ref()),
         policies: spec::policies(&object.spec),
         spec: spec::spec(&object.spec),
         // A status that can't be read is a lost one: it proves nothing.
@@ -419,6 +424,7 @@ pub(super) fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
     let metadata = tenant.metadata;
     DeclaredTenant {
         created: created(&metadata),
+        reconcile_at: reconcile_at(metadata.annotations.as_ref()),
         name: metadata.name.unwrap_or_default(),
         uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),

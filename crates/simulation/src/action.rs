@@ -81,6 +81,10 @@ pub enum Action {
     Outage(Duration),
     /// One replica can't reach the API server for so long; all else can, and it can reach Auth0.
     CutOff(usize, Duration),
+    /// Somebody asks for a look at an object, by this value; or asks no more.
+    Ask(usize, Option<u8>),
+    /// Somebody asks for a look at everything of a tenant, by this value; or asks no more.
+    AskTenant(usize, Option<u8>),
 }
 
 /// What a history may do beside edits.
@@ -138,6 +142,12 @@ impl Action {
                 return drawn;
             }
         }
+    }
+
+    /// Draws who asks for a look. Few values, so that some are asked by again.
+    pub fn asking(rng: &mut Rng, mood: &Mood) -> Self {
+        let value = (rng.u8(..6) > 0).then(|| rng.u8(..4));
+        if rng.u8(..3) == 0 { Self::AskTenant(usize::from(rng.u8(..4) == 0), value) } else { Self::Ask(rng.usize(..mood.slots), value) }
     }
 
     fn tampering(rng: &mut Rng, slot: usize) -> Self {
@@ -246,6 +256,12 @@ impl fmt::Display for Action {
             Self::JumpClock(replica, seconds) => write!(f, "the wall clock of replica {replica} jumps by {seconds} s"),
             Self::DeleteLease => f.write_str("somebody deletes the Lease"),
             Self::CutOff(replica, span) => write!(f, "replica {replica} can't reach the API server for {} s", span.as_secs()),
+            Self::Ask(slot, Some(value)) => write!(f, "somebody asks for a look at {}, by {value}", slot_name(*slot)),
+            Self::Ask(slot, None) => write!(f, "nobody asks for a look at {} any more", slot_name(*slot)),
+            Self::AskTenant(tenant, Some(value)) => {
+                write!(f, "somebody asks for a look at all of the tenant {}, by {value}", TENANTS[*tenant])
+            }
+            Self::AskTenant(tenant, None) => write!(f, "nobody asks for a look at all of the tenant {} any more", TENANTS[*tenant]),
             Self::Outage(span) => write!(f, "the API server is away for {} s", span.as_secs()),
         }
     }

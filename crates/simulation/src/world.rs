@@ -321,6 +321,8 @@ impl World {
                 let serial = self.state.lock().steps.to_string();
                 drop(self.cluster.annotate(&object(*slot), "example.com/note", Some(&serial)));
             }
+            Action::Ask(slot, value) => self.ask(&object(*slot), *value),
+            Action::AskTenant(number, value) => self.ask(&Key::tenant(TENANTS[*number]), *value),
             Action::Tenant(number, declaration) => {
                 let name = TENANTS[*number];
                 if self.host_of(name).is_some_and(|host| host != DOMAINS[declaration.domain]) {
@@ -409,6 +411,10 @@ impl World {
         self.state.lock().steps += 1;
         // Processes start and end between calls only.
         self.act(action);
+    }
+
+    fn ask(&self, key: &Key, value: Option<u8>) {
+        drop(self.cluster.annotate(key, seen::RECONCILE_AT, value.map(|value| value.to_string()).as_deref()));
     }
 
     fn forge(&self, slot: usize, how: Forgery) {
@@ -665,5 +671,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::DeleteLease => "delete the Lease",
         Action::Outage(_) => "outage of the API server",
         Action::CutOff(..) => "a replica is cut off",
+        Action::Ask(..) => "ask for a look",
+        Action::AskTenant(..) => "ask for a look at everything",
     }
 }

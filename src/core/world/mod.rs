@@ -11,6 +11,7 @@
 pub(crate) mod credentials;
 mod declared;
 mod objects;
+pub(crate) mod request;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,16 +130,20 @@ impl World {
         wakes
     }
 
-    /// What somebody else changed of an object.
-    fn news(&self, new: &Declared) -> Option<Wake> {
+    /// What somebody else changed of an object. Whoever asks for a look gets it with an edit, which is looked at anyway.
+    fn news(&self, new: &Declared) -> Vec<Wake> {
+        let Some(old) = self.objects.get(&new.key).filter(|old| !old.differs_but_for_status(new)) else {
+            return vec![Wake::Object(new.key.clone())];
+        };
+        let asked = request::asks(old.reconcile_at.as_ref(), new.reconcile_at.as_ref()).then(|| Wake::Requested(new.key.clone()));
+        self.news_beside_spec(old, new).into_iter().chain(asked).collect()
+    }
+
+    fn news_beside_spec(&self, old: &Declared, new: &Declared) -> Option<Wake> {
         let key = || new.key.clone();
-        let Some(old) = self.objects.get(&new.key) else { return Some(Wake::Object(key())) };
         let expected = self.expected.get(&new.uid);
         let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
         let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
-        if old.differs_but_for_status(new) {
-            return Some(Wake::Object(key()));
-        }
         if old.status != new.status && !our_status {
             return Some(Wake::Status(key()));
         }
@@ -231,14 +236,18 @@ impl World {
         let old = self.tenants.get(&new.name);
         let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
         let same_status = old.is_some_and(|old| old.status == new.status);
+        // One that is new is looked at anyway.
+        let known = old.filter(|old| old.uid == new.uid);
+        let asked = known.is_some_and(|old| request::asks(old.reconcile_at.as_ref(), new.reconcile_at.as_ref()));
         let name = new.name.clone();
         self.tenants.insert(name.clone(), Arc::new(new));
-        match (same_spec, same_status) {
-            (true, true) => Vec::new(),
-            (true, false) => vec![Wake::Tenant(name)],
+        let changed = match (same_spec, same_status) {
+            (true, true) => None,
+            (true, false) => Some(Wake::Tenant(name.clone())),
             // Its place among others of the same identity may have changed with it.
-            (false, _) => vec![Wake::Tenants],
-        }
+            (false, _) => Some(Wake::Tenants),
+        };
+        changed.into_iter().chain(asked.then_some(Wake::EverythingRequested(name))).collect()
     }
 
     /// Folds a tenant that is gone.

@@ -36,6 +36,7 @@ fn tenant(name: &str, resource_version: &str) -> DeclaredTenant {
         generation: 1,
         created: 0,
         spec: Some(spec),
+        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     }
 }
@@ -282,6 +283,53 @@ fn a_complete_list_wins_over_what_was_known_also_where_versions_went_back() {
     // From there on, versions count again.
     assert_eq!(world.apply_object(version("49", object("a").generation(7))), []);
     assert_eq!(world.apply_object(version("51", restored.generation(7))), woken("a"));
+}
+
+fn asking(object: Declared, value: Option<&str>) -> Declared {
+    Declared { reconcile_at: value.map(str::to_owned), ..object }
+}
+
+#[test]
+fn who_asks_for_a_look_is_woken_by_any_new_value_and_by_nothing_else() {
+    let mut world = World::default();
+    let (a, key) = (object("a").wants("blog", "x"), object("a").key);
+    assert_eq!(world.apply_object(version("1", asking(a.clone(), Some("1")))), woken("a"), "it is new");
+    let mut number = 1;
+    let mut apply = |change: Declared| {
+        number += 1;
+        world.apply_object(version(&number.to_string(), change))
+    };
+    let requested = || vec![Wake::Requested(key.clone())];
+    assert_eq!(apply(asking(a.clone(), Some("1"))), [], "the same");
+    assert_eq!(apply(asking(a.clone(), Some("2"))), requested());
+    assert_eq!(apply(asking(a.clone(), None)), [], "removed");
+    assert_eq!(apply(asking(a.clone(), Some("2"))), requested(), "set again");
+    let edited = a.clone().generation(2).wants("blog", "y");
+    assert_eq!(apply(asking(edited.clone(), Some("3"))), woken("a"), "an edit is looked at anyway");
+    let forged = Declared { status: status("forged"), ..edited.clone() };
+    let both = vec![Wake::Status(key.clone()), Wake::Requested(key.clone())];
+    assert_eq!(apply(asking(forged.clone(), Some("4"))), both, "as where a watch had to list anew");
+    let told = UpstreamParamsStatus { last_handled_reconcile_at: Some("4".to_owned()), ..forged.status };
+    world.expect(&"uid-a".into(), &told);
+    assert_eq!(world.apply_object(version("100", asking(Declared { status: told, ..edited }, Some("4")))), [], "we say that it is done");
+}
+
+#[test]
+fn who_asks_for_a_look_at_everything_is_woken_by_any_new_value_of_the_tenant_object_that_is_known() {
+    let mut world = World::default();
+    let asking = |version, value: &str| DeclaredTenant { reconcile_at: Some(value.to_owned()), ..tenant("default", version) };
+    let everything = || Wake::EverythingRequested("default".to_owned());
+    assert_eq!(world.apply_tenant(asking("1", "1")), [Wake::Tenants], "it is new");
+    assert_eq!(world.apply_tenant(asking("2", "1")), []);
+    assert_eq!(world.apply_tenant(asking("3", "2")), [everything()]);
+    assert_eq!(world.apply_tenant(tenant("default", "4")), []);
+    assert_eq!(world.apply_tenant(DeclaredTenant { generation: 2, ..asking("5", "3") }), [Wake::Tenants, everything()]);
+    let told = ClusterAuth0TenantStatus { last_handled_reconcile_at: Some("3".to_owned()), ..Default::default() };
+    world.wrote_tenant("default", &"uid-default".into(), "6", &told);
+    let echo = DeclaredTenant { generation: 2, status: told, ..asking("6", "3") };
+    assert_eq!(world.apply_tenant(echo), [], "we say that it is done");
+    let remade = DeclaredTenant { uid: "another".into(), ..asking("7", "4") };
+    assert_eq!(world.apply_tenant(remade), [Wake::Tenants], "another one of its name is new");
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Tenant {
             let next = self.reconcile(&object, Lane::Routine).await;
             self.apply(next);
         }
+        self.request.looks_are_due(clock::now());
     }
 
     /// Reconciles the object of this key, if it is one of this tenant. `lane`: with which right of way its connections are looked
@@ -47,6 +48,7 @@ impl Tenant {
     pub(crate) async fn reconcile_key(&mut self, key: &ObjectKey, lane: Lane) -> Next {
         let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
+            self.memory.requests.take_in(&object);
             return self.reconcile(&object, lane).await;
         }
         self.queue.finish(&Item::Object(key.clone()));
@@ -72,6 +74,7 @@ impl Tenant {
         }
         let current = self.shared.hub.read(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
         let Some(object) = current.as_deref() else { return next };
+        self.memory.requests.meet(object);
         let kept = self.ensure_finalizer(object).await;
         let object = kept.as_ref().unwrap_or(object);
         if let Some(unknown) = self.unknown(object) {

@@ -31,7 +31,10 @@ impl Tenant {
             self.shared.metrics.forget(&self.name);
             return self.queue.finish(&Item::Tenant);
         };
-        let status = status::tenant::conclude(&tenant, &resolution, &credentials, self.shared.wall.now_in_seconds());
+        let mut status = status::tenant::conclude(&tenant, &resolution, &credentials, self.shared.wall.now_in_seconds());
+        if let Some(handled) = self.request.handled(&tenant.uid) {
+            status.last_handled_reconcile_at = Some(handled.to_owned());
+        }
         if status == tenant.status {
             return self.queue.finish(&Item::Tenant);
         }
@@ -73,7 +76,8 @@ impl Tenant {
             stale_after: self.stale_after(),
             unready_for,
         };
-        let conclusion = status::conclude(as_planned, outcome, &context);
+        let handled = if names_it || as_planned.deleting { self.memory.requests.known(&as_planned.uid) } else { None };
+        let conclusion = status::conclude(as_planned, outcome, &context).carries_out(handled);
         let mut stored = current.clone();
         if conclusion.finalizer == Finalizer::Add {
             stored = self.shared.report.finalizer(&stored, true).await?;
