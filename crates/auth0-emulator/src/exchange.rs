@@ -269,7 +269,9 @@ fn dispatch(state: &mut State, seq: u64, request: &Request) -> Answer {
         (method, path) => match Route::of(method, path) {
             Route::Nowhere => Answer::no_route(),
             Route::NoEvidence => no_evidence(method, path, "the emulator does not have it"),
-            route => api(state, seq, request, &route, &query),
+            route @ (Route::Connections(_) | Route::Under(..) | Route::Clients | Route::DirectoryProvisionings) => {
+                api(state, seq, request, &route, &query)
+            }
         },
     }
 }

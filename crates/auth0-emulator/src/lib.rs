@@ -199,14 +199,17 @@ pub struct Play {
 /// The domain of the tenant [`play`] starts.
 pub const PLAY_DOMAIN: &str = "emulator.auth0.test";
 
+/// The id and the secret of its client, which may do everything.
+pub const PLAY_CLIENT: (&str, &str) = ("emulator-client", "emulator-secret");
+
 /// Starts an emulator on a port with one tenant that answers any host and has so many connections (the five of [`seed::demo`] first). It
 /// serves until it is dropped.
 pub fn play(port: u16, connections: usize) -> Result<Play, Error> {
     let options = Options { port, any_host: Some(PLAY_DOMAIN.to_owned()), ..Options::default() };
     let emulator = Emulator::start(options)?;
     let tenant = emulator.tenant(PLAY_DOMAIN);
-    let (client_id, client_secret) = ("emulator-client", "emulator-secret");
-    tenant.add_client(client_id, client_secret, ALL_SCOPES);
+    let (client_id, client_secret) = PLAY_CLIENT;
+    tenant.add_client(client_id, client_secret, ALL_SCOPES.iter().chain(&TOOL_SCOPES));
     seed::demo(&tenant)?;
     seed::many(&tenant, connections.saturating_sub(seed::DEMO.len()))?;
     for name in tenant.connection_names().iter().skip(connections) {
