@@ -77,7 +77,11 @@ impl Authority {
         };
         // In a folder that everybody may write to, nothing that somebody else put there is followed or written over.
         let mut options = OpenOptions::new();
-        if is_ours { options.write(true).create_new(true) } else { options.write(true).create(true).truncate(true) };
+        if is_ours {
+            options.write(true).create_new(true)
+        } else {
+            options.write(true).create(true).truncate(true)
+        };
         let written = options.open(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
         written.with_context(|| format!("can't write {}; choose another --ca-file", path.display()))?;
         Ok(Self { path, is_ours })

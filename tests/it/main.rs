@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod migration;
 mod operation;
 mod ownership;
 mod packaging;

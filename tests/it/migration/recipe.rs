@@ -1,0 +1,1 @@
+//! What the command `emulator` prints, run as it stands.
