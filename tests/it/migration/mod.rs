@@ -5,7 +5,9 @@
 
 mod deploy_cli;
 mod guide;
+mod operators;
 mod recipe;
+mod terraform;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
