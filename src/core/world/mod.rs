@@ -382,15 +382,21 @@ impl World {
             })
     }
 
-    /// Whether somebody declares one of these parameters of a connection who was not there, or not in this generation, when it
-    /// was planned for these.
-    pub fn newly_declares(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &BTreeSet<(Uid, i64)>) -> bool {
-        let declares = |object: &Declared| {
-            object.spec.as_ref().is_ok_and(|spec| names.iter().any(|name| spec.params.contains_key(name)))
-                && !planned.contains(&(object.uid.clone(), object.generation))
+    /// Whether everybody who has a say about one of these parameters of a connection is among those that it was planned for, and
+    /// as then: what he declares, what he recorded of them, and the labels of his namespace.
+    pub fn nobody_else_has_a_say(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &[Ground]) -> bool {
+        let recorded = |object: &Declared| {
+            let mut claims = connection.id.map(|id| claims::on(&object.status, id)).unwrap_or_default();
+            claims.retain(|name, _| names.contains(name));
+            claims.into_iter().map(|(name, claim)| (name, claim.owned)).collect::<Vec<_>>()
         };
-        let mut concerned = self.objects.concerned(connection).filter(|object| !object.deleting && connection.is_named_by(object));
-        !names.is_empty() && concerned.any(|object| declares(object))
+        let as_planned = |(object, labels): &Ground, now: &Declared| {
+            (&object.uid, object.generation) == (&now.uid, now.generation)
+                && recorded(object) == recorded(now)
+                && labels.as_ref() == self.labels(&now.key.namespace)
+        };
+        let mut have_a_say = self.objects.concerned(connection).filter(|object| connection.hears(object, names));
+        have_a_say.all(|now| planned.iter().any(|ground| as_planned(ground, now)))
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
