@@ -21,7 +21,7 @@ use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
 use objects::Objects;
 
-pub(crate) use crate::model::identity::{ObjectKey, Uid};
+pub(crate) use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, Uid};
 pub use credentials::SecretData;
 pub use declared::{Declared, DeclaredTenant};
 pub(crate) use objects::Connection;
@@ -29,6 +29,17 @@ pub(crate) use wake::{Left, Wake};
 
 /// An object as a plan was made from it, with the labels of its namespace.
 pub(crate) type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
+/// What a record goes for, beside its object itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LetGo {
+    /// The tenant as it is declared; none where there is no such object.
+    pub tenant: Option<Arc<DeclaredTenant>>,
+    /// The labels of the object's namespace.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// What stays there and is another's from now on, who has a record of it.
+    pub handed: Vec<(ConnectionId, String, Fingerprint)>,
+}
 
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
@@ -380,6 +391,25 @@ impl World {
             && objects.iter().all(|(object, labels)| {
                 self.objects.get(&object.key).is_some_and(|now| same(object, now)) && self.labels(&object.key.namespace) == labels.as_ref()
             })
+    }
+
+    /// Whether what a record of an object goes for is still so: the tenant and what it admits, and that others have a record of what
+    /// passes to them.
+    pub fn still_lets_go(&self, object: &Declared, reasons: &LetGo) -> bool {
+        let LetGo { tenant, labels, handed } = reasons;
+        let is_tenant = |now: &DeclaredTenant, then: &DeclaredTenant| (&now.uid, &now.spec) == (&then.uid, &then.spec);
+        let same_tenant = match (self.tenants.get(&object.policies.tenant), tenant) {
+            (Some(now), Some(then)) => is_tenant(now, then),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        let has_it = |other: &Declared, (id, name, print): &(ConnectionId, String, Fingerprint)| {
+            other.uid != object.uid && claims::on(&other.status, id).get(name).is_some_and(|claim| claim.owned.contains(print))
+        };
+        let is_anothers = |handed: &(ConnectionId, String, Fingerprint)| {
+            let connection = Connection { tenant: &object.policies.tenant, identity: None, id: Some(&handed.0), name: None };
+            self.objects.concerned(&connection).any(|other| has_it(other, handed))
+        };
+        same_tenant && labels.as_ref() == self.labels(&object.key.namespace) && handed.iter().all(is_anothers)
     }
 
     /// Whether everybody who has a say about one of these parameters of a connection is among those that it was planned for, and

@@ -78,19 +78,20 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
-        // Also of one that was sent before everything calmed down.
-        let is_lost = matches!(self.history.calls.get(&request.number), Some(AtCall::Fate(fate)) if is_never_seen(*fate));
         let mut state = self.state.lock();
-        if status == Some(429) && request.path != "/oauth/token" && !is_lost {
-            let key = (request.process, request.host.clone(), request.is_write());
-            state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
-        }
         state.in_flight.retain(|write| write.number != request.number);
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
             state.refused_last.insert(request.process);
         } else if request.path != "/oauth/token" {
             state.refused_last.remove(&request.process);
+        }
+    }
+
+    fn is_answered(&self, request: &Request, status: u16) {
+        if status == 429 && request.path != "/oauth/token" {
+            let key = (request.process, request.host.clone(), request.is_write());
+            self.state.lock().closed.insert(key, Instant::now() + SHORTEST_PAUSE);
         }
     }
 
@@ -124,11 +125,6 @@ impl Network for World {
             _ => {}
         }
     }
-}
-
-/// Whether the sender of a call never sees its answer.
-fn is_never_seen(fate: Fate) -> bool {
-    matches!(fate.ending, Ending::AnswerLost | Ending::NeverAnswered) || fate.out + fate.back >= REQUEST_TIMEOUT
 }
 
 /// What a process asks again and again, and what says nothing.
