@@ -304,7 +304,10 @@ mod tests {
         let of = |id: &str, owned: &[&str]| {
             let owned = owned.iter().map(|text| (*text).to_owned()).collect();
             let params = vec![ParamStatus { name: "blog".into(), state: ParamState::InSync, owned, applied: None }];
-            UpstreamParamsStatus { connections: vec![ConnectionStatus { id: id.into(), params, ..Default::default() }], ..Default::default() }
+            UpstreamParamsStatus {
+                connections: vec![ConnectionStatus { id: id.into(), params, ..Default::default() }],
+                ..Default::default()
+            }
         };
         let old = of("con_1", &["a", "b"]);
         assert!(!lets_go(&old, &old) && !lets_go(&old, &of("con_1", &["c", "b", "a"])) && !lets_go(&of("con_1", &[]), &Default::default()));
