@@ -58,10 +58,11 @@ fn the_site_lists_each_page_once_and_is_built_where_everything_is_checked() {
 
 #[test]
 fn each_page_has_one_title() {
-    for document in documents() {
+    // The list of pages has the names of its parts as titles.
+    for document in documents().into_iter().filter(|document| !document.ends_with("docs/SUMMARY.md")) {
         let text = read(&document);
         let titles = text.lines().filter(|line| line.starts_with("# ")).count();
-        let in_code = code_of(&text).iter().flat_map(|code| code.lines()).filter(|line| line.starts_with("# ")).count();
+        let in_code = fences_of(&text).iter().flat_map(|code| code.lines()).filter(|line| line.starts_with("# ")).count();
         assert_eq!(titles - in_code, 1, "{} has not one title", short(&document));
     }
 }
@@ -143,14 +144,17 @@ fn manifests() -> Vec<(String, String)> {
 #[test]
 fn manifests_in_the_documentation_are_valid_and_the_readmes_example_is_that_of_the_repository() {
     let manifests = manifests();
-    assert!(manifests.len() >= 12, "{}", manifests.len());
+    assert!(manifests.len() >= 11, "{}", manifests.len());
     for (place, text) in &manifests {
         check_document(place, text);
     }
     let wordpress = read(&root().join("examples/wordpress.yaml"));
     let wordpress: String = wordpress.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
     for place in ["README.md", "docs/recipes.md"] {
-        assert!(manifests.iter().any(|(of, text)| of == place && text.starts_with(&wordpress)), "{place} does not show examples/wordpress.yaml");
+        assert!(
+            manifests.iter().any(|(of, text)| of == place && text.starts_with(&wordpress)),
+            "{place} does not show examples/wordpress.yaml"
+        );
     }
 }
 

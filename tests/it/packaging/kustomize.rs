@@ -19,7 +19,8 @@ const HELMS: [&str; 3] = ["app.kubernetes.io/managed-by: Helm", "helm.sh/chart: 
 fn documents() -> Vec<String> {
     let text = succeeds(&template(Helm::V4, &json!({}), &[]));
     let documents = text.split("---\n").map(|document| {
-        let lines = document.lines().filter(|line| !line.starts_with("# Source: ") && !HELMS.iter().any(|one| line.trim_start().starts_with(one)));
+        let lines =
+            document.lines().filter(|line| !line.starts_with("# Source: ") && !HELMS.iter().any(|one| line.trim_start().starts_with(one)));
         lines.flat_map(|line| [line, "\n"]).collect::<String>()
     });
     documents.filter(|document| !document.trim().is_empty()).collect()
