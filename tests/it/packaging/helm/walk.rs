@@ -132,10 +132,10 @@ impl<'a> Walk<'a> {
 
         let auth0 = cluster.world.emulator.tenant("example.eu.auth0.com");
         auth0.add_client(CLIENT_ID, CLIENT_SECRET, SCOPES);
-        if auth0.connection("wordpress").is_null() {
-            let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
-            auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
-        }
+        // A walk before this one may have left its parameter on purpose.
+        auth0.delete_connection("wordpress");
+        let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
+        auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
         Self { cluster, folder, auth0 }
     }
 
