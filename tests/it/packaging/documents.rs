@@ -7,7 +7,7 @@ use serde_json::Value;
 use test_support::World;
 use test_support::repository::{files, read, root};
 use upstream_params_operator::api::reason::Reason;
-use upstream_params_operator::api::upstream_params::ParamState;
+use upstream_params_operator::api::upstream_params::{Alias, ParamState};
 
 use super::markdown::{anchors_of, code_of, fences_of, links_of};
 use super::tidy::{check_document, run};
@@ -127,6 +127,15 @@ fn commands_of_the_documentation_exist() {
         }
     }
     assert!(seen >= 3, "{seen}");
+}
+
+#[tokio::test]
+async fn kubectl_explains_every_alias() {
+    let explained = World::shared().control_plane.run(["explain", "uparams.spec.params"]).await.unwrap();
+    let words: BTreeSet<&str> = explained.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    for alias in Alias::ALL {
+        assert!(words.contains(alias.as_str()), "{alias}\n{explained}");
+    }
 }
 
 /// The manifests of this project's own kinds that a document shows whole, with the document they stand in.
