@@ -101,6 +101,7 @@ fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::upstream_params::Alias;
 
     /// Client-side apply keeps a copy in an annotation, and annotations end at 262,144 bytes; far below is polite.
     const MOST_BYTES_AS_JSON: usize = 60_000;
@@ -180,6 +181,22 @@ mod tests {
             };
             assert!(bounded, "{path} has no limit: {:?}", schema.type_);
         });
+    }
+
+    /// `kubectl explain` shortens a list of supported values, so the descriptions have it too.
+    #[test]
+    fn the_descriptions_name_every_alias() {
+        let mut found = 0;
+        walk_all("spec", |path, schema| {
+            if path.ends_with(".params") || path.ends_with(".alias") {
+                let description = schema.description.as_deref().unwrap();
+                let named =
+                    |alias: &Alias| description.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == alias.as_str());
+                assert!(Alias::ALL.iter().all(named), "{path}: {description}");
+                found += 1;
+            }
+        });
+        assert_eq!(found, 2);
     }
 
     #[test]
