@@ -8,6 +8,7 @@ mod demo;
 mod emulator;
 mod exit;
 mod files;
+mod lint;
 mod output;
 mod runtime;
 mod shell;
@@ -36,6 +37,8 @@ enum Command {
     Completions(shell::CompletionsArguments),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Say what is wrong with manifests, offline.
+    Lint(lint::Arguments),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
     /// Print the version, and the commit that it was built from.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Controller(arguments) => controller::run(*arguments),
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
+        Command::Lint(arguments) => lint::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
