@@ -169,7 +169,7 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 impl Files {
     /// Takes a file apart.
-    fn take(&mut self, name: String, bytes: Vec<u8>) {
+    pub(in crate::cli) fn take(&mut self, name: String, bytes: Vec<u8>) {
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -351,13 +351,14 @@ struct Found<'a> {
 }
 
 impl Document {
-    /// The place of the value at a path such as `spec.params[blog].value`, or at a JSON pointer; of the key of the last member that
-    /// is there, where a part of the path is missing.
+    /// The place of the text or number at a path such as `spec.params[blog].value`, or at a JSON pointer. Where a list or a mapping
+    /// is there, or nothing, the place of its key; where a part of the path is missing, that of the last key that is there.
     pub(in crate::cli) fn place(&self, path: &str) -> Place {
         let found = self.find(path);
-        let is_written = found.node.at.to > found.node.at.from;
+        // Of what is in it, a list or a mapping is told apart by its key.
+        let is_scalar = matches!(found.node.shape, Shape::Scalar(..)) && found.node.at.to > found.node.at.from;
         let at = match found.key_at {
-            Some(key_at) if !found.whole || !is_written => key_at,
+            Some(key_at) if !found.whole || !is_scalar => key_at,
             Some(_) | None => found.node.at,
         };
         // What is missing from the document as a whole is said of its first line.

@@ -239,11 +239,13 @@ impl Builder {
         let Some(Open { mut at, anchor, content }) = self.open.pop() else { return Ok(()) };
         at.to = at.to.max(end.to);
         let (shape, size, depth) = match content {
-            Content::List(items) => {
+            Content::List(mut items) => {
+                items.shrink_to_fit();
                 let (size, depth) = measure(items.iter());
                 (Shape::List(items), size, depth)
             }
-            Content::Map { members, .. } => {
+            Content::Map { mut members, .. } => {
+                members.shrink_to_fit();
                 let (size, depth) = measure(members.iter().map(|member| &member.item));
                 (Shape::Map(members), size, depth)
             }

@@ -103,6 +103,6 @@ mod tests {
         assert_eq!(connection("waad", Some(false), Some("WS-Federation")), Suits::No("WS-Federation".to_owned()));
         assert!(matches!(connection("waad", Some(false), None), Suits::No(why) if why.contains("waad")));
         assert!(matches!(connection("invented", None, None), Suits::Perhaps(_)));
-        assert!(matches!(connection("twitter", Some(true), None), Suits::Perhaps(_)));
+        assert!(matches!(connection("oauth1", Some(true), None), Suits::Perhaps(_)));
     }
 }
