@@ -39,6 +39,8 @@ pub const MAX_LABEL_VALUE: usize = 63;
 pub const MIN_RESYNC_SECONDS: i64 = 5;
 /// Longest time between two looks at a connection, in seconds: a day.
 pub const MAX_RESYNC_SECONDS: i64 = 86_400;
+/// Longest text that status records of the annotation `upstreamparams.dev/reconcile-at`, in characters.
+pub const MAX_RECONCILE_AT: usize = 64;
 /// Highest rate that may be allowed, in requests per minute.
 pub const MAX_REQUESTS_PER_MINUTE: i32 = 60_000;
 /// Largest burst that may be allowed, in requests.
