@@ -53,6 +53,8 @@ enum Command {
     Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
+    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
+    Schemas(shell::SchemasArguments),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
+        Command::Schemas(arguments) => shell::schemas(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
