@@ -7,6 +7,8 @@
 //! The `status` of both kinds starts as `{observedGeneration: -1}`, so that tools that wait for `observedGeneration`
 //! do not take an object for done that the operator has not seen yet.
 
+pub mod json_schema;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -25,6 +27,9 @@ pub enum Error {
     /// A definition has no YAML form.
     #[error("a CustomResourceDefinition cannot be written as YAML")]
     Yaml(#[from] serde_saphyr::ser::Error),
+    /// A rule that a JSON schema can't be made of.
+    #[error("a JSON schema cannot say this rule: {0}")]
+    Rule(String),
 }
 
 /// Both definitions, ready to be applied: `UpstreamParams`, then `ClusterAuth0Tenant`.

@@ -11,6 +11,7 @@ mod emulator;
 mod exit;
 mod export;
 mod files;
+mod lint;
 mod output;
 mod plan;
 mod runtime;
@@ -44,12 +45,16 @@ enum Command {
     Connections(Box<connections::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Say what is wrong with manifests, offline.
+    Lint(lint::Arguments),
     /// Print manifests for the upstream parameters that a tenant has.
     Export(Box<export::Arguments>),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
+    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
+    Schemas(shell::SchemasArguments),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -69,9 +74,11 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
         Command::Connections(arguments) => connections::run(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
+        Command::Lint(arguments) => lint::run(&arguments).map(ExitCode::from),
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
+        Command::Schemas(arguments) => shell::schemas(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
