@@ -17,6 +17,7 @@ mod runtime;
 mod shell;
 mod source;
 mod tenants;
+mod verify;
 mod world;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
+    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
+    Verify(Box<verify::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
+        Command::Verify(arguments) => verify::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
