@@ -18,6 +18,7 @@ mod runtime;
 mod shell;
 mod source;
 mod tenants;
+mod verify;
 mod world;
 
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Plan(Box<plan::Arguments>),
     /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
     Schemas(shell::SchemasArguments),
+    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
+    Verify(Box<verify::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
         Command::Schemas(arguments) => shell::schemas(&arguments).map(ExitCode::from),
+        Command::Verify(arguments) => verify::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),

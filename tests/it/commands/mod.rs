@@ -3,6 +3,7 @@
 mod connections;
 mod export;
 mod secrets;
+mod verify;
 
 use std::process::{Command, Output};
 
