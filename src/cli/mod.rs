@@ -13,9 +13,11 @@ mod export;
 mod files;
 mod output;
 mod plan;
+mod reconcile;
 mod runtime;
 mod shell;
 mod source;
+mod status;
 mod tenants;
 mod world;
 
@@ -50,6 +52,10 @@ enum Command {
     Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
+    /// Have the operator look at objects now, wait, and say how that ended.
+    Reconcile(Box<reconcile::Arguments>),
+    /// Say how objects and their tenants stand, and what to do.
+    Status(Box<status::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -72,6 +78,8 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
+        Command::Reconcile(arguments) => reconcile::run(&arguments).map(ExitCode::from),
+        Command::Status(arguments) => status::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),
