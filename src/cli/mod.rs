@@ -14,9 +14,11 @@ mod files;
 mod lint;
 mod output;
 mod plan;
+mod reconcile;
 mod runtime;
 mod shell;
 mod source;
+mod status;
 mod tenants;
 mod verify;
 mod world;
@@ -58,6 +60,10 @@ enum Command {
     Schemas(shell::SchemasArguments),
     /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
     Verify(Box<verify::Arguments>),
+    /// Have the operator look at objects now, wait, and say how that ended.
+    Reconcile(Box<reconcile::Arguments>),
+    /// Say how objects and their tenants stand, and what to do.
+    Status(Box<status::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -83,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
         Command::Schemas(arguments) => shell::schemas(&arguments).map(ExitCode::from),
         Command::Verify(arguments) => verify::run(&arguments).map(ExitCode::from),
+        Command::Reconcile(arguments) => reconcile::run(&arguments).map(ExitCode::from),
+        Command::Status(arguments) => status::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),

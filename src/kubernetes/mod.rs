@@ -1,5 +1,6 @@
 //! The Kubernetes edge: what is watched, who writes, what is written, and whether the API server can be reached.
 
+pub(crate) mod ask;
 mod events;
 pub(crate) mod hub;
 pub(crate) mod lease;

@@ -7,14 +7,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::{Event, Namespace, Secret};
 use kube::api::{ListParams, ObjectList};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::watch;
+use super::{lease, watch};
 use crate::core::world::{Declared, DeclaredTenant, SecretData};
+use crate::model::identity::{ObjectKey, Uid};
 
 /// How many objects a page holds. Whoever may write objects may make them large, and a page is decoded as a whole.
 const PAGE: u32 = 50;
@@ -41,7 +45,7 @@ impl Unread {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
-    fn of(error: &kube::Error) -> Self {
+    pub(super) fn of(error: &kube::Error) -> Self {
         // Where no answer came, the client has said why.
         let message = watch::client_error(error).unwrap_or_else(|| "the API server can't be reached".to_owned());
         match error {
@@ -56,6 +60,82 @@ impl Unread {
 pub(crate) async fn objects(client: &Client, namespace: Option<&str>) -> Result<Vec<Declared>, Unread> {
     let api = namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     list(&api, watch::declared).await
+}
+
+/// One `UpstreamParams`.
+pub(crate) async fn object(client: &Client, key: &ObjectKey) -> Result<Declared, Unread> {
+    let api = Api::namespaced(client.clone(), &key.namespace);
+    api.get(&key.name).await.map(watch::declared).map_err(|error| Unread::of(&error))
+}
+
+/// One `ClusterAuth0Tenant`.
+pub(crate) async fn tenant(client: &Client, name: &str) -> Result<DeclaredTenant, Unread> {
+    Api::all(client.clone()).get(name).await.map(watch::declared_tenant).map_err(|error| Unread::of(&error))
+}
+
+/// What a Lease says.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseSeen {
+    /// Who holds it.
+    pub holder: Option<String>,
+    /// When it was renewed, by the clock of whoever did.
+    pub renewed: Option<Timestamp>,
+}
+
+impl LeaseSeen {
+    /// One that is not there.
+    pub(crate) fn of_nobody() -> Self {
+        Self { holder: None, renewed: None }
+    }
+}
+
+/// The Lease of the operators; `None` where there is none.
+pub(crate) async fn lease(client: &Client) -> Result<Option<LeaseSeen>, Unread> {
+    let api = Api::<Lease>::namespaced(client.clone(), lease::NAMESPACE);
+    let lease = api.get_opt(lease::NAME).await.map_err(|error| Unread::of(&error))?;
+    let seen = |spec: LeaseSpec| LeaseSeen {
+        holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
+        renewed: spec.renew_time.map(|time| time.0),
+    };
+    Ok(lease.map(|lease| lease.spec.map_or_else(LeaseSeen::of_nobody, seen)))
+}
+
+/// An event, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventSeen {
+    /// When it happened last.
+    pub at: Option<Timestamp>,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+    /// How often it happened.
+    pub count: i32,
+}
+
+/// The events of an object, the oldest first. They are read as `core/v1`, which everybody with the role `view` may.
+pub(crate) async fn events(client: &Client, namespace: &str, uid: &Uid) -> Result<Vec<EventSeen>, Unread> {
+    let api = Api::<Event>::namespaced(client.clone(), namespace);
+    let parameters = ListParams::default().fields(&format!("involvedObject.uid={}", uid.as_str()));
+    let events = api.list(&parameters).await.map_err(|error| Unread::of(&error))?;
+    let mut seen: Vec<EventSeen> = events.items.into_iter().map(event).collect();
+    seen.sort_by_key(|event| event.at);
+    Ok(seen)
+}
+
+fn event(event: Event) -> EventSeen {
+    let (times, last) = event.series.map_or((None, None), |series| (series.count, series.last_observed_time.map(|time| time.0)));
+    let first = event.event_time.map(|time| time.0).or_else(|| event.first_timestamp.map(|time| time.0));
+    EventSeen {
+        at: last.or_else(|| event.last_timestamp.map(|time| time.0)).or(first),
+        warning: event.type_.as_deref() == Some("Warning"),
+        reason: event.reason.unwrap_or_default(),
+        message: event.message.unwrap_or_default(),
+        count: times.or(event.count).unwrap_or(1),
+    }
 }
 
 /// All `ClusterAuth0Tenants`.

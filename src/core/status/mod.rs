@@ -16,6 +16,7 @@ mod object;
 pub(crate) mod object_counts;
 pub(crate) mod outcome;
 mod record;
+pub(crate) mod standing;
 mod synced;
 pub(crate) mod tenant;
 

@@ -32,10 +32,10 @@ use crate::kubernetes::hub::Hub;
 pub(crate) use leadership::Leadership;
 
 /// Its name.
-const NAME: &str = "upstream-params-operator";
+pub(super) const NAME: &str = "upstream-params-operator";
 
 /// Where it is: in every cluster, and so the same one for every installation.
-const NAMESPACE: &str = "default";
+pub(super) const NAMESPACE: &str = "default";
 
 /// The pause before the Lease is looked at again where the API server refuses that.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
