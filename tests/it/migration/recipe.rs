@@ -47,9 +47,9 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let recipe = recipe();
 
     // What it says for tools: by the variables alone, curl trusts it and gets a token, whose audience is the tenant's own.
-    let variables: String =
-        recipe.lines().filter(|line| line.trim_start().starts_with("export ")).map(|line| format!("{line}\n")).collect();
-    assert_eq!(variables.lines().count(), 8, "{recipe}");
+    let variables: Vec<&str> = recipe.lines().filter(|line| line.trim_start().starts_with("export ")).collect();
+    assert_eq!(variables.len(), 8, "{recipe}");
+    let variables = format!("{}\n", variables.join("\n"));
     let ask = r#"curl -sS --fail "https://$AUTH0_DOMAIN/oauth/token" -d grant_type=client_credentials -d client_id="$AUTH0_CLIENT_ID" -d client_secret="$AUTH0_CLIENT_SECRET" -d audience="$AUTH0_AUDIENCE""#;
     assert!(run(&format!("{variables}{ask}")).await.contains("access_token"));
     let distrusting =
@@ -81,5 +81,9 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let seen = run(&format!("{token}\n{}", list.replace("take=50", "name=wordpress&take=1"))).await;
     assert!(seen.contains(r#""upstream_params":{"blog":{"value":"myblog.wordpress.com"}}"#), "{seen}");
     assert!(operator.terminate(Duration::from_secs(30)).await.unwrap().success());
-    drop(emulator);
+    let authority = recipe.lines().find_map(|line| line.trim().strip_prefix("export CURL_CA_BUNDLE=")).unwrap();
+    let authority = std::path::Path::new(authority.split_whitespace().next().unwrap());
+    assert!(authority.is_file(), "{}", authority.display());
+    assert!(emulator.terminate(Duration::from_secs(30)).await.unwrap().success());
+    assert!(!authority.exists(), "what it made goes with it");
 }
