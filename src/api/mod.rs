@@ -61,6 +61,8 @@ pub const GROUP: &str = "upstreamparams.dev";
 pub const VERSION: &str = "v1alpha1";
 /// The finalizer on an [`upstream_params::UpstreamParams`] that owns parameters which its deletion must remove.
 pub const FINALIZER: &str = "upstreamparams.dev/parameters";
+/// The annotation on either kind any new value of which has the object looked at once, or everything of the tenant.
+pub const RECONCILE_AT: &str = "upstreamparams.dev/reconcile-at";
 
 /// A text that is none of the names an enum of this API has.
 ///

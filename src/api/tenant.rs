@@ -168,4 +168,11 @@ pub struct ClusterAuth0TenantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+
+    /// The value of the annotation upstreamparams.dev/reconcile-at that was last carried out: since it was set, the
+    /// credentials were tried where they are not accepted, and every connection was looked at. Of a value of more than 64
+    /// characters it is the first 47, '~' and 16 hex digits of its SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_RECONCILE_AT))]
+    pub last_handled_reconcile_at: Option<String>,
 }

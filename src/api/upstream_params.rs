@@ -244,6 +244,13 @@ pub struct UpstreamParamsStatus {
     /// When the parameters were last seen to be as declared, or written. It changes only together with another field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced_time: Option<Time>,
+
+    /// The value of the annotation upstreamparams.dev/reconcile-at that was last carried out: the connections were looked at
+    /// since it was set, or could not be, which the conditions say. Of a value of more than 64 characters it is the first 47,
+    /// '~' and 16 hex digits of its SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = rules::MAX_RECONCILE_AT))]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// What is on one connection.

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Route {
     /// `POST /oauth/token`
     Token,
+    /// `GET /api/v2/connections?take=`, a page of all; the operator itself never asks for it.
+    ListConnections,
     /// `GET /api/v2/connections?name=`
     FindConnection,
     /// `GET /api/v2/connections/{id}`
@@ -32,7 +34,7 @@ impl Route {
     pub const fn is_write(self) -> bool {
         match self {
             Self::WriteConnection => true,
-            Self::Token | Self::FindConnection | Self::ReadConnection => false,
+            Self::Token | Self::ListConnections | Self::FindConnection | Self::ReadConnection => false,
         }
     }
 
@@ -40,6 +42,7 @@ impl Route {
     pub(super) const fn doing(self) -> &'static str {
         match self {
             Self::Token => "fetching a token",
+            Self::ListConnections => "listing the connections",
             Self::FindConnection => "looking the connection up by name",
             Self::ReadConnection => "reading the connection",
             Self::WriteConnection => "writing the connection",

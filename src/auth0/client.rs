@@ -1,4 +1,4 @@
-//! The four calls that this operator makes to a tenant.
+//! The calls that are made to a tenant: four by the operator, and a list that commands ask for.
 //!
 //! Guarantees: a document that is returned is of the connection that was asked for; a call is repeated once, with a
 //! new token, when the token was refused (401, and 403 `insufficient_scope`, since scopes are granted to new tokens
@@ -24,9 +24,12 @@ use super::message::Complaint;
 use super::redaction::Redactor;
 use super::token::{Credentials, Granted, Token, TokenCache, TokenTrouble};
 use super::transport::{Answer, Question, Transport};
-use crate::model::document::{Document, DocumentError, PatchBody};
+use crate::model::document::{Document, DocumentError, Page, PatchBody};
 use crate::model::domain::{Audience, Domain};
 use crate::model::identity::{ConnectionId, ConnectionName};
+
+/// How many connections one page of a list has: what every subscription permits ("Public Cloud tenants, the maximum is 50").
+const PAGE: usize = 50;
 
 /// One tenant. It is meant to be shared: all methods take `&self`.
 pub(crate) struct Client {
@@ -81,9 +84,27 @@ impl Client {
         self.tokens.renew().await;
     }
 
+    /// Has the next call ask for a token although the last time failed a moment ago, unless the tenant asked for that pause.
+    pub(crate) async fn try_again(&self) {
+        self.tokens.try_again().await;
+    }
+
     /// Why no new token could be had the last time; none when one could.
     pub(crate) async fn token_trouble(&self) -> Option<TokenTrouble> {
         self.tokens.trouble().await
+    }
+
+    /// A page of all connections, the first or the one that begins at `from`. Of each only what is read here is asked for, so
+    /// that no more secrets travel than have to: `options` hold some, and can't be had in part.
+    pub(crate) async fn list(&self, from: Option<&str>) -> Result<Page, Failure> {
+        let route = Route::ListConnections;
+        let take = PAGE.to_string();
+        let mut query = vec![("take", take.as_str()), ("fields", "id,name,strategy,options"), ("include_fields", "true")];
+        query.extend(from.map(|from| ("from", from)));
+        let ask = Ask { query: &query, ..Ask::get(route, "/api/v2/connections") };
+        let page = Document::parse_page(json(&self.ask(ask).await?, route)?).map_err(|error| unusable(error, route))?;
+        let complete = page.is_paged || page.next.is_some() || page.connections.len() < PAGE;
+        if complete { Ok(page) } else { Err(Failure::Malformed { route, what: "a list that may be cut off" }) }
     }
 
     /// The connection of this name; `None` when the tenant has none.

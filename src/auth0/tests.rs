@@ -99,6 +99,39 @@ async fn endings(api: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> (R
 }
 
 #[tokio::test]
+async fn a_list_is_asked_for_page_by_page_and_for_no_more_than_is_read() {
+    let server = tenant(|request| {
+        let next = if request.line.contains("from=") { Value::Null } else { json!("b+/=") };
+        Reply::json(200, json!({"connections": [connection(), 7], "next": next}))
+    })
+    .await;
+    let bench = Bench::new(&server.url);
+    let page = bench.client.list(None).await.expect("a page");
+    assert_eq!((page.connections.len(), page.connections.iter().flatten().count(), page.next.as_deref()), (2, 1, Some("b+/=")));
+    assert_eq!(bench.client.list(page.next.as_deref()).await.expect("the last").next, None);
+    let asked = "GET /api/v2/connections?take=50&fields=id%2Cname%2Cstrategy%2Coptions&include_fields=true";
+    assert_eq!(server.lines(), ["POST /oauth/token", asked, &format!("{asked}&from=b%2B%2F%3D")]);
+    assert!(bench.calls().iter().skip(1).all(|call| call.route == Route::ListConnections && !call.route.is_write()));
+}
+
+#[tokio::test]
+async fn a_list_that_may_be_cut_off_is_no_list() {
+    let full = vec![connection(); 50];
+    for (body, ok) in [
+        (json!({"connections": full}), true),
+        (json!(full[1..].to_vec()), true),
+        (json!(full), false),
+        (json!({"total": 99, "start": 0, "limit": 50, "connections": full}), false),
+        (json!({"connections": 7}), false),
+        (json!({"other": []}), false),
+        (json!("text"), false),
+    ] {
+        let server = tenant(move |_| Reply::json(200, &body)).await;
+        assert_eq!(Bench::new(&server.url).client.list(None).await.is_ok(), ok, "{:?}", server.lines());
+    }
+}
+
+#[tokio::test]
 async fn a_connection_is_found_read_and_written() {
     let server = tenant(|request| match request.line.as_str() {
         "GET /api/v2/connections?name=wordpress&take=1" => Reply::json(200, json!({"connections": [connection()]})),
@@ -124,7 +157,8 @@ async fn a_connection_is_found_read_and_written() {
     assert_eq!((find.header("authorization"), find.header("x-correlation-id")), (Some("Bearer t0k3n-1"), None));
     assert_eq!((write.body.as_str(), write.header("x-correlation-id")), (patch_body().as_str(), Some("run7")));
     assert_eq!(write.header("content-type"), Some("application/json"));
-    assert_eq!(bench.calls().iter().map(|call| call.route).collect::<Vec<_>>(), Route::ALL);
+    let asked: Vec<Route> = bench.calls().iter().map(|call| call.route).collect();
+    assert_eq!(asked, [Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection]);
 }
 
 #[tokio::test]

@@ -175,6 +175,8 @@ struct Failed {
     times: u32,
     /// No fetch before this.
     until: Instant,
+    /// Until when the endpoint wants none.
+    asked_until: Instant,
 }
 
 /// Holds the token of one tenant.
@@ -204,6 +206,13 @@ impl TokenCache {
     pub(super) async fn renew(&self) {
         if let Some(token) = &mut self.state.lock().await.token {
             token.renew_at = Instant::now();
+        }
+    }
+
+    /// Ends the pause after a fetch that failed, but for one that the endpoint asked for. The next pause is longer all the same.
+    pub(super) async fn try_again(&self) {
+        if let Some(failed) = &mut self.state.lock().await.failure {
+            failed.until = failed.until.min(failed.asked_until);
         }
     }
 
@@ -250,7 +259,8 @@ impl State {
                 let pause = first.saturating_mul(2_u32.saturating_pow(times - 1)).max(asked_for(&failure)).min(LAST_PAUSE);
                 let expires_at = self.token.as_ref().map(|token| token.expires_at);
                 let until = expires_at.map_or(now + pause, |expires_at| expires_at.max(now + asked_for(&failure)).min(now + pause));
-                self.failure = Some(Failed { failure: failure.clone(), times, until });
+                let asked_until = now + asked_for(&failure).min(LAST_PAUSE);
+                self.failure = Some(Failed { failure: failure.clone(), times, until, asked_until });
                 self.token.clone().ok_or(failure)
             }
         }
@@ -285,6 +295,28 @@ mod tests {
     fn a_token_is_renewed_ahead_of_its_expiry_and_a_short_one_is_still_used() {
         let used = |seconds| used_for(Duration::from_secs(seconds)).as_secs();
         assert_eq!([86_400, 600, 300, 200, 100, 60, 10, 0].map(used), [69_120, 480, 240, 140, 50, 30, 5, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_tries_again_at_once_unless_the_endpoint_wants_a_pause() {
+        let limited = |seconds| Failure::RateLimited { retry_after: Some(Duration::from_secs(seconds)), global: false };
+        for (failure, tried) in [(down(), true), (limited(30), false)] {
+            let tokens = TokenCache::default();
+            let fetches = AtomicUsize::new(0);
+            let get = || {
+                tokens.get(|| {
+                    fetches.fetch_add(1, Ordering::Relaxed);
+                    std::future::ready(Err(failure.clone()))
+                })
+            };
+            for again in [false, false, true, false] {
+                if again {
+                    tokens.try_again().await;
+                }
+                assert!(get().await.is_err());
+            }
+            assert_eq!(fetches.load(Ordering::Relaxed), if tried { 2 } else { 1 });
+        }
     }
 
     #[test]

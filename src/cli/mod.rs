@@ -1,16 +1,23 @@
 //! The command line: the only reader of flags and of settings in the environment, and the only writer of standard output.
 
+mod auth0;
 mod cluster;
+mod connections;
 mod controller;
 #[cfg(feature = "testbed")]
 mod demo;
 #[cfg(feature = "testbed")]
 mod emulator;
 mod exit;
+mod export;
+mod files;
 mod output;
+mod plan;
 mod runtime;
 mod shell;
+mod source;
 mod tenants;
+mod world;
 
 use std::process::ExitCode;
 
@@ -33,10 +40,16 @@ enum Command {
     Controller(Box<controller::Arguments>),
     /// Print the completions of a shell.
     Completions(shell::CompletionsArguments),
+    /// List the connections of a tenant: their types, their upstream parameters, and who owns these.
+    Connections(Box<connections::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Print manifests for the upstream parameters that a tenant has.
+    Export(Box<export::Arguments>),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
+    /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
+    Plan(Box<plan::Arguments>),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
@@ -54,8 +67,11 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Controller(arguments) => controller::run(*arguments),
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
+        Command::Connections(arguments) => connections::run(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
+        Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
+        Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),
         #[cfg(feature = "testbed")]
         Command::Demo(arguments) => demo::run(&arguments),

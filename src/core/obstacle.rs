@@ -3,6 +3,7 @@
 //! Guarantees: the reason is one that `Synced` can have, and the message is safe to show.
 
 use crate::api::reason::Reason;
+use crate::model::document::DocumentError;
 
 /// Something that kept a pass from its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,16 @@ pub enum ObstacleReason {
     Rejected,
     /// Anything else, which the message tells.
     ApplyFailed,
+}
+
+impl ObstacleReason {
+    /// Of a connection that was read and can't be used.
+    pub(crate) const fn of_document(error: DocumentError) -> Self {
+        match error {
+            DocumentError::OptionsHidden | DocumentError::OptionsUnusable => Self::OptionsHidden,
+            DocumentError::NotAConnection(_) | DocumentError::NotAnId | DocumentError::ParamsNotAnObject => Self::ApplyFailed,
+        }
+    }
 }
 
 impl From<ObstacleReason> for Reason {

@@ -5,4 +5,5 @@ pub(crate) mod hub;
 pub(crate) mod lease;
 pub(crate) mod reach;
 pub(crate) mod report;
+pub(crate) mod snapshot;
 pub(crate) mod watch;

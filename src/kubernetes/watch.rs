@@ -8,7 +8,7 @@
 //! Of Secrets only two keys are kept, and names of others where one of the two is missing; of namespaces only the labels.
 //! A page of a list fits into the memory that the chart gives, whatever somebody keeps in the objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::FINALIZER;
 use crate::api::tenant::ClusterAuth0Tenant;
 use crate::api::upstream_params::UpstreamParams;
+use crate::api::{FINALIZER, RECONCILE_AT};
 use crate::core::spec;
-use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey, SecretData, Wake, World, credentials};
+use crate::core::world::{Declared, DeclaredTenant, Kind, ObjectKey, SecretData, Wake, World, credentials, request};
 use crate::kubernetes::hub::Hub;
 
 /// How many objects one answer to a list holds. A page is decoded as a whole, and whoever may write an object may make it
@@ -58,7 +58,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// An `UpstreamParams` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
 #[resource(inherit = UpstreamParams)]
-struct AnyUpstreamParams {
+pub(super) struct AnyUpstreamParams {
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -69,7 +69,7 @@ struct AnyUpstreamParams {
 /// A `ClusterAuth0Tenant` of any content.
 #[derive(Resource, Clone, Debug, Deserialize, Serialize)]
 #[resource(inherit = ClusterAuth0Tenant)]
-struct AnyTenant {
+pub(super) struct AnyTenant {
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -342,15 +342,20 @@ fn is_unserved(error: &watcher::Error) -> bool {
 
 /// What a watch error may say: decoding errors quote the objects, so they are named only. `None` where there is nothing to
 /// say here: no answer came, which [`super::reach`] says, or the watch only has to begin anew.
-#[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
 fn watch_error(error: &watcher::Error) -> Option<String> {
-    use kube::Error;
     let cause = match error {
         watcher::Error::InitialListFailed(cause) | watcher::Error::WatchStartFailed(cause) | watcher::Error::WatchFailed(cause) => cause,
         watcher::Error::WatchError(status) if status.code == 410 => return None,
         watcher::Error::WatchError(status) => return Some(format!("the API server ended it with {} ({})", status.code, status.reason)),
         watcher::Error::NoResourceVersion => return Some("the API server gave no resourceVersion".to_owned()),
     };
+    client_error(cause)
+}
+
+/// What an error of a client may say, under the same rules.
+#[allow(clippy::wildcard_enum_match_arm, reason = "which variants kube::Error has depends on features of that crate")]
+pub(super) fn client_error(cause: &kube::Error) -> Option<String> {
+    use kube::Error;
     match cause {
         Error::Service(_) | Error::HyperError(_) | Error::ReadEvents(_) => None,
         Error::Api(status) if status.code == 404 => Some(
@@ -390,7 +395,11 @@ fn created(metadata: &ObjectMeta) -> i64 {
     metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default()
 }
 
-fn declared(object: AnyUpstreamParams) -> Declared {
+fn reconcile_at(annotations: Option<&BTreeMap<String, String>>) -> Option<String> {
+    annotations.and_then(|annotations| annotations.get(RECONCILE_AT)).and_then(|value| request::recorded(value))
+}
+
+pub(super) fn declared(object: AnyUpstreamParams) -> Declared {
     let mut metadata = object.metadata;
     let (ours, other_finalizers): (Vec<_>, Vec<_>) =
         metadata.finalizers.take().unwrap_or_default().into_iter().partition(|one| one == FINALIZER);
@@ -403,6 +412,7 @@ fn declared(object: AnyUpstreamParams) -> Declared {
         uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
+        reconcile_at: reconcile_at(metadata.annotations.as_ref()),
         policies: spec::policies(&object.spec),
         spec: spec::spec(&object.spec),
         // A status that can't be read is a lost one: it proves nothing.
@@ -410,10 +420,11 @@ fn declared(object: AnyUpstreamParams) -> Declared {
     }
 }
 
-fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
+pub(super) fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
     let metadata = tenant.metadata;
     DeclaredTenant {
         created: created(&metadata),
+        reconcile_at: reconcile_at(metadata.annotations.as_ref()),
         name: metadata.name.unwrap_or_default(),
         uid: metadata.uid.unwrap_or_default().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
@@ -423,7 +434,7 @@ fn declared_tenant(tenant: AnyTenant) -> DeclaredTenant {
     }
 }
 
-fn credentials(secret: &Secret) -> SecretData {
+pub(super) fn credentials(secret: &Secret) -> SecretData {
     let members = secret.data.iter().flatten();
     credentials::read(members.map(|(name, value)| (name.as_str(), value.0.as_slice())))
 }

@@ -151,6 +151,12 @@ impl Fingerprint {
         Self(format!("{first_eight:016x}").into())
     }
 
+    /// The fingerprint of a text.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        Self::of_digest(digest.as_ref().try_into().unwrap_or_default())
+    }
+
     /// The fingerprint that a status holds. One that is none equals that of no value, and is carried like any other.
     pub fn from_status(text: &str) -> Self {
         Self(text.into())

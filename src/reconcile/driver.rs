@@ -33,6 +33,8 @@ pub(crate) enum Change {
     Relabelled(ObjectKey),
     /// Somebody wrote an object's status, and nothing else of it changed.
     Status(ObjectKey),
+    /// Somebody asks that an object be looked at, and changed nothing that it declares.
+    Requested(ObjectKey),
     /// An object of the tenant is gone; its parameters may have become free.
     Gone {
         /// The object.
@@ -55,6 +57,8 @@ pub(crate) enum Change {
     },
     /// The tenant object, its Secret or what else it amounts to may have changed.
     Tenant,
+    /// Somebody asks that everything of the tenant be looked at.
+    EverythingRequested,
 }
 
 /// After how many changes of objects those that are gone are forgotten, at least: that takes a look at all that are there, so it
@@ -85,6 +89,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         self.tenant.refresh().await;
         loop {
+            self.tenant.conclude_request().await;
             match self.tenant.step() {
                 Step::Wait(until) => {
                     if self.wait(until).await.is_none() {
@@ -146,7 +151,7 @@ impl Driver {
             batch.add(one);
             change = self.changes.try_recv().ok();
         }
-        let Batch { gone, finalizers, tenant, statuses, objects, relabelled } = batch;
+        let Batch { gone, finalizers, tenant, everything, statuses, requested, objects, relabelled } = batch;
         self.taken_in += objects.len() + gone.iter().filter(|one| matches!(one, Gone::Vacated(..))).count();
         for gone in gone {
             self.take_leave(gone).await;
@@ -158,12 +163,18 @@ impl Driver {
         if tenant {
             self.tenant.refresh().await;
         }
+        if everything {
+            self.tenant.request_everything();
+        }
         if self.taken_in >= self.forget_gone_after {
             self.taken_in = 0;
             self.forget_gone_after = self.tenant.forget_gone().max(FORGET_GONE_AFTER);
         }
         for key in statuses {
             self.tenant.requeue_overwritten(&key);
+        }
+        for key in requested.difference(&objects) {
+            self.tenant.request(key);
         }
         let relabelled = relabelled.difference(&objects).map(|key| (key, Lane::Routine));
         for (key, lane) in objects.iter().map(|key| (key, Lane::Edit)).chain(relabelled) {
@@ -254,7 +265,9 @@ struct Batch {
     gone: Vec<Gone>,
     finalizers: BTreeSet<ObjectKey>,
     tenant: bool,
+    everything: bool,
     statuses: BTreeSet<ObjectKey>,
+    requested: BTreeSet<ObjectKey>,
     objects: BTreeSet<ObjectKey>,
     relabelled: BTreeSet<ObjectKey>,
 }
@@ -266,9 +279,11 @@ impl Batch {
             Change::Relabelled(key) => drop(self.relabelled.insert(key)),
             Change::Finalizer(key) => drop(self.finalizers.insert(key)),
             Change::Status(key) => drop(self.statuses.insert(key)),
+            Change::Requested(key) => drop(self.requested.insert(key)),
             Change::Gone { object, target, connections, left } => self.gone.push(Gone::Vacated(object, target, connections, left)),
             Change::Left { uid, left, why } => self.gone.push(Gone::Left(left, uid, why)),
             Change::Tenant => self.tenant = true,
+            Change::EverythingRequested => self.everything = true,
         }
     }
 }

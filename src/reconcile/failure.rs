@@ -6,7 +6,6 @@
 use crate::auth0::{About, Failure, Retry, Route};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::schedule::pace::Pace;
-use crate::model::document::DocumentError;
 
 /// The part of a pass that a failed call belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +60,12 @@ const fn reason(failure: &Failure) -> ObstacleReason {
         | Failure::Redirected { .. }
         | Failure::TooLarge { .. }
         | Failure::Malformed { .. } => ObstacleReason::RemoteUnavailable,
-        Failure::BadDocument { error: DocumentError::OptionsHidden | DocumentError::OptionsUnusable, .. } => ObstacleReason::OptionsHidden,
+        Failure::BadDocument { error, .. } => ObstacleReason::of_document(*error),
         Failure::Rejected { about: About::Params | About::Entry(_), .. } => ObstacleReason::Rejected,
         Failure::Gone => ObstacleReason::ConnectionNotFound,
-        Failure::Forbidden { .. }
-        | Failure::Rejected { about: About::Options | About::Foreign(_), .. }
-        | Failure::ClientError { .. }
-        | Failure::BadDocument { .. } => ObstacleReason::ApplyFailed,
+        Failure::Forbidden { .. } | Failure::Rejected { about: About::Options | About::Foreign(_), .. } | Failure::ClientError { .. } => {
+            ObstacleReason::ApplyFailed
+        }
     }
 }
 
@@ -76,6 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::document::DocumentError;
     use crate::model::domain::Domain;
 
     #[test]

@@ -257,12 +257,14 @@ impl Operator {
             Wake::Relabelled(key) => self.tell_of(key, Change::Relabelled),
             Wake::Status(key) => self.tell_of(key, Change::Status),
             Wake::Finalizer(key) => self.tell_of(key, Change::Finalizer),
+            Wake::Requested(key) => self.tell_of(key, Change::Requested),
             Wake::Gone { object, tenant, target, connections, left } => {
                 self.tell(&tenant, Change::Gone { object, target, connections, left });
             }
             Wake::Left { tenant, uid, left, why } => self.tell(&tenant, Change::Left { uid, left, why }),
             Wake::Tenant(name) => self.tell(&name, Change::Tenant),
             Wake::Tenants => self.tell_all(),
+            Wake::EverythingRequested(name) => self.tell(&name, Change::EverythingRequested),
         }
     }
 
@@ -311,10 +313,15 @@ impl Operator {
 
     fn tell_orphans(&self, change: Change) {
         let told = match change {
-            Change::Object(_) | Change::Relabelled(_) | Change::Status(_) | Change::Finalizer(_) | Change::Left { .. } => change,
+            Change::Object(_)
+            | Change::Relabelled(_)
+            | Change::Status(_)
+            | Change::Finalizer(_)
+            | Change::Requested(_)
+            | Change::Left { .. } => change,
             // Without a tenant nothing is done at a connection, and nobody waits for it; what was left there is told.
             Change::Gone { object, left: left @ Some(_), .. } => Change::Gone { object, target: None, connections: Vec::new(), left },
-            Change::Gone { left: None, .. } | Change::Tenant => return,
+            Change::Gone { left: None, .. } | Change::Tenant | Change::EverythingRequested => return,
         };
         if let Some(orphans) = &self.orphans {
             drop(orphans.send(told));

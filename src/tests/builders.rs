@@ -59,6 +59,7 @@ pub(crate) fn tenant(name: &str) -> DeclaredTenant {
         generation: 1,
         created: 0,
         spec: None,
+        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     }
 }
@@ -76,6 +77,7 @@ pub(crate) fn object(name: &str) -> Declared {
         other_finalizers: Vec::new(),
         policies: Policies { tenant: "default".into(), management: ManagementPolicy::Enforce, deletion: DeletionPolicy::Delete },
         spec: Ok(Spec { target: Target::Name(HERE_NAME.into()), params: BTreeMap::new(), adoption: AdoptionPolicy::IfEqual }),
+        reconcile_at: None,
         status: UpstreamParamsStatus::default(),
     }
 }

@@ -5,6 +5,8 @@
 #![allow(missing_docs, reason = "a test binary has no interface")]
 
 mod admission;
+mod commands;
+mod migration;
 mod operation;
 mod ownership;
 mod packaging;

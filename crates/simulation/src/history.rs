@@ -9,9 +9,14 @@ use fastrand::Rng;
 use crate::action::{Action, Mood};
 use crate::declare::{Declaration, TenantDeclaration, options};
 use crate::network::{Ending, Fate};
+use crate::takeover;
 
 /// How many calls of a history may have something happen to them.
 const CALLS: u32 = 160;
+
+/// In which histories somebody asks for looks: those of these seeds, by what is left of a division. All others tell what they told
+/// before anybody could ask, among them every seed that had ever failed then.
+const ASKING: (u64, u64) = (6, 5);
 
 /// One history.
 #[derive(Clone, Debug)]
@@ -51,12 +56,36 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
+        if takeover::is_one(seed) {
+            return Self::of_a_takeover(seed, rng);
+        }
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
         let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
         let mut steps: Vec<(Duration, Action)> =
             (0..mood.slots).map(|slot| (Duration::ZERO, Action::Declare(slot, Declaration::draw(rng)))).collect();
         steps.extend((0..rng.usize(6..16)).map(|_| (pause(rng), Action::draw(rng, &mood))));
-        Self { seed, replicas: mood.replicas, options, tenant, steps, calls: calls(rng, &mood) }
+        let mut calls = calls(rng, &mood);
+        if seed % ASKING.0 == ASKING.1 {
+            ask(rng, &mood, &mut steps);
+            ask_at_calls(rng, &mood, &mut calls);
+        }
+        Self { seed, replicas: mood.replicas, options, tenant, steps, calls }
+    }
+
+    /// One in which the Lease changes hands.
+    fn of_a_takeover(seed: u64, rng: &mut Rng) -> Self {
+        let mood = Mood {
+            tampering: false,
+            administration: false,
+            processes: true,
+            auth0: false,
+            watches: false,
+            slots: takeover::SLOTS,
+            replicas: takeover::REPLICAS,
+        };
+        let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
+        let steps = takeover::draw(rng);
+        Self { seed, replicas: mood.replicas, options, tenant: TenantDeclaration::open(0), steps, calls: calls(rng, &mood) }
     }
 
     /// How many things happen in it.
@@ -83,6 +112,31 @@ impl History {
 fn pause(rng: &mut Rng) -> Duration {
     let most = [0, 30, 300, 2_000, 2_000, 10_000, 70_000][rng.usize(..7)];
     Duration::from_millis(rng.u64(..=most))
+}
+
+/// Somebody asks for looks between the other steps, each of which still happens when it would.
+fn ask(rng: &mut Rng, mood: &Mood, steps: &mut Vec<(Duration, Action)>) {
+    for _ in 0..rng.usize(1..6) {
+        let place = rng.usize(..steps.len());
+        let pause = steps[place].0;
+        let before =
+            if rng.bool() { Duration::ZERO } else { Duration::from_millis(rng.u64(..=u64::try_from(pause.as_millis()).unwrap_or(0))) };
+        steps[place].0 = pause - before;
+        steps.insert(place, (before, Action::asking(rng, mood)));
+    }
+    // Now and then nothing happens afterwards that has anything looked at.
+    if rng.bool() {
+        steps.push((pause(rng), Action::asking(rng, mood)));
+    }
+}
+
+/// Somebody asks for looks while calls are under way to which nothing else happens.
+fn ask_at_calls(rng: &mut Rng, mood: &Mood, calls: &mut BTreeMap<u32, AtCall>) {
+    for _ in 0..rng.usize(..4) {
+        let asking = Action::asking(rng, mood);
+        let at = if rng.bool() { AtCall::Before(asking) } else { AtCall::After(asking) };
+        calls.entry(rng.u32(1..=CALLS / 4)).or_insert(at);
+    }
 }
 
 /// What happens to calls: in some histories to none, in some to many.

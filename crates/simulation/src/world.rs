@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod by_hand;
+mod lease;
 mod scenes;
 mod wire;
 
@@ -118,7 +119,9 @@ struct State {
     steps: u64,
     calm: bool,
     may_leave: bool,
-    lease_touched: Option<Instant>,
+    leases: lease::Leases,
+    /// How long writes to connections take to arrive.
+    slow_writes: Duration,
     secrets: [String; 2],
     rates: (u32, u32, u32),
 }
@@ -321,6 +324,8 @@ impl World {
                 let serial = self.state.lock().steps.to_string();
                 drop(self.cluster.annotate(&object(*slot), "example.com/note", Some(&serial)));
             }
+            Action::Ask(slot, value) => self.ask(&object(*slot), *value),
+            Action::AskTenant(number, value) => self.ask(&Key::tenant(TENANTS[*number]), *value),
             Action::Tenant(number, declaration) => {
                 let name = TENANTS[*number];
                 if self.host_of(name).is_some_and(|host| host != DOMAINS[declaration.domain]) {
@@ -361,6 +366,7 @@ impl World {
                     // A real one is restored while nobody can reach it.
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
+                    self.lease_is_touched();
                     self.start_after(Duration::from_secs(40));
                 }
             }
@@ -396,8 +402,10 @@ impl World {
             Action::JumpClock(replica, seconds) => drop(self.skews.get(*replica).map(|skew| skew.fetch_add(*seconds, Ordering::Relaxed))),
             Action::DeleteLease => {
                 drop(self.cluster.delete(&Key::lease("default", "upstream-params-operator")));
-                self.state.lock().lease_touched = Some(Instant::now());
+                self.lease_is_touched();
             }
+            Action::TroubleLease(replica, how, span) => self.trouble_the_lease(*replica, how.fate(), *span),
+            Action::SlowWrites(span) => self.state.lock().slow_writes = *span,
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
         }
     }
@@ -409,6 +417,10 @@ impl World {
         self.state.lock().steps += 1;
         // Processes start and end between calls only.
         self.act(action);
+    }
+
+    fn ask(&self, key: &Key, value: Option<u8>) {
+        drop(self.cluster.annotate(key, seen::RECONCILE_AT, value.map(|value| value.to_string()).as_deref()));
     }
 
     fn forge(&self, slot: usize, how: Forgery) {
@@ -663,7 +675,11 @@ fn name_of(action: &Action) -> &'static str {
         Action::Start(_) => "start",
         Action::JumpClock(..) => "a clock jumps",
         Action::DeleteLease => "delete the Lease",
+        Action::TroubleLease(..) => "requests about the Lease are lost or late",
+        Action::SlowWrites(_) => "writes are slow",
         Action::Outage(_) => "outage of the API server",
         Action::CutOff(..) => "a replica is cut off",
+        Action::Ask(..) => "ask for a look",
+        Action::AskTenant(..) => "ask for a look at everything",
     }
 }

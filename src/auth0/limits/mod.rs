@@ -176,7 +176,7 @@ impl Budget {
     fn bucket(&mut self, route: Route) -> Option<&mut Bucket> {
         match route {
             Route::Token => None,
-            Route::FindConnection | Route::ReadConnection => Some(&mut self.reads),
+            Route::ListConnections | Route::FindConnection | Route::ReadConnection => Some(&mut self.reads),
             Route::WriteConnection => Some(&mut self.requests),
         }
     }

@@ -98,7 +98,7 @@ fn refusals_that_do_not_say_when_to_come_back_close_for_longer_and_longer() {
 
 #[test]
 fn a_global_refusal_closes_both_whichever_endpoint_it_came_from() {
-    for route in [Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection] {
+    for route in [Route::Token, Route::ListConnections, Route::FindConnection, Route::ReadConnection, Route::WriteConnection] {
         let now = Instant::now();
         let mut budget = budget(now);
         budget.observe(&Call { global: true, ..answer(route, 429) }, now);
@@ -138,7 +138,13 @@ fn a_new_rate_gives_nothing_away() {
 }
 
 fn calls() -> impl Strategy<Value = Call> {
-    let route = prop::sample::select(vec![Route::Token, Route::FindConnection, Route::ReadConnection, Route::WriteConnection]);
+    let route = prop::sample::select(vec![
+        Route::Token,
+        Route::ListConnections,
+        Route::FindConnection,
+        Route::ReadConnection,
+        Route::WriteConnection,
+    ]);
     let status = prop::sample::select(vec![None, Some(200), Some(429), Some(503)]);
     let limit = prop::option::of((any::<Option<u32>>(), any::<Option<u64>>()).prop_map(|(remaining, reset)| RateHeaders {
         limit: None,

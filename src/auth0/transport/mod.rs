@@ -203,6 +203,11 @@ impl Transport {
         }
     }
 
+    /// The same, where an answer may be this large.
+    pub(crate) fn with_max_body(self, max_body: usize) -> Self {
+        Self { max_body, ..self }
+    }
+
     /// How long one request may take in all.
     pub fn request_timeout(&self) -> Duration {
         self.request_timeout

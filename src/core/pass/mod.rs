@@ -3,6 +3,7 @@
 pub(crate) mod claims;
 pub(crate) mod correlation;
 pub(crate) mod known_connections;
+pub(crate) mod member;
 pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod role;

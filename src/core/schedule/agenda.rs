@@ -91,6 +91,11 @@ impl Agenda {
         }
     }
 
+    /// When the first of all is due.
+    pub(crate) fn first(&self) -> Option<Instant> {
+        self.edits.first().into_iter().chain(self.routine.first()).map(|(at, _)| *at).min()
+    }
+
     /// Picks what is due now; a connection is taken off. `opens_at`: when the budget allows the next pass. `authentication`:
     /// when that is due.
     pub(crate) fn pick(&mut self, now: Instant, opens_at: Instant, authentication: Option<Instant>) -> Pick {

@@ -16,6 +16,8 @@ pub(crate) enum Item {
     Tenant,
     /// This object: what was to be written to it was not, or it waits for something to be known.
     Object(ObjectKey),
+    /// Everything of the tenant, as somebody asked for that.
+    Everything,
 }
 
 /// The items that have a date.
@@ -76,7 +78,7 @@ impl WorkQueue {
     /// Forgets the objects for which this does not hold.
     pub(crate) fn retain(&mut self, is_there: impl Fn(&ObjectKey) -> bool) {
         let keeps = |item: &Item| match item {
-            Item::Tenant => true,
+            Item::Tenant | Item::Everything => true,
             Item::Object(key) => is_there(key),
         };
         self.failures.retain(|item, _| keeps(item));

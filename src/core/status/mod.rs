@@ -33,7 +33,7 @@ pub(crate) use events::{Notice, left_behind, transitions};
 pub(crate) use object::is_accepted_on;
 pub use outcome::{Outcome, Planned, WriteOutcome};
 pub use record::claimed;
-pub(crate) use record::left_elsewhere;
+pub(crate) use record::{described, left_elsewhere};
 
 use outcome::{Deletion, RecordChange, Row};
 
@@ -79,6 +79,16 @@ pub struct Conclusion {
     pub finalizer: Finalizer,
 }
 
+impl Conclusion {
+    /// The same, where this request was carried out with it. What was carried out before stays recorded where there is no other.
+    pub(crate) fn carries_out(mut self, request: Option<&str>) -> Self {
+        if let Some(request) = request {
+            self.status.last_handled_reconcile_at = Some(request.to_owned());
+        }
+        self
+    }
+}
+
 /// Concludes a pass for one object.
 pub fn conclude(object: &Declared, outcome: &Outcome, context: &Context) -> Conclusion {
     let row = outcome.row();
@@ -103,7 +113,8 @@ fn status(object: &Declared, row: &Row<'_>, context: &Context) -> UpstreamParams
         }
         (false, false) => (old.observed_generation, old.target.clone(), old.conditions.clone(), old.last_synced_time.clone()),
     };
-    UpstreamParamsStatus { observed_generation, target, conditions, connections, last_synced_time }
+    let last_handled_reconcile_at = old.last_handled_reconcile_at.clone();
+    UpstreamParamsStatus { observed_generation, target, conditions, connections, last_synced_time, last_handled_reconcile_at }
 }
 
 fn wrote(row: &Row<'_>) -> bool {

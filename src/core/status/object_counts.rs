@@ -66,6 +66,7 @@ mod tests {
             generation: 1,
             created: 0,
             spec: None,
+            reconcile_at: None,
             status: ClusterAuth0TenantStatus::default(),
         }
     }

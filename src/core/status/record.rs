@@ -13,7 +13,19 @@ use crate::api::upstream_params::{ConnectionStatus, ParamState, ParamStatus, Ups
 use crate::core::pass::claims;
 use crate::core::pass::plan::{ParamPlan, Verdict};
 use crate::core::world::Declared;
+use crate::model::document::Document;
 use crate::model::identity::{Fingerprint, TenantIdentity};
+
+/// A connection of an Auth0 tenant as a status describes it, without its parameters.
+pub(crate) fn described(document: &Document, tenant: &TenantIdentity) -> ConnectionStatus {
+    ConnectionStatus {
+        id: document.id.to_string(),
+        tenant: Some(tenant.to_string()),
+        name: Some(document.name.to_string()),
+        strategy: Some(document.strategy.clone()),
+        params: Vec::new(),
+    }
+}
 
 /// The status to store before a write: the old one with the records of this connection, what is about to be `removed`
 /// called so, and nothing else changed. An object that has no conditions yet gets them, all unknown.

@@ -12,7 +12,7 @@ use crate::core::world::DeclaredTenant;
 /// What is said of a tenant that gave a token.
 const ACCEPTED: &str = "the tenant accepted the credentials";
 
-/// The status of a tenant.
+/// The status of a tenant. What was asked for and carried out before stays recorded.
 pub fn conclude(
     tenant: &DeclaredTenant,
     resolution: &Resolution,
@@ -32,6 +32,7 @@ pub fn conclude(
     ClusterAuth0TenantStatus {
         observed_generation: Some(tenant.generation),
         conditions: before.all_dated(always.into_iter().chain(progress)),
+        last_handled_reconcile_at: tenant.status.last_handled_reconcile_at.clone(),
     }
 }
 

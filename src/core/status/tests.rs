@@ -923,3 +923,17 @@ fn every_tool_reaches_the_same_verdict() {
 fn a_record_at_another_connection_is_another_fingerprint() {
     assert_ne!(print_at(ELSEWHERE, "blog", "x"), print("blog", "x"));
 }
+
+#[test]
+fn what_was_asked_for_is_recorded_once_it_was_carried_out_and_stays_recorded() {
+    let a = object("a").wants("blog", "x");
+    let outcome = Outcome::TenantNotReady("the Secret is gone".into());
+    let plain = conclude(&a, &outcome, &context());
+    assert_eq!(plain.status.last_handled_reconcile_at, None);
+    let handled = plain.clone().carries_out(Some("now"));
+    assert_eq!(handled.status.last_handled_reconcile_at.as_deref(), Some("now"));
+    assert_eq!(Conclusion { status: plain.status.clone(), ..handled.clone() }, plain, "nothing else follows from it");
+    let a = Declared { status: handled.status, ..a };
+    let later = conclude(&a, &outcome, &context()).carries_out(None);
+    assert_eq!(later.status, a.status);
+}

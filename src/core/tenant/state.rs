@@ -206,6 +206,7 @@ mod tests {
             generation: 1,
             created: 0,
             spec,
+            reconcile_at: None,
             status,
         });
         if let Some(secret) = secret {

@@ -66,6 +66,7 @@ fn tenant_with(pattern: &str) -> World {
         generation: 1,
         created: 0,
         spec: Some(spec_with(pattern)),
+        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     };
     let mut world = World::default();

@@ -4,9 +4,12 @@
 //! Guarantees: every combination of facts has exactly one answer; no connection is looked at while the tenant can't be used;
 //! what is being deleted is let go at once where nothing would be removed anyway, and waits where that is not known.
 
+use std::collections::BTreeMap;
+
 use crate::core::pass::role::Life;
-use crate::core::spec::Target;
+use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
+use crate::core::tenant::TenantSettings;
 use crate::core::world::Declared;
 
 /// Whether the tenant can be used.
@@ -33,6 +36,26 @@ pub(crate) enum Admission {
     NamespaceDenied,
     /// Not its namespace to the connection that it names.
     NameDenied,
+}
+
+/// Whether a tenant with these settings admits an object to what it names. `labels` are those of its namespace; where they are
+/// not known, nothing is known against it.
+pub(crate) fn admission(settings: &TenantSettings, labels: Option<&BTreeMap<String, String>>, object: &Declared) -> Admission {
+    match (labels, &object.spec) {
+        (Some(labels), _) if !settings.admits_namespace(labels) => Admission::NamespaceDenied,
+        (Some(labels), Ok(Spec { target: Target::Name(name), .. })) if settings.admission(labels, name).is_none() => Admission::NameDenied,
+        (Some(_) | None, _) => Admission::Open,
+    }
+}
+
+/// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is such a
+/// connection is not everybody's business. What an id stands for is known only by a look.
+pub(crate) fn name_not_admitted(tenant: &str, admission: Admission, object: &Declared) -> Option<Outcome> {
+    let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
+    match admission {
+        Admission::Open => None,
+        Admission::NamespaceDenied | Admission::NameDenied => Some(not_permitted(tenant, object, Some(name))),
+    }
 }
 
 /// What decides about an object.

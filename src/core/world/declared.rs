@@ -28,6 +28,8 @@ pub struct Declared {
     pub policies: Policies,
     /// The spec, or why it can't be carried out.
     pub spec: Result<Spec, Refusal>,
+    /// What somebody asks for a look by, if anybody does: see [`super::request`].
+    pub reconcile_at: Option<String>,
     /// The status, our only memory across restarts.
     pub status: UpstreamParamsStatus,
 }
@@ -85,6 +87,8 @@ pub struct DeclaredTenant {
     pub created: i64,
     /// The spec, or `None` when it can't be read.
     pub spec: Option<ClusterAuth0TenantSpec>,
+    /// What somebody asks for a look at everything by, if anybody does: see [`super::request`].
+    pub reconcile_at: Option<String>,
     /// The status.
     pub status: ClusterAuth0TenantStatus,
 }

@@ -11,6 +11,7 @@
 pub(crate) mod credentials;
 mod declared;
 mod objects;
+pub(crate) mod request;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
 use objects::Objects;
 
-pub(crate) use crate::model::identity::{ObjectKey, Uid};
+pub(crate) use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, Uid};
 pub use credentials::SecretData;
 pub use declared::{Declared, DeclaredTenant};
 pub(crate) use objects::Connection;
@@ -29,6 +30,17 @@ pub(crate) use wake::{Left, Wake};
 
 /// An object as a plan was made from it, with the labels of its namespace.
 pub(crate) type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
+/// What a record goes for, beside its object itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LetGo {
+    /// The tenant as it is declared; none where there is no such object.
+    pub tenant: Option<Arc<DeclaredTenant>>,
+    /// The labels of the object's namespace.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// What stays there and is another's from now on, who has a record of it.
+    pub handed: Vec<(ConnectionId, String, Fingerprint)>,
+}
 
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
@@ -93,6 +105,11 @@ impl World {
         Kind::ALL.iter().all(|kind| self.listed.contains(kind))
     }
 
+    /// Whether this kind has listed once.
+    pub fn has_listed(&self, kind: Kind) -> bool {
+        self.listed.contains(&kind)
+    }
+
     /// Notes that the API server does not know this kind (any more): what is not there may only not be known yet. A
     /// complete list ends that.
     pub fn unserved(&mut self, kind: Kind) {
@@ -124,16 +141,20 @@ impl World {
         wakes
     }
 
-    /// What somebody else changed of an object.
-    fn news(&self, new: &Declared) -> Option<Wake> {
+    /// What somebody else changed of an object. Whoever asks for a look gets it with an edit, which is looked at anyway.
+    fn news(&self, new: &Declared) -> Vec<Wake> {
+        let Some(old) = self.objects.get(&new.key).filter(|old| !old.differs_but_for_status(new)) else {
+            return vec![Wake::Object(new.key.clone())];
+        };
+        let asked = request::asks(old.reconcile_at.as_ref(), new.reconcile_at.as_ref()).then(|| Wake::Requested(new.key.clone()));
+        self.news_beside_spec(old, new).into_iter().chain(asked).collect()
+    }
+
+    fn news_beside_spec(&self, old: &Declared, new: &Declared) -> Option<Wake> {
         let key = || new.key.clone();
-        let Some(old) = self.objects.get(&new.key) else { return Some(Wake::Object(key())) };
         let expected = self.expected.get(&new.uid);
         let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
         let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
-        if old.differs_but_for_status(new) {
-            return Some(Wake::Object(key()));
-        }
         if old.status != new.status && !our_status {
             return Some(Wake::Status(key()));
         }
@@ -226,14 +247,18 @@ impl World {
         let old = self.tenants.get(&new.name);
         let same_spec = old.is_some_and(|old| old.uid == new.uid && old.spec == new.spec && old.generation == new.generation);
         let same_status = old.is_some_and(|old| old.status == new.status);
+        // One that is new is looked at anyway.
+        let known = old.filter(|old| old.uid == new.uid);
+        let asked = known.is_some_and(|old| request::asks(old.reconcile_at.as_ref(), new.reconcile_at.as_ref()));
         let name = new.name.clone();
         self.tenants.insert(name.clone(), Arc::new(new));
-        match (same_spec, same_status) {
-            (true, true) => Vec::new(),
-            (true, false) => vec![Wake::Tenant(name)],
+        let changed = match (same_spec, same_status) {
+            (true, true) => None,
+            (true, false) => Some(Wake::Tenant(name.clone())),
             // Its place among others of the same identity may have changed with it.
-            (false, _) => vec![Wake::Tenants],
-        }
+            (false, _) => Some(Wake::Tenants),
+        };
+        changed.into_iter().chain(asked.then_some(Wake::EverythingRequested(name))).collect()
     }
 
     /// Folds a tenant that is gone.
@@ -382,15 +407,40 @@ impl World {
             })
     }
 
-    /// Whether somebody declares one of these parameters of a connection who was not there, or not in this generation, when it
-    /// was planned for these.
-    pub fn newly_declares(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &BTreeSet<(Uid, i64)>) -> bool {
-        let declares = |object: &Declared| {
-            object.spec.as_ref().is_ok_and(|spec| names.iter().any(|name| spec.params.contains_key(name)))
-                && !planned.contains(&(object.uid.clone(), object.generation))
+    /// Whether what a record of an object goes for is still so: the tenant and what it admits, and that others have a record of what
+    /// passes to them.
+    pub fn still_lets_go(&self, object: &Declared, reasons: &LetGo) -> bool {
+        let LetGo { tenant, labels, handed } = reasons;
+        let is_tenant = |now: &DeclaredTenant, then: &DeclaredTenant| (&now.uid, &now.spec) == (&then.uid, &then.spec);
+        let same_tenant = match (self.tenants.get(&object.policies.tenant), tenant) {
+            (Some(now), Some(then)) => is_tenant(now, then),
+            (now, then) => now.is_none() && then.is_none(),
         };
-        let mut concerned = self.objects.concerned(connection).filter(|object| !object.deleting && connection.is_named_by(object));
-        !names.is_empty() && concerned.any(|object| declares(object))
+        let has_it = |other: &Declared, (id, name, print): &(ConnectionId, String, Fingerprint)| {
+            other.uid != object.uid && claims::on(&other.status, id).get(name).is_some_and(|claim| claim.owned.contains(print))
+        };
+        let is_anothers = |handed: &(ConnectionId, String, Fingerprint)| {
+            let connection = Connection { tenant: &object.policies.tenant, identity: None, id: Some(&handed.0), name: None };
+            self.objects.concerned(&connection).any(|other| has_it(other, handed))
+        };
+        same_tenant && labels.as_ref() == self.labels(&object.key.namespace) && handed.iter().all(is_anothers)
+    }
+
+    /// Whether everybody who has a say about one of these parameters of a connection is among those that it was planned for, and
+    /// as then: what he declares, what he recorded of them, and the labels of his namespace.
+    pub fn nobody_else_has_a_say(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &[Ground]) -> bool {
+        let recorded = |object: &Declared| {
+            let mut claims = connection.id.map(|id| claims::on(&object.status, id)).unwrap_or_default();
+            claims.retain(|name, _| names.contains(name));
+            claims.into_iter().map(|(name, claim)| (name, claim.owned)).collect::<Vec<_>>()
+        };
+        let as_planned = |(object, labels): &Ground, now: &Declared| {
+            (&object.uid, object.generation) == (&now.uid, now.generation)
+                && recorded(object) == recorded(now)
+                && labels.as_ref() == self.labels(&now.key.namespace)
+        };
+        let mut have_a_say = self.objects.concerned(connection).filter(|object| connection.hears(object, names));
+        have_a_say.all(|now| planned.iter().any(|ground| as_planned(ground, now)))
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.

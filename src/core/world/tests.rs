@@ -5,7 +5,7 @@ use crate::api::tenant::{ClusterAuth0TenantSpec, Credentials as CredentialsSpec,
 use crate::api::upstream_params::ManagementPolicy;
 use crate::api::upstream_params::ParamState::InSync;
 use crate::core::spec::Target;
-use crate::tests::builders::{ELSEWHERE, HERE, HERE_NAME, object};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }
@@ -36,6 +36,7 @@ fn tenant(name: &str, resource_version: &str) -> DeclaredTenant {
         generation: 1,
         created: 0,
         spec: Some(spec),
+        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     }
 }
@@ -284,6 +285,53 @@ fn a_complete_list_wins_over_what_was_known_also_where_versions_went_back() {
     assert_eq!(world.apply_object(version("51", restored.generation(7))), woken("a"));
 }
 
+fn asking(object: Declared, value: Option<&str>) -> Declared {
+    Declared { reconcile_at: value.map(str::to_owned), ..object }
+}
+
+#[test]
+fn who_asks_for_a_look_is_woken_by_any_new_value_and_by_nothing_else() {
+    let mut world = World::default();
+    let (a, key) = (object("a").wants("blog", "x"), object("a").key);
+    assert_eq!(world.apply_object(version("1", asking(a.clone(), Some("1")))), woken("a"), "it is new");
+    let mut number = 1;
+    let mut apply = |change: Declared| {
+        number += 1;
+        world.apply_object(version(&number.to_string(), change))
+    };
+    let requested = || vec![Wake::Requested(key.clone())];
+    assert_eq!(apply(asking(a.clone(), Some("1"))), [], "the same");
+    assert_eq!(apply(asking(a.clone(), Some("2"))), requested());
+    assert_eq!(apply(asking(a.clone(), None)), [], "removed");
+    assert_eq!(apply(asking(a.clone(), Some("2"))), requested(), "set again");
+    let edited = a.clone().generation(2).wants("blog", "y");
+    assert_eq!(apply(asking(edited.clone(), Some("3"))), woken("a"), "an edit is looked at anyway");
+    let forged = Declared { status: status("forged"), ..edited.clone() };
+    let both = vec![Wake::Status(key.clone()), Wake::Requested(key.clone())];
+    assert_eq!(apply(asking(forged.clone(), Some("4"))), both, "as where a watch had to list anew");
+    let told = UpstreamParamsStatus { last_handled_reconcile_at: Some("4".to_owned()), ..forged.status };
+    world.expect(&"uid-a".into(), &told);
+    assert_eq!(world.apply_object(version("100", asking(Declared { status: told, ..edited }, Some("4")))), [], "we say that it is done");
+}
+
+#[test]
+fn who_asks_for_a_look_at_everything_is_woken_by_any_new_value_of_the_tenant_object_that_is_known() {
+    let mut world = World::default();
+    let asking = |version, value: &str| DeclaredTenant { reconcile_at: Some(value.to_owned()), ..tenant("default", version) };
+    let everything = || Wake::EverythingRequested("default".to_owned());
+    assert_eq!(world.apply_tenant(asking("1", "1")), [Wake::Tenants], "it is new");
+    assert_eq!(world.apply_tenant(asking("2", "1")), []);
+    assert_eq!(world.apply_tenant(asking("3", "2")), [everything()]);
+    assert_eq!(world.apply_tenant(tenant("default", "4")), []);
+    assert_eq!(world.apply_tenant(DeclaredTenant { generation: 2, ..asking("5", "3") }), [Wake::Tenants, everything()]);
+    let told = ClusterAuth0TenantStatus { last_handled_reconcile_at: Some("3".to_owned()), ..Default::default() };
+    world.wrote_tenant("default", &"uid-default".into(), "6", &told);
+    let echo = DeclaredTenant { generation: 2, status: told, ..asking("6", "3") };
+    assert_eq!(world.apply_tenant(echo), [], "we say that it is done");
+    let remade = DeclaredTenant { uid: "another".into(), ..asking("7", "4") };
+    assert_eq!(world.apply_tenant(remade), [Wake::Tenants], "another one of its name is new");
+}
+
 #[test]
 fn a_list_is_not_taken_for_news_where_we_wrote_after_it_began() {
     let mut world = World::default();
@@ -387,5 +435,53 @@ fn what_a_plan_rests_on_is_not_declared_any_more_after_any_change_of_it() {
     ];
     for changed in changed {
         assert!(!rests(&world(changed, declared.clone(), labels.clone())));
+    }
+}
+
+#[test]
+fn whoever_has_come_to_have_a_say_about_a_parameter_since_it_was_planned_is_noticed() {
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let names = BTreeSet::from(["blog".to_owned()]);
+    let (id, name) = (HERE.into(), HERE_NAME.into());
+    let connection = Connection { tenant: "default", identity: None, id: Some(&id), name: Some(&name) };
+    let owner = || object("a").wants("blog", "v1").lists("blog", InSync, &["v1"]);
+    let observer = || object("b").wants("blog", "v2").observing();
+    let silent = || object("c").wants("lang", "v1");
+    let planned: Vec<Ground> =
+        [owner(), observer().lists("blog", InSync, &["v2"])].map(|object| (Arc::new(object), Some(labels.clone()))).into();
+    let holds = |changes: &[Declared], labels: &BTreeMap<String, String>| {
+        let mut world = World::default();
+        world.apply_namespace("team".into(), labels.clone());
+        for object in [owner(), observer().lists("blog", InSync, &["v2"]), silent().lists("lang", InSync, &["v1"])].iter().chain(changes) {
+            world.take_object(object.clone());
+        }
+        world.nobody_else_has_a_say(&connection, &names, &planned)
+    };
+    assert!(holds(&[], &labels));
+    assert!(!holds(&[], &BTreeMap::new()), "who was not admitted may be");
+    let mut told = observer().lists("blog", InSync, &["v2"]).lists("lang", InSync, &["v1"]);
+    told.status.observed_generation = Some(1);
+    let unheard = [
+        told,
+        silent().generation(2),
+        silent().lists("lang", InSync, &["v1", "v2"]),
+        object("d").at(ELSEWHERE_NAME).wants("blog", "v3"),
+        object("d").wants("blog", "v3").dying(),
+    ];
+    for unheard in unheard {
+        assert!(holds(std::slice::from_ref(&unheard), &labels), "{unheard:?}");
+    }
+    let heard = [
+        observer().lists("blog", InSync, &["v2"]).generation(2),
+        observer().lists("blog", InSync, &["v1", "v2"]),
+        observer(),
+        silent().generation(2).wants("blog", "v3"),
+        silent().lists("blog", InSync, &["v1"]),
+        object("d").wants("blog", "v3"),
+        object("d").at(ELSEWHERE_NAME).lists("blog", InSync, &["v1"]),
+        Declared { uid: "new".into(), ..owner() },
+    ];
+    for heard in heard {
+        assert!(!holds(std::slice::from_ref(&heard), &labels), "{heard:?}");
     }
 }

@@ -43,6 +43,8 @@ pub enum Wake {
     Status(ObjectKey),
     /// An object that somebody took our finalizer from, and nothing else changed.
     Finalizer(ObjectKey),
+    /// An object that somebody asks a look at, and nothing that it declares changed.
+    Requested(ObjectKey),
     /// An object that is gone: whoever waited for its parameters may have them now.
     Gone {
         /// The object.
@@ -71,4 +73,6 @@ pub enum Wake {
     Tenant(String),
     /// The tenants: which of them serves depends on all of them.
     Tenants,
+    /// A tenant of which somebody asks a look at everything.
+    EverythingRequested(String),
 }

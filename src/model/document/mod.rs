@@ -19,6 +19,10 @@ use crate::model::identity::{ConnectionId, ConnectionName, Fingerprint, TenantId
 /// The member of `options` that this operator manages entries of.
 pub(crate) const UPSTREAM_PARAMS: &str = "upstream_params";
 
+/// The members of `options` that something is decided by: the parameters, and what says which protocol a connection speaks and
+/// what else is in its authorization request.
+const DECIDING: [&str; 5] = [UPSTREAM_PARAMS, "authParams", "protocol", "use_wsfed", "waad_protocol"];
+
 /// How deep two documents are compared by meaning; anything nested deeper is compared as text.
 const COMPARED_DEPTH: usize = 64;
 
@@ -174,6 +178,28 @@ pub(crate) struct Document {
     display_name: Option<Box<RawValue>>,
     /// Or why there are none.
     options: Result<Members, DocumentError>,
+    /// Whether members of `options` were left out: then there is nothing that could be written back.
+    reduced: bool,
+}
+
+/// A connection in a list that can't be read as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// Its name, or else its id; none where neither can be read.
+    pub called: Option<String>,
+    /// What is wrong with it.
+    pub error: DocumentError,
+}
+
+/// One page of a list of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// The connections, in the order of the page; one that can't be read hides no other.
+    pub connections: Vec<Result<Document, Unreadable>>,
+    /// Where the next page begins; none behind the last.
+    pub next: Option<String>,
+    /// Whether the page itself says that it is of a list that is told in pages. A bare list doesn't, and may be cut off anywhere.
+    pub is_paged: bool,
 }
 
 impl Document {
@@ -192,6 +218,7 @@ impl Document {
                 .get("options")
                 .ok_or(DocumentError::OptionsHidden)
                 .and_then(|raw| Members::parse(raw).ok_or(DocumentError::OptionsUnusable)),
+            reduced: false,
         })
     }
 
@@ -206,6 +233,31 @@ impl Document {
                 .ok_or(NOT_A_LIST)?,
         };
         list.iter().map(|item| Self::parse(item.get())).collect()
+    }
+
+    /// Reads a page of a list: an object with `connections` and, but for the last page, `next`; or a bare array.
+    pub(crate) fn parse_page(text: &str) -> Result<Page, DocumentError> {
+        const NOT_A_PAGE: DocumentError = DocumentError::NotAConnection("not a page of a list of connections");
+        let page = serde_json::from_str::<Members>(text).ok();
+        let list = page.as_ref().map_or(Some(text), |page| page.get("connections").map(RawValue::get)).ok_or(NOT_A_PAGE)?;
+        let list: Vec<Box<RawValue>> = serde_json::from_str(list).map_err(|_| NOT_A_PAGE)?;
+        let next = page.as_ref().and_then(|page| page.text("next")).filter(|next| !next.is_empty());
+        // With `total` it is the other way of paging, which was not asked for.
+        let is_paged = page.as_ref().is_some_and(|page| page.get("total").is_none());
+        Ok(Page {
+            connections: list.iter().map(|item| Self::parse(item.get()).map_err(|error| unreadable(item, error))).collect(),
+            next,
+            is_paged,
+        })
+    }
+
+    /// Leaves of the options what decisions ask for, which is no secret. From what is left nothing can be written.
+    pub(crate) fn reduced(mut self) -> Self {
+        if let Ok(options) = &mut self.options {
+            options.0.retain(|(name, _)| DECIDING.iter().any(|kept| name.is(kept)));
+        }
+        self.reduced = true;
+        self
     }
 
     fn options(&self) -> Result<&Members, DocumentError> {
@@ -252,6 +304,24 @@ impl Document {
     ///
     /// Removing the last entry omits `upstream_params`, which every connection type accepts; `null` is refused by one.
     pub(crate) fn patch_body(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<PatchBody, DocumentError> {
+        if self.reduced {
+            return Err(DocumentError::OptionsUnusable);
+        }
+        let options = self.changed(changes)?;
+        let mut body = Members(vec![(Name::new("options")?, raw(&options.to_text())?)]);
+        if let Some(display_name) = &self.display_name {
+            body.set("display_name", display_name.clone())?;
+        }
+        Ok(PatchBody(body.to_text()))
+    }
+
+    /// The connection as it is once these `changes` are made, and nothing else: to see what follows from them without making them.
+    pub(crate) fn with(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<Self, DocumentError> {
+        Ok(Self { options: Ok(self.changed(changes)?), ..self.clone() })
+    }
+
+    /// The options with these changes.
+    fn changed(&self, changes: &BTreeMap<String, Option<Entry>>) -> Result<Members, DocumentError> {
         let mut params = self.params()?;
         for (name, entry) in changes {
             match entry {
@@ -265,11 +335,7 @@ impl Document {
         } else {
             options.set(UPSTREAM_PARAMS, raw(&params.to_text())?)?;
         }
-        let mut body = Members(vec![(Name::new("options")?, raw(&options.to_text())?)]);
-        if let Some(display_name) = &self.display_name {
-            body.set("display_name", display_name.clone())?;
-        }
-        Ok(PatchBody(body.to_text()))
+        Ok(options)
     }
 
     /// A hash of everything in `options` but `upstream_params`, equal when the meaning is equal. Tells that somebody
@@ -322,6 +388,13 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
     out
+}
+
+/// What can still be said of an item of a list that is no connection.
+fn unreadable(item: &RawValue, error: DocumentError) -> Unreadable {
+    let members = Members::parse(item);
+    let text = |name: &str| members.as_ref().and_then(|members| members.text(name)).filter(|text| !text.is_empty());
+    Unreadable { called: text("name").or_else(|| text("id")), error }
 }
 
 fn live(raw: &RawValue) -> Live {

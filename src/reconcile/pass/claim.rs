@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 
-use super::member::Member;
 use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
 use crate::api::upstream_params::ConnectionStatus;
 use crate::clock::{self, WallClock};
 use crate::core::obstacle::{Obstacle, ObstacleReason};
+use crate::core::pass::member::Member;
 use crate::core::pass::plan::Plan;
 use crate::core::schedule::pace::Pace;
 use crate::core::status::{self, WriteOutcome};

@@ -8,19 +8,20 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Pass;
-use super::member::Member;
 use super::written::{Ended, Written};
 use crate::clock;
 use crate::core::obstacle::{Obstacle, ObstacleReason};
-use crate::core::pass::claims;
+use crate::core::pass::claims::{self, ConnectionRef};
+use crate::core::pass::member::Member;
 use crate::core::pass::memory::disputes::Parameter;
-use crate::core::pass::plan::{Plan, Verdict};
+use crate::core::pass::plan::Verdict;
 use crate::core::pass::role::Part;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
-use crate::core::status::{Outcome, Planned, WriteOutcome, is_accepted_on};
-use crate::core::world::Declared;
-use crate::model::identity::Uid;
+use crate::core::status::{WriteOutcome, is_accepted_on};
+use crate::core::world::{Declared, LetGo};
+use crate::model::document::Live;
+use crate::model::identity::{ConnectionId, Fingerprint, Uid};
 
 /// After so many passes without a result in a row, it is told.
 const TOLD: u32 = 3;
@@ -139,34 +140,36 @@ impl Pass<'_, Written> {
             return true;
         }
         let (id, losses) = (&self.at.reading.document.id, self.at.plan.losses(uid));
-        let mut planned = member.planned(&self.at.reading);
+        let mut planned = member.planned(self.at.reading.gone.as_ref());
         planned.status = claims::without(planned.status, id, &losses);
-        let Some(outcome) = self.outcome(member, &planned, write) else { return true };
-        let told = self.tell(&planned, &member.stored, (&outcome, member.named)).await;
+        let at = (&self.at.reading.document, self.settings.audience.identity());
+        let Some(outcome) = member.outcome(&self.at.plan, &planned, at, write) else { return true };
+        let reasons = LetGo { labels: member.labels.clone(), handed: self.handed(member), ..LetGo::default() };
+        let told = self.tell(&planned, &member.stored, (&outcome, member.named), reasons).await;
         if told {
             self.follow_up(member, &planned);
         }
         told
     }
 
-    /// What is said of an object; nothing where it can't act and loses nothing.
-    fn outcome(&self, member: &Member, planned: &Declared, write: &WriteOutcome) -> Option<Outcome> {
+    /// What an object has a record of that stays there and is another's now.
+    fn handed(&self, member: &Member) -> Vec<(ConnectionId, String, Fingerprint)> {
         let Written { reading, plan, .. } = &self.at;
-        let (uid, described) = (&planned.uid, self.described(&reading.document));
-        match member.part {
-            Part::Owner | Part::Observer | Part::Leaver => {
-                let write = write_for(plan, uid, write);
-                Some(Outcome::Planned(Planned::part(plan, planned, described, member.warnings.clone(), write)))
-            }
-            Part::Mover | Part::Waiting(_) => (!plan.losses(uid).is_empty()).then_some(Outcome::Displaced),
-            Part::RejectedLeaver
-            | Part::NotPermitted(_)
-            | Part::Refused(_)
-            | Part::StillRejected(_)
-            | Part::Left
-            | Part::Released(_)
-            | Part::ConnectionGone => member.outcome_of_its_own(planned, &reading.document.id, &described),
-        }
+        let (uid, id) = (&member.stored.uid, &reading.document.id);
+        let (losses, part, live) = (plan.losses(uid), plan.part(uid), reading.document.live().unwrap_or_default());
+        let passes = |name: &String| {
+            let verdict = part.get(name).map(|param| &param.verdict);
+            losses.contains(name) || matches!(verdict, Some(Verdict::Handed | Verdict::Conflicted(_)))
+        };
+        let here = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
+        let stays = |name: &String| match (plan.changes.get(name).filter(|_| plan.written), live.get(name)) {
+            (Some(change), _) => change.entry.as_ref().map(|entry| here.fingerprint(name, entry)),
+            (None, Some(Live::Entry(entry))) => Some(here.fingerprint(name, entry)),
+            (None, Some(Live::Foreign) | None) => None,
+        };
+        let claims = claims::on(&member.stored.status, id).into_iter().filter(|(name, _)| passes(name));
+        let handed = claims.filter_map(|(name, claim)| stays(&name).filter(|print| claim.owned.contains(print)).map(|print| (name, print)));
+        handed.map(|(name, print)| (id.clone(), name, print)).collect()
     }
 
     /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else
@@ -201,23 +204,5 @@ impl Pass<'_, Written> {
     fn has_left(&self, object: &Declared) -> bool {
         let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
         now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
-    }
-}
-
-/// What became of the write for one object.
-fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
-    let acted_for = plan.acted_for().contains(object);
-    let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
-    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
-    if acted_for || waits_as_told {
-        write.clone()
-    } else if deferred {
-        WriteOutcome::Postponed(Obstacle {
-            reason: ObstacleReason::Pending,
-            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
-            tenant_wide: false,
-        })
-    } else {
-        WriteOutcome::Nothing
     }
 }

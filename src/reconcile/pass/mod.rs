@@ -11,7 +11,6 @@
 mod claim;
 mod conclude;
 mod log;
-mod member;
 mod plan;
 mod read;
 mod reading;
@@ -29,9 +28,9 @@ use crate::auth0::{Client, Failure};
 use crate::clock;
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
-use crate::core::status::Outcome;
+use crate::core::status::{self, Outcome};
 use crate::core::tenant::TenantSettings;
-use crate::core::world::Declared;
+use crate::core::world::{Declared, LetGo};
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
 use crate::reconcile::failure::{Phase, pace_of};
@@ -77,8 +76,8 @@ impl<'t, At> Pass<'t, At> {
     }
 
     /// Concludes an object; on a conflict or a failure it is planned again, later each time. Yields whether it was told.
-    async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool)) -> bool {
-        match self.tenant.report_object(planned, stored, outcome, named).await {
+    async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool), reasons: LetGo) -> bool {
+        match self.tenant.report_object(planned, stored, outcome, named, reasons).await {
             Ok(()) => true,
             Err(error) => {
                 self.tenant.requeue_after_failure(planned, &error);
@@ -109,12 +108,6 @@ impl<'t, At> Pass<'t, At> {
 
     /// The connection as a status describes it, without its parameters.
     fn described(&self, document: &Document) -> ConnectionStatus {
-        ConnectionStatus {
-            id: document.id.to_string(),
-            tenant: Some(self.settings.audience.identity().to_string()),
-            name: Some(document.name.to_string()),
-            strategy: Some(document.strategy.clone()),
-            params: Vec::new(),
-        }
+        status::described(document, self.settings.audience.identity())
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Pass;
-use super::member::Member;
 use super::read::Read;
 use super::reading::Reading;
 use crate::clock;
 use crate::core::pass::claims::ConnectionRef;
+use crate::core::pass::member::Member;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{ConnectionState, Participant, Plan, Verdict, plan};
 use crate::core::world::DeclaredTenant;

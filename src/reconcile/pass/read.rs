@@ -8,15 +8,16 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use super::Pass;
-use super::member::{Gathering, Member};
 use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
 use crate::clock;
+use crate::core::pass::member::{Gathering, Member};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::spec::{Spec, Target};
-use crate::core::world::{Declared, DeclaredTenant};
+use crate::core::world::{Declared, DeclaredTenant, World};
 use crate::model::document::Live;
 use crate::model::identity::{ConnectionId, ConnectionName};
+use crate::reconcile::tenant::Tenant;
 
 /// Nothing is known yet but which connection is asked for.
 pub(super) struct Asked;
@@ -110,7 +111,7 @@ impl<'t> Pass<'t, Asked> {
         let asked = self.connection.clone();
         let concerned = self.concerned();
         self.note(&reading);
-        let members = Gathering::new(self.tenant, &self.settings, &reading).members();
+        let members = self.gather(&reading);
         self.look_elsewhere(&asked, concerned, &members);
         match reading.document.live() {
             Err(error) => Break(self.unusable(members, &reading, error).await),
@@ -123,6 +124,17 @@ impl<'t> Pass<'t, Asked> {
                 Continue(self.then(|Asked| Read { declared, reading, live, members }))
             }
         }
+    }
+
+    /// Everybody whom the connection that was read concerns.
+    fn gather(&self, Reading { document, gone, .. }: &Reading) -> Vec<Member> {
+        let Tenant { known_connections, memory, .. } = &*self.tenant;
+        let connection = self.tenant.connection(Some(&document.id), Some(&document.name));
+        let gathering = |world: &World| {
+            let (settings, gone, rejections) = (&self.settings, gone.as_ref(), &memory.rejections);
+            Gathering { world, settings, connection, document, gone, known_connections, rejections }.members()
+        };
+        self.tenant.shared.hub.read(gathering)
     }
 
     /// Notes the connection as it was read; from now on the pass is about its id.

@@ -1,7 +1,7 @@
 //! How a pass ended, before anybody is told.
 
-use super::member::Member;
 use super::reading::Reading;
+use crate::core::pass::member::Member;
 use crate::core::pass::plan::Plan;
 use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;

@@ -5,6 +5,7 @@
 //! - `authentication`: whether Auth0 accepts its credentials.
 //! - `objects`: what is to be done about an object before anything is read.
 //! - `reporting`: what is written to Kubernetes.
+//! - `requests`: what somebody asks a look at.
 //! - `shared`: what all tenants share.
 //!
 //! What is due is done by [`crate::reconcile::driver`], one at a time, with [`crate::reconcile::pass`].
@@ -15,6 +16,7 @@
 mod authentication;
 mod objects;
 mod reporting;
+mod requests;
 mod shared;
 mod state;
 #[cfg(test)]
@@ -31,6 +33,7 @@ use crate::core::schedule::agenda::{Agenda, Pick};
 use crate::core::schedule::work_queue::{Item, WorkQueue};
 use crate::core::schedule::{ConnectionKey, Due, Lane, Next};
 use crate::core::spec::Target;
+use crate::core::tenant::request::EverythingRequest;
 use crate::core::tenant::state::TenantState;
 use crate::core::world::{Connection, Declared, World};
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey, Uid};
@@ -53,6 +56,8 @@ pub(crate) struct Tenant {
     waits: BTreeMap<Uid, Instant>,
     /// What was told of a deletion that is not through yet.
     told: BTreeSet<(Uid, String)>,
+    /// Who asks for a look at everything.
+    request: EverythingRequest,
     pub(crate) known_connections: KnownConnections,
     pub(crate) memory: Memory,
     /// The connections to which a write may still be under way, and until when.
@@ -83,6 +88,7 @@ impl Tenant {
             did_kubernetes: false,
             waits: BTreeMap::new(),
             told: BTreeSet::new(),
+            request: EverythingRequest::default(),
             known_connections: KnownConnections::default(),
             memory: Memory::default(),
             unsettled: BTreeMap::new(),
@@ -133,6 +139,10 @@ impl Tenant {
                 Next::default()
             }
             Item::Object(key) => self.reconcile_key(&key, Lane::Edit).await,
+            Item::Everything => {
+                self.look_at_everything().await;
+                Next::default()
+            }
         }
     }
 

@@ -13,7 +13,6 @@ use crate::core::pass::claims;
 use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Lane, Next, backoff};
-use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
 use crate::core::tenant::state::TenantState;
 use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
@@ -41,6 +40,7 @@ impl Tenant {
             let next = self.reconcile(&object, Lane::Routine).await;
             self.apply(next);
         }
+        self.request.looks_are_due(clock::now());
     }
 
     /// Reconciles the object of this key, if it is one of this tenant. `lane`: with which right of way its connections are looked
@@ -48,6 +48,7 @@ impl Tenant {
     pub(crate) async fn reconcile_key(&mut self, key: &ObjectKey, lane: Lane) -> Next {
         let object = self.shared.hub.read(|world| world.object(key).filter(|object| self.serves(world, object)));
         if let Some(object) = object {
+            self.memory.requests.take_in(&object);
             return self.reconcile(&object, lane).await;
         }
         self.queue.finish(&Item::Object(key.clone()));
@@ -73,6 +74,7 @@ impl Tenant {
         }
         let current = self.shared.hub.read(|world| world.object(&object.key)).filter(|current| current.uid == object.uid);
         let Some(object) = current.as_deref() else { return next };
+        self.memory.requests.meet(object);
         let kept = self.ensure_finalizer(object).await;
         let object = kept.as_ref().unwrap_or(object);
         if let Some(unknown) = self.unknown(object) {
@@ -81,11 +83,12 @@ impl Tenant {
         }
         self.waits.remove(&object.uid);
         let (outcome, connections) = self.triage(object);
+        let reasons = self.as_known_now(object);
         for connection in connections {
             next.at(connection, lane, clock::now());
         }
         let Some(outcome) = outcome else { return next };
-        if let Err(error) = self.report_object(object, object, &outcome, true).await {
+        if let Err(error) = self.report_object(object, object, &outcome, true, reasons).await {
             self.requeue_after_failure(object, &error);
         } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
             // Nothing wakes an object when its last look becomes too old to count.
@@ -132,23 +135,12 @@ impl Tenant {
     /// Whether the tenant admits an object to what it names, as far as that is known before anything is read.
     pub(super) fn admission_of(&self, object: &Declared) -> Admission {
         let Some(settings) = self.serving() else { return Admission::Open };
-        self.shared.hub.read(|world| match (world.labels(&object.key.namespace), &object.spec) {
-            (Some(labels), _) if !settings.admits_namespace(labels) => Admission::NamespaceDenied,
-            (Some(labels), Ok(Spec { target: Target::Name(name), .. })) if settings.admission(labels, name).is_none() => {
-                Admission::NameDenied
-            }
-            (Some(_) | None, _) => Admission::Open,
-        })
+        self.shared.hub.read(|world| triage::admission(settings, world.labels(&object.key.namespace), object))
     }
 
-    /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is
-    /// such a connection is not everybody's business. What an id stands for is known only by a look.
+    /// Why an object may do nothing on the connection that it names, as far as that is known before anything is read.
     pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
-        match self.admission_of(object) {
-            Admission::Open => None,
-            Admission::NamespaceDenied | Admission::NameDenied => Some(not_permitted(&self.name, object, Some(name))),
-        }
+        triage::name_not_admitted(&self.name, self.admission_of(object), object)
     }
 
     /// Somebody wrote an object's status: it is reconciled at once, and later each time when that goes on, as each time may
@@ -210,7 +202,7 @@ impl Tenant {
         let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
         if object.deleting && object.finalizer && waited >= PATIENCE {
             let outcome = Outcome::Released(unknown.to_owned());
-            if let Err(error) = self.report_object(object, object, &outcome, true).await {
+            if let Err(error) = self.report_object(object, object, &outcome, true, self.as_known_now(object)).await {
                 self.requeue_after_failure(object, &error);
             }
             return;

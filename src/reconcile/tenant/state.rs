@@ -60,8 +60,11 @@ impl Tenant {
         let resolved: ResolvedTenant = self.state.resolve(now, |kept| self.resolve(kept));
         let (name, shared) = (&self.name, &self.shared);
         let changed = self.state.take_on(resolved, now, |settings, before| Reach::new(name, shared, settings, before, now));
+        // What is asked of an object that is made anew under its name can't be told from what was asked of the one before.
+        let declared = self.shared.hub.read(|world| world.tenant(&self.name));
+        let is_new = declared.is_some_and(|tenant| self.request.meet(&tenant, now));
         self.report_tenant().await;
-        if changed || !self.waits.is_empty() {
+        if changed || is_new || !self.waits.is_empty() {
             self.reconcile_all().await;
         }
     }

@@ -20,7 +20,8 @@ fn declare(hub: &Hub, uid: &str, domain: &str) {
     });
     let (uid, resource_version) = (uid.into(), uid.to_owned());
     let (spec, status) = (Some(serde_json::from_value(spec).unwrap()), ClusterAuth0TenantStatus::default());
-    let tenant = DeclaredTenant { name: "default".to_owned(), uid, resource_version, generation: 1, created: 0, spec, status };
+    let (name, reconcile_at) = ("default".to_owned(), None);
+    let tenant = DeclaredTenant { name, uid, resource_version, generation: 1, created: 0, spec, reconcile_at, status };
     hub.fold(|world| world.apply_tenant(tenant));
 }
 
@@ -68,6 +69,68 @@ async fn a_tenant_object_made_anew_for_another_domain_does_not_live_on_the_budge
     declare(&tenant.shared.hub, "3", "one.eu.auth0.com");
     tenant.refresh().await;
     assert!(Arc::ptr_eq(&old, &budget(&tenant)), "the one of a tenant outlasts its object");
+}
+
+/// An object that names a connection of its own, and that somebody asks a look at.
+fn asking(name: &str, version: &str, value: &str) -> Declared {
+    let object = builders::object(name).wants("blog", "x").at(name);
+    Declared { resource_version: version.to_owned(), reconcile_at: Some(value.to_owned()), ..object }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_look_gets_it_for_that_object_alone_and_once_in_a_while() {
+    let mut tenant = serving().await;
+    let hub = tenant.shared.hub.clone();
+    hub.fold(|world| world.apply_namespace("team".to_owned(), BTreeMap::new()));
+    tenant.state.serving_mut().unwrap().authentication.token_granted(None, 1, (Instant::now(), 0.0));
+    tenant.state.serving_mut().unwrap().authentication.begin();
+    for name in ["a", "b"] {
+        hub.fold(|world| world.apply_object(asking(name, "1", "0")));
+    }
+    let start = clock::now();
+    let mut looks = Vec::new();
+    for second in 0..12 {
+        hub.fold(|world| world.apply_object(asking("a", &format!("{}", 2 + second), &format!("{second}"))));
+        tenant.request(&builders::object("a").key);
+        while let Step::Kubernetes(item) = tenant.step() {
+            let next = tenant.reconcile_item(item).await;
+            tenant.apply(next);
+            let Step::Auth0(due) = tenant.step() else { panic!("nothing is due") };
+            looks.push(((clock::now() - start).as_secs(), due));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let a = || Due::Connection(ConnectionKey::Name("a".into()));
+    assert_eq!(looks, [(0, a()), (5, a()), (10, a())]);
+    assert_eq!(tenant.memory.requests.known(&"uid-a".into()), Some("11"), "the last value is not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_everything_tries_refused_credentials_once_and_is_through_when_nothing_is_due_with_it() {
+    let mut tenant = serving().await;
+    let refused = |tenant: &mut Tenant| {
+        let serving = tenant.state.serving_mut().unwrap();
+        serving.authentication.begin();
+        serving.authentication.token_denied(Err("no".to_owned()), None, (clock::now(), 1.0));
+    };
+    for _ in 0..9 {
+        refused(&mut tenant);
+    }
+    let hub = tenant.shared.hub.clone();
+    let declared = DeclaredTenant::clone(&hub.read(|world| world.tenant("default")).unwrap());
+    let asking = DeclaredTenant { resource_version: "2".to_owned(), reconcile_at: Some("now".to_owned()), ..declared };
+    let uid = asking.uid.clone();
+    hub.fold(|world| world.apply_tenant(asking));
+    tenant.request_everything();
+    assert_eq!(tenant.step(), Step::Kubernetes(Item::Everything));
+    drop(tenant.reconcile_item(Item::Everything).await);
+    tenant.conclude_request().await;
+    assert_eq!(tenant.request.handled(&uid), None, "the credentials are to be tried");
+    assert_eq!(tenant.step(), Step::Auth0(Due::Authentication));
+    refused(&mut tenant);
+    tenant.conclude_request().await;
+    assert_eq!(tenant.request.handled(&uid), Some("now"));
+    assert!(tenant.authentication_due().unwrap() - clock::now() > Duration::from_mins(1), "one try, and the pauses go on");
 }
 
 #[tokio::test]

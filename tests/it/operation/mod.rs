@@ -3,4 +3,5 @@
 pub(crate) mod leaks;
 mod metrics;
 mod process;
+mod requests;
 mod says;

@@ -27,6 +27,7 @@ fn hub_with_a_tenant() -> Hub {
         generation: 1,
         created: 0,
         spec: None,
+        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     };
     let (hub, _wakes) = Hub::new();

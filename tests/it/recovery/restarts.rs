@@ -7,13 +7,15 @@ use std::time::Duration;
 use auth0_emulator::Fault;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use test_support::journal::{calls, id_of, patches};
 use test_support::manifest::{edit, on, theirs};
 use test_support::status::{has_finalizer, is, states};
 use test_support::wait::until;
 use test_support::{Scope, World, from};
+use upstream_params_operator::api::RECONCILE_AT;
+use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
 use crate::operation::leaks;
@@ -35,6 +37,7 @@ async fn stopped_killed_or_cut_off_at_any_moment_it_ends_as_if_nothing_had_happe
     let before = scope.auth0.connection("blog");
 
     a_restart_in_sync_writes_nothing(&scope).await;
+    what_is_asked_for_while_nobody_runs_is_not_lost(&scope).await;
     a_write_in_flight_is_finished_before_the_end(&scope, &before).await;
     // Killed while the PATCH has not arrived, and while its answer is still on its way.
     for fault in [Fault::hang(), Fault::hang_after()] {
@@ -63,6 +66,25 @@ async fn a_restart_in_sync_writes_nothing(scope: &Scope<'_>) {
         scope.delete(name).await;
         scope.until_gone(name).await;
     }
+}
+
+async fn what_is_asked_for_while_nobody_runs_is_not_lost(scope: &Scope<'_>) {
+    scope.create("asked", on("blog").value("asked", "x")).await;
+    scope.until_in_sync("asked").await;
+    scope.world.kill_operator().await;
+    let asking = |by: &str| json!({"metadata": {"annotations": {RECONCILE_AT: by}}});
+    scope.patch("asked", asking("while it is away")).await;
+    let as_anybody = PatchParams::default();
+    scope.tenants().patch(&scope.name, &as_anybody, &Patch::Merge(asking("while it is away"))).await.unwrap();
+    scope.world.start_operator();
+    let handled = |status: Option<&String>| status.is_some_and(|by| by == "while it is away");
+    let object = |object: &UpstreamParams| handled(object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref()));
+    // The Lease of one that was killed has to run out first.
+    scope.until_within(Duration::from_mins(1), "asked", "carried out", object).await;
+    let tenant = |tenant: &ClusterAuth0Tenant| handled(tenant.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref()));
+    scope.until_tenant_passes("carried out", tenant).await;
+    scope.delete("asked").await;
+    scope.until_gone("asked").await;
 }
 
 async fn a_write_in_flight_is_finished_before_the_end(scope: &Scope<'_>, before: &Value) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seen::{Document, Object, Tenant, canonical, canonical_text, fingerprint};
+use super::seen::{Document, Metadata, Object, RECONCILE_AT, Status, Tenant, canonical, canonical_text, fingerprint};
 use super::{Law, Violation};
 
 /// A parameter of a connection of an Auth0 tenant: host, id, name.
@@ -110,6 +110,7 @@ pub fn check(scene: &Scene) -> Vec<Violation> {
 }
 
 fn check_tenant(scene: &Scene, tenant: &Tenant, violations: &mut Vec<Violation>) {
+    check_asked(&format!("all of {}", tenant.metadata.name), &tenant.metadata, &tenant.status, violations);
     let ready = tenant.status.conditions.iter().find(|condition| condition.kind == "Ready");
     let said = ready.map_or("nothing", |ready| ready.status.as_str());
     let reason = ready.map_or("", |ready| ready.reason.as_str());
@@ -127,6 +128,15 @@ fn check_deleting(scene: &Scene, object: &Object, violations: &mut Vec<Violation
     let waits = scene.tenant(object).is_some_and(|tenant| !scene.serves(tenant));
     if object.has_finalizer() && !waits {
         violations.push(Violation::of(Law::Rest, format!("{} is being deleted, and our finalizer keeps it", object.key())));
+    }
+}
+
+/// Checks that who asked for a look got it.
+fn check_asked(what: &str, metadata: &Metadata, status: &Status, violations: &mut Vec<Violation>) {
+    let (asked, handled) = (metadata.annotations.get(RECONCILE_AT), status.last_handled_reconcile_at.as_ref());
+    if asked.is_some() && asked != handled {
+        let text = format!("a look at {what} was asked for by {asked:?}, and what was carried out is {handled:?}");
+        violations.push(Violation::of(Law::Rest, text));
     }
 }
 
@@ -160,6 +170,7 @@ fn check_sound(object: &Object, violations: &mut Vec<Violation>) {
 
 fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>) {
     check_sound(object, violations);
+    check_asked(&object.key(), &object.metadata, &object.status, violations);
     let ready = object.condition("Ready").cloned().unwrap_or_default();
     let mut broken = |law: Law, text: String| violations.push(Violation::of(law, format!("{}: {text}", object.key())));
     let says = format!("Ready={} {} ({})", ready.status, ready.reason, ready.message);

@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// The finalizer of the operator.
 pub const FINALIZER: &str = "upstreamparams.dev/parameters";
 
+/// The annotation by which somebody asks for a look.
+pub const RECONCILE_AT: &str = "upstreamparams.dev/reconcile-at";
+
 /// The twelve aliases.
 const ALIASES: [&str; 12] = [
     "acr_values",
@@ -65,6 +68,8 @@ pub struct Metadata {
     pub finalizers: Vec<String>,
     /// The labels.
     pub labels: BTreeMap<String, String>,
+    /// The annotations.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The spec of an object.
@@ -105,6 +110,8 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     /// The connections.
     pub connections: Vec<Connection>,
+    /// By what the look was asked for that was carried out last.
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// A condition.

@@ -3,7 +3,7 @@
 use super::{Edit, Mutant, Room};
 
 const ROLE: &str = "src/core/pass/role.rs";
-const MEMBER: &str = "src/reconcile/pass/member.rs";
+const MEMBER: &str = "src/core/pass/member.rs";
 const TENANT: &str = "src/core/tenant/mod.rs";
 const SPEC: &str = "src/core/spec.rs";
 
@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "access is asked for the labels of the operator's namespace, and not for those of the object's",
         edits: &[Edit(MEMBER,
             "let reserved = labels.as_ref().and_then(|labels| self.settings.admission(labels, &document.name));",
-            "let own = self.tenant.shared.hub.read(|world| world.labels(&self.tenant.shared.namespace).cloned());\n        \
+            "let own = self.world.labels(&self.settings.namespace).cloned();\n        \
              let reserved = own.as_ref().and_then(|labels| self.settings.admission(labels, &document.name));")],
     },
     Mutant {

@@ -6,12 +6,14 @@
 pub(crate) mod attempts;
 pub(crate) mod clocks;
 pub(crate) mod disputes;
+pub(crate) mod requests;
 
 use std::collections::BTreeSet;
 
 use self::attempts::{Failures, Rejections, Turns};
 use self::clocks::{Clocks, StatusWrites};
 use self::disputes::Disputes;
+use self::requests::Requests;
 use crate::core::schedule::ConnectionKey;
 use crate::model::identity::{ConnectionId, Uid};
 
@@ -30,16 +32,19 @@ pub(crate) struct Memory {
     pub turns: Turns,
     /// Which parameters somebody keeps changing.
     pub disputes: Disputes,
+    /// What somebody asked for a look by.
+    pub requests: Requests,
 }
 
 impl Memory {
     /// Forgets the objects, and the connections, that are not among these.
     pub(crate) fn retain(&mut self, present: &BTreeSet<Uid>, connections: &BTreeSet<ConnectionKey>) {
-        let Self { clocks, status_writes, rejections, failures, turns, disputes } = self;
+        let Self { clocks, status_writes, rejections, failures, turns, disputes, requests } = self;
         let is_there = |connection: &ConnectionId| connections.contains(&ConnectionKey::Id(connection.clone()));
         clocks.retain(|object| present.contains(object));
         status_writes.retain(|object| present.contains(object));
         rejections.retain(|object| present.contains(object));
+        requests.retain(|object| present.contains(object));
         failures.retain(|connection| connections.contains(connection));
         turns.retain(is_there);
         disputes.retain(is_there);

@@ -21,7 +21,7 @@ mod value;
 use std::collections::BTreeMap;
 
 use self::decide::{Claimant, decide};
-pub(crate) use self::show::Line;
+pub(crate) use self::show::{Line, When};
 pub(crate) use self::value::Plan;
 use crate::core::pass::claims::ConnectionRef;
 use crate::core::world::Declared;

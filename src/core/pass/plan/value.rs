@@ -54,6 +54,11 @@ impl Plan {
         self.keepers.extend(keeper.map(|keeper| (name, keeper)));
     }
 
+    /// What people call an object that takes part.
+    pub(crate) fn key_of(&self, object: &Uid) -> Option<&ObjectKey> {
+        self.keys.get(object)
+    }
+
     /// The objects whose changes these are, the first to act first.
     pub fn actors(&self) -> Vec<Uid> {
         let actors: BTreeSet<&Uid> = self.changes.values().map(|change| &change.actor).collect();

@@ -132,6 +132,16 @@ impl Authentication {
         self.due = None;
     }
 
+    /// Somebody asks whether the credentials are accepted now. Yields whether that is worth a try: where they are, and nothing is
+    /// missing, the looks show it.
+    pub(crate) fn asked_for(&mut self, now: Instant) -> bool {
+        let is_worth_it = !self.is_accepted() || self.missing.is_some() || self.renewal().is_some() || self.evidence.silence().is_some();
+        if is_worth_it {
+            self.try_by(now);
+        }
+        is_worth_it
+    }
+
     /// A token was had. `known`: how many connections the tenant's objects name.
     pub(crate) fn token_granted(&mut self, scopes: Option<&[String]>, known: usize, (now, chance): (Instant, f64)) {
         let renewal = self.renewal().map(str::to_owned);

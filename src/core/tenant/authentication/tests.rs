@@ -216,3 +216,25 @@ fn whatever_is_said_against_a_tenant_has_a_date_at_which_it_is_tried_again() {
         Ok(())
     });
 }
+
+#[test]
+fn who_asks_has_credentials_tried_now_that_are_not_accepted_as_a_whole_and_no_others() {
+    let now = Instant::now();
+    for (name, makes, is_tried) in [
+        ("accepted", (|_| {}) as fn(&mut Authentication), false),
+        ("untried", |_| {}, true),
+        ("refused", |one| one.token_denied(Err("no".to_owned()), None, (Instant::now(), CHANCE)), true),
+        ("refused by the API", |one| one.refused_by_api("no".to_owned(), (Instant::now(), CHANCE)), true),
+        ("not renewed", |one| drop(one.answered(Some("no".to_owned()))), true),
+        ("lacking", |one| one.scopes_are_missing(missing(&["update:connections"]), (Instant::now(), CHANCE)), true),
+    ] {
+        let mut one = Authentication::untried(now);
+        if name != "untried" {
+            one.begin();
+            one.token_granted(None, 1, (now, CHANCE));
+        }
+        makes(&mut one);
+        assert_eq!(one.asked_for(now), is_tried, "{name}");
+        assert_eq!(one.due().is_some_and(|due| due <= now), is_tried, "{name}");
+    }
+}

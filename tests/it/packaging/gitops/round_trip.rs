@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use test_support::manifest::{on, tenant};
 use test_support::repository::{files, read};
 use test_support::{Scope, World};
-use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::upstream_params::ParamState;
+use upstream_params_operator::api::{FINALIZER, RECONCILE_AT};
 
 /// The name under which the operator writes.
 const OPERATOR: &str = "upstream-params-operator";
@@ -37,6 +37,9 @@ async fn every_fixture_comes_back_as_it_was_sent_and_the_operator_owns_only_stat
             managers(live);
         }
         no_difference(&scope, &sent, &live, arguments).await;
+        // What somebody asks a look by is nothing that was applied, and stays.
+        let live = asked_for_a_look(&scope, &sent).await;
+        no_difference(&scope, &sent, &live, arguments).await;
         clean_up(&scope).await;
     }
 }
@@ -49,6 +52,21 @@ async fn prepare(scope: &Scope<'_>) {
     }
     let everybody = json!([{"namespaceSelector": {}, "connections": ["*"]}]);
     scope.create_other_tenant("default", tenant().with("access", everybody)).await;
+}
+
+/// Somebody asks for a look at everything that was applied, and gets it. Yields the objects as they are then.
+async fn asked_for_a_look(scope: &Scope<'_>, sent: &[Value]) -> BTreeMap<String, Value> {
+    let by = format!("{RECONCILE_AT}=2026-11-29T11:00:00Z");
+    for kind in ["upstreamparams", "clusterauth0tenants"] {
+        let arguments = ["annotate", kind, "--all", by.as_str(), "--namespace", &scope.name, "--field-manager=upstream-params-cli"];
+        scope.world.control_plane.run(arguments).await.unwrap();
+    }
+    let handled = |object: &Value| object["status"]["lastHandledReconcileAt"] == object["metadata"]["annotations"][RECONCILE_AT];
+    let all = async || {
+        let live = get(scope).await;
+        sent.iter().all(|one| live.get(&name(one)).is_some_and(handled)).then_some(live)
+    };
+    scope.eventually("a look at each", all).await
 }
 
 async fn clean_up(scope: &Scope<'_>) {

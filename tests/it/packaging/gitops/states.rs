@@ -62,6 +62,7 @@ fn declared(generation: i64, status: UpstreamParamsStatus) -> Declared {
         other_finalizers: Vec::new(),
         policies: policies(&spec()),
         spec: parse_spec(&spec()),
+        reconcile_at: None,
         status,
     }
 }
@@ -246,6 +247,7 @@ fn tenant(name: &str, domain: &str, created: i64) -> DeclaredTenant {
         generation: GENERATION,
         created,
         spec: from(spec),
+        reconcile_at: None,
         status: from(json!({"observedGeneration": -1})),
     }
 }

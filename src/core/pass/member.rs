@@ -1,34 +1,40 @@
 //! An object in a pass: the facts that decide its part, and what is said of it where that does not depend on the plan.
+//!
+//! Guarantees: the members of a connection are gathered from one moment of the world; the same world, document and memory give
+//! the same members, also where nobody is going to write, as when a plan is only shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::reading::Reading;
 use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPolicy};
+use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
+use crate::core::pass::known_connections::KnownConnections;
+use crate::core::pass::memory::attempts::Rejections;
+use crate::core::pass::plan::Plan;
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
-use crate::core::status::{self, Outcome, Planned};
+use crate::core::status::{self, Outcome, Planned, WriteOutcome};
 use crate::core::tenant::TenantSettings;
 use crate::core::tenant::triage::not_permitted;
-use crate::core::world::{Connection, Declared};
-use crate::model::identity::ConnectionId;
-use crate::reconcile::tenant::Tenant;
+use crate::core::world::{Connection, Declared, World};
+use crate::model::document::Document;
+use crate::model::identity::{ConnectionId, TenantIdentity, Uid};
 
 /// An object in a pass.
-pub(super) struct Member {
+pub(crate) struct Member {
     /// The object as it is stored: claims move its version on.
-    pub(super) stored: Arc<Declared>,
+    pub(crate) stored: Arc<Declared>,
     /// The labels of its namespace, which decide what it is admitted to.
-    pub(super) labels: Option<BTreeMap<String, String>>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
     /// Whether the spec names this connection. Nothing is said of one whose namespace is not known, as if it did not.
-    pub(super) named: bool,
+    pub(crate) named: bool,
     /// What it does, and what is said of it.
-    pub(super) part: Part,
+    pub(crate) part: Part,
     /// Whether it was accepted here already, with all that it declares, before this pass.
-    pub(super) was_accepted: bool,
+    pub(crate) was_accepted: bool,
     /// What is unusual about its spec on this connection.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// What is said where its part is not decided by the plan.
     answer: Answer,
 }
@@ -48,14 +54,39 @@ struct Answer {
 
 impl Member {
     /// The object as it is planned for: without what it had on a connection that is gone.
-    pub(super) fn planned(&self, reading: &Reading) -> Declared {
+    pub(crate) fn planned(&self, gone: Option<&ConnectionId>) -> Declared {
         let mut planned = Declared::clone(&self.stored);
-        planned.status.connections.retain(|entry| reading.gone.as_ref().is_none_or(|gone| *gone != *entry.id));
+        planned.status.connections.retain(|entry| gone.is_none_or(|gone| *gone != *entry.id));
         planned
     }
 
+    /// What is said of it after the plan was carried out, as far as `write` says; nothing where it can't act and loses nothing.
+    pub(crate) fn outcome(
+        &self,
+        plan: &Plan,
+        planned: &Declared,
+        (document, tenant): (&Document, &TenantIdentity),
+        write: &WriteOutcome,
+    ) -> Option<Outcome> {
+        let (uid, described) = (&planned.uid, status::described(document, tenant));
+        match self.part {
+            Part::Owner | Part::Observer | Part::Leaver => {
+                let write = write_for(plan, uid, write);
+                Some(Outcome::Planned(Planned::part(plan, planned, described, self.warnings.clone(), write)))
+            }
+            Part::Mover | Part::Waiting(_) => (!plan.losses(uid).is_empty()).then_some(Outcome::Displaced),
+            Part::RejectedLeaver
+            | Part::NotPermitted(_)
+            | Part::Refused(_)
+            | Part::StillRejected(_)
+            | Part::Left
+            | Part::Released(_)
+            | Part::ConnectionGone => self.outcome_of_its_own(planned, &document.id, &described),
+        }
+    }
+
     /// What is said of it whatever the plan is; `planned` is the object as it is planned for.
-    pub(super) fn outcome_of_its_own(&self, planned: &Declared, id: &ConnectionId, described: &ConnectionStatus) -> Option<Outcome> {
+    pub(crate) fn outcome_of_its_own(&self, planned: &Declared, id: &ConnectionId, described: &ConnectionStatus) -> Option<Outcome> {
         let Answer { refusal, rejection, not_permitted, gone } = &self.answer;
         match self.part {
             Part::Owner | Part::Observer | Part::Leaver | Part::Mover | Part::Waiting(_) => None,
@@ -73,30 +104,52 @@ impl Member {
     }
 }
 
-/// What the members of a pass are gathered from.
-pub(super) struct Gathering<'a> {
-    tenant: &'a Tenant,
-    settings: &'a TenantSettings,
-    reading: &'a Reading,
-    connection: Connection<'a>,
+/// What became of the write for one object.
+fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
+    let acted_for = plan.acted_for().contains(object);
+    let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
+    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
+    if acted_for || waits_as_told {
+        write.clone()
+    } else if deferred {
+        WriteOutcome::Postponed(Obstacle {
+            reason: ObstacleReason::Pending,
+            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
+            tenant_wide: false,
+        })
+    } else {
+        WriteOutcome::Nothing
+    }
 }
 
-impl<'a> Gathering<'a> {
-    /// From what is known now.
-    pub(super) fn new(tenant: &'a Tenant, settings: &'a TenantSettings, reading: &'a Reading) -> Self {
-        let connection = tenant.connection(Some(&reading.document.id), Some(&reading.document.name));
-        Self { tenant, settings, reading, connection }
-    }
+/// What the members of a pass are gathered from.
+#[derive(Clone, Copy)]
+pub(crate) struct Gathering<'a> {
+    /// Who declares what.
+    pub(crate) world: &'a World,
+    /// The tenant as it is declared.
+    pub(crate) settings: &'a TenantSettings,
+    /// The connection, as the tenant object's name and the document have it.
+    pub(crate) connection: Connection<'a>,
+    /// The connection as it was read.
+    pub(crate) document: &'a Document,
+    /// The id under which the connection was known before, when that one is gone.
+    pub(crate) gone: Option<&'a ConnectionId>,
+    /// The connections that were seen.
+    pub(crate) known_connections: &'a KnownConnections,
+    /// What the API refused.
+    pub(crate) rejections: &'a Rejections,
+}
 
+impl Gathering<'_> {
     /// Everybody whom the connection concerns.
-    pub(super) fn members(&self) -> Vec<Member> {
-        let concerned = self.tenant.shared.hub.read(|world| world.concerned(&self.connection));
-        concerned.into_iter().map(|object| self.member(object)).collect()
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.world.concerned(&self.connection).into_iter().map(|object| self.member(object)).collect()
     }
 
     fn member(&self, object: Arc<Declared>) -> Member {
-        let document = &self.reading.document;
-        let labels = self.tenant.shared.hub.read(|world| world.labels(&object.key.namespace).cloned());
+        let document = self.document;
+        let labels = self.world.labels(&object.key.namespace).cloned();
         let reserved = labels.as_ref().and_then(|labels| self.settings.admission(labels, &document.name));
         let admission = match (&labels, &reserved) {
             (None, _) => Admission::Unknown,
@@ -104,13 +157,13 @@ impl<'a> Gathering<'a> {
             (Some(_), Some(_)) => Admission::Granted,
         };
         let check = self.check(&object, &reserved.unwrap_or_default());
-        let rejection = self.tenant.memory.rejections.of(&object, document);
+        let rejection = self.rejections.of(&object, document);
         let facts = Facts { admission, rejected: rejection.is_some(), ..self.facts(&object, check.as_ref().is_some_and(Result::is_ok)) };
         let answer = Answer {
             refusal: check.as_ref().and_then(|check| check.as_ref().err()).cloned(),
             rejection: rejection.map(str::to_owned),
-            not_permitted: (admission == Admission::Denied).then(|| not_permitted(&self.tenant.name, &object, Some(&document.name))),
-            gone: self.reading.gone.clone(),
+            not_permitted: (admission == Admission::Denied).then(|| not_permitted(self.connection.tenant, &object, Some(&document.name))),
+            gone: self.gone.cloned(),
         };
         let part = facts.part();
         tracing::trace!(object = %object.key, ?part, "takes part");
@@ -129,7 +182,7 @@ impl<'a> Gathering<'a> {
     /// Whether the spec of an object that names this connection can be carried out on it, and what is unusual about that.
     fn check(&self, object: &Declared, reserved: &BTreeSet<String>) -> Option<Result<Vec<String>, (UnfitReason, String)>> {
         let spec = object.spec.as_ref().ok().filter(|_| self.connection.is_named_by(object))?;
-        Some(spec::against_connection(spec, &self.reading.document, reserved))
+        Some(spec::against_connection(spec, self.document, reserved))
     }
 
     /// The facts that the object itself and what is known of its connections tell.
@@ -143,13 +196,13 @@ impl<'a> Gathering<'a> {
                 Ok(_) if self.connection.is_named_by(object) => Names::This { fits },
                 // Only where it was accepted where it is now, it leaves where it was.
                 Ok(spec) => {
-                    let there = self.tenant.known_connections.id_of(&spec.target);
+                    let there = self.known_connections.id_of(&spec.target);
                     Names::Another { accepted: there.is_some_and(|id| status::is_accepted_on(object, id)) }
                 }
             },
             recorded_here: self.connection.is_recorded_by(object),
-            recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.reading.document.id),
-            recorded_on_gone: self.reading.gone.as_ref().is_some_and(recorded),
+            recorded_elsewhere: claims::connections(&object.status).any(|id| id != self.document.id),
+            recorded_on_gone: self.gone.is_some_and(recorded),
             observes: self.settings.observes || object.policies.management == ManagementPolicy::Observe,
             retains: object.policies.deletion == DeletionPolicy::Retain,
             rejected: false,
