@@ -329,24 +329,6 @@ string_enum! {
     }
 }
 
-impl ParamState {
-    /// What it means, in a few words.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::InSync => "seen as declared",
-            Self::Applied => "written, not seen again yet",
-            Self::Pending => "to be written",
-            Self::Removing => "to be removed",
-            Self::ExistingValue => "somebody else's other value is there",
-            Self::Conflicted => "another UpstreamParams has it",
-            Self::Contended => "somebody else sets another value again and again, which is left there for a while",
-            Self::WouldAdd => "Enforce would add it",
-            Self::WouldChange => "Enforce would change it",
-            Self::WouldRemove => "Enforce would remove it",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -95,7 +95,6 @@ fn object(world: &World, key: &ObjectKey, document: &Document, now: jiff::Timest
             other_finalizers: Vec::new(),
             policies,
             spec,
-            reconcile_at: None,
             status: UpstreamParamsStatus::default(),
         };
     };
@@ -121,7 +120,6 @@ fn tenant(world: &World, name: &str, document: &Document, now: jiff::Timestamp) 
         generation: 1,
         created: now.as_second(),
         spec: None,
-        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     };
     let old = world.tenant(name).map_or_else(new, |old| DeclaredTenant::clone(&old));
@@ -166,7 +164,6 @@ pub(super) fn stand_in(world: &mut World, domain: &Domain, given: &Given) -> Vec
             generation: 1,
             created: 0,
             spec: Some(spec),
-            reconcile_at: None,
             status,
         });
         notes.push(format!(
