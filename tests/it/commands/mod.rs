@@ -2,6 +2,7 @@
 
 mod connections;
 mod export;
+mod plan;
 mod secrets;
 mod verify;
 
