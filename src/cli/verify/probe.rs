@@ -68,9 +68,8 @@ fn probe(alias: Alias) -> Option<String> {
         Alias::Prompt => Some("login".to_owned()),
         Alias::ResponseMode => Some("query".to_owned()),
         Alias::UiLocales => Some("en".to_owned()),
-        // Always sent.
-        Alias::ClientId | Alias::ResponseType => None,
-        Alias::Audience | Alias::IdTokenHint | Alias::Resource => None,
+        // The first two are sent anyway.
+        Alias::ClientId | Alias::ResponseType | Alias::Audience | Alias::IdTokenHint | Alias::Resource => None,
     }
 }
 
