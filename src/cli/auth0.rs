@@ -5,6 +5,8 @@
 //! pass by itself a few times, all within `--timeout`; of the options nothing is kept that may be a secret.
 //! Fails: with one line that says what to set, to grant or to correct, and that holds no secret.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +24,7 @@ use crate::core::tenant::{self, Resolution, TenantSettings};
 use crate::core::world::{SecretData, World, credentials};
 use crate::model::document::{Document, DocumentError, Unreadable};
 use crate::model::domain::{Audience, Domain};
-use crate::model::identity::{ConnectionId, ConnectionName, TenantIdentity};
+use crate::model::identity::TenantIdentity;
 
 /// The scope to list connections at all.
 const READ: &str = "read:connections";
@@ -265,18 +267,6 @@ impl TenantReader {
         Ok(Connections { documents, unreadable })
     }
 
-    /// The connection of this name; `None` when the tenant has none.
-    pub(super) async fn find(&self, name: &ConnectionName) -> anyhow::Result<Option<Document>> {
-        let found = self.repeat(Route::FindConnection, || self.client.find(name)).await?;
-        Ok(found.map(Document::reduced))
-    }
-
-    /// The connection of this id; `None` when the tenant has none.
-    pub(super) async fn read(&self, id: &ConnectionId) -> anyhow::Result<Option<Document>> {
-        let found = self.repeat(Route::ReadConnection, || self.client.read(id)).await?;
-        Ok(found.map(Document::reduced))
-    }
-
     /// Calls when the budget allows it, and again where that may help.
     async fn repeat<T, F>(&self, route: Route, call: impl Fn() -> F) -> anyhow::Result<T>
     where
@@ -289,11 +279,11 @@ impl TenantReader {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            let pause = match &failure {
+            let pause = if let Failure::RateLimited { retry_after, .. } = &failure {
                 // The budget waits as long by itself, but not for the token endpoint, whose limit is none of its own.
-                Failure::RateLimited { retry_after, .. } => Some(retry_after.unwrap_or(Duration::from_secs(1))),
-                _ if may_pass(&failure) => pauses.next(),
-                _ => None,
+                Some(retry_after.unwrap_or(Duration::from_secs(1)))
+            } else {
+                may_pass(&failure).then(|| pauses.next()).flatten()
             };
             let Some(pause) = pause else { return Err(self.explained(failure)) };
             let why = failure.message();
@@ -354,16 +344,15 @@ impl TenantReader {
 
 /// Whether a failure may pass by itself, in the time that somebody waits for a command. A name without an address is wrong more
 /// often than not.
-#[allow(clippy::wildcard_enum_match_arm, reason = "what may pass is listed; all else is for somebody to put right")]
 fn may_pass(failure: &Failure) -> bool {
-    match failure {
+    matches!(
+        failure,
         Failure::TimedOut { .. }
-        | Failure::Interrupted { .. }
-        | Failure::ServerError { .. }
-        | Failure::Malformed { .. }
-        | Failure::Unreachable { why: Unreached::Connect } => true,
-        _ => false,
-    }
+            | Failure::Interrupted { .. }
+            | Failure::ServerError { .. }
+            | Failure::Malformed { .. }
+            | Failure::Unreachable { why: Unreached::Connect }
+    )
 }
 
 /// The message of a failure that is not the operator's, which would go on trying.

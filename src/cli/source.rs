@@ -3,6 +3,8 @@
 //! Guarantees: with credentials in the environment no Secret is read; a `ClusterAuth0Tenant` is never mixed up with credentials of
 //! another tenant.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -50,20 +52,25 @@ pub(super) struct ClusterSide {
     pub(super) settings: TenantSettings,
     /// All that was read.
     pub(super) view: ClusterView,
+    /// The namespace of the kubeconfig's context.
+    pub(super) default_namespace: String,
 }
 
 impl SourceArguments {
-    /// The tenant; of the cluster the objects of one namespace or of all, and the labels at least of these namespaces.
-    pub(super) async fn open(&self, objects: Option<&str>, namespaces: &[&str]) -> anyhow::Result<Source> {
+    /// The tenant; of the cluster the objects of one namespace or of all, and the labels at least of this namespace, or else of the
+    /// context's.
+    pub(super) async fn open(&self, objects: Option<&str>, labels_of: Option<&str>) -> anyhow::Result<Source> {
         let reach = self.reach.clone().reach()?;
         let Some(name) = &self.tenant else {
             return Ok(Source { reader: self.credentials.reader(&reach)?, cluster: None });
         };
         let client = self.world.cluster.client().await?;
+        let default_namespace = client.default_namespace().to_owned();
         let own_credentials = self.credentials.are_given();
         let secrets = if own_credentials { Secrets::None } else { Secrets::Of(name) };
         let namespace = &self.world.operator_namespace;
-        let mut view = world::read(&client, namespace, Wanted { objects, secrets, namespaces }).await?;
+        let mut view =
+            world::read(&client, namespace, Wanted { objects, secrets, namespaces: &[labels_of.unwrap_or(&default_namespace)] }).await?;
         if own_credentials && let Some(spec) = view.world.tenant(name).and_then(|tenant| tenant.spec.clone()) {
             view.world.apply_secret(spec.credentials.secret_ref.name, self.credentials.as_secret()?);
         }
@@ -76,7 +83,7 @@ impl SourceArguments {
                 reader.identity()
             );
         }
-        Ok(Source { reader, cluster: Some(ClusterSide { name: name.clone(), settings, view }) })
+        Ok(Source { reader, cluster: Some(ClusterSide { name: name.clone(), settings, view, default_namespace }) })
     }
 }
 

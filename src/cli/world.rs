@@ -3,6 +3,8 @@
 //! Guarantees: nothing is written; of Secrets only those are read that tenants name, and only where that is asked for. What may
 //! not be read is one line that says which right is missing. Labels of namespaces that may not be read are unknown, which is said.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 use std::collections::BTreeSet;
 
 use anyhow::anyhow;

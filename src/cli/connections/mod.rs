@@ -1,5 +1,7 @@
 //! `connections`: what a tenant has, and who owns what of it.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 mod report;
 
 use std::collections::BTreeMap;
@@ -47,19 +49,19 @@ pub(super) struct Arguments {
 /// Prints the connections.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let report = arguments.log.block_on(report(arguments))?;
-    match arguments.output.machine() {
-        Some(machine) => output::print_value(&report, machine)?,
-        None => {
-            output::print(&report.table())?;
-            report.remarks().iter().for_each(|remark| output::say(&output::printable(remark)));
+    if let Some(machine) = arguments.output.machine() {
+        output::print_value(&report, machine)?;
+    } else {
+        output::print(&report.table())?;
+        for remark in report.remarks() {
+            output::say(&output::printable(&remark));
         }
     }
     Ok(Exit::Fine)
 }
 
 async fn report(arguments: &Arguments) -> anyhow::Result<Report> {
-    let asked: Vec<&str> = arguments.as_namespace.as_deref().into_iter().collect();
-    let Source { reader, cluster } = arguments.source.open(arguments.namespace.as_deref(), &asked).await?;
+    let Source { reader, cluster } = arguments.source.open(arguments.namespace.as_deref(), arguments.as_namespace.as_deref()).await?;
     let labels = match (&arguments.as_namespace, &cluster) {
         (Some(namespace), Some(cluster)) => Some(labels(cluster, namespace)?),
         _ => None,

@@ -2,6 +2,8 @@
 //!
 //! Guarantees: applying them as they stand writes nothing to the tenant; the same tenant and cluster give the same bytes.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 mod manifest;
 mod names;
 mod yaml;
@@ -24,9 +26,9 @@ use crate::clock;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub(super) struct Arguments {
-    /// The namespace of the objects.
-    #[arg(short, long, default_value = "default")]
-    namespace: String,
+    /// The namespace of the objects [default: with --tenant that of the context, else `default`].
+    #[arg(short, long)]
+    namespace: Option<String>,
 
     /// Only connections whose name matches; `*` stands for any characters.
     #[arg(long, value_name = "GLOB")]
@@ -89,37 +91,40 @@ enum Deletion {
 
 /// Prints the manifests, and says on standard error what they are.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    check(arguments)?;
+    if let Some(namespace) = &arguments.namespace {
+        check_namespace(namespace)?;
+    }
+    if arguments.tenant_ref.as_deref().is_some_and(|name| !spec::is_object_name(name)) {
+        bail!("--tenant-ref: {}", rules::OBJECT_NAME);
+    }
     let (text, summary) = arguments.log.block_on(export(arguments))?;
     output::print(&text)?;
     output::say(&summary);
     Ok(Exit::Fine)
 }
 
-/// Refuses what would make every manifest a bad one.
-fn check(arguments: &Arguments) -> anyhow::Result<()> {
+/// Refuses a namespace that would make every manifest a bad one.
+fn check_namespace(namespace: &str) -> anyhow::Result<()> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let namespace = &arguments.namespace;
-    let is_label =
-        (1..=63).contains(&namespace.len()) && namespace.bytes().all(inner) && !namespace.starts_with('-') && !namespace.ends_with('-');
-    if !is_label {
-        bail!(
-            "--namespace: the name of a namespace consists of at most 63 lower-case letters, digits and '-', and begins and ends with a letter or digit"
-        );
+    let ends = !namespace.starts_with('-') && !namespace.ends_with('-');
+    if (1..=63).contains(&namespace.len()) && namespace.bytes().all(inner) && ends {
+        return Ok(());
     }
-    if arguments.tenant_ref.as_deref().is_some_and(|name| name.len() > rules::MAX_DNS_NAME || !rules::is_object_name(name)) {
-        bail!("--tenant-ref: {}", rules::OBJECT_NAME);
-    }
-    Ok(())
+    bail!(
+        "--namespace: the name of a namespace consists of at most 63 lower-case letters, digits and '-', and begins and ends with a letter or digit"
+    )
 }
 
 async fn export(arguments: &Arguments) -> anyhow::Result<(String, String)> {
     let started = clock::now();
-    let Source { reader, cluster } = arguments.source.open(None, &[&arguments.namespace]).await?;
+    let Source { reader, cluster } = arguments.source.open(None, arguments.namespace.as_deref()).await?;
+    let namespace = arguments.namespace.as_deref().or(cluster.as_ref().map(|cluster| cluster.default_namespace.as_str()));
+    let namespace = namespace.unwrap_or("default");
+    check_namespace(namespace)?;
     let found = reader.connections().await?;
     let reserved: BTreeSet<String> = arguments.allow_reserved.iter().map(|name| name.trim().to_owned()).collect();
     let wanted = Wanted {
-        namespace: &arguments.namespace,
+        namespace,
         tenant: arguments.source.tenant.as_deref().or(arguments.tenant_ref.as_deref()),
         policies: policies(arguments),
         pattern: arguments.connection.as_deref(),

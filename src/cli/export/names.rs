@@ -42,7 +42,7 @@ impl<'a> Names<'a> {
         // First whose name is a label, then who alone would have the label, then the others.
         let rank = |name: &ConnectionName, label: &str| (*label != **name, wanted.get(label) != Some(&1));
         let mut order: Vec<(&&ConnectionName, &String)> = labels.iter().collect();
-        order.sort_by_key(|(name, label)| (rank(name, label), (*name).clone()));
+        order.sort_by_key(|&(name, label)| (rank(name, label), *name));
         for (name, label) in order {
             let own = matches!(rank(name, label), (false, _) | (true, false));
             let plain = own.then(|| label.clone());
@@ -61,7 +61,7 @@ impl<'a> Names<'a> {
     /// A name for another object for the same connection.
     pub(super) fn further(&mut self, connection: &ConnectionName) -> String {
         let first = self.of(connection).to_owned();
-        let found = (2..).map(|number| part(&first, number)).find(|text| self.is_free(text, connection)).unwrap_or_default();
+        let found = (2..usize::MAX).map(|number| part(&first, number)).find(|text| self.is_free(text, connection)).unwrap_or_default();
         self.given.insert(found.clone());
         found
     }
@@ -99,7 +99,8 @@ fn label(name: &str) -> String {
 /// The label with a piece of the name's hash behind it, or in its place where that leaves it no room.
 fn told_apart(name: &str, label: &str, digits: usize) -> String {
     let hash = digest::digest(&digest::SHA256, name.as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().chars().take(digits).collect();
+    let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
+    let hex: String = hash.as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).take(digits).collect();
     let short: String = label.chars().take(LONGEST.saturating_sub(digits + 1)).collect();
     let text = format!("{}-{hex}", short.trim_end_matches('-'));
     text.trim_start_matches('-').chars().take(LONGEST).collect()

@@ -13,7 +13,9 @@ use crate::model::document::Entry;
 /// All items, each manifest as a document of its own, behind a head of comments.
 pub(super) fn text(head: &[String], items: &[Item]) -> String {
     let mut out = String::new();
-    head.iter().for_each(|line| comment(&mut out, line));
+    for line in head {
+        comment(&mut out, line);
+    }
     for item in items {
         match item {
             Item::Skipped { connection, why } => {
@@ -28,7 +30,9 @@ pub(super) fn text(head: &[String], items: &[Item]) -> String {
 
 fn document(out: &mut String, manifest: &Manifest) {
     out.push_str("---\n");
-    manifest.notes.iter().for_each(|note| comment(out, note));
+    for note in &manifest.notes {
+        comment(out, note);
+    }
     let (member, connection) = match &manifest.target {
         Target::Name(name) => ("name", name.as_str()),
         Target::Id(id) => ("id", id.as_str()),
@@ -85,7 +89,15 @@ fn quoted(text: &str) -> String {
 
 fn escaped(text: &str) -> String {
     let unsafe_raw = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    text.chars().map(|c| if unsafe_raw(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if unsafe_raw(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Guarantees: nobody is logged in, and no secret is needed; nothing is sent to any other host than the tenant's own, and the
 //! identity provider never hears of it; what is printed holds neither the address of the request nor what is in it for the login.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints, as plain text")]
+
 mod compare;
 mod probe;
 mod walk;
@@ -103,11 +105,12 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Walks, and prints what arrived.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let found = arguments.log.block_on(found(arguments))?;
-    match arguments.output.machine() {
-        Some(machine) => output::print_value(&found, machine)?,
-        None => {
-            output::print(&found.text())?;
-            found.notes().iter().for_each(|note| output::say(&output::printable(note)));
+    if let Some(machine) = arguments.output.machine() {
+        output::print_value(&found, machine)?;
+    } else {
+        output::print(&found.text())?;
+        for note in found.notes() {
+            output::say(&output::printable(note));
         }
     }
     Ok(if found.is_fine() { Exit::Fine } else { Exit::Wrong })
@@ -137,8 +140,8 @@ async fn found(arguments: &Arguments) -> anyhow::Result<Found> {
     }
     let domain = domain.context("no tenant: give --domain (or AUTH0_DOMAIN), or --tenant")?;
     let domain = Domain::parse(&domain).context("--domain (or AUTH0_DOMAIN)")?;
-    let set: BTreeMap<String, String> = arguments.set.iter().cloned().collect();
-    let sent = probe::request(&arguments.connection, (&arguments.client_id, &arguments.redirect_uri), &set, &expected);
+    let given: BTreeMap<String, String> = arguments.set.iter().cloned().collect();
+    let sent = probe::request(&arguments.connection, (&arguments.client_id, &arguments.redirect_uri), &given, &expected);
     let mut first = Url::parse(&format!("https://{domain}/authorize")).context("--domain")?;
     first.query_pairs_mut().extend_pairs(&sent);
     let mut browser = Browser::new(arguments.reach.clone().reach()?.transport, domain.clone());

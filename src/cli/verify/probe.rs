@@ -24,12 +24,12 @@ impl Expected {
     }
 }
 
-/// The parameters of the request: what the protocol needs, what is `set`, and a probe for each alias that is expected and has a
+/// The parameters of the request: what the protocol needs, what is `given`, and a probe for each alias that is expected and has a
 /// harmless one.
 pub(super) fn request(
     connection: &str,
     (client_id, redirect_uri): (&str, &str),
-    set: &BTreeMap<String, String>,
+    given: &BTreeMap<String, String>,
     expected: &BTreeMap<String, Expected>,
 ) -> BTreeMap<String, String> {
     let mut sent: BTreeMap<String, String> = [
@@ -53,7 +53,7 @@ pub(super) fn request(
             sent.entry(alias.as_str().to_owned()).or_insert(text);
         }
     }
-    sent.extend(set.iter().map(|(name, value)| (name.clone(), value.clone())));
+    sent.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     sent
 }
 
@@ -68,9 +68,8 @@ fn probe(alias: Alias) -> Option<String> {
         Alias::Prompt => Some("login".to_owned()),
         Alias::ResponseMode => Some("query".to_owned()),
         Alias::UiLocales => Some("en".to_owned()),
-        // Always sent.
-        Alias::ClientId | Alias::ResponseType => None,
-        Alias::Audience | Alias::IdTokenHint | Alias::Resource => None,
+        // The first two are sent anyway.
+        Alias::ClientId | Alias::ResponseType | Alias::Audience | Alias::IdTokenHint | Alias::Resource => None,
     }
 }
 

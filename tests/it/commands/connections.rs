@@ -123,7 +123,7 @@ async fn a_limit_is_waited_out_and_what_passes_is_tried_again_and_neither_for_ev
 }
 
 #[tokio::test]
-async fn somebody_else_pages_while_connections_are_created() {
+async fn a_tenant_of_several_pages_is_read_whole_with_a_request_for_each_page() {
     let scope = World::shared().bare_scope("pages").await;
     for number in 0..130 {
         scope.connection(&format!("c-{number:03}"), "oidc");

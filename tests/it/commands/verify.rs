@@ -101,9 +101,6 @@ async fn a_walk_that_ends_early_says_why() {
     assert_eq!(run(&["--redirect-uri", CALLBACK]).end().await.code, Some(2), "nothing is expected");
     one_line(run(&["--redirect-uri", "callback", "--expect", "a=b"]).end().await.refused(1), "--redirect-uri: write a whole address");
     one_line(run(&["--redirect-uri", CALLBACK, "--expect", "a=b"]).end().await.refused(1), "no tenant: give --domain");
-    let outside =
-        run(&["--redirect-uri", CALLBACK, "--expect", "a=b", "--domain", "login.example.com"]).with("UPO_INSECURE_TENANT_ENDPOINT", "");
-    drop(outside);
 }
 
 #[tokio::test]
