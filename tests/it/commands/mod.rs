@@ -3,6 +3,7 @@
 mod connections;
 mod export;
 mod secrets;
+mod status;
 
 use std::process::{Command, Output};
 
