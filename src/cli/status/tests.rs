@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use jiff::Timestamp;
 
 use super::render;
@@ -95,13 +95,11 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
     });
     let text = plain(&render::one(&report, tenants.get("default"), now()));
     assert!(!text.contains("m4rk3r") && !text.contains('\u{1b}'), "{text}");
-    expect_of(
-        &text,
-        &expect![[r#"
+    expect![[r#"
         team/failing: not ready (ApplyFailed) for 10m
           Auth0 says \u{1b}[2J\nno
           connection: wordpress
-          tenant: default (): not looked at yet -: the operator has not looked at it yet
+          tenant: default: not looked at yet: the operator has not looked at it yet
           to do: Wait; if it stays, see whether an operator runs and serves this namespace.
           last in sync: never
 
@@ -116,17 +114,13 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
           PARAMETER  STATE    OURS  MEANING
           blog       Pending  yes   to be written
 
-          EVENT  TYPE     REASON                MESSAGE
-          60s    Warning  ApplyFailed  3 times  Auth0 says\nno
+          EVENT  TYPE     REASON       TIMES  MESSAGE
+          60s    Warning  ApplyFailed  3      Auth0 says\nno
           to do: See the message; it names the status and what Auth0 says of it.
-    "#]],
-    );
+    "#]]
+    .assert_eq(&text);
     let json = serde_json::to_string(&report).unwrap();
     assert!(!json.contains("m4rk3r"), "{json}");
-}
-
-fn expect_of(text: &str, expected: &Expect) {
-    expected.assert_eq(text);
 }
 
 #[test]
