@@ -6,7 +6,7 @@
 # container engine, and starts the result.
 
 # The only image that goes in. A release wants it by its digest, as in rust:1.95-slim-bookworm@sha256:...
-# (docs/security.md says how to look it up), and is refused without.
+# (docs/release.md says how to look it up), and is refused without.
 # Debian 12's glibc (2.36) resolves names in a static binary without loading anything, which older ones do not.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src

@@ -7,6 +7,8 @@
 //! The `status` of both kinds starts as `{observedGeneration: -1}`, so that tools that wait for `observedGeneration`
 //! do not take an object for done that the operator has not seen yet.
 
+pub mod json_schema;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -25,6 +27,9 @@ pub enum Error {
     /// A definition has no YAML form.
     #[error("a CustomResourceDefinition cannot be written as YAML")]
     Yaml(#[from] serde_saphyr::ser::Error),
+    /// A rule that a JSON schema can't be made of.
+    #[error("a JSON schema cannot say this rule: {0}")]
+    Rule(String),
 }
 
 /// Both definitions, ready to be applied: `UpstreamParams`, then `ClusterAuth0Tenant`.
@@ -101,6 +106,7 @@ fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::upstream_params::Alias;
 
     /// Client-side apply keeps a copy in an annotation, and annotations end at 262,144 bytes; far below is polite.
     const MOST_BYTES_AS_JSON: usize = 60_000;
@@ -180,6 +186,22 @@ mod tests {
             };
             assert!(bounded, "{path} has no limit: {:?}", schema.type_);
         });
+    }
+
+    /// `kubectl explain` shortens a list of supported values, so the descriptions have it too.
+    #[test]
+    fn the_descriptions_name_every_alias() {
+        let mut found = 0;
+        walk_all("spec", |path, schema| {
+            if path.ends_with(".params") || path.ends_with(".alias") {
+                let description = schema.description.as_deref().unwrap();
+                let named =
+                    |alias: &Alias| description.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == alias.as_str());
+                assert!(Alias::ALL.iter().all(named), "{path}: {description}");
+                found += 1;
+            }
+        });
+        assert_eq!(found, 2);
     }
 
     #[test]

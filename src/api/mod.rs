@@ -11,7 +11,7 @@ macro_rules! string_enum {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames)]
+        #[derive(strum::Display, strum::EnumMessage, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames)]
         #[strum(parse_err_ty = $crate::api::UnknownName, parse_err_fn = $crate::api::UnknownName::instead_of::<Self>)]
         $vis enum $name {
             $($(#[$variant_meta])* #[serde(rename = $text)] #[strum(serialize = $text)] $variant,)+
@@ -24,6 +24,11 @@ macro_rules! string_enum {
             /// The text that stands in objects.
             pub fn as_str(self) -> &'static str {
                 self.into()
+            }
+
+            /// What it means: the comment of the variant.
+            pub fn meaning(self) -> &'static str {
+                strum::EnumMessage::get_documentation(&self).unwrap_or_default()
             }
         }
 

@@ -42,13 +42,13 @@ documented_names! {
     /// `Ready`, `Accepted` and `ResolvedRefs` belong to both kinds, `Synced` to `UpstreamParams`, `Authenticated` to
     /// `ClusterAuth0Tenant`. `Reconciling` and `Stalled` are there only while they are true, never both (kstatus).
     pub enum ConditionType {
-        Ready: "Summary: everything is as declared.", "When not True, its reason and message are those of the first condition that is not True; see there.";
-        Accepted: "The object's content can be carried out.", "When False, change the object, or ask for what its message names.";
+        Ready: "Everything is as declared: all of the other conditions together.", "When not True, its reason and message are those of the first condition that is not True. See there.";
+        Accepted: "The object can be carried out.", "When False, change the object, or ask for what its message names.";
         ResolvedRefs: "Everything that the object refers to exists.", "When False, create what its message names, or correct the reference.";
-        Synced: "The connection has the parameters as declared.", "When not True, see its message; when that is about the tenant, see the tenant's conditions.";
-        Reconciling: "The operator is working on the object, or waits to try again.", "None: wait, or look at why Ready is not True.";
-        Stalled: "The operator cannot go on until somebody changes something, or this generation made no progress for ten minutes.", "Do what its message says.";
-        Authenticated: "The tenant accepted the operator's credentials, with the scopes it needs.", "When False, correct the credentials or grant the scopes that its message names.";
+        Synced: "The connection has the parameters as declared.", "When not True, see its message. If that is about the tenant, see the conditions of the tenant object.";
+        Reconciling: "The operator is working on the object, or waits to try again.", "Wait, or see why Ready is not True.";
+        Stalled: "The operator cannot go on until somebody changes something, or the object made no progress for ten minutes.", "Do what its message says.";
+        Authenticated: "Auth0 accepted the operator's credentials, with the scopes it needs.", "When False, correct the credentials, or grant the scopes that its message names.";
     }
 }
 
@@ -73,54 +73,54 @@ impl ConditionStatus {
 documented_names! {
     /// The reasons of conditions, and of the events that a change to them emits.
     pub enum Reason {
-        Accepted: "The object's content can be carried out.", "None.";
-        AcceptedWithWarnings: "The object is carried out, but something about it is unusual, for example a strategy this version does not know, a scope that replaces the connection's own, or a value that looks like a placeholder that nothing filled in.", "Read the warning in the message; nothing has to be done if it is meant so.";
-        InvalidSpec: "The spec breaks a rule: the object is older than the rule, or the type of the connection has a limit of its own (10 parameters on a facebook connection).", "Change the spec as the message says.";
-        UnsupportedStrategy: "Connections of this type have no authorization request that parameters could be added to (SAML, WS-Federation, LDAP, database, passwordless).", "Delete the object, or name a connection of an OAuth 2 or OpenID Connect type.";
-        ReservedParam: "A parameter is named that Auth0 sets itself and that breaks or weakens the login when it is fixed (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens).", "Take the parameter out; if it is needed, ask the platform team for an entry in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
-        NotPermitted: "No access entry of the tenant admits this namespace to this connection.", "Ask the platform team for an access entry in the `ClusterAuth0Tenant`.";
-        Conflicted: "Another object holds some of the parameters on the same connection; those are left to it, the others are carried out.", "Take the parameters out of one of the two objects.";
-        Pending: "The operator has not come to a result for this generation yet.", "Wait; if it stays, look at the tenant's conditions and the operator's log.";
-        ResolvedRefs: "Everything that the object refers to exists.", "None.";
-        TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it anew.";
-        ConnectionNotFound: "The tenant has no connection of that name. For an id: it has none, or it does not admit the namespace to that connection; which of the two is not told.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
-        InSync: "The connection was seen with the parameters as declared.", "None.";
-        Applied: "The parameters were written and the tenant's answer showed them; the next look confirms it.", "None.";
-        ExistingValue: "Some parameters are there with another value that this object does not own; they are left alone, the others are carried out.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else set some of the parameters to another value for the third time within an hour. It is left there, for 15 minutes at first and for up to an hour later. A parameter that was removed is not left out: it is set again.", "Find the other tool (the tenant's log names the client) and take the parameters out of it or out of this object.";
-        DriftDetected: "Observe: the connection differs from what is declared.", "Set `managementPolicy: Enforce` to have it corrected; params in status show what would change.";
-        OptionsHidden: "The tenant does not show the connection's options, so nothing can be written without losing them.", "Do what the message says: grant the operator's application the scope that it names, or have the one connection put right that shows none.";
-        Rejected: "Auth0 refused these parameters (400); they are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
-        ApplyFailed: "The connection could not be read or written for another reason; it is tried again.", "See the message; it names the status and what Auth0 says of it.";
-        TenantNotReady: "The tenant cannot be used at present, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";
-        RateLimited: "The tenant's request limit is reached; the operator goes on when it allows.", "Wait; if it lasts, look who else uses up the tenant's limit, or lower `rateLimit`.";
-        RemoteUnavailable: "Auth0 does not answer, or answers with a server error; it is tried again.", "Wait; if it lasts, check the network to the tenant and Auth0's status page.";
-        Ready: "Everything is as declared.", "None.";
-        Observing: "Observe: the connection was looked at, and nothing is written.", "None; Synced and params in status show what Enforce would do.";
-        Deleting: "The object is being deleted; the parameters it owns are being removed first.", "Wait. To leave the parameters and let the object go, set `deletionPolicy: Retain`.";
-        StaleObservation: "The last successful look at the connection is too long ago to say how it is.", "See Synced and the tenant's conditions.";
-        Progressing: "The operator is working on this generation.", "Wait.";
-        ProgressingWithRetry: "This generation cannot be carried out yet; it is tried again.", "See the reason and message of Ready: what is missing may be another object, or time.";
-        ProgressDeadlineExceeded: "This generation made no progress for ten minutes; it is still tried again.", "See the reason and message of Ready.";
-        InvalidDomain: "The tenant's domain or audience is not what it has to be; the object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain: it cannot be changed.";
-        DomainNotAllowed: "The operator may not talk to this host.", "Have the host added to the operator's `--allowed-domains` (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
-        DuplicateTenant: "An older `ClusterAuth0Tenant` is the same Auth0 tenant; that one serves.", "Delete one of the two.";
-        SecretNotFound: "There is no Secret of that name in the operator's namespace. One that disappears is missed after 15 seconds.", "Create it there with `clientId` and `clientSecret`.";
+        Accepted: "The object can be carried out.", "Nothing.";
+        AcceptedWithWarnings: "The object is carried out, but something about it is unusual. Examples: a type of connection that this version does not know, a scope that replaces the connection's own, a value that looks like a placeholder that nothing filled in.", "Read the warning in the message. If it is meant so, nothing.";
+        InvalidSpec: "The spec breaks a rule. The object is older than the rule, or the type of the connection has a limit of its own (10 parameters on a facebook connection).", "Change the spec as the message says.";
+        UnsupportedStrategy: "The connection is of a type where upstream parameters do nothing: SAML, WS-Federation, LDAP, database, passwordless.", "Delete the object, or name a connection that speaks OAuth 2 or OpenID Connect.";
+        ReservedParam: "A parameter is named that the login itself sets (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens). A fixed one breaks or weakens the login.", "Take the parameter out. If you need it, ask the platform team to list it in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
+        NotPermitted: "`access` of the tenant object does not admit this namespace to this connection.", "Ask the platform team for an access entry in the `ClusterAuth0Tenant`. Check the labels of the namespace.";
+        Conflicted: "Another object owns some of the parameters on the same connection. Those are left to it. The others are written.", "Take the parameters out of one of the two objects.";
+        Pending: "The operator has no result yet for this version of the object.", "Wait. If it stays, see the conditions of the tenant object and the operator's log.";
+        ResolvedRefs: "Everything that the object refers to exists.", "Nothing.";
+        TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it again.";
+        ConnectionNotFound: "The tenant has no connection of that name. For an id: the tenant has none, or `access` does not admit the namespace to it. The operator does not say which.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
+        InSync: "The operator has seen that the connection has the parameters as declared.", "Nothing.";
+        Applied: "The parameters were written, and Auth0's answer showed them. The next look confirms it.", "Nothing.";
+        ExistingValue: "Somebody else set another value for some of the parameters, and this object does not own them. They are left alone. The others are written.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
+        Contended: "Somebody else set another value for the third time within an hour. The operator leaves it there, for 15 minutes at first and for up to an hour later. A parameter that somebody *removed* is always set again.", "Find the other tool: the tenant's log names its client. Then take the parameter out of that tool or out of this object.";
+        DriftDetected: "The object observes, and the connection differs from what it declares.", "Set `managementPolicy: Enforce` to have it corrected. The states of the parameters show what would change.";
+        OptionsHidden: "Auth0 does not show the options of the connection. The operator cannot write without losing them, so it does not write.", "Do what the message says: grant the scope that it names, or have the one connection corrected that shows no options.";
+        Rejected: "Auth0 refused these parameters (400). They are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
+        ApplyFailed: "The connection could not be read or written for another reason. The operator tries again.", "See the message. It has the status of the answer, and what Auth0 says.";
+        TenantNotReady: "The tenant cannot be used now, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";
+        RateLimited: "The rate limit is reached. The operator goes on when Auth0 allows it.", "Wait. If it lasts, see who else uses the tenant's limit, or lower `rateLimit`.";
+        RemoteUnavailable: "Auth0 does not answer, answers too slowly, or answers with a server error. The operator tries again.", "Wait. If it lasts, check the network to the tenant, and Auth0's status page.";
+        Ready: "Everything is as declared.", "Nothing.";
+        Observing: "The object observes. The operator has looked at the connection, and writes nothing.", "Nothing. `Synced` and the states of the parameters show what `Enforce` would do.";
+        Deleting: "The object is being deleted. The operator first removes the parameters that it owns.", "Wait. To leave the parameters and let the object go, set `deletionPolicy: Retain`.";
+        StaleObservation: "The last successful look at the connection is too long ago to say how it is now.", "See `Synced`, and the conditions of the tenant object.";
+        Progressing: "The operator is working on this version of the object.", "Wait.";
+        ProgressingWithRetry: "This version of the object cannot be carried out yet. The operator tries again.", "See the reason and message of Ready. What is missing may be another object, or time.";
+        ProgressDeadlineExceeded: "This version of the object made no progress for ten minutes. The operator still tries.", "See the reason and message of Ready.";
+        InvalidDomain: "The tenant object's domain or audience breaks a rule. The object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain. It cannot be changed.";
+        DomainNotAllowed: "The operator may not talk to this host.", "Add the host to the operator's `--allowed-domains` (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
+        DuplicateTenant: "Two tenant objects stand for the same Auth0 tenant. The older one is used, and this is the other one.", "Delete one of the two.";
+        SecretNotFound: "There is no Secret of that name in the operator's namespace. If one disappears, the operator waits for 15 seconds before it says so.", "Create it there, with the keys `clientId` and `clientSecret`.";
         SecretKeyMissing: "The Secret lacks a key, or the text under a key cannot be used.", "Correct what the message names.";
-        Authenticated: "The tenant accepted the operator's credentials.", "None.";
-        AuthenticationFailed: "The tenant refused the operator's credentials.", "Do what the message says; a change of the Secret is noticed at once.";
-        MissingScope: "The operator's application lacks scopes of the Management API; writes to the tenant pause.", "Grant the application the scopes that the message names.";
+        Authenticated: "Auth0 accepted the operator's credentials.", "Nothing.";
+        AuthenticationFailed: "Auth0 refused the operator's credentials.", "Do what the message says. A change of the Secret is noticed at once.";
+        MissingScope: "The operator's application lacks scopes of the Management API. Nothing is written to the tenant until it has them.", "Grant the application the scopes that the message names.";
     }
 }
 
 documented_names! {
     /// The reasons of events that are no condition's reason. A transition of a condition emits its [`Reason`].
     pub enum EventReason {
-        Adopted: "A parameter that was there already belongs to this object from now on.", "None.";
-        Overwritten: "A parameter had a value that somebody else had set, and it was replaced, as `adoptionPolicy: Overwrite` says.", "None, if it is meant so; the value that was there is kept nowhere.";
-        DriftCorrected: "Somebody else changed a parameter of this object, and it was set back.", "If it happens again, find who changes it (the tenant's log names the client).";
-        ParametersRemoved: "Parameters of this object were removed from the connection.", "None.";
-        ParametersLeft: "The object let go of parameters without removing them: its `deletionPolicy` is `Retain`, it only observes, access was withdrawn, somebody else changed the value, or the tenant object is gone or stands for another Auth0 tenant now. On a `ClusterAuth0Tenant`: an object left them that is gone, or whose namespace takes no events any more.", "Remove them at Auth0 if they are not wanted.";
+        Adopted: "A parameter was at Auth0 already with the declared value. This object owns it from now on.", "Nothing.";
+        Overwritten: "Somebody else had set another value, and it was replaced, as `adoptionPolicy: Overwrite` says.", "Nothing, if it is meant so. The old value is kept nowhere.";
+        DriftCorrected: "Somebody else changed a parameter of this object, and the operator set it back.", "If it happens again, find who changes it: the tenant's log names the client.";
+        ParametersRemoved: "Parameters of this object were removed from the connection.", "Nothing.";
+        ParametersLeft: "The object gave up parameters without removing them. Its `deletionPolicy` is `Retain`, it only observes, access was withdrawn, somebody else changed the value, or the tenant object is gone or stands for another Auth0 tenant now. On a `ClusterAuth0Tenant`: an object that is gone left them, or one whose namespace takes no events any more.", "Remove them at Auth0 if nobody needs them.";
     }
 }
 

@@ -120,6 +120,36 @@ pub fn connection_glob(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Whether a text is the name of a parameter, but for its length ([`MAX_NAME`], [`NAME_PATTERN`]).
+pub fn is_param_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// Whether a text is the name of a Kubernetes object, but for its length (RFC 1123 subdomain, [`OBJECT_NAME`]): labels of
+/// lower-case letters, digits and '-' between dots.
+pub fn is_object_name(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
+/// Whether a text is a label of a name: lower-case letters, digits and '-', which stands at neither end.
+fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && !text.starts_with('-') && !text.ends_with('-') && text.bytes().all(inner)
+}
+
+/// Whether a text is a host name as [`DOMAIN_PATTERN`] has it, but for its length: two labels or more, the last of which begins
+/// with a letter.
+pub fn is_host_name(text: &str) -> bool {
+    let last = text.rsplit_once('.').map(|(_, last)| last);
+    text.split('.').all(|label| is_label(label) && label.len() <= MAX_LABEL_VALUE)
+        && last.is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// Whether a text is the address of a Management API as [`AUDIENCE_PATTERN`] has it, but for its length.
+pub fn is_audience(text: &str) -> bool {
+    text.strip_prefix("https://").and_then(|rest| rest.strip_suffix("/api/v2/")).is_some_and(is_host_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,8 +33,8 @@ use super::{rules, schema};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::AUDIENCE_IMMUTABLE_RULE).message(rules::AUDIENCE_IMMUTABLE))]
 pub struct ClusterAuth0TenantSpec {
-    /// The tenant's host name, or a custom domain of it: lower case, no scheme, port, path or IP address. Cannot be
-    /// changed.
+    /// The tenant's host name, for example example.eu.auth0.com, or a custom domain of it. Lower case, no scheme, port, path
+    /// or IP address. Cannot be changed.
     #[schemars(length(max = rules::MAX_DNS_NAME))]
     #[x_kube(
         validation = Rule::new(schema::DOMAIN_RULE).message(rules::DOMAIN_PATTERN),
@@ -42,17 +42,17 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub domain: String,
 
-    /// The identifier of the tenant's Management API, for example `https://example.eu.auth0.com/api/v2/`. Needed
-    /// when domain is a custom domain; otherwise it follows from domain. Cannot be changed, added or removed.
+    /// The identifier of the tenant's Management API, for example https://example.eu.auth0.com/api/v2/. Needed if domain is a
+    /// custom domain: the tenant's own host belongs here. Otherwise leave it out. Cannot be changed, added or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_AUDIENCE))]
     #[x_kube(validation = Rule::new(schema::AUDIENCE_RULE).message(rules::AUDIENCE_PATTERN))]
     pub audience: Option<String>,
 
-    /// How the operator authenticates.
+    /// How the operator logs in at Auth0.
     pub credentials: Credentials,
 
-    /// Who may use which connections, 1 to 64 entries. What no entry admits is refused.
+    /// Which namespaces may use which connections, 1 to 64 entries. What no entry admits is refused.
     #[schemars(extend("maxItems" = rules::MAX_ACCESS))]
     #[x_kube(
         validation = Rule::new("size(self) > 0").message(rules::ACCESS_EMPTY),
@@ -60,15 +60,16 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub access: Vec<AccessEntry>,
 
-    /// Enforce: each object's own policy counts. Observe: nothing is written to this tenant, whatever objects say.
+    /// Enforce: the managementPolicy of each object counts. Observe: nothing is written to this tenant, whatever objects say.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 
-    /// How fast the operator may ask this tenant. The tenant's own limits count as well.
+    /// How many requests the operator may send to this tenant. Auth0's own limits count as well.
     #[serde(default)]
     pub rate_limit: RateLimit,
 
-    /// Time between two looks at each managed connection, in seconds, 5 to 86400.
+    /// The resync interval: how often each managed connection is read, in seconds, 5 to 86400. A change by hand at Auth0 is
+    /// noticed that late.
     #[serde(default = "default_resync_interval_seconds")]
     #[schemars(range(min = rules::MIN_RESYNC_SECONDS, max = rules::MAX_RESYNC_SECONDS))]
     pub resync_interval_seconds: i64,
@@ -100,23 +101,23 @@ pub struct SecretRef {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessEntry {
-    /// The namespaces, by their labels. An empty selector selects every namespace.
+    /// The namespaces, by their labels. An empty selector admits every namespace.
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: LabelSelector,
 
-    /// Patterns of connection names, 1 to 64, each of at most 128 characters; '*' stands for any characters, at most 8
-    /// times. For an object that names a connection by its id, the connection's name counts.
+    /// Patterns of connection names, 1 to 64, each of at most 128 characters. '*' stands for any characters, at most 8 times
+    /// in a pattern. If an object names a connection by its id, the connection's name counts.
     #[schemars(schema_with = "schema::connection_globs")]
     pub connections: Vec<String>,
 
-    /// Parameters that are refused otherwise, because a fixed one breaks or weakens the login (state, nonce,
-    /// redirect_uri, ...), and that these namespaces may set nevertheless.
+    /// Reserved parameters (state, nonce, redirect_uri and others) that these namespaces may set nevertheless. A fixed one
+    /// breaks or weakens the login.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::reserved_params")]
     pub allowed_reserved_params: Vec<String>,
 }
 
-/// How fast the operator may ask the tenant.
+/// How many requests the operator may send to the tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
@@ -130,7 +131,7 @@ pub struct RateLimit {
     #[schemars(range(min = 1, max = rules::MAX_REQUESTS_PER_MINUTE))]
     pub requests_per_minute: i32,
 
-    /// Requests of either sort that may follow each other at once, 1 to 1000.
+    /// How many requests of each kind may be sent at once, 1 to 1000.
     #[serde(default = "default_burst")]
     #[schemars(range(min = 1, max = rules::MAX_BURST))]
     pub burst: i32,
@@ -158,12 +159,12 @@ fn default_burst() -> i32 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterAuth0TenantStatus {
-    /// The `metadata.generation` that this status is about; -1 before the operator first saw the object.
+    /// The metadata.generation that this status is about; -1 if the operator has not seen the object yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
 
-    /// The latest observations, one per type.
+    /// Ready, Accepted, ResolvedRefs and Authenticated; Reconciling or Stalled while they are true. Wait for Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -43,24 +43,28 @@ pub struct UpstreamParamsSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message(rules::TENANT_REF_IMMUTABLE))]
     pub tenant_ref: TenantRef,
 
-    /// The connection. May be changed: the parameters join the new connection, and leave the old one as soon as the new
-    /// one has all of them.
+    /// The Auth0 connection. May be changed: the parameters are added to the new connection first, and removed from the old
+    /// one when the new one has all of them.
     pub connection: ConnectionRef,
 
-    /// The parameters by name, 1 to 30. A name consists of letters, digits, '.', '_' and '-' (RFC 6749 section 8.2).
+    /// The parameters by name, 1 to 30. Each has either a value (a fixed text) or an alias, which passes on what the
+    /// application sent to Auth0 under that name. Names have letters, digits, '.', '_' and '-'. Aliases are acr_values,
+    /// audience, client_id, display, id_token_hint, login_hint, max_age, prompt, resource, response_mode, response_type and
+    /// ui_locales.
     #[schemars(extend("maxProperties" = rules::MAX_PARAMS, "x-kubernetes-validations" = schema::params_rules()))]
     pub params: BTreeMap<String, Param>,
 
-    /// Enforce: keep the connection as declared here. Observe: write nothing, and show in status what would change.
+    /// Enforce: write the parameters, and set them back when somebody changes them. Observe: write nothing, and show in the
+    /// status what Enforce would do.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 
-    /// What to do with a parameter that somebody else set to another value. IfEqual: refuse that parameter. Overwrite:
-    /// replace it.
+    /// What to do if a parameter is at Auth0 already with another value. IfEqual: leave it, and say ExistingValue.
+    /// Overwrite: replace it. An equal value is always adopted, without a write.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
 
-    /// What to do when this object is deleted. Delete: remove the parameters it owns. Retain: leave them.
+    /// What to do when this object is deleted. Delete: remove the parameters it owns at Auth0. Retain: leave them there.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -129,7 +133,7 @@ pub struct ConnectionRef {
     validation = Rule::new("has(self.value) || has(self.alias)").message(rules::PARAM_NEITHER),
 )]
 pub struct Param {
-    /// A fixed text that is sent with every login. It is public: it stands in the browser's address line. 1 to 1024
+    /// A fixed text that is sent with every login. It is public: the browser shows it in its address line. 1 to 1024
     /// characters, no control characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_VALUE))]
@@ -139,7 +143,9 @@ pub struct Param {
     )]
     pub value: Option<String>,
 
-    /// The parameter of the application's own request to Auth0 whose text is passed on, if the application sends it.
+    /// Passes on what the application sent to Auth0 under this name. If the application sends nothing, the parameter is left
+    /// out. One of acr_values, audience, client_id, display, id_token_hint, login_hint, max_age, prompt, resource,
+    /// response_mode, response_type, ui_locales.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Alias>,
 }
@@ -211,11 +217,11 @@ string_enum! {
     }
 }
 
-/// What the operator found and did. Replaced as a whole; holds no value of any parameter.
+/// What the operator found and did. It holds no parameter's value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamParamsStatus {
-    /// The `metadata.generation` that this status is about; -1 before the operator first saw the object.
+    /// The metadata.generation that this status is about; -1 if the operator has not seen the object yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
@@ -225,7 +231,7 @@ pub struct UpstreamParamsStatus {
     #[schemars(length(max = rules::MAX_CONNECTION_NAME))]
     pub target: Option<String>,
 
-    /// The latest observations, one per type.
+    /// Ready, Accepted, ResolvedRefs and Synced; Reconciling or Stalled while they are true. Wait for Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -235,7 +241,7 @@ pub struct UpstreamParamsStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub connections: Vec<ConnectionStatus>,
 
-    /// When the parameters were last seen or made as declared; moves only together with another change of status.
+    /// When the parameters were last seen to be as declared, or written. It changes only together with another field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced_time: Option<Time>,
 
@@ -263,7 +269,7 @@ pub struct ConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 
-    /// The connection's strategy (its type at Auth0), as last seen, for example oidc.
+    /// The connection's strategy, which is its type at Auth0, for example oidc. As last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
 
@@ -280,18 +286,19 @@ pub struct ParamStatus {
     /// The parameter's name.
     pub name: String,
 
-    /// InSync: seen as declared. Applied: written, not seen again yet. Pending: to be written. Removing: to be removed.
-    /// ExistingValue: somebody else's other value is there. Conflicted: another UpstreamParams has it. Contended:
-    /// somebody else sets another value again and again, which is left there for a while. WouldAdd, WouldChange,
+    /// InSync: it is as declared. Applied: written, and not read again yet. Pending: waits to be written. Removing: waits to
+    /// be removed. ExistingValue: somebody else set another value, which is left there. Conflicted: another UpstreamParams
+    /// owns it. Contended: somebody keeps setting another value, which is left there for a while. WouldAdd, WouldChange,
     /// WouldRemove: what Enforce would do.
     pub state: ParamState,
 
-    /// Fingerprints of what this object wrote or is about to write, 16 hex digits each: the record of ownership.
+    /// The ownership record: fingerprints of what the operator wrote, or is about to write, for this object. 16 hex digits
+    /// each; they show no value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub owned: Vec<String>,
 
-    /// True while `state` does not say so itself: this parameter was in sync here before, so another value is drift.
+    /// True if the parameter was in sync before and state does not say so: another value is drift then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<bool>,
 }
@@ -299,44 +306,26 @@ pub struct ParamStatus {
 string_enum! {
     /// How one parameter stands on one connection.
     pub enum ParamState {
-        /// Seen as declared.
+        /// It is as declared.
         InSync = "InSync",
-        /// Written; the answer showed it, no later look has.
+        /// Written. Auth0's answer showed it; the next look confirms it.
         Applied = "Applied",
-        /// To be written.
+        /// It waits to be written.
         Pending = "Pending",
-        /// To be removed.
+        /// It waits to be removed.
         Removing = "Removing",
-        /// Another value is there that this object does not own (`adoptionPolicy: IfEqual`).
+        /// Somebody else set another value, and `adoptionPolicy: IfEqual` leaves it there.
         ExistingValue = "ExistingValue",
-        /// Another object holds this parameter of this connection.
+        /// Another object owns this parameter of this connection.
         Conflicted = "Conflicted",
-        /// Somebody else sets another value again and again; it is left there for a while.
+        /// Somebody keeps setting another value, which is left there for a while.
         Contended = "Contended",
-        /// Observe: Enforce would add it.
+        /// `Observe`: it is not there, and `Enforce` would add it.
         WouldAdd = "WouldAdd",
-        /// Observe: Enforce would change its value.
+        /// `Observe`: another value is there, and `Enforce` would replace it.
         WouldChange = "WouldChange",
-        /// Observe: Enforce would remove it.
+        /// `Observe`: `Enforce` would remove it.
         WouldRemove = "WouldRemove",
-    }
-}
-
-impl ParamState {
-    /// What it means, in a few words.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::InSync => "seen as declared",
-            Self::Applied => "written, not seen again yet",
-            Self::Pending => "to be written",
-            Self::Removing => "to be removed",
-            Self::ExistingValue => "somebody else's other value is there",
-            Self::Conflicted => "another UpstreamParams has it",
-            Self::Contended => "somebody else sets another value again and again, which is left there for a while",
-            Self::WouldAdd => "Enforce would add it",
-            Self::WouldChange => "Enforce would change it",
-            Self::WouldRemove => "Enforce would remove it",
-        }
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Route {
     ReadConnection,
     /// `PATCH /api/v2/connections/{id}`
     WriteConnection,
+    /// `GET /authorize`, and the steps behind it, as a browser goes them; the operator itself never does.
+    Authorize,
 }
 
 impl Route {
@@ -34,7 +36,7 @@ impl Route {
     pub const fn is_write(self) -> bool {
         match self {
             Self::WriteConnection => true,
-            Self::Token | Self::ListConnections | Self::FindConnection | Self::ReadConnection => false,
+            Self::Token | Self::ListConnections | Self::FindConnection | Self::ReadConnection | Self::Authorize => false,
         }
     }
 
@@ -46,6 +48,7 @@ impl Route {
             Self::FindConnection => "looking the connection up by name",
             Self::ReadConnection => "reading the connection",
             Self::WriteConnection => "writing the connection",
+            Self::Authorize => "walking the login",
         }
     }
 }

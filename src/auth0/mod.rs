@@ -18,6 +18,7 @@
 //! what it may have done and how far it reaches. Nothing in here panics on what a server sends.
 
 mod addresses;
+mod browser;
 mod call;
 mod client;
 mod failure;
@@ -37,6 +38,7 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use browser::{Browser, Page};
 pub(crate) use call::{Call, Route};
 pub(crate) use client::{Client, Limits};
 pub use failure::Unreached;

@@ -18,27 +18,27 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 /// Flags of `controller`. Each may be given as an environment variable.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The operator's own namespace, where the Secrets of tenants are [default: that of the pod, else `default`].
+    /// The operator's own namespace, which has the Secrets with credentials [default: that of the pod, else `default`].
     #[arg(long, env = "UPO_NAMESPACE")]
     namespace: Option<String>,
 
-    /// The namespaces whose objects are served, separated by commas [default: all]. Rights on objects are needed only in these.
-    /// One operator serves a cluster: another one stands by, also with other namespaces here, and takes over when that one ends.
+    /// The namespaces to serve, separated by commas [default: all]. The operator needs rights on objects only in these. One
+    /// operator serves a cluster: a second one stands by, whatever namespaces it has here, until the first one ends.
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 
     #[command(flatten)]
     reach: tenants::ReachArguments,
 
-    /// Where /healthz, /readyz and /metrics are served. `[::]` takes IPv4 as well, and IPv4 alone where there is no IPv6.
+    /// The address of /healthz, /readyz and /metrics. `[::]` means IPv6 and IPv4, or IPv4 alone where there is no IPv6.
     #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "[::]:8080")]
     http_address: SocketAddr,
 
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, env = "UPO_LOG_FORMAT", default_value = "human")]
     log_format: LogFormat,
 
-    /// What is logged, in the syntax of RUST_LOG.
+    /// What to log, in the syntax of RUST_LOG, for example `debug`.
     #[arg(long, env = "UPO_LOG", default_value = "info", value_parser = telemetry::filter)]
     log: String,
 }

@@ -11,6 +11,7 @@ mod emulator;
 mod exit;
 mod export;
 mod files;
+mod lint;
 mod output;
 mod plan;
 mod reconcile;
@@ -19,6 +20,7 @@ mod shell;
 mod source;
 mod status;
 mod tenants;
+mod verify;
 mod world;
 
 use std::process::ExitCode;
@@ -46,12 +48,18 @@ enum Command {
     Connections(Box<connections::Arguments>),
     /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
     Crds,
+    /// Say what is wrong with manifests, offline.
+    Lint(lint::Arguments),
     /// Print manifests for the upstream parameters that a tenant has.
     Export(Box<export::Arguments>),
     /// Print the manual page, or write one for each command.
     Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
+    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
+    Schemas(shell::SchemasArguments),
+    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
+    Verify(Box<verify::Arguments>),
     /// Have the operator look at objects now, wait, and say how that ended.
     Reconcile(Box<reconcile::Arguments>),
     /// Say how objects and their tenants stand, and what to do.
@@ -75,9 +83,12 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => shell::completions(&arguments).map(ExitCode::from),
         Command::Connections(arguments) => connections::run(&arguments).map(ExitCode::from),
         Command::Crds => crds().map(ExitCode::from),
+        Command::Lint(arguments) => lint::run(&arguments).map(ExitCode::from),
         Command::Export(arguments) => export::run(&arguments).map(ExitCode::from),
         Command::Man(arguments) => shell::man(&arguments).map(ExitCode::from),
         Command::Plan(arguments) => plan::run(&arguments).map(ExitCode::from),
+        Command::Schemas(arguments) => shell::schemas(&arguments).map(ExitCode::from),
+        Command::Verify(arguments) => verify::run(&arguments).map(ExitCode::from),
         Command::Reconcile(arguments) => reconcile::run(&arguments).map(ExitCode::from),
         Command::Status(arguments) => status::run(&arguments).map(ExitCode::from),
         Command::Version(arguments) => shell::version(&arguments).map(ExitCode::from),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{Cli, named};
+use crate::api::crd::json_schema;
 
 /// The version of the crate.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -58,6 +59,26 @@ pub(super) fn man(arguments: &ManArguments) -> anyhow::Result<Exit> {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
             result => result?,
         }
+    }
+    Ok(Exit::Fine)
+}
+
+/// Flags of `schemas`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SchemasArguments {
+    /// The folder to write them into, which is made if it is not there.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+/// Writes the schemas, and prints the line by which an editor finds each.
+pub(super) fn schemas(arguments: &SchemasArguments) -> anyhow::Result<Exit> {
+    for schema in json_schema::editor_schemas()? {
+        let path = arguments.dir.join(&schema.path);
+        let folder = path.parent().unwrap_or(&arguments.dir);
+        std::fs::create_dir_all(folder).with_context(|| format!("--dir: can't make {}", folder.display()))?;
+        std::fs::write(&path, json_schema::text(&schema)?).with_context(|| format!("--dir: can't write {}", path.display()))?;
+        output::print(&format!("# yaml-language-server: $schema={}\n", output::printable(&path.display().to_string())))?;
     }
     Ok(Exit::Fine)
 }

@@ -11,24 +11,24 @@ use crate::model::domain::AllowedDomains;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Reaching tenants")]
 pub(super) struct ReachArguments {
-    /// Hosts that tenants may have, separated by commas; `*.` stands for one or more labels.
+    /// The hosts that tenants may have, separated by commas; `*.` stands for one or more labels.
     #[arg(long, env = "UPO_ALLOWED_DOMAINS", default_value = "*.auth0.com", value_delimiter = ',')]
     allowed_domains: Vec<String>,
 
-    /// A file of PEM certificates to trust beside the system's, for a proxy that opens TLS.
+    /// A file of PEM certificates to trust in addition to the system's, for a proxy that inspects TLS.
     #[arg(long, env = "UPO_EXTRA_CA")]
     extra_ca: Option<PathBuf>,
 
-    /// Permit tenants whose addresses lie inside a private network, as with a private link to Auth0.
+    /// Permit tenants with private addresses, as with a private link to Auth0.
     #[arg(long, env = "UPO_PERMIT_PRIVATE_ADDRESSES")]
     permit_private_addresses: bool,
 
-    /// The HTTP proxy to reach tenants through, such as `http://proxy.example.com:3128`; also read from `https_proxy`. Never
-    /// used for the API server, whose proxy is `proxy-url` of the kubeconfig's cluster.
+    /// The HTTP proxy for requests to tenants, such as `http://proxy.example.com:3128`; also read from `https_proxy`. It is
+    /// never used for the API server: for that set `proxy-url` of the cluster in the kubeconfig.
     #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
     proxy: Option<String>,
 
-    /// Tenants to reach without the proxy, separated by commas; also read from `no_proxy`.
+    /// The tenants to reach without the proxy, separated by commas; also read from `no_proxy`.
     #[arg(long, env = "NO_PROXY")]
     no_proxy: Option<String>,
 

@@ -113,15 +113,36 @@ fn policy<T: FromStr>(spec: &Value, field: &str, absent: T, doubtful: T) -> T {
 
 /// Reads a spec. The first problem in the order of the fields is reported.
 pub fn spec(spec: &Value) -> Result<Spec, Refusal> {
-    let spec = spec.as_object().ok_or_else(|| Refusal::new("spec", "must be an object"))?;
-    tenant_kind(spec)?;
-    choice::<ManagementPolicy>(spec, "managementPolicy", "Enforce or Observe")?;
-    choice::<DeletionPolicy>(spec, "deletionPolicy", "Delete or Retain")?;
-    Ok(Spec {
-        target: target(spec)?,
-        params: params(spec)?,
-        adoption: choice(spec, "adoptionPolicy", "IfEqual or Overwrite")?.unwrap_or_default(),
-    })
+    let mut refused = Vec::new();
+    let read = read(spec, &mut refused);
+    match (read, refused.into_iter().next()) {
+        (Some(spec), None) => Ok(spec),
+        (_, Some(first)) => Err(first),
+        (None, None) => Err(Refusal::new("spec", "can't be read")),
+    }
+}
+
+/// All that [`spec`] finds wrong, in the order of the fields.
+pub(crate) fn refusals(spec: &Value) -> Vec<Refusal> {
+    let mut refused = Vec::new();
+    read(spec, &mut refused);
+    refused
+}
+
+/// Reads a spec, and adds what is wrong with it. `None` only where something is.
+fn read(spec: &Value, refused: &mut Vec<Refusal>) -> Option<Spec> {
+    let Some(spec) = spec.as_object() else {
+        refused.push(Refusal::new("spec", "must be an object"));
+        return None;
+    };
+    let mut noted = |refusal: Refusal| refused.push(refusal);
+    tenant_ref(spec).unwrap_or_else(&mut noted);
+    choice::<ManagementPolicy>(spec, "managementPolicy", "Enforce or Observe").map(drop).unwrap_or_else(&mut noted);
+    choice::<DeletionPolicy>(spec, "deletionPolicy", "Delete or Retain").map(drop).unwrap_or_else(&mut noted);
+    let target = target(spec).map_err(&mut noted).ok();
+    let params = params(spec, &mut noted);
+    let adoption = choice(spec, "adoptionPolicy", "IfEqual or Overwrite").map_err(&mut noted).ok();
+    Some(Spec { target: target?, params, adoption: adoption?.unwrap_or_default() })
 }
 
 fn choice<T: FromStr>(spec: &Map<String, Value>, field: &str, choices: &str) -> Result<Option<T>, Refusal> {
@@ -132,7 +153,7 @@ fn choice<T: FromStr>(spec: &Map<String, Value>, field: &str, choices: &str) -> 
     }
 }
 
-fn tenant_kind(spec: &Map<String, Value>) -> Result<(), Refusal> {
+fn tenant_ref(spec: &Map<String, Value>) -> Result<(), Refusal> {
     match spec.get("tenantRef") {
         None | Some(Value::Null) => Ok(()),
         Some(reference) => {
@@ -140,19 +161,12 @@ fn tenant_kind(spec: &Map<String, Value>) -> Result<(), Refusal> {
             if !is("kind", |kind| kind == "ClusterAuth0Tenant") {
                 return Err(Refusal::new("spec.tenantRef.kind", "must be ClusterAuth0Tenant"));
             }
-            if reference.is_object() && is("name", is_object_name) {
+            if reference.is_object() && is("name", |name| name.len() <= rules::MAX_DNS_NAME && rules::is_object_name(name)) {
                 return Ok(());
             }
             Err(Refusal::new("spec.tenantRef.name", rules::OBJECT_NAME))
         }
     }
-}
-
-/// RFC 1123 subdomain: labels of lower-case letters, digits and '-' between dots.
-pub(crate) fn is_object_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner);
-    text.len() <= rules::MAX_DNS_NAME && text.split('.').all(label)
 }
 
 fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
@@ -172,26 +186,33 @@ fn target(spec: &Map<String, Value>) -> Result<Target, Refusal> {
     }
 }
 
-fn params(spec: &Map<String, Value>) -> Result<BTreeMap<String, Entry>, Refusal> {
-    let params = spec.get("params").and_then(Value::as_object).ok_or_else(|| Refusal::new("spec.params", rules::PARAMS_EMPTY))?;
-    if params.is_empty() {
-        return Err(Refusal::new("spec.params", rules::PARAMS_EMPTY));
-    }
+/// The parameters that can be used; `refuse` is told of what is wrong with the others, and with all of them together.
+fn params(spec: &Map<String, Value>, refuse: &mut impl FnMut(Refusal)) -> BTreeMap<String, Entry> {
+    let Some(params) = spec.get("params").and_then(Value::as_object).filter(|params| !params.is_empty()) else {
+        refuse(Refusal::new("spec.params", rules::PARAMS_EMPTY));
+        return BTreeMap::new();
+    };
     if params.len() > rules::MAX_PARAMS {
-        return Err(Refusal::new("spec.params", format!("must have at most {} parameters; remove some", rules::MAX_PARAMS)));
+        refuse(Refusal::new("spec.params", format!("must have at most {} parameters; remove some", rules::MAX_PARAMS)));
     }
-    params.iter().map(|(name, value)| Ok((param_name(name)?, entry(name, value)?))).collect()
+    let mut read = BTreeMap::new();
+    for (name, value) in params {
+        let named = param_name(name).map_err(&mut *refuse).is_ok();
+        if let (Ok(entry), true) = (entry(name, value).map_err(&mut *refuse), named) {
+            read.insert(name.clone(), entry);
+        }
+    }
+    read
 }
 
-fn param_name(name: &str) -> Result<String, Refusal> {
-    let name_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || !name.bytes().all(name_char) {
+fn param_name(name: &str) -> Result<(), Refusal> {
+    if !rules::is_param_name(name) {
         return Err(Refusal::new("spec.params", rules::NAME_PATTERN));
     }
     if name.len() > rules::MAX_NAME {
         return Err(Refusal::new("spec.params", rules::NAME_TOO_LONG));
     }
-    Ok(name.to_owned())
+    Ok(())
 }
 
 fn entry(name: &str, value: &Value) -> Result<Entry, Refusal> {
@@ -275,21 +296,21 @@ pub(crate) fn against_connection(
     match strategy::support(document) {
         Support::Supported => {}
         Support::Unusual(what) => warnings.push(what.to_owned()),
-        Support::Unsupported(protocol) => return Err((UnfitReason::UnsupportedStrategy, unsupported_strategy(document, protocol))),
+        Support::Unsupported(protocol) => {
+            return Err((UnfitReason::UnsupportedStrategy, unsupported_strategy(&document.strategy, protocol)));
+        }
     }
     if let Some(name) = spec.params.keys().find(|name| is_reserved(name) && !allowed_reserved.contains(*name)) {
         return Err((UnfitReason::ReservedParam, reserved_param(name)));
     }
-    if document.strategy == "facebook" && spec.params.len() > rules::FACEBOOK_MAX {
-        let message = format!("spec.params: connections of type facebook take at most {} parameters", rules::FACEBOOK_MAX);
+    if let Some(message) = too_many_for(&document.strategy, spec) {
         return Err((UnfitReason::InvalidSpec, message));
     }
-    if spec.params.contains_key("scope") {
-        warnings.push("the parameter scope replaces the scopes that the connection asks for".to_owned());
+    if spec.params.contains_key(SCOPE) {
+        warnings.push(SCOPE_REPLACES.to_owned());
     }
-    warnings.extend(spec.params.iter().filter(|(_, entry)| matches!(entry, Entry::Value(text) if is_placeholder(text))).map(
-        |(name, _)| format!("the value of the parameter {name} looks like a placeholder that nothing filled in, and is sent as it stands"),
-    ));
+    let placeholders = spec.params.iter().filter(|(_, entry)| matches!(entry, Entry::Value(text) if is_placeholder(text)));
+    warnings.extend(placeholders.map(|(name, _)| placeholder(name)));
     let auth_params = document.option_names("authParams");
     for name in spec.params.keys().filter(|name| auth_params.contains(name)) {
         warnings.push(format!("the parameter {name} is also in the connection's authParams, and which of the two wins is not documented"));
@@ -297,9 +318,25 @@ pub(crate) fn against_connection(
     Ok(warnings)
 }
 
+/// The parameter that says what an application may do.
+pub(crate) const SCOPE: &str = "scope";
+/// What is said of [`SCOPE`].
+pub(crate) const SCOPE_REPLACES: &str = "the parameter scope replaces the scopes that the connection asks for";
+
+/// What is said of a value that [`is_placeholder`].
+pub(crate) fn placeholder(name: &str) -> String {
+    format!("the value of the parameter {name} looks like a placeholder that nothing filled in, and is sent as it stands")
+}
+
+/// What is said of more parameters than a connection of this type takes.
+pub(crate) fn too_many_for(strategy: &str, spec: &Spec) -> Option<String> {
+    let is_too_many = strategy == "facebook" && spec.params.len() > rules::FACEBOOK_MAX;
+    is_too_many.then(|| format!("spec.params: connections of type facebook take at most {} parameters", rules::FACEBOOK_MAX))
+}
+
 /// Whether a text holds what templates leave behind when they are not filled in: `${...}`, `$(...)`, `{{...}}`, `{name}`
 /// or `<name>`. JSON, as in the parameter `claims`, is none.
-fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     let holds = |open: &str, close: &str, is_name: fn(&str) -> bool| {
         text.match_indices(open).any(|(at, _)| {
             let rest = text.get(at + open.len()..).unwrap_or_default();
@@ -318,14 +355,15 @@ fn is_placeholder(text: &str) -> bool {
         || holds("<", ">", name)
 }
 
-fn unsupported_strategy(document: &Document, protocol: &str) -> String {
+/// What is said of a connection without an authorization request.
+pub(crate) fn unsupported_strategy(strategy: &str, protocol: &str) -> String {
     format!(
-        "the connection is of type {} ({protocol}), which has no authorization request to add parameters to; name a connection that speaks OAuth 2.0 or OpenID Connect",
-        document.strategy
+        "the connection is of type {strategy} ({protocol}), which has no authorization request to add parameters to; name a connection that speaks OAuth 2.0 or OpenID Connect"
     )
 }
 
-fn reserved_param(name: &str) -> String {
+/// What is said of a parameter that [`is_reserved`] where the tenant does not allow it.
+pub(crate) fn reserved_param(name: &str) -> String {
     format!(
         "spec.params[{name}]: the login itself sets this parameter; remove it, or ask the owner of the tenant to list it in allowedReservedParams of an access entry"
     )

@@ -89,8 +89,13 @@ pub(crate) fn support(document: &Document) -> Support {
     match document.strategy.as_str() {
         "waad" if speaks_ws_federation(document) => Unsupported("WS-Federation"),
         "twitter" if document.option_text("protocol").is_none_or(|protocol| protocol == "oauth1") => OAUTH1,
-        strategy => STRATEGIES.iter().find(|(name, _)| *name == strategy).map_or(UNKNOWN, |(_, support)| *support),
+        strategy => of_type(strategy),
     }
+}
+
+/// What upstream parameters do on connections of a type, where nothing else is known of them.
+pub(crate) fn of_type(strategy: &str) -> Support {
+    STRATEGIES.iter().find(|(name, _)| *name == strategy).map_or(UNKNOWN, |(_, support)| *support)
 }
 
 /// `waad_protocol` where there is one, else its predecessor `use_wsfed`.

@@ -21,7 +21,7 @@ use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
 use crate::clock::WallClock;
 use crate::core::status::Notice;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::lease::Leadership;
 use crate::model::identity::Uid;
@@ -70,18 +70,25 @@ pub(crate) struct Report {
     events: Arc<Events>,
     hub: Arc<Hub>,
     leadership: Leadership,
+    /// What has to be so when an object is written to.
+    fence: Option<Arc<dyn Fn(&World) -> bool + Send + Sync>>,
 }
 
 impl Report {
     /// Would write through this client, and fold what it wrote into the hub's world, if it led. `instance`: as which events are
     /// reported.
     pub(crate) fn new(client: Client, hub: Arc<Hub>, instance: Option<String>, wall: WallClock) -> Self {
-        Self { client, events: Arc::new(Events::new(instance, wall)), hub, leadership: Leadership::none() }
+        Self { client, events: Arc::new(Events::new(instance, wall)), hub, leadership: Leadership::none(), fence: None }
     }
 
     /// The same, for as long as this leadership holds.
     pub(crate) fn under(&self, leadership: Leadership) -> Self {
         Self { leadership, ..self.clone() }
+    }
+
+    /// The same, for writes to an object that are sent only while this holds. One that may not be is a conflict.
+    pub(crate) fn only_while(&self, holds: impl Fn(&World) -> bool + Send + Sync + 'static) -> Self {
+        Self { fence: Some(Arc::new(holds)), ..self.clone() }
     }
 
     /// Sends a write, if it may be sent, and waits for the answer.
@@ -113,6 +120,9 @@ impl Report {
     async fn write(&self, object: &Declared, change: Change<'_>) -> Result<Declared, WriteError> {
         let mut object = object.clone();
         for _ in 0..REBASES {
+            if self.fence.as_ref().is_some_and(|holds| !self.hub.read(|world| holds(world))) {
+                return Err(WriteError::Conflict);
+            }
             let written = match change {
                 Change::Status(status) => self.put_status(&object, status).await,
                 Change::Finalizer(present) => self.patch_finalizer(&object, present).await,

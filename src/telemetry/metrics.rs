@@ -90,12 +90,17 @@ impl Collector for ObjectCollector {
             [(labels("True"), counts.ready), (labels("False"), counts.not_ready), (labels("Unknown"), counts.unknown)]
         });
         gauge(&mut encoder, "objects", "UpstreamParams, by the status of their Ready condition", by_ready)?;
-        gauge(&mut encoder, "stalled_objects", "UpstreamParams that wait for somebody to change something", each(|counts| counts.stalled))?;
-        gauge(&mut encoder, "managed_parameters", "Parameters that are recorded as ours", each(|counts| counts.managed))?;
+        gauge(
+            &mut encoder,
+            "stalled_objects",
+            "UpstreamParams that are Stalled: they wait for somebody to change something",
+            each(|counts| counts.stalled),
+        )?;
+        gauge(&mut encoder, "managed_parameters", "Parameters that an UpstreamParams owns", each(|counts| counts.managed))?;
         gauge(
             &mut encoder,
             "contended_parameters",
-            "Parameters whose correction waits because somebody keeps changing them",
+            "Parameters that are Contended: somebody keeps setting another value, which is left there for a while",
             each(|counts| counts.contended),
         )
     }
@@ -158,24 +163,28 @@ impl Metrics {
             leads: Arc::default(),
             registry: Registry::default(),
         };
-        registry.register("passes", "Ended passes over an object, by the reason of its Ready condition", metrics.passes.clone());
-        registry.register("auth0_calls", "Calls to the tenant, by route and HTTP status", metrics.calls.clone());
-        registry.register("budget_tokens", "Requests that may be sent at once, by budget", metrics.budget.clone());
+        registry.register(
+            "passes",
+            "How often a connection was reconciled for an object, by the reason of its Ready condition afterwards",
+            metrics.passes.clone(),
+        );
+        registry.register("auth0_calls", "Requests to the tenant, by route and HTTP status", metrics.calls.clone());
+        registry.register("budget_tokens", "Requests that may be sent now, by budget", metrics.budget.clone());
         registry.register("token_refreshes", "Access tokens fetched", metrics.tokens.clone());
         registry.register(
             "drift_seen",
-            "Parameters seen changed by somebody else, each once until it is set back",
+            "Parameters that somebody else changed, each counted once until it is set back",
             metrics.drift_seen.clone(),
         );
         registry.register("drift_corrected", "Parameters set back after somebody else's change", metrics.drift_corrected.clone());
         registry.register(
             "foreign_differences",
-            "Connections whose other options differed at the look after a write of ours",
+            "Connections whose other options had changed at the look after a write of the operator",
             metrics.foreign.clone(),
         );
         registry.register_with_unit(
             "read_to_write",
-            "From the start of a read to the start of the write built from it: the window in which an edit of somebody else is lost",
+            "From the start of a read to the start of the write built from it: an edit by somebody else in between is lost",
             Unit::Seconds,
             metrics.read_to_write.clone(),
         );
@@ -186,11 +195,11 @@ impl Metrics {
         );
         registry.register_with_unit(
             "last_good_look_age",
-            "Since a connection of the tenant was last seen",
+            "Time since any connection of the tenant was last seen; absent before the first look",
             Unit::Seconds,
             metrics.good_look_age.clone(),
         );
-        registry.register("leader", "1 where this replica holds the Lease and serves, 0 where it stands by", metrics.leader.clone());
+        registry.register("leader", "1 if this replica leads and writes, 0 if it stands by", metrics.leader.clone());
         registry.register_collector(Box::new(ObjectCollector { hub, leads: metrics.leads.clone() }));
         Self { registry, ..metrics }
     }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod commands;
+mod migration;
 mod operation;
 mod ownership;
 mod packaging;

@@ -3,20 +3,14 @@
 //! Source: Auth0's `OpenAPI` document of the Management API v2, its documentation, and recorded traffic.
 
 use super::answer::Answer;
-use super::certificate::{base64url, unbase64};
 use super::derive::{self, Context};
 use super::json::{Json, Member, Object, View};
+use super::paging::{allow, beyond_cap, boolean, cursor, last_seen, number, query_error};
 use super::schema;
 use super::tenant::{Connection, Settings, State, Token};
 
 /// The longest body the API takes ("maximum payload size of 1 megabyte").
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
-
-/// Offset paging reaches this many entries, however many there are.
-const OFFSET_CAP: usize = 1000;
-
-/// A checkpoint is good for a day.
-const CHECKPOINT_LIFETIME: f64 = 86_400.0;
 
 /// A refused write.
 #[derive(Debug)]
@@ -126,7 +120,8 @@ pub(crate) fn handle(state: &mut State, token: &Token, request: Request<'_>) -> 
     }
 }
 
-fn write(body: Result<Option<Json>, Answer>, act: impl FnOnce(Json) -> Result<Answer, Refused>) -> Answer {
+/// Carries out what needs a body.
+pub(crate) fn write(body: Result<Option<Json>, Answer>, act: impl FnOnce(Json) -> Result<Answer, Refused>) -> Answer {
     let body = match body {
         Ok(Some(body)) => body,
         Ok(None) => {
@@ -378,17 +373,9 @@ const FIELD_NAMES: [&str; 15] = [
     "cross_app_access_resource_app",
 ];
 
-fn query_error(reason: &str, property: &str, description: &str) -> Answer {
-    Answer::invalid_query(&format!("Query validation error: '{reason}' on property {property} ({description})."))
-}
-
 impl Parameters {
     fn read(query: &[(String, String)], known: &[&str]) -> Result<Self, Answer> {
-        let unknown: Vec<&str> = query.iter().map(|(key, _)| key.as_str()).filter(|key| !known.contains(key)).collect();
-        if !unknown.is_empty() {
-            let message = format!("Query validation error: 'Additional properties not allowed: {}'.", unknown.join(","));
-            return Err(Answer::invalid_query(&message));
-        }
+        allow(query, known)?;
         let mut out = Self::default();
         for (key, value) in query {
             match key.as_str() {
@@ -416,25 +403,6 @@ impl Parameters {
             }
         }
         Ok(out)
-    }
-}
-
-fn number(key: &str, value: &str, least: usize, most: usize, description: &str) -> Result<usize, Answer> {
-    let Ok(number) = value.parse::<i64>() else {
-        return Err(query_error("Expected type integer but found type string", key, description));
-    };
-    match usize::try_from(number) {
-        Ok(number) if number > most => Err(query_error(&format!("Value {number} is greater than maximum {most}"), key, description)),
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(query_error(&format!("Value {number} is less than minimum {least}"), key, description)),
-    }
-}
-
-fn boolean(key: &str, value: &str) -> Result<bool, Answer> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(query_error("Expected type boolean but found type string", key, "true or false")),
     }
 }
 
@@ -495,18 +463,8 @@ fn list(state: &State, token: &Token, query: &[(String, String)]) -> Answer {
     Answer::of_json(200, format!(r#"{{"total":{total},"start":{start},"limit":{limit},"connections":{shown}}}"#))
 }
 
-fn beyond_cap(page: usize, per_page: usize) -> Option<Answer> {
-    (page.saturating_add(1).saturating_mul(per_page) > OFFSET_CAP).then(|| {
-        let message = format!(
-            "Requesting page {page} exceeds the allowed maximum of {OFFSET_CAP} records. To fetch results beyond {OFFSET_CAP}, use the \
-             checkpoint pagination method."
-        );
-        Answer::error(400, &message, Some("invalid_query_string"))
-    })
-}
-
 fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], show: impl Fn(&[&Connection]) -> String) -> Answer {
-    let after = match parameters.from.as_deref().map(|from| last_seen(from, state.now())) {
+    let after = match parameters.from.as_deref().map(|from| last_seen("connections", from, state.now())) {
         None => 0,
         Some(Some(after)) => after,
         Some(None) => return Answer::invalid_query("Invalid pagination cursor"),
@@ -517,19 +475,7 @@ fn checkpoint(state: &State, parameters: &Parameters, matching: &[&Connection], 
     let mut body = format!(r#"{{"connections":{}"#, show(slice));
     if let (Some(last), true) = (slice.last(), rest.len() > take) {
         // A cursor has nothing to escape.
-        body = body + r#","next":""# + &cursor(last.seq, state.now()) + "\"";
+        body = body + r#","next":""# + &cursor("connections", last.seq, state.now()) + "\"";
     }
     Answer::of_json(200, body + "}")
-}
-
-fn cursor(seq: u64, now: f64) -> String {
-    base64url(format!("connections:{seq}:{now:.0}").as_bytes())
-}
-
-/// The entry a checkpoint points behind; `None` when it is not one, or too old.
-fn last_seen(cursor: &str, now: f64) -> Option<u64> {
-    let text = String::from_utf8(unbase64(cursor)?).ok()?;
-    let (seq, issued) = text.strip_prefix("connections:")?.split_once(':')?;
-    let issued: f64 = issued.parse().ok()?;
-    (now - issued <= CHECKPOINT_LIFETIME).then_some(seq.parse().ok()?)
 }

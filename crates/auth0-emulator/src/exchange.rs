@@ -17,8 +17,10 @@ use super::handle::TenantHandle;
 use super::journal::{Call, Origin, mask};
 use super::json::{Json, Object};
 use super::limits::{Headers, Verdict};
+use super::routes::{Route, no_evidence};
 use super::tenant::State;
 use super::token;
+use super::{clients, under};
 
 /// What is left of a request when its transport is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,22 +266,17 @@ fn dispatch(state: &mut State, seq: u64, request: &Request) -> Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/oauth/token") => token_endpoint(state, seq, request),
         ("GET", "/authorize") => authorize::answer(state, &query),
-        (method, path) => {
-            let id = match path.strip_prefix("/api/v2/connections") {
-                Some("") => None,
-                Some(rest) => match rest.strip_prefix('/') {
-                    Some(id) if !id.is_empty() && !id.contains('/') => Some(decode(id)),
-                    _ => return Answer::no_route(),
-                },
-                None => return Answer::no_route(),
-            };
-            let routed = matches!((method, &id), ("GET", _) | ("POST", None) | ("PATCH" | "DELETE", Some(_)));
-            if routed { api(state, seq, request, id.as_deref(), &query) } else { Answer::no_route() }
-        }
+        (method, path) => match Route::of(method, path) {
+            Route::Nowhere => Answer::no_route(),
+            Route::NoEvidence => no_evidence(method, path, "the emulator does not have it"),
+            route @ (Route::Connections(_) | Route::Under(..) | Route::Clients | Route::DirectoryProvisionings) => {
+                api(state, seq, request, &route, &query)
+            }
+        },
     }
 }
 
-fn api(state: &mut State, seq: u64, request: &Request, id: Option<&str>, query: &[(String, String)]) -> Answer {
+fn api(state: &mut State, seq: u64, request: &Request, route: &Route, query: &[(String, String)]) -> Answer {
     let token = match token::authenticate(state, request.authorization.as_deref()) {
         Ok(token) => token,
         Err(refused) => return refused,
@@ -288,14 +285,23 @@ fn api(state: &mut State, seq: u64, request: &Request, id: Option<&str>, query: 
         call.client_id = Some(token.client_id.clone());
     }
     let now = state.now();
-    let headers = match state.buckets.take(request.method == "GET", now) {
+    let reads_connections = matches!(route, Route::Connections(_)) && request.method == "GET";
+    let headers = match state.buckets.take(reads_connections, now) {
         Verdict::Unlimited => None,
         Verdict::Passed(headers) => Some(headers),
         Verdict::Refused { message, headers } => return headers.on(too_many(message)),
     };
     let body = json_body(request);
-    let asked = connections::Request { method: &request.method, id, query, body };
-    let answer = connections::handle(state, &token, asked);
+    let answer = match route {
+        Route::Connections(id) => {
+            let asked = connections::Request { method: &request.method, id: id.as_deref(), query, body };
+            connections::handle(state, &token, asked)
+        }
+        Route::Under(id, what) => under::handle(state, &token, (id, *what), query, body),
+        Route::Clients => clients::list(state, &token, query),
+        Route::DirectoryProvisionings => under::directory_provisionings(state, &token, query),
+        Route::NoEvidence | Route::Nowhere => Answer::no_route(),
+    };
     match headers {
         Some(headers) => headers.on(answer),
         None => answer,

@@ -57,8 +57,11 @@ impl TenantHandle {
     /// Adds (or replaces) a machine-to-machine client with a grant of these scopes.
     pub fn add_client<S: AsRef<str>>(&self, client_id: &str, client_secret: &str, scopes: impl IntoIterator<Item = S>) {
         let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
-        let client = Client { credential: Credential::Secret(client_secret.to_owned()), scopes: Some(scopes) };
-        self.lock().clients.insert(client_id.to_owned(), client);
+        let mut state = self.lock();
+        let seq = state.clients.get(client_id).map_or(state.next_client, |client| client.seq);
+        state.next_client = state.next_client.max(seq + 1);
+        let client = Client { credential: Credential::Secret(client_secret.to_owned()), scopes: Some(scopes), seq };
+        state.clients.insert(client_id.to_owned(), client);
     }
 
     /// Replaces the scopes of a client's grant. Tokens already issued keep the scopes of their issue.

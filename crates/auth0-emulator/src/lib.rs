@@ -1,8 +1,9 @@
 //! An emulated Auth0 tenant.
 //!
-//! It speaks plain HTTP/1.1 and does what the evidence says, including what hurts: a PATCH replaces the whole of `options`, reads hide
+//! It speaks HTTP/1.1, plain or over TLS ([`Emulator::secure`]), and does what the evidence says, including what hurts: a PATCH replaces the whole of `options`, reads hide
 //! `options` without a scope, keys come back in another order, the server recomputes some keys and forgets others. It is never kinder
-//! than the evidence (Auth0's `OpenAPI` document of the Management API v2, its documentation, recorded traffic of real tenants).
+//! than the evidence (Auth0's `OpenAPI` document of the Management API v2, its documentation, recorded traffic of real tenants). What
+//! Auth0 has and no evidence shows is answered with 501, and a line in the log, never with a guess.
 //!
 //! One emulator holds a tenant per domain and tells them apart by the `Host` header, so tests send every domain's requests to one
 //! address. A tenant is set up, disturbed and looked at through its [`TenantHandle`]:
@@ -31,6 +32,7 @@
 mod answer;
 mod authorize;
 mod certificate;
+mod clients;
 mod connections;
 mod derive;
 mod exchange;
@@ -41,13 +43,17 @@ mod handle;
 mod journal;
 mod json;
 mod limits;
+mod paging;
+mod routes;
 mod schema;
 pub mod seed;
 mod server;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
+mod under;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -61,7 +67,7 @@ pub use journal::{Call, Origin};
 pub use json::{Json, NotJson, Object};
 pub use limits::{Limits, Rate};
 pub use schema::{ALIASES, STRATEGIES};
-pub use tenant::{ALL_SCOPES, Settings};
+pub use tenant::{ALL_SCOPES, Settings, TOOL_SCOPES};
 
 /// Why the emulator did not start, or did not take a connection.
 #[derive(Debug, thiserror::Error)]
@@ -98,23 +104,23 @@ pub struct Emulator {
 impl Emulator {
     /// Binds and serves. Needs no runtime around it.
     pub fn start(options: Options) -> Result<Self, Error> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let any_host = options.any_host.map(|domain| TenantHandle::new(&domain.to_ascii_lowercase(), options.settings.clone()));
         let tenants = Arc::new(server::Tenants::new(any_host));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("auth0-emulator").enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        let service = server::router(Arc::clone(&tenants)).into_make_service_with_connect_info::<wire::Line>();
-        runtime.spawn(async move {
-            if let Err(error) = axum::serve(wire::Door(listener), service).await {
-                tracing::error!(%error, "the emulator stopped serving");
-            }
-        });
+        let address = serve(&runtime, options.port, None, &tenants)?;
         Ok(Self { address, tenants, settings: options.settings, runtime: Some(runtime) })
+    }
+
+    /// Serves a tenant over TLS on a port of 127.0.0.1 of its own, where it answers any host; 0 takes any free port. There it has
+    /// another address than its domain, as a tenant with a custom domain has, so that its audience stays what it is.
+    pub fn secure(&self, port: u16, tenant: &TenantHandle) -> Result<Secure, Error> {
+        let Some(runtime) = &self.runtime else {
+            return Err(std::io::Error::other("it is stopped").into());
+        };
+        let tls::Identity { acceptor, authority } = tls::identity(&[tenant.domain()])?;
+        let tenants = Arc::new(server::Tenants::new(Some(tenant.clone())));
+        let address = serve(runtime, port, Some(acceptor), &tenants)?;
+        Ok(Secure { host: format!("localhost:{}", address.port()), authority })
     }
 
     /// `http://127.0.0.1:{port}`, without a slash at the end.
@@ -139,6 +145,38 @@ impl Emulator {
     }
 }
 
+/// Binds a port of 127.0.0.1 and serves these tenants there.
+fn serve(
+    runtime: &tokio::runtime::Runtime,
+    port: u16,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    tenants: &Arc<server::Tenants>,
+) -> std::io::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let service = server::router(Arc::clone(tenants)).into_make_service_with_connect_info::<wire::Line>();
+    runtime.spawn(async move {
+        if let Err(error) = axum::serve(wire::Door { listener, tls }, service).await {
+            tracing::error!(%error, "the emulator stopped serving");
+        }
+    });
+    Ok(address)
+}
+
+/// Where a tenant is served over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secure {
+    /// `localhost` and the port.
+    pub host: String,
+    /// The certificate of the authority to trust, as PEM.
+    pub authority: String,
+}
+
 impl Drop for Emulator {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -161,14 +199,17 @@ pub struct Play {
 /// The domain of the tenant [`play`] starts.
 pub const PLAY_DOMAIN: &str = "emulator.auth0.test";
 
+/// The id and the secret of its client, which may do everything.
+pub const PLAY_CLIENT: (&str, &str) = ("emulator-client", "emulator-secret");
+
 /// Starts an emulator on a port with one tenant that answers any host and has so many connections (the five of [`seed::demo`] first). It
 /// serves until it is dropped.
 pub fn play(port: u16, connections: usize) -> Result<Play, Error> {
     let options = Options { port, any_host: Some(PLAY_DOMAIN.to_owned()), ..Options::default() };
     let emulator = Emulator::start(options)?;
     let tenant = emulator.tenant(PLAY_DOMAIN);
-    let (client_id, client_secret) = ("emulator-client", "emulator-secret");
-    tenant.add_client(client_id, client_secret, ALL_SCOPES);
+    let (client_id, client_secret) = PLAY_CLIENT;
+    tenant.add_client(client_id, client_secret, ALL_SCOPES.iter().chain(&TOOL_SCOPES));
     seed::demo(&tenant)?;
     seed::many(&tenant, connections.saturating_sub(seed::DEMO.len()))?;
     for name in tenant.connection_names().iter().skip(connections) {

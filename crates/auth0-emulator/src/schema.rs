@@ -197,6 +197,40 @@ fn types(body: &Object) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A PATCH of the clients of a connection: each with whether it may use it (`UpdateEnabledClientConnectionsRequestContent`). Its limit
+/// is documented; no refusal was ever recorded, so that the messages follow the pattern of the recorded ones.
+pub(crate) fn enabled_clients(body: &Json, most: usize) -> Result<Vec<(&str, bool)>, Refusal> {
+    let bare = |reason: &str| format!("Payload validation error: '{reason}'.");
+    let Json::Array(items) = body else {
+        return Err(bare(&format!("Expected type array but found type {}", body.kind())));
+    };
+    match items.len() {
+        0 => return Err(bare("Array is too short (0), minimum 1")),
+        count if count > most => return Err(bare(&format!("Array is too long ({count}), maximum {most}"))),
+        _ => {}
+    }
+    items.iter().enumerate().map(|(place, item)| enabled_client(place, item)).collect()
+}
+
+fn enabled_client(place: usize, item: &Json) -> Result<(&str, bool), Refusal> {
+    let refused = |reason: String| refusal(&reason, &place.to_string(), "");
+    let item = item.as_object().ok_or_else(|| refused(format!("Expected type object but found type {}", item.kind())))?;
+    let unknown: Vec<&str> = item.keys().filter(|key| !["client_id", "status"].contains(key)).collect();
+    if !unknown.is_empty() {
+        return Err(refused(format!("Additional properties not allowed: {}", unknown.join(","))));
+    }
+    let wrong = |key: &str, expected: &str, found: &Json| {
+        refusal(&format!("Expected type {expected} but found type {}", found.kind()), &format!("{place}.{key}"), "")
+    };
+    match (item.get("client_id"), item.get("status")) {
+        (Some(Json::String(id)), Some(Json::Bool(status))) => Ok((id, *status)),
+        (None, _) => Err(refused("Missing required property: client_id".to_owned())),
+        (_, None) => Err(refused("Missing required property: status".to_owned())),
+        (Some(Json::String(_)), Some(status)) => Err(wrong("status", "boolean", status)),
+        (Some(id), _) => Err(wrong("client_id", "string", id)),
+    }
+}
+
 /// `^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$`, at most 128 characters.
 fn is_name(name: &str) -> bool {
     let bytes = name.as_bytes();

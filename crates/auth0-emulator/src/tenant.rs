@@ -20,6 +20,9 @@ pub const ALL_SCOPES: [&str; 6] = [
     "update:connections_options",
 ];
 
+/// What tools read besides, which manage a whole tenant.
+pub const TOOL_SCOPES: [&str; 3] = ["read:clients", "read:directory_provisionings", "read:scim_config"];
+
 /// How a tenant behaves where tenants differ or the evidence is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -69,6 +72,8 @@ pub(crate) struct Client {
     pub(crate) credential: Credential,
     /// The scopes of the client grant for the Management API; `None` without a grant.
     pub(crate) scopes: Option<Vec<String>>,
+    /// Order of creation, from 1; what checkpoint paging walks along.
+    pub(crate) seq: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +133,7 @@ pub(crate) struct State {
     pub(crate) journal: Vec<Call>,
     pub(crate) keeps_journal: bool,
     pub(crate) next_connection: u64,
+    pub(crate) next_client: u64,
     pub(crate) next_call: u64,
     pub(crate) base_clock: Clock,
     pub(crate) ahead: Duration,
@@ -165,6 +171,7 @@ impl State {
             journal: Vec::new(),
             keeps_journal: true,
             next_connection: 1,
+            next_client: 1,
             next_call: 1,
             base_clock: Clock::of_the_system(),
             ahead: Duration::ZERO,

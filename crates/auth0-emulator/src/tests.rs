@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 
 mod in_process;
+mod tls;
+mod tools;
 
 const DOMAIN: &str = "a.eu.auth0.com";
 

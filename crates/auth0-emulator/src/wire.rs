@@ -9,7 +9,10 @@ use std::task::{Context, Poll};
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::Channel;
 
 /// How a connection is to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,22 +49,29 @@ impl Line {
     }
 }
 
-/// The listener; hands out [`Wire`]s.
-pub(crate) struct Door(pub(crate) TcpListener);
+/// The listener; hands out [`Wire`]s, over TLS when it has a certificate.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
 
 impl Listener for Door {
     type Io = Wire;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
         // Answers are small and awaited: no reason to wait for more.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, line: Line::default() }, address)
+        let channel = match &self.tls {
+            None => Channel::Plain(stream),
+            Some(tls) => Channel::secret(tls, stream),
+        };
+        (Wire { channel, line: Line::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -71,9 +81,9 @@ impl Connected<IncomingStream<'_, Door>> for Line {
     }
 }
 
-/// One TCP connection.
+/// One connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    channel: Channel,
     line: Line,
 }
 
@@ -83,20 +93,20 @@ fn gone() -> io::Error {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        Pin::new(&mut self.channel).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         match self.line.get() {
-            Cut::Not => Pin::new(&mut self.stream).poll_write(context, buffer),
+            Cut::Not => Pin::new(&mut self.channel).poll_write(context, buffer),
             Cut::Now => Poll::Ready(Err(gone())),
             Cut::AfterBody(bytes) => {
                 // The head of an answer comes in one piece, so the end of the headers is in the first write.
                 let head = buffer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let end = (head + bytes).min(buffer.len());
-                let written = Pin::new(&mut self.stream).poll_write(context, &buffer[..end]);
+                let written = Pin::new(&mut self.channel).poll_write(context, &buffer[..end]);
                 if let Poll::Ready(Ok(count)) = &written {
                     let left = bytes - count.saturating_sub(head);
                     self.line.set(if left == 0 { Cut::Now } else { Cut::AfterBody(left) });
@@ -107,10 +117,10 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.channel).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.channel).poll_shutdown(context)
     }
 }

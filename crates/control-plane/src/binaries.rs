@@ -122,7 +122,7 @@ pub async fn find_or_build(progress: &(dyn Fn(&str) + Sync)) -> Result<Binaries,
     Recipe::control_plane(kubernetes_version()?).find_or_build(progress, built).await
 }
 
-fn environment(name: &str) -> Option<OsString> {
+pub(super) fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
@@ -144,7 +144,7 @@ fn built(folder: &Path) -> Option<Binaries> {
     ready_made(folder).ok().filter(|found| found.kube_controller_manager.is_some())
 }
 
-fn cache_folder(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Error> {
+pub(super) fn cache_folder(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Error> {
     // The XDG specification says to ignore a relative path.
     xdg.map(PathBuf::from)
         .filter(|path| path.is_absolute())
@@ -153,7 +153,7 @@ fn cache_folder(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf
         .ok_or(Error::NoCacheFolder)
 }
 
-async fn lock(path: &Path, what: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Error> {
+pub(super) async fn lock(path: &Path, what: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<File, Error> {
     let file = File::create(path).map_err(io_error("open the lock", path))?;
     let start = Instant::now();
     let mut told = None;

@@ -36,6 +36,24 @@ pub enum Error {
         /// The end of its output.
         tail: String,
     },
+    /// A package has to be installed, and there is no npm to install it.
+    #[error("{what} has to be installed, and `npm` is not on PATH: install Node {needed}, which brings it")]
+    NpmMissing {
+        /// What has to be installed.
+        what: String,
+        /// The Node that will do.
+        needed: String,
+    },
+    /// `npm ci` failed.
+    #[error("installing {what} failed ({status}); it needs access to npm's packages. The last lines:\n{tail}")]
+    Npm {
+        /// What was to be installed.
+        what: String,
+        /// How `npm ci` ended.
+        status: ExitStatus,
+        /// The end of its output.
+        tail: String,
+    },
     /// A folder of programs is not whole.
     #[error("{} lacks {missing}: add it, or unset KUBEBUILDER_ASSETS to have all of them built with Go", folder.display())]
     Incomplete {

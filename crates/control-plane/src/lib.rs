@@ -26,6 +26,7 @@ use tokio::{
 pub mod binaries;
 mod credentials;
 mod error;
+pub mod npm;
 pub mod supervise;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use crate::action::{Action, Mood};
 use crate::declare::{Declaration, TenantDeclaration, options};
 use crate::network::{Ending, Fate};
+use crate::takeover;
 
 /// How many calls of a history may have something happen to them.
 const CALLS: u32 = 160;
@@ -55,6 +56,9 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
+        if takeover::is_one(seed) {
+            return Self::of_a_takeover(seed, rng);
+        }
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
         let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
         let mut steps: Vec<(Duration, Action)> =
@@ -66,6 +70,22 @@ impl History {
             ask_at_calls(rng, &mood, &mut calls);
         }
         Self { seed, replicas: mood.replicas, options, tenant, steps, calls }
+    }
+
+    /// One in which the Lease changes hands.
+    fn of_a_takeover(seed: u64, rng: &mut Rng) -> Self {
+        let mood = Mood {
+            tampering: false,
+            administration: false,
+            processes: true,
+            auth0: false,
+            watches: false,
+            slots: takeover::SLOTS,
+            replicas: takeover::REPLICAS,
+        };
+        let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
+        let steps = takeover::draw(rng);
+        Self { seed, replicas: mood.replicas, options, tenant: TenantDeclaration::open(0), steps, calls: calls(rng, &mood) }
     }
 
     /// How many things happen in it.

@@ -20,6 +20,7 @@ pub mod noise;
 pub mod run;
 pub mod shrink;
 pub mod story;
+pub mod takeover;
 pub mod tenant;
 #[cfg(test)]
 mod tests;

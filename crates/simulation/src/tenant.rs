@@ -167,6 +167,7 @@ impl HttpClient for TenantClient {
         Box::pin(async move {
             let mut journey = journey?;
             let fate = self.network.fate(&mut journey.seen);
+            let seen = journey.seen.clone();
             let (sender, receiver) = oneshot::channel();
             tokio::spawn(async move {
                 let back = journey.travel(fate).await;
@@ -180,7 +181,11 @@ impl HttpClient for TenantClient {
                     Ok(Back::Cut) | Err(_) => Err(Lost::Interrupted),
                 }
             };
-            tokio::time::timeout(request_timeout, arrived).await.unwrap_or(Err(Lost::TimedOut))
+            let answer = tokio::time::timeout(request_timeout, arrived).await.unwrap_or(Err(Lost::TimedOut));
+            if let Ok(answer) = &answer {
+                self.network.is_answered(&seen, answer.status().as_u16());
+            }
+            answer
         })
     }
 }

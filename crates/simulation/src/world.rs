@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod by_hand;
+mod lease;
 mod scenes;
 mod wire;
 
@@ -118,7 +119,9 @@ struct State {
     steps: u64,
     calm: bool,
     may_leave: bool,
-    lease_touched: Option<Instant>,
+    leases: lease::Leases,
+    /// How long writes to connections take to arrive.
+    slow_writes: Duration,
     secrets: [String; 2],
     rates: (u32, u32, u32),
 }
@@ -363,6 +366,7 @@ impl World {
                     // A real one is restored while nobody can reach it.
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
+                    self.lease_is_touched();
                     self.start_after(Duration::from_secs(40));
                 }
             }
@@ -398,8 +402,10 @@ impl World {
             Action::JumpClock(replica, seconds) => drop(self.skews.get(*replica).map(|skew| skew.fetch_add(*seconds, Ordering::Relaxed))),
             Action::DeleteLease => {
                 drop(self.cluster.delete(&Key::lease("default", "upstream-params-operator")));
-                self.state.lock().lease_touched = Some(Instant::now());
+                self.lease_is_touched();
             }
+            Action::TroubleLease(replica, how, span) => self.trouble_the_lease(*replica, how.fate(), *span),
+            Action::SlowWrites(span) => self.state.lock().slow_writes = *span,
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
         }
     }
@@ -669,6 +675,8 @@ fn name_of(action: &Action) -> &'static str {
         Action::Start(_) => "start",
         Action::JumpClock(..) => "a clock jumps",
         Action::DeleteLease => "delete the Lease",
+        Action::TroubleLease(..) => "requests about the Lease are lost or late",
+        Action::SlowWrites(_) => "writes are slow",
         Action::Outage(_) => "outage of the API server",
         Action::CutOff(..) => "a replica is cut off",
         Action::Ask(..) => "ask for a look",

@@ -175,7 +175,7 @@ impl Budget {
 
     fn bucket(&mut self, route: Route) -> Option<&mut Bucket> {
         match route {
-            Route::Token => None,
+            Route::Token | Route::Authorize => None,
             Route::ListConnections | Route::FindConnection | Route::ReadConnection => Some(&mut self.reads),
             Route::WriteConnection => Some(&mut self.requests),
         }

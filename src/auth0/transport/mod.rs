@@ -215,9 +215,7 @@ impl Transport {
 
     /// Sends one request and reads its answer. An answer of any status is an answer.
     pub(in crate::auth0) async fn send(&self, domain: &Domain, question: Question<'_>) -> Result<Answer, Failure> {
-        if self.endpoint.is_none() && !self.allowed_domains.permits(domain) {
-            return Err(Failure::DomainNotAllowed { domain: domain.clone() });
-        }
+        self.permits(domain)?;
         let route = question.route;
         let request = self.request(domain, question)?;
         let answer = self.client.execute(request, self.max_body).await.map_err(|lost| lost.failure(domain, route))?;
@@ -227,21 +225,58 @@ impl Transport {
         Ok(Answer { status: answer.status().as_u16(), limit, retry_after, body: answer.into_body() })
     }
 
+    /// Asks for a page of the tenant's own host, as a browser does; the answer is whole, but for the body of an error. Of the
+    /// address only path and query count.
+    pub(in crate::auth0) async fn visit(&self, domain: &Domain, page: &Url, cookies: &str) -> Result<http::Response<Vec<u8>>, Failure> {
+        self.permits(domain)?;
+        let route = Route::Authorize;
+        let mut url = self.origin(domain)?;
+        url.set_path(page.path());
+        url.set_query(page.query());
+        let mut request = self.addressed(domain, Method::GET, url)?;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml"));
+        if !cookies.is_empty() {
+            let unsendable = |_| Failure::Malformed { route, what: "a cookie that can't be sent back" };
+            let mut value = HeaderValue::from_str(cookies).map_err(unsendable)?;
+            value.set_sensitive(true);
+            headers.insert(header::COOKIE, value);
+        }
+        self.client.execute(request, self.max_body).await.map_err(|lost| lost.failure(domain, route))
+    }
+
+    fn permits(&self, domain: &Domain) -> Result<(), Failure> {
+        let permitted = self.endpoint.is_some() || self.allowed_domains.permits(domain);
+        if permitted { Ok(()) } else { Err(Failure::DomainNotAllowed { domain: domain.clone() }) }
+    }
+
+    /// Where requests for this domain go.
+    fn origin(&self, domain: &Domain) -> Result<Url, Failure> {
+        match &self.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => Url::parse(&format!("https://{domain}/")).map_err(|_| Failure::DomainNotAllowed { domain: domain.clone() }),
+        }
+    }
+
+    /// A request that says which domain it is for, also where another host takes it.
+    fn addressed(&self, domain: &Domain, method: Method, url: Url) -> Result<Request, Failure> {
+        let mut request = Request::new(method, url);
+        if self.endpoint.is_some() {
+            let refused = |_| Failure::DomainNotAllowed { domain: domain.clone() };
+            request.headers_mut().insert(header::HOST, HeaderValue::from_str(domain.as_str()).map_err(refused)?);
+        }
+        Ok(request)
+    }
+
     fn request(&self, domain: &Domain, question: Question<'_>) -> Result<Request, Failure> {
         let unsendable = Failure::Malformed { route: Route::Token, what: "a token that can't be sent in a header" };
-        let mut url = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => Url::parse(&format!("https://{domain}/")).map_err(|_| Failure::DomainNotAllowed { domain: domain.clone() })?,
-        };
+        let mut url = self.origin(domain)?;
         url.set_path(question.path);
         if !question.query.is_empty() {
             url.query_pairs_mut().extend_pairs(question.query);
         }
-        let mut request = Request::new(question.method, url);
+        let mut request = self.addressed(domain, question.method, url)?;
         let headers = request.headers_mut();
-        if self.endpoint.is_some() {
-            headers.insert(header::HOST, HeaderValue::from_str(domain.as_str()).map_err(|_| unsendable.clone())?);
-        }
         if let Some(token) = question.bearer {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| unsendable)?;
             value.set_sensitive(true);

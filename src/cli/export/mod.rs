@@ -19,7 +19,6 @@ use super::source::{Source, SourceArguments};
 use crate::api::rules;
 use crate::api::upstream_params::{AdoptionPolicy, DeletionPolicy, ManagementPolicy};
 use crate::clock;
-use crate::core::spec;
 
 /// Flags of `export`.
 #[derive(Debug, clap::Args)]
@@ -108,7 +107,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
             "--namespace: the name of a namespace consists of at most 63 lower-case letters, digits and '-', and begins and ends with a letter or digit"
         );
     }
-    if arguments.tenant_ref.as_deref().is_some_and(|name| !spec::is_object_name(name)) {
+    if arguments.tenant_ref.as_deref().is_some_and(|name| name.len() > rules::MAX_DNS_NAME || !rules::is_object_name(name)) {
         bail!("--tenant-ref: {}", rules::OBJECT_NAME);
     }
     Ok(())

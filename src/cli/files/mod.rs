@@ -13,6 +13,7 @@ mod tests;
 mod tree;
 mod walk;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser};
 use serde_json::Value;
 
+pub(in crate::cli) use self::scalar::reads_differently;
 use self::tree::{At, Broken, Builder, Node, Shape};
 pub(in crate::cli) use self::tree::{Oddity, Style};
 use self::walk::Input;
@@ -167,7 +169,7 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 impl Files {
     /// Takes a file apart.
-    fn take(&mut self, name: String, bytes: Vec<u8>) {
+    pub(in crate::cli) fn take(&mut self, name: String, bytes: Vec<u8>) {
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -308,19 +310,26 @@ impl Source {
 enum Step<'a> {
     /// A member by its name.
     Member(&'a str),
-    /// What stands in brackets: a member by its name, or an element by its position.
-    Bracket(&'a str),
+    /// A member by its name, or an element by its position.
+    Either(Cow<'a, str>),
 }
 
-/// The steps of a path such as `spec.params[blog].value`.
+/// The steps of a path such as `spec.params[blog].value`, or of a JSON pointer such as `/spec/params/blog/value`.
 fn steps(path: &str) -> Vec<Step<'_>> {
+    if let Some(pointer) = path.strip_prefix('/') {
+        let unescaped = |step: &str| step.replace("~1", "/").replace("~0", "~");
+        return pointer
+            .split('/')
+            .map(|step| Step::Either(if step.contains('~') { unescaped(step).into() } else { step.into() }))
+            .collect();
+    }
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
         if let Some(inside) = rest.strip_prefix('[') {
             let closes = |at: usize| matches!(inside.get(at + 1..).and_then(|after| after.chars().next()), None | Some('.' | '['));
             let end = inside.match_indices(']').map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(inside.len());
-            steps.push(Step::Bracket(inside.get(..end).unwrap_or_default()));
+            steps.push(Step::Either(inside.get(..end).unwrap_or_default().into()));
             rest = inside.get(end + 1..).unwrap_or_default();
         } else {
             rest = rest.strip_prefix('.').unwrap_or(rest);
@@ -342,13 +351,14 @@ struct Found<'a> {
 }
 
 impl Document {
-    /// The place of the value at a path such as `spec.params[blog].value`; of the key of the last member that is there, where a
-    /// part of the path is missing.
+    /// The place of the text or number at a path such as `spec.params[blog].value`, or at a JSON pointer. Where a list or a mapping
+    /// is there, or nothing, the place of its key; where a part of the path is missing, that of the last key that is there.
     pub(in crate::cli) fn place(&self, path: &str) -> Place {
         let found = self.find(path);
-        let is_written = found.node.at.to > found.node.at.from;
+        // Of what is in it, a list or a mapping is told apart by its key.
+        let is_scalar = matches!(found.node.shape, Shape::Scalar(..)) && found.node.at.to > found.node.at.from;
         let at = match found.key_at {
-            Some(key_at) if !found.whole || !is_written => key_at,
+            Some(key_at) if !found.whole || !is_scalar => key_at,
             Some(_) | None => found.node.at,
         };
         // What is missing from the document as a whole is said of its first line.
@@ -381,12 +391,11 @@ impl Document {
         let mut found = Found { node: &self.root, key_at: None, alias: None, whole: true };
         for step in steps(path) {
             let next = match (&found.node.shape, &step) {
-                (Shape::List(items), Step::Bracket(position)) => {
+                (Shape::List(items), Step::Either(position)) => {
                     position.parse::<usize>().ok().and_then(|position| items.get(position)).map(|item| (item, item.node.at))
                 }
-                (Shape::Map(_), Step::Member(key) | Step::Bracket(key)) => {
-                    found.node.member(key).map(|member| (&member.item, member.key_at))
-                }
+                (Shape::Map(_), Step::Member(key)) => found.node.member(key).map(|member| (&member.item, member.key_at)),
+                (Shape::Map(_), Step::Either(key)) => found.node.member(key).map(|member| (&member.item, member.key_at)),
                 (Shape::List(_) | Shape::Scalar(..), _) => None,
             };
             let Some((item, key_at)) = next else {

@@ -62,6 +62,16 @@ fn implicit(text: &str) -> Scalar {
     Scalar::Value(value)
 }
 
+/// Whether other readers take a text without quotes for a date or a number of base 60, which kubectl leaves a text.
+pub(in crate::cli) fn reads_differently(text: &str) -> bool {
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = text.split_once('-').is_some_and(|(year, rest)| {
+        year.len() == 4 && all_digits(year) && rest.split(['-', 'T', 't', ' ']).take(2).all(all_digits) && rest.contains('-')
+    });
+    let is_base_60 = text.contains(':') && text.split(':').all(all_digits);
+    is_date || is_base_60
+}
+
 fn number(text: &str) -> Option<Scalar> {
     if text.starts_with('.') {
         return float(text);
@@ -200,6 +210,16 @@ mod tests {
         ] {
             let scalar = resolve(text, true, None);
             assert_eq!((scalar.json(), scalar.key().as_deref()), (Some(json!(text)), Some(text)));
+        }
+    }
+
+    #[test]
+    fn dates_and_times_are_texts_to_kubectl_and_not_to_others() {
+        for text in ["2026-01-01", "2026-1-1", "2026-01-01T00:00:00Z", "12:30:45", "1:00"] {
+            assert!(reads_differently(text), "{text}");
+        }
+        for text in ["2026", "2026-x-1", "2026-01", "con_1", "a:1", ":", "1.2.3", "555-1234-1", ""] {
+            assert!(!reads_differently(text), "{text}");
         }
     }
 

@@ -70,7 +70,7 @@ fn a_block_of_text_has_the_place_of_its_first_line() {
     assert_eq!(document.value["spec"]["params"]["b"]["value"], "x");
     assert_eq!(document.place("spec.params[blog].value").line, 8);
     assert_eq!(document.written("spec.params[blog].value").unwrap().0, Style::Block);
-    assert_eq!(document.place("spec.params[b].value").line, 11);
+    assert_eq!(document.place("spec.params[b].value").line, 12);
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Builder {
             }
             let name = scalar.key().ok_or_else(|| broken(at, "kubectl takes this key for no text; put it in quotes"))?;
             *key = Some(Key::Text(name.clone(), at));
-            self.key_oddity(&scalar, text, name, at);
+            self.key_oddity(&scalar, style, text, name, at);
             if anchor != 0 {
                 self.anchors.insert(anchor, leaf(at, Value::String(text.to_owned()), style));
             }
@@ -207,8 +207,9 @@ impl Builder {
         self.put(Item { node, alias: None })
     }
 
-    fn key_oddity(&mut self, scalar: &Scalar, written: &str, becomes: String, at: At) {
-        if matches!(scalar, Scalar::Value(Value::String(_))) {
+    fn key_oddity(&mut self, scalar: &Scalar, style: Style, written: &str, becomes: String, at: At) {
+        let is_text = matches!(scalar, Scalar::Value(Value::String(_)));
+        if is_text && (style != Style::Plain || !scalar::reads_differently(written)) {
             return;
         }
         let written = written.to_owned();
@@ -238,11 +239,13 @@ impl Builder {
         let Some(Open { mut at, anchor, content }) = self.open.pop() else { return Ok(()) };
         at.to = at.to.max(end.to);
         let (shape, size, depth) = match content {
-            Content::List(items) => {
+            Content::List(mut items) => {
+                items.shrink_to_fit();
                 let (size, depth) = measure(items.iter());
                 (Shape::List(items), size, depth)
             }
-            Content::Map { members, .. } => {
+            Content::Map { mut members, .. } => {
+                members.shrink_to_fit();
                 let (size, depth) = measure(members.iter().map(|member| &member.item));
                 (Shape::Map(members), size, depth)
             }

@@ -87,6 +87,7 @@ fn object(world: &World, key: &ObjectKey, document: &Document, now: jiff::Timest
             uid: format!("new {key}").into(),
             key: key.clone(),
             resource_version: String::new(),
+            reconcile_at: None,
             generation: 1,
             created: now.as_second(),
             deleting: false,
@@ -94,7 +95,6 @@ fn object(world: &World, key: &ObjectKey, document: &Document, now: jiff::Timest
             other_finalizers: Vec::new(),
             policies,
             spec,
-            reconcile_at: None,
             status: UpstreamParamsStatus::default(),
         };
     };
@@ -116,10 +116,10 @@ fn tenant(world: &World, name: &str, document: &Document, now: jiff::Timestamp) 
         name: name.to_owned(),
         uid: format!("new {name}").into(),
         resource_version: String::new(),
+        reconcile_at: None,
         generation: 1,
         created: now.as_second(),
         spec: None,
-        reconcile_at: None,
         status: ClusterAuth0TenantStatus::default(),
     };
     let old = world.tenant(name).map_or_else(new, |old| DeclaredTenant::clone(&old));
@@ -160,10 +160,10 @@ pub(super) fn stand_in(world: &mut World, domain: &Domain, given: &Given) -> Vec
             name: name.clone(),
             uid,
             resource_version,
+            reconcile_at: None,
             generation: 1,
             created: 0,
             spec: Some(spec),
-            reconcile_at: None,
             status,
         });
         notes.push(format!(

@@ -16,6 +16,7 @@ use super::cluster::ClusterArguments;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::runtime::LogArguments;
+use crate::api::rules;
 use crate::clock::WallClock;
 
 /// Flags of `status`.
@@ -80,7 +81,7 @@ fn text(report: &Report, named: bool, now: jiff::Timestamp) -> String {
 /// An object as it is named on the command line: NAME or NAMESPACE/NAME.
 pub(super) fn key(text: &str, namespace: &str) -> anyhow::Result<crate::model::identity::ObjectKey> {
     let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
-    let is_name = crate::core::spec::is_object_name;
+    let is_name = |name: &str| name.len() <= rules::MAX_DNS_NAME && rules::is_object_name(name);
     if !is_name(namespace) || !is_name(name) {
         bail!("{}: name an object as NAME or NAMESPACE/NAME; a name has lower-case letters, digits, '-' and '.'", output::printable(text));
     }

@@ -142,6 +142,21 @@ pub(crate) fn connections_at<'a>(
     of_the_tenant.filter_map(recorded_on)
 }
 
+/// Whether a status records anything that another one, which takes its place, does not.
+pub(crate) fn lets_go(old: &UpstreamParamsStatus, new: &UpstreamParamsStatus) -> bool {
+    let prints = |status| -> BTreeSet<(ConnectionId, String, Fingerprint)> {
+        let each = |record: Record| {
+            let Record { connection, owned, .. } = record;
+            owned.into_iter().flat_map(move |(name, prints)| {
+                let connection = connection.clone();
+                prints.into_iter().map(move |print| (connection.clone(), name.clone(), print))
+            })
+        };
+        records(status).flat_map(each).collect()
+    };
+    !prints(old).is_subset(&prints(new))
+}
+
 /// Whether anything in this status is recorded as ours.
 pub(crate) fn any(status: &UpstreamParamsStatus) -> bool {
     connections(status).next().is_some()
@@ -282,6 +297,23 @@ mod tests {
         let new = claimed(&old, &of("con_2"), &BTreeMap::from([("blog".to_owned(), vec!["a".into()])]), &BTreeSet::new());
         assert_eq!(new.connections.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ["con_1", "con_2", "con_3"]);
         assert_eq!(connections(&new).collect::<Vec<_>>(), ["con_2"]);
+    }
+
+    #[test]
+    fn a_status_lets_go_of_what_the_next_one_does_not_record() {
+        let of = |id: &str, owned: &[&str]| {
+            let owned = owned.iter().map(|text| (*text).to_owned()).collect();
+            let params = vec![ParamStatus { name: "blog".into(), state: ParamState::InSync, owned, applied: None }];
+            UpstreamParamsStatus {
+                connections: vec![ConnectionStatus { id: id.into(), params, ..Default::default() }],
+                ..Default::default()
+            }
+        };
+        let old = of("con_1", &["a", "b"]);
+        assert!(!lets_go(&old, &old) && !lets_go(&old, &of("con_1", &["c", "b", "a"])) && !lets_go(&of("con_1", &[]), &Default::default()));
+        for new in [of("con_1", &["a"]), of("con_1", &[]), of("con_2", &["a", "b"]), UpstreamParamsStatus::default()] {
+            assert!(lets_go(&old, &new), "{new:?}");
+        }
     }
 
     #[test]

@@ -269,3 +269,30 @@ fn a_placeholder_that_nothing_filled_in_is_warned_of_without_its_text() {
         assert_eq!(warnings(value), Vec::<String>::new(), "{value}");
     }
 }
+
+// ---- all that is wrong ----
+
+#[test]
+fn all_refusals_are_told_in_the_order_of_the_fields() {
+    let all = refusals(&json!({
+        "tenantRef": {"name": "A"},
+        "connection": {"name": "a", "id": "con_1"},
+        "params": {"a b": {"value": "x"}, "blog": {"value": 5}, "ok": {"value": "x"}, "z": {"alias": "state"}},
+        "managementPolicy": "x",
+        "adoptionPolicy": "x",
+    }));
+    let told: Vec<&str> = all.iter().map(|refusal| refusal.field.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "spec.tenantRef.name",
+            "spec.managementPolicy",
+            "spec.connection",
+            "spec.params",
+            "spec.params[blog].value",
+            "spec.params[z].alias",
+            "spec.adoptionPolicy",
+        ]
+    );
+    assert_eq!(refusals(&with("/adoptionPolicy", &json!(null))), []);
+}

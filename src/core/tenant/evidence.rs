@@ -37,11 +37,8 @@ impl Sightings {
     /// Whether it is the tenant's as a whole that a connection refuses. `known`: how many connections are known.
     fn refused(&mut self, connection: &ConnectionKey, token: u64, known: usize) -> bool {
         self.refused_by.insert(connection.clone());
-        match self.good_with {
-            Some(good) if good == token => false,
-            Some(_) => self.refused_by.len() > 1,
-            None => self.refused_by.len() > 1 || known <= 1,
-        }
+        // What an earlier token was good for says nothing of this one: where there is nobody else to ask, only a new one can tell.
+        self.good_with != Some(token) && (self.refused_by.len() > 1 || known <= 1)
     }
 }
 
@@ -155,6 +152,16 @@ mod tests {
         assert!(evidence.hid_options(&place("b"), token(None, 2), 3));
         evidence.showed_options(2);
         assert!(!evidence.hid_options(&place("b"), token(None, 2), 3));
+    }
+
+    #[test]
+    fn what_the_token_before_was_good_for_does_not_excuse_the_only_connection_that_there_is() {
+        let (mut evidence, asked) = (Evidence::default(), all(&["update:x"]));
+        evidence.showed_options(1);
+        evidence.wrote(1);
+        assert!(!evidence.hid_options(&place("a"), token(None, 1), 1) && evidence.lacks(&place("a"), &asked, token(None, 1), 1).is_none());
+        assert!(evidence.hid_options(&place("a"), token(None, 2), 1), "only a new token can tell");
+        assert_eq!(evidence.lacks(&place("a"), &asked, token(None, 2), 1), Some(asked.clone()));
     }
 
     #[test]

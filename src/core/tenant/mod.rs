@@ -49,16 +49,20 @@ pub struct TenantSettings {
     pub rate_limit: RateLimit,
     /// The time between two looks at each connection.
     pub resync: Duration,
-    admissions: Vec<Admission>,
+    access: Access,
 }
 
 impl PartialEq for TenantSettings {
     fn eq(&self, other: &Self) -> bool {
         self.same_access(other)
-            && (self.observes, &self.rate_limit, self.resync, &self.admissions)
-                == (other.observes, &other.rate_limit, other.resync, &other.admissions)
+            && (self.observes, &self.rate_limit, self.resync, &self.access)
+                == (other.observes, &other.rate_limit, other.resync, &other.access)
     }
 }
+
+/// Whom a tenant admits to what.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Access(Vec<Admission>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Admission {
@@ -79,16 +83,40 @@ impl TenantSettings {
 
     /// Whether any entry admits a namespace with these labels to any connection.
     pub fn admits_namespace(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.admissions.iter().any(|admission| admission.namespaces.matches(labels))
+        self.access.admits_namespace(labels)
     }
 
     /// Whether a namespace with these labels may manage the connection of this name; if so, with the reserved
     /// parameters it may set.
     pub fn admission(&self, labels: &BTreeMap<String, String>, connection: &str) -> Option<BTreeSet<String>> {
+        self.access.admission(labels, connection)
+    }
+}
+
+impl Access {
+    /// What the `access` of a spec says.
+    pub(crate) fn of(spec: &ClusterAuth0TenantSpec) -> Self {
+        let admissions = spec.access.iter().filter_map(|entry| {
+            // A selector that can't be read admits nobody.
+            let namespaces = Selector::try_from(entry.namespace_selector.clone()).ok()?;
+            let reserved = entry.allowed_reserved_params.iter().cloned().collect();
+            Some(Admission { namespaces, connections: entry.connections.clone(), reserved })
+        });
+        Self(admissions.collect())
+    }
+
+    /// Whether any entry admits a namespace with these labels to any connection.
+    pub(crate) fn admits_namespace(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.0.iter().any(|admission| admission.namespaces.matches(labels))
+    }
+
+    /// Whether a namespace with these labels may manage the connection of this name; if so, with the reserved
+    /// parameters it may set.
+    pub(crate) fn admission(&self, labels: &BTreeMap<String, String>, connection: &str) -> Option<BTreeSet<String>> {
         let matching = |admission: &&Admission| {
             admission.namespaces.matches(labels) && admission.connections.iter().any(|pattern| glob_matches(pattern, connection))
         };
-        let mut matching = self.admissions.iter().filter(matching).peekable();
+        let mut matching = self.0.iter().filter(matching).peekable();
         matching.peek()?;
         Some(matching.flat_map(|admission| admission.reserved.iter().cloned()).collect())
     }
@@ -287,12 +315,6 @@ fn resolve_secret(world: &World, valid: Validated<'_>, namespace: &str, kept: Op
         }
         (Err(unresolved), None) => return unresolved,
     };
-    let admissions = spec.access.iter().filter_map(|entry| {
-        // A selector that can't be read admits nobody.
-        let namespaces = Selector::try_from(entry.namespace_selector.clone()).ok()?;
-        let reserved = entry.allowed_reserved_params.iter().cloned().collect();
-        Some(Admission { namespaces, connections: entry.connections.clone(), reserved })
-    });
     Resolution::Serving(Box::new(TenantSettings {
         domain,
         audience,
@@ -304,7 +326,7 @@ fn resolve_secret(world: &World, valid: Validated<'_>, namespace: &str, kept: Op
         observes: spec.management_policy == ManagementPolicy::Observe,
         rate_limit: spec.rate_limit.clone(),
         resync: resync_interval(spec),
-        admissions: admissions.collect(),
+        access: Access::of(spec),
     }))
 }
 

@@ -22,7 +22,7 @@ use crate::api::upstream_params::UpstreamParamsStatus;
 use crate::core::pass::claims;
 use objects::Objects;
 
-pub(crate) use crate::model::identity::{ObjectKey, Uid};
+pub(crate) use crate::model::identity::{ConnectionId, Fingerprint, ObjectKey, Uid};
 pub use credentials::SecretData;
 pub use declared::{Declared, DeclaredTenant};
 pub(crate) use objects::Connection;
@@ -30,6 +30,17 @@ pub(crate) use wake::{Left, Wake};
 
 /// An object as a plan was made from it, with the labels of its namespace.
 pub(crate) type Ground = (Arc<Declared>, Option<BTreeMap<String, String>>);
+
+/// What a record goes for, beside its object itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LetGo {
+    /// The tenant as it is declared; none where there is no such object.
+    pub tenant: Option<Arc<DeclaredTenant>>,
+    /// The labels of the object's namespace.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// What stays there and is another's from now on, who has a record of it.
+    pub handed: Vec<(ConnectionId, String, Fingerprint)>,
+}
 
 /// The world. All four maps are complete once [`World::is_complete`].
 #[derive(Debug, Default)]
@@ -396,15 +407,40 @@ impl World {
             })
     }
 
-    /// Whether somebody declares one of these parameters of a connection who was not there, or not in this generation, when it
-    /// was planned for these.
-    pub fn newly_declares(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &BTreeSet<(Uid, i64)>) -> bool {
-        let declares = |object: &Declared| {
-            object.spec.as_ref().is_ok_and(|spec| names.iter().any(|name| spec.params.contains_key(name)))
-                && !planned.contains(&(object.uid.clone(), object.generation))
+    /// Whether what a record of an object goes for is still so: the tenant and what it admits, and that others have a record of what
+    /// passes to them.
+    pub fn still_lets_go(&self, object: &Declared, reasons: &LetGo) -> bool {
+        let LetGo { tenant, labels, handed } = reasons;
+        let is_tenant = |now: &DeclaredTenant, then: &DeclaredTenant| (&now.uid, &now.spec) == (&then.uid, &then.spec);
+        let same_tenant = match (self.tenants.get(&object.policies.tenant), tenant) {
+            (Some(now), Some(then)) => is_tenant(now, then),
+            (now, then) => now.is_none() && then.is_none(),
         };
-        let mut concerned = self.objects.concerned(connection).filter(|object| !object.deleting && connection.is_named_by(object));
-        !names.is_empty() && concerned.any(|object| declares(object))
+        let has_it = |other: &Declared, (id, name, print): &(ConnectionId, String, Fingerprint)| {
+            other.uid != object.uid && claims::on(&other.status, id).get(name).is_some_and(|claim| claim.owned.contains(print))
+        };
+        let is_anothers = |handed: &(ConnectionId, String, Fingerprint)| {
+            let connection = Connection { tenant: &object.policies.tenant, identity: None, id: Some(&handed.0), name: None };
+            self.objects.concerned(&connection).any(|other| has_it(other, handed))
+        };
+        same_tenant && labels.as_ref() == self.labels(&object.key.namespace) && handed.iter().all(is_anothers)
+    }
+
+    /// Whether everybody who has a say about one of these parameters of a connection is among those that it was planned for, and
+    /// as then: what he declares, what he recorded of them, and the labels of his namespace.
+    pub fn nobody_else_has_a_say(&self, connection: &Connection<'_>, names: &BTreeSet<String>, planned: &[Ground]) -> bool {
+        let recorded = |object: &Declared| {
+            let mut claims = connection.id.map(|id| claims::on(&object.status, id)).unwrap_or_default();
+            claims.retain(|name, _| names.contains(name));
+            claims.into_iter().map(|(name, claim)| (name, claim.owned)).collect::<Vec<_>>()
+        };
+        let as_planned = |(object, labels): &Ground, now: &Declared| {
+            (&object.uid, object.generation) == (&now.uid, now.generation)
+                && recorded(object) == recorded(now)
+                && labels.as_ref() == self.labels(&now.key.namespace)
+        };
+        let mut have_a_say = self.objects.concerned(connection).filter(|object| connection.hears(object, names));
+        have_a_say.all(|now| planned.iter().any(|ground| as_planned(ground, now)))
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.

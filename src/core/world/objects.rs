@@ -48,6 +48,17 @@ impl Connection<'_> {
     pub fn is_recorded_by(&self, object: &Declared) -> bool {
         claims::connections_at(&object.status, self.identity).any(|id| self.id == Some(&id))
     }
+
+    /// Whether an object has a say about one of these parameters of it: it declares one here, and is there to stay, or has a
+    /// record of one.
+    pub fn hears(&self, object: &Declared, names: &BTreeSet<String>) -> bool {
+        let declares = object.spec.as_ref().is_ok_and(|spec| names.iter().any(|name| spec.params.contains_key(name)));
+        let records = || {
+            let claims = self.id.map(|id| claims::on(&object.status, id)).unwrap_or_default();
+            claims.iter().any(|(name, claim)| names.contains(name) && !claim.owned.is_empty())
+        };
+        (declares && !object.deleting && self.is_named_by(object)) || records()
+    }
 }
 
 /// Shared by the map and the index.

@@ -5,7 +5,7 @@ use crate::api::tenant::{ClusterAuth0TenantSpec, Credentials as CredentialsSpec,
 use crate::api::upstream_params::ManagementPolicy;
 use crate::api::upstream_params::ParamState::InSync;
 use crate::core::spec::Target;
-use crate::tests::builders::{ELSEWHERE, HERE, HERE_NAME, object};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }
@@ -435,5 +435,53 @@ fn what_a_plan_rests_on_is_not_declared_any_more_after_any_change_of_it() {
     ];
     for changed in changed {
         assert!(!rests(&world(changed, declared.clone(), labels.clone())));
+    }
+}
+
+#[test]
+fn whoever_has_come_to_have_a_say_about_a_parameter_since_it_was_planned_is_noticed() {
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let names = BTreeSet::from(["blog".to_owned()]);
+    let (id, name) = (HERE.into(), HERE_NAME.into());
+    let connection = Connection { tenant: "default", identity: None, id: Some(&id), name: Some(&name) };
+    let owner = || object("a").wants("blog", "v1").lists("blog", InSync, &["v1"]);
+    let observer = || object("b").wants("blog", "v2").observing();
+    let silent = || object("c").wants("lang", "v1");
+    let planned: Vec<Ground> =
+        [owner(), observer().lists("blog", InSync, &["v2"])].map(|object| (Arc::new(object), Some(labels.clone()))).into();
+    let holds = |changes: &[Declared], labels: &BTreeMap<String, String>| {
+        let mut world = World::default();
+        world.apply_namespace("team".into(), labels.clone());
+        for object in [owner(), observer().lists("blog", InSync, &["v2"]), silent().lists("lang", InSync, &["v1"])].iter().chain(changes) {
+            world.take_object(object.clone());
+        }
+        world.nobody_else_has_a_say(&connection, &names, &planned)
+    };
+    assert!(holds(&[], &labels));
+    assert!(!holds(&[], &BTreeMap::new()), "who was not admitted may be");
+    let mut told = observer().lists("blog", InSync, &["v2"]).lists("lang", InSync, &["v1"]);
+    told.status.observed_generation = Some(1);
+    let unheard = [
+        told,
+        silent().generation(2),
+        silent().lists("lang", InSync, &["v1", "v2"]),
+        object("d").at(ELSEWHERE_NAME).wants("blog", "v3"),
+        object("d").wants("blog", "v3").dying(),
+    ];
+    for unheard in unheard {
+        assert!(holds(std::slice::from_ref(&unheard), &labels), "{unheard:?}");
+    }
+    let heard = [
+        observer().lists("blog", InSync, &["v2"]).generation(2),
+        observer().lists("blog", InSync, &["v1", "v2"]),
+        observer(),
+        silent().generation(2).wants("blog", "v3"),
+        silent().lists("blog", InSync, &["v1"]),
+        object("d").wants("blog", "v3"),
+        object("d").at(ELSEWHERE_NAME).lists("blog", InSync, &["v1"]),
+        Declared { uid: "new".into(), ..owner() },
+    ];
+    for heard in heard {
+        assert!(!holds(std::slice::from_ref(&heard), &labels), "{heard:?}");
     }
 }

@@ -11,7 +11,7 @@ use super::Pass;
 use super::written::{Ended, Written};
 use crate::clock;
 use crate::core::obstacle::{Obstacle, ObstacleReason};
-use crate::core::pass::claims;
+use crate::core::pass::claims::{self, ConnectionRef};
 use crate::core::pass::member::Member;
 use crate::core::pass::memory::disputes::Parameter;
 use crate::core::pass::plan::Verdict;
@@ -19,8 +19,9 @@ use crate::core::pass::role::Part;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::{WriteOutcome, is_accepted_on};
-use crate::core::world::Declared;
-use crate::model::identity::Uid;
+use crate::core::world::{Declared, LetGo};
+use crate::model::document::Live;
+use crate::model::identity::{ConnectionId, Fingerprint, Uid};
 
 /// After so many passes without a result in a row, it is told.
 const TOLD: u32 = 3;
@@ -143,11 +144,32 @@ impl Pass<'_, Written> {
         planned.status = claims::without(planned.status, id, &losses);
         let at = (&self.at.reading.document, self.settings.audience.identity());
         let Some(outcome) = member.outcome(&self.at.plan, &planned, at, write) else { return true };
-        let told = self.tell(&planned, &member.stored, (&outcome, member.named)).await;
+        let reasons = LetGo { labels: member.labels.clone(), handed: self.handed(member), ..LetGo::default() };
+        let told = self.tell(&planned, &member.stored, (&outcome, member.named), reasons).await;
         if told {
             self.follow_up(member, &planned);
         }
         told
+    }
+
+    /// What an object has a record of that stays there and is another's now.
+    fn handed(&self, member: &Member) -> Vec<(ConnectionId, String, Fingerprint)> {
+        let Written { reading, plan, .. } = &self.at;
+        let (uid, id) = (&member.stored.uid, &reading.document.id);
+        let (losses, part, live) = (plan.losses(uid), plan.part(uid), reading.document.live().unwrap_or_default());
+        let passes = |name: &String| {
+            let verdict = part.get(name).map(|param| &param.verdict);
+            losses.contains(name) || matches!(verdict, Some(Verdict::Handed | Verdict::Conflicted(_)))
+        };
+        let here = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
+        let stays = |name: &String| match (plan.changes.get(name).filter(|_| plan.written), live.get(name)) {
+            (Some(change), _) => change.entry.as_ref().map(|entry| here.fingerprint(name, entry)),
+            (None, Some(Live::Entry(entry))) => Some(here.fingerprint(name, entry)),
+            (None, Some(Live::Foreign) | None) => None,
+        };
+        let claims = claims::on(&member.stored.status, id).into_iter().filter(|(name, _)| passes(name));
+        let handed = claims.filter_map(|(name, claim)| stays(&name).filter(|print| claim.owned.contains(print)).map(|print| (name, print)));
+        handed.map(|(name, print)| (id.clone(), name, print)).collect()
     }
 
     /// After an object was concluded here, the other connections it belongs to are due, where that is news to them. Else

@@ -30,7 +30,7 @@ use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::{self, Outcome};
 use crate::core::tenant::TenantSettings;
-use crate::core::world::Declared;
+use crate::core::world::{Declared, LetGo};
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
 use crate::reconcile::failure::{Phase, pace_of};
@@ -76,8 +76,8 @@ impl<'t, At> Pass<'t, At> {
     }
 
     /// Concludes an object; on a conflict or a failure it is planned again, later each time. Yields whether it was told.
-    async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool)) -> bool {
-        match self.tenant.report_object(planned, stored, outcome, named).await {
+    async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool), reasons: LetGo) -> bool {
+        match self.tenant.report_object(planned, stored, outcome, named, reasons).await {
             Ok(()) => true,
             Err(error) => {
                 self.tenant.requeue_after_failure(planned, &error);

@@ -13,7 +13,7 @@ use crate::core::pass::member::Member;
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::Outcome;
-use crate::core::world::Declared;
+use crate::core::world::{Declared, LetGo};
 use crate::model::document::DocumentError;
 use crate::reconcile::failure::{Phase, obstacle_of};
 
@@ -70,7 +70,8 @@ impl Pass<'_, Asked> {
         let described = self.described(&reading.document);
         for member in members.into_iter().filter(|member| member.named || member.stored.deleting) {
             let own = member.outcome_of_its_own(&member.stored, &reading.document.id, &described).filter(|_| member.named);
-            self.tell(&member.stored, &member.stored, (own.as_ref().unwrap_or(&unread), member.named)).await;
+            let reasons = LetGo { labels: member.labels, ..LetGo::default() };
+            self.tell(&member.stored, &member.stored, (own.as_ref().unwrap_or(&unread), member.named), reasons).await;
         }
         let pace = self.pace(&failure, Phase::Read);
         self.look_again(Lane::Routine, &NextLook::of(pace));
@@ -79,6 +80,7 @@ impl Pass<'_, Asked> {
 
     async fn tell_unseen(&mut self, object: &Declared, outcome: &Outcome, named: bool) -> bool {
         let refusal = if named && !object.deleting { self.tenant.name_not_admitted(object) } else { None };
-        self.tell(object, object, (refusal.as_ref().unwrap_or(outcome), named)).await
+        let reasons = self.tenant.as_known_now(object);
+        self.tell(object, object, (refusal.as_ref().unwrap_or(outcome), named), reasons).await
     }
 }

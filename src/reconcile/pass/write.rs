@@ -17,7 +17,7 @@ use crate::core::pass::memory::disputes::{Moment, Parameter};
 use crate::core::pass::plan::{Plan, Verdict};
 use crate::core::schedule::pace::Pace;
 use crate::core::status::WriteOutcome;
-use crate::core::world::{Connection, World};
+use crate::core::world::{Connection, Declared, Ground, World};
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::{Phase, obstacle_of};
@@ -79,20 +79,24 @@ impl<'t> Pass<'t, Claimed> {
     }
 
     /// Whether this process still leads, for as long as the write may last, and all that the write rests on is as it was when it
-    /// was planned: the tenant, what it admits, every object that is acted for with its claim, and that nobody else declares
-    /// what is removed. It is asked right before each PATCH, the second after a refused token included.
+    /// was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else who has a say
+    /// about what is written. It is asked right before each PATCH, the second after a refused token included.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
-        let acting = members.iter().filter(|member| acted_for.contains(&member.stored.uid));
-        let objects: Vec<_> = acting.map(|member| (member.stored.clone(), member.labels.clone())).collect();
         let (leadership, lasts) = (self.tenant.shared.leadership.clone(), self.tenant.shared.transport.request_timeout());
         let (id, name) = (self.at.planned.reading.document.id.clone(), self.at.planned.reading.document.name.clone());
-        let removed: BTreeSet<String> = plan.entries().into_iter().filter(|(_, entry)| entry.is_none()).map(|(name, _)| name).collect();
-        let planned: BTreeSet<(Uid, i64)> = members.iter().map(|member| (member.stored.uid.clone(), member.stored.generation)).collect();
+        let names: BTreeSet<String> = plan.changes.keys().cloned().collect();
+        let grounds = |of: &dyn Fn(&Declared) -> bool| -> Vec<Ground> {
+            let chosen = members.iter().filter(|member| of(&member.stored));
+            chosen.map(|member| (member.stored.clone(), member.labels.clone())).collect()
+        };
+        let connection = Connection { tenant: &declared.name, identity: None, id: Some(&id), name: Some(&name) };
+        let acting = grounds(&|object| acted_for.contains(&object.uid));
+        let planned = grounds(&|object| connection.hears(object, &names));
         let still = move |world: &World| {
             let connection = Connection { tenant: &declared.name, identity: None, id: Some(&id), name: Some(&name) };
-            world.still_declares(&declared, &objects) && !world.newly_declares(&connection, &removed, &planned)
+            world.still_declares(&declared, &acting) && world.nobody_else_has_a_say(&connection, &names, &planned)
         };
         // The Lease last, as the other may wait for a lock.
         move || hub.read(&still) && leadership.left() >= lasts

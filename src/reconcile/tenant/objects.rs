@@ -83,11 +83,12 @@ impl Tenant {
         }
         self.waits.remove(&object.uid);
         let (outcome, connections) = self.triage(object);
+        let reasons = self.as_known_now(object);
         for connection in connections {
             next.at(connection, lane, clock::now());
         }
         let Some(outcome) = outcome else { return next };
-        if let Err(error) = self.report_object(object, object, &outcome, true).await {
+        if let Err(error) = self.report_object(object, object, &outcome, true, reasons).await {
             self.requeue_after_failure(object, &error);
         } else if matches!(outcome, Outcome::TenantNotReady(_) | Outcome::Unread(_)) {
             // Nothing wakes an object when its last look becomes too old to count.
@@ -201,7 +202,7 @@ impl Tenant {
         let waited = now.duration_since(*self.waits.entry(object.uid.clone()).or_insert(now));
         if object.deleting && object.finalizer && waited >= PATIENCE {
             let outcome = Outcome::Released(unknown.to_owned());
-            if let Err(error) = self.report_object(object, object, &outcome, true).await {
+            if let Err(error) = self.report_object(object, object, &outcome, true, self.as_known_now(object)).await {
                 self.requeue_after_failure(object, &error);
             }
             return;

@@ -10,12 +10,13 @@ use crate::api::FINALIZER;
 use crate::api::reason::{ConditionType, EventReason};
 use crate::api::upstream_params::ManagementPolicy;
 use crate::clock;
+use crate::core::pass::claims;
 use crate::core::schedule::work_queue::Item;
 use crate::core::status::{self, Context, Finalizer, Notice, Outcome};
 use crate::core::tenant::state::TenantState;
 use crate::core::tenant::{self, CredentialsState};
-use crate::core::world::{Declared, DeclaredTenant, Left};
-use crate::kubernetes::report::WriteError;
+use crate::core::world::{Declared, DeclaredTenant, Left, LetGo};
+use crate::kubernetes::report::{Report, WriteError};
 use crate::model::identity::{ObjectKey, Uid};
 
 impl Tenant {
@@ -55,13 +56,14 @@ impl Tenant {
     }
 
     /// Concludes a pass for one object: finalizer, status, events, clocks. `as_planned` is the object as the pass saw
-    /// it, `current` as it is stored now.
+    /// it, `current` as it is stored now. Where a record goes, that is a conflict once it is not for these `reasons` any more.
     pub(crate) async fn report_object(
         &mut self,
         as_planned: &Declared,
         current: &Declared,
         outcome: &Outcome,
         names_it: bool,
+        reasons: LetGo,
     ) -> Result<(), WriteError> {
         let now = clock::now();
         tracing::trace!(object = %as_planned.key, outcome = <&str>::from(outcome), "concluded");
@@ -79,13 +81,18 @@ impl Tenant {
         let handled = if names_it || as_planned.deleting { self.memory.requests.known(&as_planned.uid) } else { None };
         let conclusion = status::conclude(as_planned, outcome, &context).carries_out(handled);
         let mut stored = current.clone();
-        if conclusion.finalizer == Finalizer::Add {
-            stored = self.shared.report.finalizer(&stored, true).await?;
-        }
         // What goes with the finalizer takes its status along: two writes could be cut short in between.
         let goes = as_planned.deleting && conclusion.finalizer == Finalizer::Remove;
+        let report = if goes || claims::lets_go(&current.status, &conclusion.status) {
+            self.report_while(as_planned, reasons)?
+        } else {
+            self.shared.report.clone()
+        };
+        if conclusion.finalizer == Finalizer::Add {
+            stored = report.finalizer(&stored, true).await?;
+        }
         if conclusion.status != stored.status && !goes {
-            stored = self.shared.report.status(&stored, &conclusion.status).await?;
+            stored = report.status(&stored, &conclusion.status).await?;
         }
         // Told before the object can go: after that there may be nothing to tell it about.
         for notice in &conclusion.notices {
@@ -97,10 +104,10 @@ impl Tenant {
             }
         }
         if conclusion.finalizer == Finalizer::Remove {
-            stored = self.shared.report.finalizer(&stored, false).await?;
+            stored = report.finalizer(&stored, false).await?;
         }
         if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
-            self.shared.report.status(&stored, &conclusion.status).await?;
+            report.status(&stored, &conclusion.status).await?;
         }
         // What was said here of a record alone is not what waits to be said of the object.
         if names_it || as_planned.deleting {
@@ -121,6 +128,26 @@ impl Tenant {
             tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
         }
         Ok(())
+    }
+
+    /// Writes to an object of which a record goes, for as long as that is for these reasons: told by the tenant as this process
+    /// knows it, which has to be the one that is declared.
+    fn report_while(&self, object: &Declared, reasons: LetGo) -> Result<Report, WriteError> {
+        if self.is_outdated() {
+            return Err(WriteError::Conflict);
+        }
+        let reasons = LetGo { tenant: self.shared.hub.read(|world| world.tenant(&object.policies.tenant)), ..reasons };
+        if !self.orphans || reasons.tenant.is_none() {
+            let object = object.clone();
+            Ok(self.shared.report.only_while(move |world| world.still_lets_go(&object, &reasons)))
+        } else {
+            Err(WriteError::Conflict)
+        }
+    }
+
+    /// What a record goes for that goes by what is known now.
+    pub(crate) fn as_known_now(&self, object: &Declared) -> LetGo {
+        LetGo { labels: self.shared.hub.read(|world| world.labels(&object.key.namespace).cloned()), ..LetGo::default() }
     }
 
     /// How long a look stays good: three times the longer of the resync interval and one full look at the allowed rate.
@@ -148,14 +175,12 @@ impl Tenant {
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     pub(super) async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
         let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity)) else { return true };
-        let report = self.shared.report.clone();
+        // The tenant object may stand for that one again.
+        let report = self.report_while(object, self.as_known_now(object));
         let written = async {
+            let report = report?;
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
             let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
-            if self.is_outdated() {
-                // It may stand for that one again.
-                return Err(WriteError::Conflict);
-            }
             match report.status(&stored, &left.status).await {
                 // Deleted meanwhile: what it left is told all the same.
                 Err(WriteError::Gone) => Ok(()),

@@ -10,6 +10,15 @@ fn parsed(markdown: &str) -> Parser<'_> {
 
 /// The text of code blocks and of code between back ticks. A block begins with a line that names its language, if it has one.
 pub(super) fn code_of(markdown: &str) -> Vec<String> {
+    code(markdown, true)
+}
+
+/// The text of code blocks, each with its first line.
+pub(super) fn fences_of(markdown: &str) -> Vec<String> {
+    code(markdown, false)
+}
+
+fn code(markdown: &str, inline: bool) -> Vec<String> {
     let (mut found, mut block) = (Vec::new(), None::<String>);
     for event in parsed(markdown) {
         if let Event::Start(Tag::CodeBlock(kind)) = event {
@@ -19,7 +28,9 @@ pub(super) fn code_of(markdown: &str) -> Vec<String> {
             block.push_str(text);
         } else if let Event::End(TagEnd::CodeBlock) = event {
             found.extend(block.take());
-        } else if let Event::Code(code) = event {
+        } else if let Event::Code(code) = event
+            && inline
+        {
             found.push(code.into_string());
         }
     }
@@ -63,4 +74,5 @@ fn code_links_and_anchors_are_found_where_they_stand() {
     assert_eq!(anchors_of(text), BTreeSet::from(["a-b-c-d".to_owned()]));
     assert_eq!(links_of(text), ["#a-b-c-d", "y.png"]);
     assert_eq!(code_of(text), ["b", "yaml\na: [1](2)\n"]);
+    assert_eq!(fences_of(text), ["yaml\na: [1](2)\n"]);
 }

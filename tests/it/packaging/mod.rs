@@ -1,9 +1,13 @@
 //! What is released and copied: the chart, the image, examples, documentation, the rules of the house, and what other tools make of them.
 
+mod documents;
 mod gitops;
 mod helm;
 mod image;
+mod kustomize;
 mod markdown;
+mod names;
+mod reference;
 mod rights;
 mod supply;
 pub(crate) mod tidy;

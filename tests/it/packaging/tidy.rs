@@ -1,16 +1,12 @@
-//! What has to hold for the repository as a whole: the README says what the code does, the core stays pure, files are in order.
-//!
-//! `UPDATE_EXPECT=1 cargo test --test it tidy` rewrites the generated parts of the README.
+//! What has to hold for the repository as a whole: the core stays pure, files are in order, examples are valid.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use expect_test::expect_file;
 use parking_lot::Mutex;
 use serde_json::Value;
 use test_support::repository::{files, files_below, read, root};
@@ -19,41 +15,9 @@ use upstream_params_operator::api::tenant::{ClusterAuth0Tenant, ClusterAuth0Tena
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 use upstream_params_operator::internals::{Budget, DeclaredTenant, Hub, Kind, Metrics, Rate, parse_spec};
 
-use super::markdown::{anchors_of, code_of, links_of};
-
 const BINARY: &str = env!("CARGO_BIN_EXE_upstream-params-operator");
 
-// ---- the README ----
-
-#[test]
-fn the_generated_parts_of_the_readme_are_what_the_code_says() {
-    let path = root().join("README.md");
-    let old = read(&path);
-    let parts = [
-        ("conditions", names_table(ConditionType::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
-        ("reasons", names_table(Reason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
-        ("events", names_table(EventReason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
-        ("metrics", metrics_table()),
-        ("flags", format!("```text\n{}```\n", run(&["controller", "-h"]))),
-    ];
-    let mut new = old;
-    for (name, text) in &parts {
-        let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
-        let (before, rest) = new.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin:?}"));
-        let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("README.md has no {end:?}"));
-        new = format!("{before}{begin}{text}{end}{after}");
-    }
-    expect_file![path].assert_eq(&new);
-}
-
-fn names_table<T: Copy>(all: &[T], cells: fn(T) -> [&'static str; 3]) -> String {
-    let mut table = String::from("| name | meaning | remedy |\n|---|---|---|\n");
-    for name in all {
-        let [name, meaning, remedy] = cells(*name);
-        writeln!(table, "| `{name}` | {meaning} | {remedy} |").unwrap();
-    }
-    table
-}
+// ---- metrics ----
 
 fn hub_with_a_tenant() -> Hub {
     let tenant = DeclaredTenant {
@@ -95,96 +59,6 @@ pub(crate) fn scrape_of_everything() -> String {
     let registered: usize = calls.iter().map(|call| source.matches(call).count()).sum();
     assert_eq!(text.matches("# HELP ").count(), registered, "a metric is registered that this scrape does not hold");
     text
-}
-
-/// Every metric as a scrape shows it.
-fn metrics_table() -> String {
-    let text = scrape_of_everything();
-    let mut table = String::from("| metric | type | labels | what it says |\n|---|---|---|---|\n");
-    for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
-        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
-        let suffix = if kind == "counter" { "_total" } else { "" };
-        let labels = text.lines().find_map(|line| line.strip_prefix(name)?.split_once('{')?.1.split_once('}').map(|(labels, _)| labels));
-        let labels = labels.unwrap_or_default();
-        let labels: Vec<&str> = labels.split(',').filter_map(|label| label.split('=').next()).filter(|label| *label != "le").collect();
-        writeln!(table, "| `{name}{suffix}` | {kind} | {} | {} |", labels.join(", "), help.trim_end_matches('.')).unwrap();
-    }
-    table
-}
-
-#[test]
-fn commands_of_the_readme_exist() {
-    let readme = read(&root().join("README.md"));
-    let mut seen = 0;
-    for code in code_of(&readme) {
-        for prefix in ["upstream-params-operator ", "cargo run --release -- ", "cargo run -- "] {
-            for (at, _) in code.match_indices(prefix) {
-                // A path or an image may end with the binary's name, a message may only mention it.
-                let words = code[at + prefix.len()..].lines().next().unwrap_or_default().split_whitespace();
-                let words: Vec<&str> = words.take_while(|word| !matches!(*word, "|" | "\\" | "#" | "&&")).collect();
-                let Some((command, arguments)) = words.split_first() else { continue };
-                if !command.chars().all(|c| c.is_ascii_lowercase()) || command.is_empty() {
-                    continue;
-                }
-                let help = run(&[command, "--help"]);
-                for flag in arguments.iter().filter(|word| word.starts_with("--")) {
-                    let flag = flag.split('=').next().unwrap();
-                    assert!(help.contains(flag), "{command} has no {flag}");
-                }
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen >= 3, "{seen}");
-}
-
-#[test]
-fn manifests_in_the_readme_are_valid_and_its_examples_are_those_of_the_repository() {
-    let readme = read(&root().join("README.md"));
-    let fences = code_of(&readme).into_iter().filter_map(|fence| Some(fence.strip_prefix("yaml\n")?.to_owned()));
-    let manifests: Vec<String> = fences.filter(|text| text.starts_with("apiVersion:")).collect();
-    assert!(manifests.len() >= 2, "{}", manifests.len());
-    for text in manifests.iter().flat_map(|text| text.split("\n---\n")) {
-        check_document("README.md", text);
-    }
-    let wordpress = read(&root().join("examples/wordpress.yaml"));
-    let wordpress: String = wordpress.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
-    assert!(manifests.iter().any(|text| text.starts_with(&wordpress)), "README.md does not show examples/wordpress.yaml");
-    for reason in reasons_in(&readme) {
-        assert!(reason.parse::<Reason>().is_ok(), "the README shows a reason that does not exist: {reason}");
-    }
-}
-
-/// The reasons of the conditions that are shown.
-fn reasons_in(readme: &str) -> BTreeSet<&str> {
-    readme.lines().filter_map(|line| line.trim_start().strip_prefix("reason: ")).collect()
-}
-
-#[test]
-fn the_readme_and_the_check_of_the_repository_run_the_same_commands() {
-    let (readme, script) = (read(&root().join("README.md")), read(&root().join(".ci/run")));
-    for command in ["cargo test --workspace", "cargo run --release -- demo"] {
-        assert!(readme.lines().any(|line| line.split('#').next().unwrap().trim_end() == command), "README.md lacks {command}");
-        let run = format!("run {command}");
-        assert!(script.lines().any(|line| line == run || line.strip_suffix(" --once") == Some(&run)), ".ci/run lacks {run}");
-    }
-}
-
-#[test]
-fn links_of_the_documentation_lead_somewhere() {
-    let documents = ["README.md", "CONTRIBUTING.md", "charts/upstream-params-operator/README.md", "crates/control-plane/go/README.md"]
-        .map(|name| root().join(name));
-    let documents: Vec<PathBuf> = documents.into_iter().chain(files("docs", "md")).collect();
-    for document in &documents {
-        for link in links_of(&read(document)).iter().filter(|link| !link.starts_with("https://")) {
-            let (path, heading) = link.split_once('#').map_or((link.as_str(), None), |(path, heading)| (path, Some(heading)));
-            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
-            assert!(target.exists(), "{}: {link}", document.display());
-            if let Some(heading) = heading {
-                assert!(anchors_of(&read(&target)).contains(heading), "{}: {link}", document.display());
-            }
-        }
-    }
 }
 
 // ---- the code ----
@@ -374,7 +248,7 @@ fn examples_read_into_the_types_and_pass_the_operators_own_validation() {
     }
 }
 
-fn check_document(place: &str, text: &str) {
+pub(super) fn check_document(place: &str, text: &str) {
     let value: Value = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{place}: {error}"));
     assert!(value["metadata"]["name"].is_string(), "{place}");
     match (value["apiVersion"].as_str(), value["kind"].as_str()) {
@@ -434,7 +308,7 @@ fn a_reader_that_goes_away_is_no_error() {
 // ---- helpers ----
 
 /// What the binary prints, without what the environment of this process would add to it.
-fn run(arguments: &[&str]) -> String {
+pub(super) fn run(arguments: &[&str]) -> String {
     let output = Command::new(BINARY).args(arguments).env_clear().output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

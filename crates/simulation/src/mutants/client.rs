@@ -35,6 +35,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "Err(Failure::Unauthorized { .. }) => {")],
     },
     Mutant {
+        name: "old-token-vouches-for-the-new-one", room: Room::Token,
+        wrong: "where a token shows less than the one before did, that is held against the only connection there is",
+        edits: &[Edit("src/core/tenant/evidence.rs",
+            "(self.refused_by.len() > 1 || known <= 1)",
+            "(self.refused_by.len() > 1 || (known <= 1 && self.good_with.is_none()))")],
+    },
+    Mutant {
         name: "refused-token-is-kept", room: Room::Token,
         wrong: "a token that the API refused is used on",
         edits: &[Edit(CLIENT,

@@ -46,9 +46,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "fence-without-newcomers", room: Room::Pass,
-        wrong: "the fence does not see that somebody declares by now what is about to be removed",
+        wrong: "the fence does not see that somebody declares by now what is about to be written, or owns it again",
         edits: &[Edit(WRITE,
-            " && !world.newly_declares(&connection, &removed, &planned)",
+            " && world.nobody_else_has_a_say(&connection, &names, &planned)",
             "")],
     },
     Mutant {

@@ -115,6 +115,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "")],
     },
     Mutant {
+        name: "record-goes-unasked", room: Room::Report,
+        wrong: "it is not asked right before a record goes whether it still may",
+        edits: &[Edit("src/kubernetes/report.rs",
+            "if self.fence.as_ref().is_some_and(|holds| !self.hub.read(|world| holds(world))) {",
+            "if false {")],
+    },
+    Mutant {
         name: "conflict-is-overwritten", room: Room::Report,
         wrong: "a status that conflicts is written over the newer version, whatever that says",
         edits: &[Edit("src/kubernetes/report.rs",

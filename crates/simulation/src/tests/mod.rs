@@ -1,5 +1,6 @@
 //! Whole histories: those of fixed seeds, those that ever failed, and some that were written by hand.
 
+mod comebacks;
 mod documents;
 mod scripts;
 mod seeds;

@@ -16,13 +16,13 @@ use crate::network::{Ending, Fate};
 use crate::story::Who;
 
 /// The connections: `wordpress` and `corporate`.
-const HERE: usize = 0;
-const ELSEWHERE: usize = 1;
+pub(super) const HERE: usize = 0;
+pub(super) const ELSEWHERE: usize = 1;
 /// The parameters. The last is reserved: who declares it is not accepted.
-const BLOG: usize = 0;
-const LANG: usize = 1;
-const HINT: usize = 2;
-const RESERVED: usize = 3;
+pub(super) const BLOG: usize = 0;
+pub(super) const LANG: usize = 1;
+pub(super) const HINT: usize = 2;
+pub(super) const RESERVED: usize = 3;
 
 /// How long a pass may take.
 const PASS: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const TAKEOVER: Duration = Duration::from_secs(40);
 
 /// What a script says, one thing after the other.
 #[derive(Clone, Debug)]
-enum Beat {
+pub(super) enum Beat {
     /// At once.
     Do(Action),
     /// The operator has time to act, if it runs.
@@ -41,7 +41,7 @@ enum Beat {
 }
 
 /// An object that declares these parameters, names and entries by number.
-fn of(connection: usize, params: &[(usize, usize)]) -> Declaration {
+pub(super) fn of(connection: usize, params: &[(usize, usize)]) -> Declaration {
     Declaration {
         tenant: 0,
         connection: Named::ByName(connection),
@@ -53,11 +53,11 @@ fn of(connection: usize, params: &[(usize, usize)]) -> Declaration {
     }
 }
 
-fn declares(slot: usize, connection: usize, name: usize, entry: usize) -> Beat {
+pub(super) fn declares(slot: usize, connection: usize, name: usize, entry: usize) -> Beat {
     Beat::Do(Action::Declare(slot, of(connection, &[(name, entry)])))
 }
 
-fn observes(slot: usize, connection: usize, name: usize, entry: usize) -> Beat {
+pub(super) fn observes(slot: usize, connection: usize, name: usize, entry: usize) -> Beat {
     Beat::Do(Action::Declare(slot, Declaration { observe: true, ..of(connection, &[(name, entry)]) }))
 }
 
@@ -88,7 +88,7 @@ fn history(beats: &[Beat], calls: BTreeMap<u32, AtCall>) -> History {
 }
 
 /// Runs a script undisturbed, then with each of these things at each call.
-fn at_every_call(what: &str, beats: &[Beat], things: impl Fn(&str) -> Vec<AtCall>, check: impl Fn(&Scene, &str)) {
+pub(super) fn at_every_call(what: &str, beats: &[Beat], things: impl Fn(&str) -> Vec<AtCall>, check: impl Fn(&Scene, &str)) {
     let undisturbed = history(beats, BTreeMap::new());
     let (report, scene) = run(&undisturbed);
     assert_holds(&undisturbed, &report, what);
@@ -128,30 +128,30 @@ fn killed_at_every_call(what: &str, beats: &[Beat], check: impl Fn(&Scene, &str)
 }
 
 /// Whether a call writes to a connection.
-fn writes(call: &str) -> bool {
+pub(super) fn writes(call: &str) -> bool {
     call.starts_with("PATCH ") && call.contains("/api/v2/connections/")
 }
 
 /// The text of a parameter of a connection.
-fn live(scene: &Scene, connection: usize, name: usize) -> Option<&str> {
+pub(super) fn live(scene: &Scene, connection: usize, name: usize) -> Option<&str> {
     let documents = &scene.documents[DOMAINS[0]];
     let document = documents.iter().find(|document| document.name == crate::declare::CONNECTIONS[connection].0).unwrap();
     document.params.get(crate::declare::PARAMS[name]).map(String::as_str)
 }
 
-fn object(scene: &Scene, slot: usize) -> Option<&Object> {
+pub(super) fn object(scene: &Scene, slot: usize) -> Option<&Object> {
     let (namespace, name) = SLOTS[slot];
     scene.objects.iter().find(|object| object.metadata.namespace == namespace && object.metadata.name == name)
 }
 
 /// What an object says of a parameter, on the one connection that it speaks of.
-fn param(scene: &Scene, slot: usize, name: usize) -> Param {
+pub(super) fn param(scene: &Scene, slot: usize, name: usize) -> Param {
     let object = object(scene, slot).unwrap();
     let [connection] = &object.status.connections[..] else { panic!("{:?}", object.status) };
     connection.params.iter().find(|param| param.name == crate::declare::PARAMS[name]).unwrap().clone()
 }
 
-fn anything(_: &Scene, _: &str) {}
+pub(super) fn anything(_: &Scene, _: &str) {}
 
 /// An object that holds a record and observes, or is not admitted, loses a name to whoever takes it over meanwhile, also when
 /// that pass is cut short and the object is back before the next.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lease::is_lease;
 use super::{Bucket, FRESH, InFlight, Read, World};
 use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
@@ -15,17 +16,11 @@ use crate::noise::MARKER;
 use crate::story::Who;
 use crate::tenant::REQUEST_TIMEOUT;
 
-/// How long a Lease lasts that nobody renews.
-const LEASE: Duration = Duration::from_secs(20);
-
 /// How many requests a history may take at most: one that takes more goes in circles.
 const MOST_REQUESTS: u64 = 40_000;
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// For how long a request may be on its way at most after it was sent.
-const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 
 impl Network for World {
     fn fate(&self, request: &mut Request) -> Fate {
@@ -44,12 +39,13 @@ impl Network for World {
         let at_call = self.at(request);
         let fate = match at_call {
             Some(AtCall::Fate(fate)) => fate,
-            _ => self.plain(request, serial),
+            _ if is_lease(request) => self.fate_at_lease(request).unwrap_or(Fate::PROMPT),
+            _ => self.slowed(request, self.plain(request, serial)),
         };
         if let Some(AtCall::Fate(fate)) = &at_call {
             self.count(Kind::Fate, name_of(fate.ending));
         }
-        if self.told && !request.path.contains("/leases") {
+        if self.told && !is_lease(request) {
             let odd = if matches!(at_call, Some(AtCall::Fate(_))) { format!("  [{fate:?}]") } else { String::new() };
             let body =
                 if request.server == Server::Auth0 && request.is_write() { String::from_utf8_lossy(&request.body) } else { "".into() };
@@ -78,13 +74,7 @@ impl Network for World {
     }
 
     fn is_over(&self, request: &Request, status: Option<u16>) {
-        // Also of one that was sent before everything calmed down.
-        let is_lost = matches!(self.history.calls.get(&request.number), Some(AtCall::Fate(fate)) if is_never_seen(*fate));
         let mut state = self.state.lock();
-        if status == Some(429) && request.path != "/oauth/token" && !is_lost {
-            let key = (request.process, request.host.clone(), request.is_write());
-            state.closed.insert(key, Instant::now() + SHORTEST_PAUSE);
-        }
         state.in_flight.retain(|write| write.number != request.number);
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
@@ -94,8 +84,15 @@ impl Network for World {
         }
     }
 
+    fn is_answered(&self, request: &Request, status: u16) {
+        if status == 429 && request.path != "/oauth/token" {
+            let key = (request.process, request.host.clone(), request.is_write());
+            self.state.lock().closed.insert(key, Instant::now() + SHORTEST_PAUSE);
+        }
+    }
+
     fn took_effect(&self, request: &Request, status: u16) {
-        let is_lease = request.path.contains("/leases");
+        let is_lease = is_lease(request);
         let is_ok = (200..300).contains(&status);
         {
             let mut state = self.state.lock();
@@ -103,6 +100,9 @@ impl Network for World {
             if request.is_write() && !is_lease && is_ok {
                 state.last_write = Some(Instant::now());
             }
+        }
+        if is_lease && is_ok {
+            self.look_at_lease(request);
         }
         if !is_idle(request) {
             self.count_call(request, status);
@@ -126,19 +126,14 @@ impl Network for World {
     }
 }
 
-/// Whether the sender of a call never sees its answer.
-fn is_never_seen(fate: Fate) -> bool {
-    matches!(fate.ending, Ending::AnswerLost | Ending::NeverAnswered) || fate.out + fate.back >= REQUEST_TIMEOUT
-}
-
 /// What a process asks again and again, and what says nothing.
 fn is_idle(request: &Request) -> bool {
-    request.server == Server::Kubernetes && (request.method == "GET" || request.path.contains("/leases"))
+    request.server == Server::Kubernetes && (request.method == "GET" || is_lease(request))
 }
 
 /// Whether a watch lists what there is.
 fn is_list(request: &Request) -> bool {
-    is_idle(request) && !request.path.contains("watch=") && !request.path.contains("/leases")
+    is_idle(request) && !request.path.contains("watch=") && !is_lease(request)
 }
 
 fn name_of(ending: Ending) -> &'static str {
@@ -193,11 +188,21 @@ impl World {
         Fate { out: millis(mixed >> 8), ending: Ending::Answered, back: millis(mixed >> 16) }
     }
 
+    /// The same, where writes to connections are slow.
+    fn slowed(&self, request: &Request, fate: Fate) -> Fate {
+        let state = self.state.lock();
+        let is_slow = request.server == Server::Auth0 && request.is_write() && !state.calm && !state.slow_writes.is_zero();
+        if is_slow { Fate { out: state.slow_writes, ..fate } } else { fate }
+    }
+
     /// What the laws say of a call when it is sent.
     fn look_at(&self, request: &Request) {
         match request.server {
             Server::Kubernetes if request.method != "GET" => {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
+                if !is_lease(request) {
+                    self.look_at_leader(request, Duration::ZERO);
+                }
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
                 }
@@ -208,6 +213,7 @@ impl World {
                 self.look_at_pause(request);
                 self.look_at_budget(request);
                 if request.is_write() {
+                    self.look_at_leader(request, REQUEST_TIMEOUT);
                     self.look_at_write(request);
                 }
             }
@@ -283,18 +289,6 @@ impl World {
         write::check(&scene, &document, &body, &mut violations);
         for violation in violations {
             self.break_law(violation.law, violation.text);
-        }
-    }
-
-    /// One process writes at a time.
-    fn look_at_others(&self, request: &Request, now: Instant) {
-        let state = self.state.lock();
-        let other = state.in_flight.iter().find(|write| write.process != request.process).map(|write| write.process);
-        let excused = state.lease_touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN);
-        drop(state);
-        if let Some(other) = other.filter(|_| !excused) {
-            let text = format!("process {} writes while a write of process {} may still be on its way", request.process.0, other.0);
-            self.break_law(Law::Alone, text);
         }
     }
 

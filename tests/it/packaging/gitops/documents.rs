@@ -88,6 +88,9 @@ fn metrics() -> BTreeSet<String> {
 const ALERTS: &str = "charts/upstream-params-operator/files/rules/upstream-params-operator.yaml";
 /// Their cases.
 const CASES: &str = "docs/observability/alerts_test.yaml";
+/// The page of all metrics, and the folder of what to do at an alert.
+const METRICS: &str = "docs/reference/metrics.md";
+const RUNBOOK: &str = "docs/runbook";
 const DASHBOARD: &str = "charts/upstream-params-operator/files/dashboard/upstream-params-operator.json";
 
 /// Every word of a text that looks like one of the operator's metrics. `upstream_params` itself is the field at Auth0.
@@ -103,7 +106,7 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
         let unknown: Vec<String> = named(&read(path)).difference(&known).cloned().collect();
         assert_eq!(unknown, [""; 0], "{path}");
     }
-    let documented = named(&read("docs/observability.md"));
+    let documented = named(&read(METRICS));
     // A histogram is documented by its base name.
     let missing: Vec<&String> = known
         .iter()
@@ -112,7 +115,7 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
                 && !["_bucket", "_count", "_sum"].iter().any(|end| name.strip_suffix(end).is_some_and(|base| documented.contains(base)))
         })
         .collect();
-    assert_eq!(missing, [""; 0], "not in docs/observability.md");
+    assert_eq!(missing, [""; 0], "not in {METRICS}");
 }
 
 /// promtool, with these arguments, at the root of the repository.
@@ -187,13 +190,22 @@ async fn every_query_of_the_dashboard_is_promql_about_a_metric_of_the_operator()
 fn every_alert_is_tested_and_documented() {
     let alerts = documents(ALERTS).remove(0);
     let tests = read(CASES);
-    let document = read("docs/observability.md");
+    let index = read(&format!("{RUNBOOK}/index.md"));
     let rules = alerts["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() >= 6);
+    // A page for each alert and the index, and no page for an alert that is gone.
+    assert_eq!(files(RUNBOOK, "md").len(), rules.len() + 1);
     for rule in rules {
         let name = rule["alert"].as_str().unwrap();
         assert!(tests.contains(&format!("alertname: {name}\n")), "{name} has no test");
-        assert!(document.contains(&format!("`{name}`")), "{name} is not documented");
+        assert!(index.contains(&format!("[{name}]({name}.md) | {} |", rule["labels"]["severity"].as_str().unwrap())), "{name}");
+        let page = read(&format!("{RUNBOOK}/{name}.md"));
+        for part in [&format!("# {name}"), "**When:** ", "**Impact:** ", "## Look", "## Do"] {
+            assert!(page.lines().any(|line| line.starts_with(part)), "the page of {name} lacks {part}");
+        }
+        // The alert leads to that page, at the address of the repository.
+        let link = rule["annotations"]["runbook_url"].as_str().unwrap_or_else(|| panic!("{name} has no runbook_url"));
+        assert_eq!(link, format!("{}/blob/main/{RUNBOOK}/{name}.md", env!("CARGO_PKG_REPOSITORY")));
         for text in ["summary", "description"] {
             assert!(rule["annotations"][text].is_string(), "{name} has no {text}");
         }

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use expect_test::expect_file;
 use serde_json::Value;
 use test_support::repository::{read, root};
-use upstream_params_operator::api::crd::crds_yaml;
+use upstream_params_operator::api::crd::{crds, crds_yaml};
 
 use super::chart;
+use crate::packaging::tidy::check_document;
 
 const BEGIN: &str = "<!-- The table is made of values.yaml by `UPDATE_EXPECT=1 cargo test --test it helm::files`. -->\n";
 const END: &str = "<!-- End of the table. -->\n";
@@ -40,15 +41,43 @@ fn the_versions_of_chart_and_operator_are_the_crates() {
     assert_eq!(metadata["appVersion"], env!("CARGO_PKG_VERSION"));
     // What users copy.
     for (document, before) in [
-        ("docs/install.md", "--tag ghcr.io/example/upstream-params-operator:"),
-        ("docs/install.md", "releases/download/v"),
-        ("docs/security.md", "cosign verify ghcr.io/example/upstream-params-operator:"),
+        ("README.md", "--tag upstream-params-operator:"),
+        ("README.md", "docker-image upstream-params-operator:"),
+        ("docs/install.md", "--tag upstream-params-operator:"),
+        ("docs/install.md", "docker-image upstream-params-operator:"),
+        ("docs/install.md", "image import upstream-params-operator:"),
+        ("docs/install.md", "image load upstream-params-operator:"),
+        ("docs/operations.md", "docker save upstream-params-operator:"),
         ("docs/argocd/application.yaml", "targetRevision: "),
         ("docs/argocd/operator.yaml", "targetRevision: "),
     ] {
         let text = read(&root().join(document));
         assert!(text.contains(&format!("{before}{}", env!("CARGO_PKG_VERSION"))), "{document}: another version after {before}");
     }
+}
+
+/// What Artifact Hub shows of the chart.
+#[test]
+fn the_metadata_of_the_chart_say_what_there_is() {
+    let metadata: Value = serde_saphyr::from_str(&read(&chart().join("Chart.yaml"))).unwrap();
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    assert_eq!((&metadata["home"], &metadata["sources"][0]), (&repository.into(), &repository.into()));
+    assert_eq!(metadata["description"], env!("CARGO_PKG_DESCRIPTION"));
+    let icon = metadata["icon"].as_str().unwrap().split_once("/main/").unwrap().1;
+    assert!(root().join(icon).is_file(), "{icon}");
+    let annotation = |name: &str| metadata["annotations"][format!("artifacthub.io/{name}")].as_str().unwrap().to_owned();
+    assert_eq!(annotation("license"), env!("CARGO_PKG_LICENSE"));
+    let listed: Vec<Value> = serde_saphyr::from_str(&annotation("crds")).unwrap();
+    let there = crds().into_iter().map(|crd| (crd.metadata.name.unwrap(), crd.spec.names.kind, crd.spec.versions[0].name.clone()));
+    let named = |one: &Value| ["name", "kind", "version"].map(|member| one[member].as_str().unwrap().to_owned()).into();
+    assert_eq!(listed.iter().map(named).collect::<BTreeSet<_>>(), there.collect());
+    let examples: Vec<Value> = serde_saphyr::from_str(&annotation("crdsExamples")).unwrap();
+    assert_eq!(examples.len(), listed.len());
+    for example in examples {
+        check_document("Chart.yaml", &example.to_string());
+    }
+    let images: Vec<Value> = serde_saphyr::from_str(&annotation("images")).unwrap();
+    assert!(images[0]["image"].as_str().unwrap().ends_with(concat!(":", env!("CARGO_PKG_VERSION"))), "{images:?}");
 }
 
 /// One documented value.

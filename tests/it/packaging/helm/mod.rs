@@ -60,7 +60,7 @@ fn run(mut command: Command, input: &str) -> Output {
     output
 }
 
-fn succeeds(output: &Output) -> String {
+pub(crate) fn succeeds(output: &Output) -> String {
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
@@ -70,7 +70,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// `helm template` with these values and more arguments.
-fn template(version: Helm, values: &Value, arguments: &[&str]) -> Output {
+pub(crate) fn template(version: Helm, values: &Value, arguments: &[&str]) -> Output {
     template_of(version, &chart(), values, arguments)
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn kind(object: &Value) -> &str {
     object["kind"].as_str().unwrap()
 }
 
-fn name(object: &Value) -> &str {
+pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap()
 }
 

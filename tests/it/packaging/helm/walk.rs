@@ -1,7 +1,7 @@
 //! The commands of the documentation, run one after the other as they stand there, by a shell in an empty folder.
 //!
-//! Two things differ from what a user does: the chart comes from the checkout, as there is no registry, with the values
-//! that let it reach the emulated tenant, and the client id is filled in.
+//! Two things differ from what a user does: the chart has the values that let it reach the emulated tenant, and the client id is
+//! filled in.
 
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
@@ -18,6 +18,7 @@ use test_support::repository::root;
 use test_support::{OPERATOR_NAMESPACE, SCOPES};
 
 const INSTALL: &str = "docs/install.md";
+const FIRST_DAY: &str = "docs/first-day.md";
 const REMOVE: &str = "docs/upgrade-and-uninstall.md";
 const CLIENT_ID: &str = "walk";
 const CLIENT_SECRET: &str = "marker-client-secret-of-walk";
@@ -33,7 +34,7 @@ async fn the_way_of_helm_from_the_first_command_to_the_last() {
         assert!(walk.image().ends_with(&"a".repeat(64)), "{}", walk.image());
         walk.first_object().await;
         walk.releases('b');
-        walk.run(REMOVE, "helm upgrade upstream-params-operator oci:").await;
+        walk.run(REMOVE, "helm upgrade upstream-params-operator ").await;
         assert!(walk.image().ends_with(&"b".repeat(64)), "the image of the last release: {}", walk.image());
         assert_eq!(walk.blog(), json!({"value": "myblog.wordpress.com"}));
         walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
@@ -83,7 +84,7 @@ async fn helm_takes_over_what_plain_manifests_made() {
     for version in Helm::ALL {
         cluster.delete_definitions();
         let walk = Walk::new(&cluster, version);
-        // The ways of the README and of install.md, one over the other.
+        // Two ways of install.md, one over the other.
         walk.shell("kubectl apply --server-side -f crds/ && kubectl apply --server-side -f examples/rbac.yaml").await;
         walk.run_changed(INSTALL, "kubectl create namespace", |block| {
             block.replace("kubectl create namespace upstream-params-operator", "true")
@@ -131,10 +132,10 @@ impl<'a> Walk<'a> {
 
         let auth0 = cluster.world.emulator.tenant("example.eu.auth0.com");
         auth0.add_client(CLIENT_ID, CLIENT_SECRET, SCOPES);
-        if auth0.connection("wordpress").is_null() {
-            let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
-            auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
-        }
+        // A walk before this one may have left its parameter on purpose.
+        auth0.delete_connection("wordpress");
+        let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
+        auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
         Self { cluster, folder, auth0 }
     }
 
@@ -144,8 +145,12 @@ impl<'a> Walk<'a> {
 
     /// The tenant and the first object, as after every way to install.
     async fn first_object(&self) {
-        self.run(INSTALL, "kubectl create secret").await;
-        self.run(INSTALL, "kubectl apply -f examples/namespace.yaml").await;
+        self.run(FIRST_DAY, "kubectl create secret").await;
+        self.run(FIRST_DAY, "sed ").await;
+        self.run(FIRST_DAY, "kubectl apply -f examples/namespace.yaml").await;
+        self.run(FIRST_DAY, "kubectl get upstreamparams").await;
+        assert_eq!(self.blog(), Value::Null, "an operator that observes writes nothing");
+        self.run(FIRST_DAY, "kubectl apply -f examples/tenant.yaml").await;
         assert_eq!(self.blog(), json!({"value": "myblog.wordpress.com"}));
     }
 
@@ -187,11 +192,7 @@ impl<'a> Walk<'a> {
     async fn try_shell(&self, script: &str) -> Output {
         let values = |chart: &str| format!("{chart} --values values.json");
         let script = script
-            .replace("oci://ghcr.io/example/charts/upstream-params-operator", &values("charts/upstream-params-operator"))
-            .replace(
-                "helm template upstream-params-operator charts/upstream-params-operator",
-                &values("helm template upstream-params-operator charts/upstream-params-operator"),
-            )
+            .replace(" charts/upstream-params-operator", &values(" charts/upstream-params-operator"))
             .replace("clientId=...", &format!("clientId={CLIENT_ID}"));
         assert!(!script.contains("..."), "something is left to fill in: {script}");
         let path = self.folder.path().join("bin").display().to_string();
