@@ -190,7 +190,7 @@ fn parameters(connection: &OnConnection) -> String {
     let rows = connection
         .params
         .iter()
-        .map(|param| vec![param.name.clone(), param.state.to_string(), owned(param.owned), param.meaning.to_owned()]);
+        .map(|param| vec![param.name.clone(), param.state.to_string(), owned(param.owned), param.meaning.replace('`', "")]);
     format!("\n  {title}:\n{}", indented(&table(&["parameter", "state", "ours", "meaning"], rows)))
 }
 

@@ -112,7 +112,7 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
 
           on the connection wordpress (con_here, oauth2):
           PARAMETER  STATE    OURS  MEANING
-          blog       Pending  yes   to be written
+          blog       Pending  yes   It waits to be written.
 
           EVENT  TYPE     REASON       TIMES  MESSAGE
           60s    Warning  ApplyFailed  3      Auth0 says\nno

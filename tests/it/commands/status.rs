@@ -61,7 +61,7 @@ async fn a_table_has_those_in_trouble_first_and_the_details_say_what_to_do() {
         "Synced",
         "connection: taken",
         "ExistingValue  no",
-        "somebody else's other value is there",
+        "Somebody else set another value, and adoptionPolicy: IfEqual leaves it there.",
         "to do: Declare the value that is there, remove it at Auth0, or set adoptionPolicy: Overwrite.",
         "next look: within about",
         "Warning",
