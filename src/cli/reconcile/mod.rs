@@ -33,7 +33,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1
 /// How long events may take that are told after a status.
 const EVENTS_AFTER: Duration = Duration::from_millis(400);
 
-/// Up to how many objects are asked for one by one.
+/// Up to how many objects are read one by one, and with their events.
 const ONE_BY_ONE: usize = 10;
 
 /// Flags of `reconcile`.
@@ -140,9 +140,13 @@ impl Request<'_> {
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSES[1]);
-            let found = self.found(&left).await?;
-            answer.note_gone(&mut left, &found);
             let is_over = clock::since(begin) >= self.arguments.timeout;
+            let found = match self.found(&left).await {
+                // An API server that is away for a moment ends no wait.
+                Err(_) if !is_over => continue,
+                found => found?,
+            };
+            answer.note_gone(&mut left, &found);
             for object in found {
                 if handled(&object) || is_over {
                     left.remove(&object.key);
@@ -158,7 +162,9 @@ impl Request<'_> {
         let now = WallClock::system().now_in_seconds();
         for object in &done {
             let mut report = ObjectReport::of(object, &tenants, now);
-            report.events = gather::events(client, object, &mut answer.notes).await;
+            if done.len() <= ONE_BY_ONE {
+                report.events = gather::events(client, object, &mut answer.notes).await;
+            }
             report.events.retain(|event| event.at.is_some_and(|at| at >= self.since));
             answer.items.push(Item::object(report, handled(object)));
         }
@@ -202,10 +208,12 @@ impl Request<'_> {
         let tenant = loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSES[1]);
-            let tenant = snapshot::tenant(client, name)
-                .await
-                .map_err(|unread| anyhow!("can't read the ClusterAuth0Tenant {name}: {}", unread.message()))?;
-            if handled(&tenant) || clock::since(begin) >= self.arguments.timeout {
+            let is_over = clock::since(begin) >= self.arguments.timeout;
+            let tenant = match snapshot::tenant(client, name).await {
+                Err(Unread::Other(_)) if !is_over => continue,
+                tenant => tenant.map_err(|unread| anyhow!("can't read the ClusterAuth0Tenant {name}: {}", unread.message()))?,
+            };
+            if handled(&tenant) || is_over {
                 break tenant;
             }
         };

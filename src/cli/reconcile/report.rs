@@ -136,7 +136,9 @@ impl Answer {
             text.push_str(&render::all(objects, now));
         }
         if self.items.iter().any(|item| !item.looked_at) {
-            text.push_str(&render::operator(&self.operator));
+            let operator = render::operator(&self.operator);
+            let unknown = "which operator serves can't be told, as you may not read its Lease: ask who runs it\n";
+            text.push_str(if self.operator.known { &operator } else { unknown });
         }
         text
     }

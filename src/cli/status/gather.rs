@@ -117,13 +117,13 @@ pub(in crate::cli) async fn tenants(client: &Client, notes: &mut Vec<String>) ->
     }
 }
 
-/// Who serves. That it can't be told is no more than a line of the log: nobody but the operator has a right to its Lease.
+/// Who serves. Where the Lease may not be read that is not known, which is no news: hardly anybody has a right to it.
 pub(in crate::cli) async fn operator(client: &Client, now: Timestamp, notes: &mut Vec<String>) -> OperatorReport {
     match snapshot::lease(client).await {
         Ok(lease) => OperatorReport::of(Some(&lease.unwrap_or_else(LeaseSeen::of_nobody)), now),
-        Err(unread) => {
-            notes
-                .push(format!("which operator serves is not known: {}", why(&unread, "get the Lease upstream-params-operator in default")));
+        Err(Unread::Forbidden(_)) => OperatorReport::of(None, now),
+        Err(Unread::Absent(message) | Unread::Other(message)) => {
+            notes.push(format!("which operator serves is not known: {message}"));
             OperatorReport::of(None, now)
         }
     }

@@ -158,13 +158,13 @@ pub(in crate::cli) fn to_do(summary: &Summary) -> String {
 fn tenant_line(object: &ObjectReport, tenant: Option<&TenantReport>) -> String {
     let name = &object.tenant;
     let Some(tenant) = tenant else { return line("tenant", &format!("{name} (not there, or you may not read it)")) };
-    let Summary { standing, reason, message, .. } = &tenant.summary;
-    let domain = tenant.domain.as_deref().unwrap_or_default();
+    let Summary { standing, message, .. } = &tenant.summary;
+    let domain = tenant.domain.as_ref().map(|domain| format!(" ({domain})")).unwrap_or_default();
     if *standing == Standing::Ready {
-        return line("tenant", &format!("{name} ({domain}): ready"));
+        return line("tenant", &format!("{name}{domain}: ready"));
     }
-    let reason = reason_of(*standing, reason.as_ref());
-    format!("{}{}", line("tenant", &format!("{name} ({domain}): {} {reason}: {message}", words(*standing))), to_do(&tenant.summary))
+    let said = line("tenant", &format!("{name}{domain}: {}: {message}", words(*standing)));
+    format!("{said}{}", to_do(&tenant.summary))
 }
 
 fn conditions(conditions: &[ConditionReport], now: Timestamp) -> String {
@@ -190,7 +190,7 @@ fn parameters(connection: &OnConnection) -> String {
     let rows = connection
         .params
         .iter()
-        .map(|param| vec![param.name.clone(), param.state.to_string(), owned(param.owned), param.meaning.to_owned()]);
+        .map(|param| vec![param.name.clone(), param.state.to_string(), owned(param.owned), param.meaning.replace('`', "")]);
     format!("\n  {title}:\n{}", indented(&table(&["parameter", "state", "ours", "meaning"], rows)))
 }
 
@@ -199,16 +199,15 @@ fn events(object: &ObjectReport, now: Timestamp) -> String {
         return String::new();
     }
     let row = |event: &crate::kubernetes::snapshot::EventSeen| {
-        let times = if event.count > 1 { format!("{} times", event.count) } else { String::new() };
         vec![
             age(event.at, now),
             if event.warning { "Warning" } else { "Normal" }.to_owned(),
             event.reason.clone(),
-            times,
+            event.count.to_string(),
             event.message.clone(),
         ]
     };
-    format!("\n{}", indented(&table(&["event", "type", "reason", "", "message"], object.events.iter().map(row))))
+    format!("\n{}", indented(&table(&["event", "type", "reason", "times", "message"], object.events.iter().map(row))))
 }
 
 fn indented(table: &str) -> String {

@@ -4,6 +4,7 @@ mod connections;
 mod export;
 mod plan;
 mod secrets;
+mod status;
 mod verify;
 
 use std::process::{Command, Output};
