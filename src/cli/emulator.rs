@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use auth0_emulator::{PLAY_CLIENT, PLAY_DOMAIN, Play, Secure};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::runtime::LogArguments;
@@ -37,7 +38,7 @@ pub(super) struct Arguments {
     log: LogArguments,
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C or SIGTERM.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     arguments.log.block_on(async {
         let play = auth0_emulator::play(arguments.port, arguments.connections)
@@ -55,11 +56,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         }
         text.push_str(&for_the_operator(&play));
         super::output::print(&text)?;
-        tokio::signal::ctrl_c().await.context("can't listen for Ctrl-C")?;
+        ended().await?;
         play.emulator.stop();
         drop(made);
         Ok(Exit::Fine)
     })
+}
+
+/// Waits until somebody ends it.
+async fn ended() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed.context("can't listen for Ctrl-C"),
+    }
 }
 
 /// The file with the certificate of the authority. One that nobody asked for by name goes with the emulator.

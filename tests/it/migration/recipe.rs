@@ -81,5 +81,9 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let seen = run(&format!("{token}\n{}", list.replace("take=50", "name=wordpress&take=1"))).await;
     assert!(seen.contains(r#""upstream_params":{"blog":{"value":"myblog.wordpress.com"}}"#), "{seen}");
     assert!(operator.terminate(Duration::from_secs(30)).await.unwrap().success());
-    drop(emulator);
+    let authority = recipe.lines().find_map(|line| line.trim().strip_prefix("export CURL_CA_BUNDLE=")).unwrap();
+    let authority = std::path::Path::new(authority.split_whitespace().next().unwrap());
+    assert!(authority.is_file(), "{}", authority.display());
+    assert!(emulator.terminate(Duration::from_secs(30)).await.unwrap().success());
+    assert!(!authority.exists(), "what it made goes with it");
 }
