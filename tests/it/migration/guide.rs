@@ -47,26 +47,24 @@ fn sections(markdown: &str) -> Vec<(String, Vec<Block>)> {
     let mut found: Vec<(String, Vec<Block>)> = Vec::new();
     let (mut heading, mut code) = (None::<String>, None::<(String, String)>);
     for event in Parser::new(markdown) {
-        match event {
-            Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => heading = Some(String::new()),
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => code = Some((info.into_string(), String::new())),
-            Event::Text(text) | Event::Code(text) => match (&mut code, &mut heading) {
-                (Some((_, block)), _) => block.push_str(&text),
-                (None, Some(heading)) => heading.push_str(&text),
-                (None, None) => {}
-            },
-            Event::End(TagEnd::Heading(HeadingLevel::H2)) => found.extend(heading.take().map(|title| (title, Vec::new()))),
-            Event::End(TagEnd::CodeBlock) => {
-                if let (Some((info, text)), Some((_, blocks))) = (code.take(), found.last_mut()) {
-                    let name = info.split_whitespace().find_map(|word| word.strip_prefix("title="));
-                    match name {
-                        Some(name) => blocks.push(Block::File { name: name.to_owned(), text }),
-                        None if info == "sh" => blocks.push(Block::Commands(text)),
-                        None => {}
-                    }
-                }
+        if let Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) = event {
+            heading = Some(String::new());
+        } else if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event {
+            code = Some((info.into_string(), String::new()));
+        } else if let (Event::Text(text), Some((_, block))) = (&event, &mut code) {
+            block.push_str(text);
+        } else if let (Event::Text(text) | Event::Code(text), Some(heading)) = (&event, &mut heading) {
+            heading.push_str(text);
+        } else if let Event::End(TagEnd::Heading(HeadingLevel::H2)) = event {
+            found.extend(heading.take().map(|title| (title, Vec::new())));
+        } else if let Event::End(TagEnd::CodeBlock) = event
+            && let (Some((info, text)), Some((_, blocks))) = (code.take(), found.last_mut())
+        {
+            match info.split_whitespace().find_map(|word| word.strip_prefix("title=")) {
+                Some(name) => blocks.push(Block::File { name: name.to_owned(), text }),
+                None if info == "sh" => blocks.push(Block::Commands(text)),
+                None => {}
             }
-            _ => {}
         }
     }
     found

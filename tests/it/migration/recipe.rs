@@ -47,9 +47,9 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let recipe = recipe();
 
     // What it says for tools: by the variables alone, curl trusts it and gets a token, whose audience is the tenant's own.
-    let variables: String =
-        recipe.lines().filter(|line| line.trim_start().starts_with("export ")).map(|line| format!("{line}\n")).collect();
-    assert_eq!(variables.lines().count(), 8, "{recipe}");
+    let variables: Vec<&str> = recipe.lines().filter(|line| line.trim_start().starts_with("export ")).collect();
+    assert_eq!(variables.len(), 8, "{recipe}");
+    let variables = format!("{}\n", variables.join("\n"));
     let ask = r#"curl -sS --fail "https://$AUTH0_DOMAIN/oauth/token" -d grant_type=client_credentials -d client_id="$AUTH0_CLIENT_ID" -d client_secret="$AUTH0_CLIENT_SECRET" -d audience="$AUTH0_AUDIENCE""#;
     assert!(run(&format!("{variables}{ask}")).await.contains("access_token"));
     let distrusting =
