@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(namespace) = &arguments.namespace {
         check_namespace(namespace)?;
     }
-    if arguments.tenant_ref.as_deref().is_some_and(|name| !spec::is_object_name(name)) {
+    if arguments.tenant_ref.as_deref().is_some_and(|name| name.len() > rules::MAX_DNS_NAME || !rules::is_object_name(name)) {
         bail!("--tenant-ref: {}", rules::OBJECT_NAME);
     }
     let (text, summary) = arguments.log.block_on(export(arguments))?;

@@ -40,22 +40,21 @@ async fn the_guide_from_auth0_deploy_cli_as_it_stands() {
     std::fs::copy(journey.path("tenant/tenant.yaml"), journey.path("old.yaml")).unwrap();
     let before = journey.connections();
 
-    journey.follow("1. Let the operator only look").await;
-    journey.follow("2. Write down what is there").await;
+    journey.follow("1. Write down what is there").await;
     assert_eq!(journey.scope.auth0.writes().len(), 0, "nobody wrote anything");
 
-    journey.follow("3. Take the field out of auth0-deploy-cli").await;
+    journey.follow("2. Take the field out of auth0-deploy-cli").await;
     let files = std::fs::read_to_string(journey.path("tenant/tenant.yaml")).unwrap();
     assert!(!files.contains("upstream_params"), "{files}");
 
-    journey.follow("4. Hand over").await;
+    journey.follow("3. Hand over").await;
     let managed = ["wordpress", "corporate-oidc"];
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "adoption writes nothing");
     assert_eq!(journey.connections(), before, "everything is as it was");
     assert_eq!(journey.scope.auth0.writes().len(), 0);
 
     // The tool's next run writes every connection, and changes nothing.
-    journey.follow("5. Go on as before").await;
+    journey.follow("4. Go on as before").await;
     let patches = journey.writes_of(TOOL);
     assert!(patches.len() >= 3, "it wrote the connections that it has: {patches:?}");
     for call in &patches {
@@ -67,13 +66,11 @@ async fn the_guide_from_auth0_deploy_cli_as_it_stands() {
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "so that there is nothing to set right");
 
     // From now on it is changed in one place, and the tool leaves that alone.
-    let object = journey.scope.api().list(&kube::api::ListParams::default()).await.unwrap();
-    let blog = object.items.iter().find(|object| object.spec.connection.name.as_deref() == Some("wordpress")).unwrap();
-    let name = blog.metadata.name.clone().unwrap();
+    let name = journey.object_of("wordpress").await;
     journey.scope.edit(&name, edit().value("blog", "another.wordpress.com")).await;
     let changed = json!({"blog": {"value": "another.wordpress.com"}});
     journey.scope.until_auth0("the change of the object", |auth0| auth0.upstream_params("wordpress") == changed).await;
-    // With the line of step 3 it does so even with the old files, in which the field still has its old value.
+    // With the line of step 2 it does so even with the old files, in which the field still has its old value.
     journey.scope.auth0.clear_journal();
     journey.run("a0deploy import --config_file config.json --env --input_file old.yaml").await;
     assert_eq!(journey.writes_of(TOOL).len(), patches.len(), "it wrote as much as before");
@@ -86,7 +83,7 @@ async fn the_guide_from_auth0_deploy_cli_as_it_stands() {
     let taken_back = |call: &auth0_emulator::Call| sent_params(call) == Some(json!({"blog": {"value": "myblog.wordpress.com"}}));
     assert!(journey.writes_of(TOOL).iter().any(taken_back), "{:?}", journey.writes_of(TOOL));
     journey.scope.until_auth0("the operator's own value again", |auth0| auth0.upstream_params("wordpress") == changed).await;
-    assert_eq!(journey.guide.steps().len(), 6, "every section with commands was followed");
+    assert_eq!(journey.guide.steps().len(), 5, "every section with commands was followed");
 }
 
 /// The tool reads JSON as JavaScript does, in which a number has 53 bits; the values of numbers are not compared.

@@ -14,6 +14,8 @@ use std::process::{Command, Output, Stdio};
 
 use auth0_emulator::{ALL_SCOPES, Call, Secure, TOOL_SCOPES};
 use control_plane::supervise::Scratch;
+use kube::ResourceExt;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use test_support::manifest::tenant;
 use test_support::{SCOPES, Scope, World, operator_binary};
@@ -69,9 +71,8 @@ impl<'a> Journey<'a> {
     /// The operator's binary, as whoever reaches the tenant by its domain calls it.
     fn operator(&self) -> String {
         format!(
-            "export AUTH0_DOMAIN={DOMAIN} UPO_INSECURE_TENANT_ENDPOINT={}\n[ \"$1\" != export ] || exec cat {}\nexec {} \"$@\"",
+            "export AUTH0_DOMAIN={DOMAIN} UPO_INSECURE_TENANT_ENDPOINT={}\nexec {} \"$@\"",
             self.scope.world.emulator.url(),
-            self.path("exported.yaml").display(),
             operator_binary().display()
         )
     }
@@ -157,24 +158,24 @@ impl<'a> Journey<'a> {
         self.writes_of("operator").len()
     }
 
+    /// The name of the object that declares parameters of this connection.
+    async fn object_of(&self, connection: &str) -> String {
+        let objects = self.scope.api().list(&ListParams::default()).await.unwrap().items;
+        let of_it: Vec<_> = objects.iter().filter(|object| object.spec.connection.name.as_deref() == Some(connection)).collect();
+        let [object] = of_it.as_slice() else { panic!("{} objects declare parameters of {connection}", of_it.len()) };
+        object.name_any()
+    }
+
     /// A tenant as a team has it that comes from another tool: parameters of every kind, and connections without any.
     fn seed(&self) {
         let scope = &self.scope;
         let blog = json!({"blog": {"value": "myblog.wordpress.com"}});
-        scope.connection_with("wordpress", "wordpress", json!({"upstream_params": &blog}));
+        scope.connection_with("wordpress", "wordpress", json!({"upstream_params": blog}));
         let hint = json!({"login_hint": {"alias": "login_hint"}, "prompt": {"value": "select_account"}});
-        scope.connection_with("corporate-oidc", "oidc", json!({"upstream_params": &hint}));
+        scope.connection_with("corporate-oidc", "oidc", json!({"upstream_params": hint}));
         scope.connection("github", "github");
         scope.connection_with("users", "auth0", json!({"client_id": null, "client_secret": null}));
         scope.auth0.clear_journal();
-        // Until the command is there.
-        let object = |connection: &str, params: Value| {
-            json!({"apiVersion": "upstreamparams.dev/v1alpha1", "kind": "UpstreamParams", "metadata": {"name": connection, "namespace": NAMESPACE},
-                "spec": {"connection": {"name": connection}, "params": params}})
-            .to_string()
-        };
-        let manifests = [object("wordpress", blog), object("corporate-oidc", hint)].join("\n---\n");
-        std::fs::write(self.path("exported.yaml"), manifests).unwrap();
     }
 }
 

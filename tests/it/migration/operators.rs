@@ -73,14 +73,13 @@ async fn the_guide_from_other_operators_as_it_stands() {
     journey.seed();
     let (before, theirs) = (journey.connections(), journey.scope.auth0.upstream_params("wordpress"));
 
-    journey.follow("1. Let the operator only look").await;
-    journey.follow("2. Write down what is there").await;
-    journey.follow("3. Take the field out of the other operator").await;
-    journey.follow("4. Hand over").await;
+    journey.follow("1. Write down what is there").await;
+    journey.follow("2. Take the field out of the other operator").await;
+    journey.follow("3. Hand over").await;
     let managed = ["wordpress", "corporate-oidc"];
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "adoption writes nothing");
     assert_eq!(journey.connections(), before);
-    assert_eq!(journey.guide.steps().len(), 4, "every section with commands was followed");
+    assert_eq!(journey.guide.steps().len(), 3, "every section with commands was followed");
 
     // The next update of each, from the object as the API server has it.
     for (resource, name, writes) in
@@ -99,14 +98,15 @@ async fn the_guide_from_other_operators_as_it_stands() {
     assert_eq!(sent, [None, Some(theirs.clone())], "one sends no options, the other the same values");
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "so that there is nothing to set right");
 
-    // What step 3 is for.
+    // What step 2 is for.
+    let object = journey.object_of("wordpress").await;
     journey.patch("wordpress", &json!({"display_name": "WordPress", "options": {"client_id": "78641"}}));
     journey.scope.until_auth0("what was removed, again", |auth0| auth0.upstream_params("wordpress") == theirs).await;
     assert_eq!(journey.writes_of("operator").len(), 1);
     journey
         .scope
         .eventually("an event that says so", async || {
-            journey.scope.events("wordpress").await.iter().any(|event| event.starts_with("DriftCorrected")).then_some(())
+            journey.scope.events(&object).await.iter().any(|event| event.starts_with("DriftCorrected")).then_some(())
         })
         .await;
 }

@@ -35,13 +35,12 @@ async fn the_guide_from_terraform_as_it_stands() {
     let configured = |params: &Value| json!({"client_id": "idp-wordpress", "client_secret": "a-secret", "upstream_params": params});
     let update = |display_name, options| journey.patch("wordpress", &Update { display_name, options }.body());
 
-    journey.follow("1. Let the operator only look").await;
-    journey.follow("2. Write down what is there").await;
-    journey.follow("4. Hand over").await;
+    journey.follow("1. Write down what is there").await;
+    journey.follow("3. Hand over").await;
     let managed = ["wordpress", "corporate-oidc"];
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "adoption writes nothing");
     assert_eq!(journey.connections(), before);
-    assert_eq!(journey.guide.steps().len(), 3, "every section with commands was followed");
+    assert_eq!(journey.guide.steps().len(), 2, "every section with commands was followed");
 
     // The two ways that the guide names: no block at all, and the same values.
     update("One", None);
@@ -52,7 +51,8 @@ async fn the_guide_from_terraform_as_it_stands() {
     assert_eq!(journey.writes_of_the_operator_after_another_look(&managed).await, 0, "so that there is nothing to set right");
 
     // Without the block, a change of ours stays; the block of before would take it back.
-    journey.scope.edit("wordpress", edit().value("blog", "another.wordpress.com")).await;
+    let object = journey.object_of("wordpress").await;
+    journey.scope.edit(&object, edit().value("blog", "another.wordpress.com")).await;
     let changed = json!({"blog": {"value": "another.wordpress.com"}});
     journey.scope.until_auth0("the change of the object", |auth0| auth0.upstream_params("wordpress") == changed).await;
     update("Three", None);
