@@ -27,9 +27,6 @@ pub(super) struct Arguments {
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 
-    #[command(flatten)]
-    reach: tenants::ReachArguments,
-
     /// The address of /healthz, /readyz and /metrics. `[::]` means IPv6 and IPv4, or IPv4 alone where there is no IPv6.
     #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "[::]:8080")]
     http_address: SocketAddr,
@@ -41,6 +38,9 @@ pub(super) struct Arguments {
     /// What to log, in the syntax of RUST_LOG, for example `debug`.
     #[arg(long, env = "UPO_LOG", default_value = "info", value_parser = telemetry::filter)]
     log: String,
+
+    #[command(flatten)]
+    reach: tenants::ReachArguments,
 }
 
 /// Runs the operator until SIGTERM or Ctrl-C. An error is a line of the log, in its format, unless that shows none.

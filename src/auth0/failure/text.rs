@@ -28,11 +28,11 @@ impl fmt::Display for Failure {
                 f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS")
             }
             Self::Unreachable { why: Unreached::Connect } => {
-                f.write_str("nobody answers at the tenant's domain; check network policies, firewalls and the proxy")
+                f.write_str("nothing answers at the tenant's domain; check network policies, firewalls and the proxy")
             }
-            Self::Unreachable { why: Unreached::Tls } => {
-                f.write_str("no trusted TLS connection to the tenant's domain; if a proxy opens TLS, give its CA to the operator")
-            }
+            Self::Unreachable { why: Unreached::Tls } => f.write_str(
+                "no trusted TLS connection to the tenant's domain; if a proxy inspects TLS, give its CA to the operator with --extra-ca",
+            ),
             Self::TimedOut { route } => write!(f, "Auth0 did not answer in time while {}; it is tried again", route.doing()),
             Self::Interrupted { route } => {
                 write!(f, "the connection to Auth0 broke while {}; it is tried again", route.doing())
@@ -67,7 +67,7 @@ impl fmt::Display for Failure {
                 write!(f, "Auth0 refuses every change of the connection (400) because of {name}, which is not this object's")?;
                 said(f, &[message])?;
                 f.write_str(
-                    "; have it corrected or removed at Auth0 by whoever set it, it was sent back as it was; the change is tried again",
+                    "; have it corrected or removed at Auth0 by whoever set it: it was sent back as it was read; the change is tried again",
                 )
             }
             Self::Rejected { message, about } => {
@@ -76,7 +76,7 @@ impl fmt::Display for Failure {
                 f.write_str(match about {
                     About::Params | About::Entry(_) => "; change the parameters accordingly",
                     About::Options | About::Foreign(_) => {
-                        "; the other options of the connection have to be put right first, they were sent back as they were"
+                        "; correct the other options of the connection first: they were sent back as they were read"
                     }
                 })
             }

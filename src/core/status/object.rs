@@ -138,7 +138,7 @@ impl Case<'_> {
             }
             Resolved::NoTenant => Finding::fails(
                 Reason::TenantNotFound,
-                format!("there is no ClusterAuth0Tenant {tenant}; create it, or create this object anew with another spec.tenantRef"),
+                format!("there is no ClusterAuth0Tenant {tenant}; create it, or create this object again with another spec.tenantRef"),
             ),
             Resolved::NoConnection => Finding::fails(Reason::ConnectionNotFound, self.no_connection()),
             Resolved::Found => Finding::holds(Reason::ResolvedRefs, "the tenant and the connection exist"),

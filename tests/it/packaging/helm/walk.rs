@@ -15,7 +15,7 @@ use super::cluster::{Cluster, RESTRICTED, cluster};
 use super::render::copy_folder;
 use super::{RELEASE, chart, helm, succeeds, text};
 use test_support::repository::root;
-use test_support::{OPERATOR_NAMESPACE, SCOPES};
+use test_support::{OPERATOR_NAMESPACE, SCOPES, operator_binary};
 
 const INSTALL: &str = "docs/install.md";
 const FIRST_DAY: &str = "docs/first-day.md";
@@ -128,6 +128,7 @@ impl<'a> Walk<'a> {
         std::fs::create_dir(&programs).unwrap();
         symlink(helm(version).get_program(), programs.join("helm")).unwrap();
         symlink(&cluster.world.control_plane.binaries().kubectl, programs.join("kubectl")).unwrap();
+        symlink(operator_binary(), programs.join("upstream-params-operator")).unwrap();
         std::fs::write(folder.path().join("values.json"), cluster.values().to_string()).unwrap();
 
         let auth0 = cluster.world.emulator.tenant("example.eu.auth0.com");
@@ -147,8 +148,10 @@ impl<'a> Walk<'a> {
     async fn first_object(&self) {
         self.run(FIRST_DAY, "kubectl create secret").await;
         self.run(FIRST_DAY, "sed ").await;
+        self.run(FIRST_DAY, "upstream-params-operator connections").await;
+        self.run(FIRST_DAY, "upstream-params-operator export").await;
         self.run(FIRST_DAY, "kubectl apply -f examples/namespace.yaml").await;
-        self.run(FIRST_DAY, "kubectl get upstreamparams").await;
+        self.run(FIRST_DAY, "upstream-params-operator status").await;
         assert_eq!(self.blog(), Value::Null, "an operator that observes writes nothing");
         self.run(FIRST_DAY, "kubectl apply -f examples/tenant.yaml").await;
         assert_eq!(self.blog(), json!({"value": "myblog.wordpress.com"}));
@@ -201,6 +204,7 @@ impl<'a> Walk<'a> {
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
             .env("KUBECONFIG", self.cluster.world.control_plane.kubeconfig())
+            .env("UPO_INSECURE_TENANT_ENDPOINT", self.cluster.world.emulator.url())
             .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
         // What is typed when a command asks for the client secret.
         self.cluster.meanwhile(bash, format!("{CLIENT_SECRET}\n")).await
