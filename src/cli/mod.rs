@@ -40,30 +40,30 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the operator against a cluster: the kubeconfig's, or the one it runs in.
-    Controller(Box<controller::Arguments>),
-    /// Print the completions of a shell.
-    Completions(shell::CompletionsArguments),
-    /// List the connections of a tenant: their types, their upstream parameters, and who owns these.
-    Connections(Box<connections::Arguments>),
-    /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
-    Crds,
     /// Say what is wrong with manifests, offline.
     Lint(lint::Arguments),
-    /// Print manifests for the upstream parameters that a tenant has.
-    Export(Box<export::Arguments>),
-    /// Print the manual page, or write one for each command.
-    Man(shell::ManArguments),
     /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
     Plan(Box<plan::Arguments>),
-    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
-    Schemas(shell::SchemasArguments),
-    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
-    Verify(Box<verify::Arguments>),
-    /// Have the operator look at objects now, wait, and say how that ended.
-    Reconcile(Box<reconcile::Arguments>),
+    /// Print manifests for the upstream parameters that a tenant has.
+    Export(Box<export::Arguments>),
+    /// List the connections of a tenant: their types, their upstream parameters, and who owns these.
+    Connections(Box<connections::Arguments>),
     /// Say how objects and their tenants stand, and what to do.
     Status(Box<status::Arguments>),
+    /// Have the operator look at objects now, wait, and say how that ended.
+    Reconcile(Box<reconcile::Arguments>),
+    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
+    Verify(Box<verify::Arguments>),
+    /// Run the operator against a cluster: the kubeconfig's, or the one it runs in.
+    Controller(Box<controller::Arguments>),
+    /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
+    Crds,
+    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
+    Schemas(shell::SchemasArguments),
+    /// Print the completions of a shell.
+    Completions(shell::CompletionsArguments),
+    /// Print the manual page, or write one for each command.
+    Man(shell::ManArguments),
     /// Print the version, and the commit that it was built from.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.

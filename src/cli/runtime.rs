@@ -9,6 +9,7 @@ use crate::telemetry::{self, LogFormat};
 
 /// What is logged beside the output of a command.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Log")]
 pub(super) struct LogArguments {
     /// What is logged to standard error, in the syntax of RUST_LOG.
     #[arg(long, env = "UPO_LOG", default_value = "warn", value_parser = telemetry::filter)]

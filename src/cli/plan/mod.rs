@@ -47,6 +47,7 @@ enum PlanFormat {
 pub(super) struct Arguments {
     /// Manifests that are planned as if they were applied: files, folders, or - for standard input. Without any, what the cluster
     /// has is planned as it is.
+    #[arg(value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
 
     /// Ask no cluster: plan the files alone, at the tenant that AUTH0_DOMAIN names. What objects own is not known then, and access

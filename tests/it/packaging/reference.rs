@@ -20,7 +20,11 @@ fn parts() -> Vec<(&'static str, &'static str, String)> {
         let schema = serde_json::to_value(&crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema).unwrap();
         fields_table(&schema["properties"])
     };
-    vec![
+    let commands = ["lint", "plan", "export", "connections", "status", "reconcile", "verify"];
+    let helps =
+        ["help of lint", "help of plan", "help of export", "help of connections", "help of status", "help of reconcile", "help of verify"];
+    let of_command = |(command, name): (&'static str, &'static str)| ("docs/command-line.md", name, help(command));
+    let mut parts = vec![
         ("docs/reference/fields.md", "fields of UpstreamParams", fields("UpstreamParams")),
         ("docs/reference/fields.md", "aliases", meanings_table("alias", Alias::ALL, |alias| (alias.as_str(), alias.meaning()))),
         ("docs/reference/fields.md", "states", meanings_table("state", ParamState::ALL, |state| (state.as_str(), state.meaning()))),
@@ -29,8 +33,15 @@ fn parts() -> Vec<(&'static str, &'static str, String)> {
         ("docs/reference/reasons.md", "reasons", remedies(Reason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
         ("docs/reference/events.md", "events", remedies(EventReason::ALL, |name| [name.as_str(), name.meaning(), name.remedy()])),
         ("docs/reference/metrics.md", "metrics", metrics_table()),
-        ("docs/reference/flags.md", "flags", format!("```text\n{}```\n", run(&["controller", "-h"]))),
-    ]
+        ("docs/reference/flags.md", "flags", help("controller")),
+    ];
+    parts.extend(commands.into_iter().zip(helps).map(of_command));
+    parts
+}
+
+/// What a command says of itself.
+fn help(command: &str) -> String {
+    format!("```text\n{}```\n", run(&[command, "-h"]))
 }
 
 fn marks(name: &str) -> (String, String) {
