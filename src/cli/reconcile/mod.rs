@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     all: bool,
 
-    /// Everything of this ClusterAuth0Tenant: credentials that are not accepted are tried once, and every object is looked at.
+    /// Everything of this `ClusterAuth0Tenant`: credentials that are not accepted are tried once, and every object is looked at.
     #[arg(long, value_name = "NAME", conflicts_with = "namespace")]
     tenant: Option<String>,
 
@@ -104,12 +104,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             None => request.objects().await,
         }
     })?;
-    match arguments.output.machine() {
-        Some(machine) => output::print_value(&answer, machine)?,
-        None => {
-            output::print(&answer.text(WallClock::system().now_in_seconds()))?;
-            answer.notes.iter().for_each(|note| output::say(&output::printable(note)));
-        }
+    if let Some(machine) = arguments.output.machine() {
+        output::print_value(&answer, machine)?;
+    } else {
+        output::print(&answer.text(WallClock::system().now_in_seconds()))?;
+        answer.notes.iter().for_each(|note| output::say(&output::printable(note)));
     }
     Ok(if arguments.no_wait || answer.is_well() { Exit::Fine } else { Exit::Wrong })
 }
@@ -168,7 +167,7 @@ impl Request<'_> {
             report.events.retain(|event| event.at.is_some_and(|at| at >= self.since));
             answer.items.push(Item::object(report, handled(object)));
         }
-        answer.items.sort_by(|a, b| a.place().cmp(&b.place()));
+        answer.items.sort_by_key(Item::place);
         Ok(answer)
     }
 

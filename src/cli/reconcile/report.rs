@@ -148,7 +148,7 @@ impl Answer {
         let mut text = render::headline(&item.label(), summary, now);
         if !item.looked_at {
             let waited = format!("not looked at within {} s: what stands here is from before", self.timeout_seconds);
-            text.push_str(&format!("  {}\n", paint(style::WARN, waited)));
+            text.push_str(&render::indented(&paint(style::WARN, waited)));
         }
         text.push_str(&render::to_do(summary));
         let row = |event: &EventSeen| vec![event.reason.clone(), event.message.clone()];
@@ -156,7 +156,7 @@ impl Answer {
             return text;
         }
         let events = table(&["event", "message"], item.events.iter().map(row));
-        text.push_str(&events.lines().map(|line| format!("  {line}\n")).collect::<String>());
+        text.push_str(&render::indented(&events));
         text
     }
 }

@@ -58,12 +58,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let scope = if arguments.all_namespaces { Scope::All } else { Scope::of(&arguments.objects, &namespace)? };
         gather(&client, &scope, now).await
     })?;
-    match arguments.output.machine() {
-        Some(machine) => output::print_value(&report, machine)?,
-        None => {
-            output::print(&text(&report, !arguments.objects.is_empty(), now))?;
-            report.notes.iter().for_each(|note| output::say(&output::printable(note)));
-        }
+    if let Some(machine) = arguments.output.machine() {
+        output::print_value(&report, machine)?;
+    } else {
+        output::print(&text(&report, !arguments.objects.is_empty(), now))?;
+        report.notes.iter().for_each(|note| output::say(&output::printable(note)));
     }
     let all_ready = report.counts.ready == report.counts.objects;
     Ok(if arguments.exit_code && !all_ready { Exit::Differs } else { Exit::Fine })

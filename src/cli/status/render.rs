@@ -210,8 +210,9 @@ fn events(object: &ObjectReport, now: Timestamp) -> String {
     format!("\n{}", indented(&table(&["event", "type", "reason", "times", "message"], object.events.iter().map(row))))
 }
 
-fn indented(table: &str) -> String {
-    table.lines().map(|line| format!("  {line}\n")).collect()
+/// Lines that belong to the one above.
+pub(in crate::cli) fn indented(lines: &str) -> String {
+    lines.lines().flat_map(|line| ["  ", line, "\n"]).collect()
 }
 
 fn line(what: &str, text: &str) -> String {

@@ -4,6 +4,8 @@ use auth0_emulator::Fault;
 use serde_json::{Value, json};
 use test_support::manifest::{on, theirs, value};
 use test_support::{Scope, World};
+use upstream_params_operator::api::reason::Reason;
+use upstream_params_operator::api::upstream_params::ParamState;
 
 use super::{Ended, Run};
 
@@ -61,8 +63,8 @@ async fn a_table_has_those_in_trouble_first_and_the_details_say_what_to_do() {
         "Synced",
         "connection: taken",
         "ExistingValue  no",
-        "Somebody else set another value, and adoptionPolicy: IfEqual leaves it there.",
-        "to do: Declare the value that is there, remove it at Auth0, or set adoptionPolicy: Overwrite.",
+        &ParamState::ExistingValue.meaning().replace('`', ""),
+        &format!("to do: {}", Reason::ExistingValue.remedy().replace('`', "")),
         "next look: within about",
         "Warning",
     ] {
@@ -71,7 +73,7 @@ async fn a_table_has_those_in_trouble_first_and_the_details_say_what_to_do() {
     let text = status(&scope, &["well", &format!("{}/orphan", scope.namespace)]).await.well();
     assert!(text.contains("/well: ready (Ready)") && text.contains("InSync"), "{text}");
     assert!(text.contains("nobody-has-this (not there, or you may not read it)"), "{text}");
-    assert!(text.contains("to do: Create the ClusterAuth0Tenant."), "{text}");
+    assert!(text.contains(&Reason::TenantNotFound.remedy().replace('`', "")), "{text}");
 }
 
 #[tokio::test]
