@@ -161,6 +161,10 @@ EOF
 Then the operator itself, until Ctrl-C:
 
 {this} controller --namespace default --allowed-domains {PLAY_DOMAIN} --insecure-tenant-endpoint {url}
+
+Or look at it with the other commands, such as plan and export, which find it as this one does:
+
+AUTH0_CLIENT_ID={client_id} AUTH0_CLIENT_SECRET={client_secret} {this} connections --domain {PLAY_DOMAIN} --allowed-domains {PLAY_DOMAIN} --insecure-tenant-endpoint {url}
 "
     )
 }

@@ -13,7 +13,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use auth0_emulator::{ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TenantHandle};
+use auth0_emulator::{ALL_SCOPES, Emulator, Fault, Json, Object, Options, RateLimited, TOOL_SCOPES, TenantHandle};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -66,7 +66,7 @@ impl Lab {
         self.count += 1;
         let domain = format!("t{}.auth0.com", self.count);
         let tenant = self.emulator.tenant(&domain);
-        tenant.add_client("c", "s", ALL_SCOPES);
+        tenant.add_client("c", "s", ALL_SCOPES.iter().chain(&TOOL_SCOPES).chain(&["create:scim_config", "create:directory_provisionings"]));
         let mut bench = Bench { address: self.emulator.addr(), domain, tenant, token: String::new() };
         let body = format!(
             r#"{{"grant_type":"client_credentials","client_id":"c","client_secret":"s","audience":"{}"}}"#,
@@ -355,8 +355,10 @@ fn errors(lab: &mut Lab, folder: &Path) -> Outcome<Tally> {
             continue;
         }
         let bench = lab.bench()?;
-        let id = path.split('?').next().unwrap_or_default().strip_prefix("/api/v2/connections/");
-        if let (Some(id), "PATCH") = (id, method) {
+        let rest = path.split('?').next().unwrap_or_default().strip_prefix("/api/v2/connections/").unwrap_or_default();
+        let (id, under) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_there = text(response, &["errorCode"]) != Some("inexistent_connection");
+        if !id.is_empty() && is_there && (method == "PATCH" || !under.is_empty()) {
             let stored = format!(r#"{{"id":"{id}","name":"db","strategy":"auth0","options":{{}}}}"#);
             bench.tenant.restore_connection(&stored)?;
         }

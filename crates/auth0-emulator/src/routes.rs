@@ -31,8 +31,12 @@ pub(crate) enum Under {
     SetClients,
     /// Whether the connector of a directory is online.
     Status,
-    /// How it takes users in by SCIM.
+    /// How it takes users in by SCIM: GET.
     ScimConfiguration,
+    /// The same: POST.
+    SetScimConfiguration,
+    /// How it takes users in from a directory: POST.
+    SetDirectoryProvisioning,
 }
 
 /// What else Auth0 has under a connection, by its first word.
@@ -86,6 +90,8 @@ impl Route {
             ("PATCH", "clients") => Under::SetClients,
             ("GET", "status") => Under::Status,
             ("GET", "scim-configuration") => Under::ScimConfiguration,
+            ("POST", "scim-configuration") => Under::SetScimConfiguration,
+            ("POST", "directory-provisioning") => Under::SetDirectoryProvisioning,
             _ if UNDER.contains(&first(under)) => return Self::NoEvidence,
             _ => return Self::Nowhere,
         };

@@ -10,8 +10,13 @@ use super::routes::{Under, no_evidence};
 use super::schema;
 use super::tenant::{Connection, State, Token};
 
-/// The types whose users Auth0 can take in by SCIM, as its own tools have them.
-const SCIM: [&str; 4] = ["samlp", "oidc", "okta", "waad"];
+/// The types that were seen without a configuration for SCIM: those that Auth0's own tools ask about it, and databases, which can't
+/// have one.
+const WITHOUT_SCIM: [&str; 5] = ["samlp", "oidc", "okta", "waad", "auth0"];
+
+/// Recorded of a database.
+const NO_SCIM: &str = "This connection type does not support SCIM. Please see our documentation for the currently supported connection \
+                       types: https://auth0.com/docs/authenticate/protocols/scim/configure-inbound-scim.";
 
 /// The most clients of one PATCH.
 const CLIENTS_AT_ONCE: usize = 50;
@@ -28,6 +33,8 @@ pub(crate) fn handle(
         Under::Clients | Under::Status => "read:connections",
         Under::SetClients => "update:connections",
         Under::ScimConfiguration => "read:scim_config",
+        Under::SetScimConfiguration => "create:scim_config",
+        Under::SetDirectoryProvisioning => "create:directory_provisionings",
     };
     if !token.may(scope) {
         return Answer::insufficient_scope(scope);
@@ -36,6 +43,7 @@ pub(crate) fn handle(
         return Answer::no_connection();
     };
     let connection = &state.connections[place];
+    let unseen = |method: &str, what: &str, why: &str| no_evidence(method, &format!("/api/v2/connections/{id}/{what}"), why);
     match under {
         Under::Clients => clients(state, connection, query).unwrap_or_else(|refused| refused),
         Under::SetClients => write(body, |body| set_clients(state, place, &body)),
@@ -43,13 +51,13 @@ pub(crate) fn handle(
         Under::Status if connection.strategy() == "ad" => {
             Answer::error(404, "no connector of this directory is online (the emulator's own words: Auth0's are not known)", None)
         }
-        Under::Status => no_evidence("GET", &format!("/api/v2/connections/{id}/status"), "it is documented for the type ad alone"),
+        Under::Status => unseen("GET", "status", "it is documented for the type ad alone"),
         // Recorded: what has no configuration answers so.
-        Under::ScimConfiguration if SCIM.contains(&connection.strategy()) => Answer::error(404, "Not Found", None),
-        Under::ScimConfiguration => {
-            let path = format!("/api/v2/connections/{id}/scim-configuration");
-            no_evidence("GET", &path, "it was only ever seen asked of types that can have one")
-        }
+        Under::ScimConfiguration if WITHOUT_SCIM.contains(&connection.strategy()) => Answer::error(404, "Not Found", None),
+        Under::ScimConfiguration => unseen("GET", "scim-configuration", "it was never seen asked of this type"),
+        Under::SetScimConfiguration if connection.strategy() == "auth0" => Answer::error(404, NO_SCIM, None),
+        Under::SetScimConfiguration => unseen("POST", "scim-configuration", "the emulator does not have SCIM"),
+        Under::SetDirectoryProvisioning => unseen("POST", "directory-provisioning", "the emulator does not have directories"),
     }
 }
 

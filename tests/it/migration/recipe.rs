@@ -43,7 +43,7 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let start = format!("exec {} emulator --tls --port 0 --tls-port 0", operator_binary().display());
     let emulator = supervise(&shell(&start), &Options::new(&log)).unwrap();
     let recipe = || std::fs::read_to_string(&log).unwrap_or_default();
-    eventually("the whole recipe", async || recipe().contains(" controller --namespace").then_some(()), async || recipe()).await;
+    eventually("the whole recipe", async || recipe().contains(" connections --domain").then_some(()), async || recipe()).await;
     let recipe = recipe();
 
     // What it says for tools: by the variables alone, curl trusts it and gets a token, whose audience is the tenant's own.
@@ -60,6 +60,9 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let token = recipe.lines().find(|line| line.trim_start().starts_with("TOKEN=")).unwrap();
     let list = recipe.lines().find(|line| line.contains("/api/v2/connections?take=50")).unwrap();
     assert!(run(&format!("{token}\n{list}")).await.contains(r#""name":"corporate-oidc""#));
+
+    let looked = run(block(&recipe, "AUTH0_CLIENT_ID=")).await;
+    assert!(looked.contains("corporate-oidc") && looked.contains("legacy-saml"), "{looked}");
 
     // The two commands that put the operator beside it.
     let this = operator_binary().display().to_string();

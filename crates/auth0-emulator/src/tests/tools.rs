@@ -104,10 +104,10 @@ fn a_patch_of_clients_is_validated_and_changes_nothing_when_it_is_refused() {
 #[test]
 fn scim_and_directories_answer_as_what_is_not_set_up() {
     let lab = tool(&[]);
-    for (name, strategy) in [("o", "oidc"), ("s", "samlp"), ("d", "ad")] {
+    for (name, strategy) in [("o", "oidc"), ("s", "samlp"), ("d", "ad"), ("b", "auth0")] {
         lab.tenant.create_connection(&json!({"name": name, "strategy": strategy, "options": {}})).unwrap();
     }
-    for name in ["o", "s"] {
+    for name in ["o", "s", "b"] {
         let found = lab.get(&format!("{}/scim-configuration", lab.path(name)));
         assert_eq!(found.text, r#"{"statusCode":404,"error":"Not Found","message":"Not Found"}"#);
     }
@@ -119,6 +119,17 @@ fn scim_and_directories_answer_as_what_is_not_set_up() {
     for path in ["clients", "status", "scim-configuration"] {
         let missing = (404, "The connection does not exist".to_owned(), Some("inexistent_connection".to_owned()));
         assert_eq!(error(&lab.get(&format!("/api/v2/connections/con_nope/{path}"))), missing);
+    }
+    let maker = Lab::with(["read:connections", "create:scim_config", "create:directory_provisionings"]);
+    for (name, strategy) in [("o", "oidc"), ("b", "auth0")] {
+        maker.tenant.create_connection(&json!({"name": name, "strategy": strategy, "options": {}})).unwrap();
+    }
+    let (status, message, _) = error(&maker.call("POST", &format!("{}/scim-configuration", maker.path("b")), ""));
+    assert!(status == 404 && message.starts_with("This connection type does not support SCIM."), "{message}");
+    for what in ["scim-configuration", "directory-provisioning"] {
+        assert_eq!(error(&maker.call("POST", &format!("{}/{what}", maker.path("o")), "{}")).0, 501);
+        let nowhere = error(&maker.call("POST", &format!("/api/v2/connections/con_nope/{what}"), "{}"));
+        assert_eq!(nowhere.2.as_deref(), Some("inexistent_connection"));
     }
     let plain = Lab::with_one();
     for path in ["/api/v2/connections-directory-provisionings".to_owned(), format!("{}/scim-configuration", plain.path("c"))] {
