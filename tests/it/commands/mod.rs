@@ -2,6 +2,7 @@
 
 mod connections;
 mod export;
+mod lint;
 mod secrets;
 
 use std::process::{Command, Output};
