@@ -29,6 +29,8 @@ use crate::api;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 100 << 20;
+/// The longest line that is shown, in bytes to either side of what is meant.
+const LONGEST_LINE: usize = 2_000;
 /// How standard input is called.
 const STANDARD_INPUT: &str = "<stdin>";
 
@@ -69,7 +71,7 @@ pub(in crate::cli) struct Place {
     pub(in crate::cli) column: usize,
     /// The column after the last character that is meant, in the same line.
     pub(in crate::cli) end_column: usize,
-    /// The line itself; `None` where it is not ours to show.
+    /// The line itself; `None` where it is not ours to show, or too long for it.
     pub(in crate::cli) text: Option<String>,
     /// The line of the alias by which it came to where it counts.
     pub(in crate::cli) by_alias: Option<usize>,
@@ -261,13 +263,15 @@ impl Files {
         }
     }
 
-    /// A document that is none. Its line is shown unless it looks like one of another kind, which may be a Secret.
+    /// A document that is none. Its line is shown only where it speaks of our API group and of no other kind: what stands there
+    /// otherwise may be a secret.
     fn broken(&mut self, source: &Source, begin: usize, broken: Broken) {
         let mut place = source.place(broken.at, None);
-        let rest = source.text.get(begin.min(broken.at.from as usize)..).unwrap_or_default();
-        let document = rest.split("\n---").next().unwrap_or_default();
+        let from = source.text.floor_char_boundary(broken.at.from as usize);
+        let end = source.text.get(from..).and_then(|rest| rest.find("\n---")).map_or(source.text.len(), |length| from + length);
+        let document = source.text.get(source.text.floor_char_boundary(begin.min(from))..end).unwrap_or_default();
         let of_other_kind = kinds_in(document).any(|kind| !matches!(kind, "UpstreamParams" | "ClusterAuth0Tenant" | "Namespace" | "List"));
-        if of_other_kind {
+        if of_other_kind || !document.contains(api::GROUP) {
             place.text = None;
         }
         let is_template = document.contains("{{");
@@ -288,9 +292,12 @@ fn kinds_in(text: &str) -> impl Iterator<Item = &str> {
 impl Source {
     fn place(&self, at: At, by_alias: Option<At>) -> Place {
         let from = self.text.floor_char_boundary(at.from as usize);
-        let before = self.text.get(..from).unwrap_or_default();
-        let begin = before.rfind(['\n', '\r']).map_or(0, |at| at + 1);
-        let end = self.text.get(from..).and_then(|rest| rest.find(['\n', '\r'])).map_or(self.text.len(), |length| from + length);
+        // A line that is longer than people read is not searched to its ends, as there may be a finding at every byte of it.
+        let window = self.text.floor_char_boundary(from.saturating_sub(LONGEST_LINE))..self.text.ceil_char_boundary(from + LONGEST_LINE);
+        let before = self.text.get(window.start..from).unwrap_or_default().rfind(['\n', '\r']).map(|at| window.start + at + 1);
+        let after = self.text.get(from..window.end).unwrap_or_default().find(['\n', '\r']).map(|length| from + length);
+        let is_whole = (before.is_some() || window.start == 0) && (after.is_some() || window.end == self.text.len());
+        let (begin, end) = (before.unwrap_or(window.start), after.unwrap_or(window.end));
         let until = self.text.floor_char_boundary(at.to as usize).clamp(from, end);
         let meant = self.text.get(from..until).unwrap_or_default().trim_end().chars().count();
         let column = at.column.max(1) as usize;
@@ -299,7 +306,7 @@ impl Source {
             line: at.line as usize,
             column,
             end_column: column + meant.max(1),
-            text: self.text.get(begin..end).map(|line| line.trim_start_matches('\u{feff}').to_owned()),
+            text: self.text.get(begin..end).filter(|_| is_whole).map(|line| line.trim_start_matches('\u{feff}').to_owned()),
             by_alias: by_alias.map(|alias| alias.line as usize),
         }
     }

@@ -150,8 +150,20 @@ fn a_broken_document_of_another_kind_is_not_shown() {
         assert_eq!(files.unread.len(), 1, "{secret}");
         assert!(!format!("{:?}", files.unread).contains("MARK"), "{:?}", files.unread);
     }
-    let files = take(&format!("{HEAD}spec: 'x\n"));
-    assert!(files.unread[0].place.text.is_some());
+    assert_eq!(take("password: @MARK\n").unread[0].place.text, None);
+    assert_eq!(take(&format!("{HEAD}a: [x,\nb: {{kind: Secret, a: MARK: x\n")).unread[0].place.text, None);
+    let files = take(&format!("{HEAD}spec: @x\n"));
+    assert_eq!(files.unread[0].place.text.as_deref(), Some("spec: @x"));
+}
+
+#[test]
+fn a_line_that_nobody_reads_is_not_shown() {
+    let long = format!(
+        "{{\"apiVersion\": \"upstreamparams.dev/v1alpha1\", \"kind\": \"UpstreamParams\", \"a\": \"{}\", \"b\": 5}}",
+        "ä".repeat(3_000)
+    );
+    let place = one(&long).place("b");
+    assert_eq!((place.line, place.column, place.end_column, place.text), (1, long.chars().count() - 1, long.chars().count(), None));
 }
 
 #[test]
@@ -176,6 +188,9 @@ fn aliases_add_only_so_much() {
         deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
     }
     assert!(take(&deep).unread[0].message.contains("stand in each other"));
+    let many: String = (0..1_000).map(|nth| format!("  k{nth}: x\n")).collect();
+    let merges: String = (0..1_000).map(|nth| format!("m{nth}: {{<<: *a}}\n")).collect();
+    assert!(take(&format!("{HEAD}a: &a\n{many}{merges}")).unread[0].message.contains("aliases add more than 100000"));
     assert!(take(&format!("{HEAD}a: {}", "[".repeat(10_000))).unread[0].message.contains("no YAML"));
     assert!(take(&format!("{HEAD}a: &a [*a]\n")).unread[0].message.contains("inside of what it stands for"));
     assert!(take(&format!("{HEAD}a: *missing\n")).unread[0].message.contains("no YAML"));

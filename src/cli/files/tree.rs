@@ -114,6 +114,8 @@ pub(super) struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Arc<Node>>,
     own_nodes: usize,
+    /// How many members came by merge keys.
+    merged: usize,
     root: Option<Item>,
     pub(super) oddities: Vec<(At, Oddity)>,
 }
@@ -298,6 +300,10 @@ impl Builder {
                 }
                 Some(Key::Merge) => {
                     for (alias, source) in merge_sources(&item, place)? {
+                        self.merged += source.len();
+                        if self.merged > MOST_FROM_ALIASES {
+                            return Err(too_many(place));
+                        }
                         for member in source {
                             let mut member = member.clone();
                             member.item.alias = alias.or(member.item.alias);

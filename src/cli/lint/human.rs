@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::Report;
 use super::finding::{Finding, Severity};
 use crate::cli::files::Place;
-use crate::cli::output::{self, paint, printable, style};
+use crate::cli::output::{paint, printable, style};
 
 /// All of it, with colours that go where nobody wants them.
 pub(super) fn text(report: &Report) -> String {
@@ -83,5 +83,5 @@ fn summary(report: &Report) -> String {
         0 => String::new(),
         others => format!("; {} of other kinds passed over", count(others, "document", "documents")),
     };
-    output::paint(style::TITLE, format!("{found}{notes} in {objects} of {}{others}", count(report.files, "file", "files"))) + "\n"
+    paint(style::TITLE, format!("{found}{notes} in {objects} of {}{others}", count(report.files, "file", "files"))) + "\n"
 }

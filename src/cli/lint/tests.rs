@@ -255,8 +255,8 @@ fn objects_are_compared_with_the_connections_of_their_tenant() {
 /// Everything at once, and what is nobody's business.
 fn all_sorts() -> Report {
     let text = format!(
-        "{}---\n{}---\napiVersion: v1\nkind: Secret\nstringData: {{clientSecret: MARK}}\n---\napiVersion: v1\nkind: Secret\nstringData: {{a: MARK\n",
-        object("a", "{connection: {name: x}, params: {größe: {value: 5}, on: {alias: y}, state: {value: \"\\e[31m \u{9b}\"}}}"),
+        "{}---\n{}---\napiVersion: v1\nkind: Secret\nstringData: {{clientSecret: MARK}}\n---\n{HEAD}a: \u{9b}\n---\napiVersion: v1\nkind: Secret\nstringData: {{a: MARK\n",
+        object("a", "{connection: {name: x}, params: {größe: {value: 5}, on: {alias: y}, state: {value: \"\\e[31m\"}}}"),
         object("b", "{connection: {name: x}, params: {state: {value: ' x'}}}"),
     );
     let mut files = files(&[("shop/my file.yaml", &text)]);

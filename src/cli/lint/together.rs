@@ -247,7 +247,8 @@ fn conflicts<'a>(objects: &[Object<'_>], connection: impl Fn(&Object<'_>) -> Opt
                 continue;
             };
             let same = |object: &Object<'_>| (object.document.namespace.clone(), object.document.name.clone());
-            if same(earlier) == same(object) {
+            // One whose name the API server makes up is another each time.
+            if object.document.name.is_some() && same(earlier) == same(object) {
                 continue;
             }
             let message = format!(

@@ -2,6 +2,7 @@
 
 mod connections;
 mod export;
+mod lint;
 mod plan;
 mod secrets;
 mod status;
