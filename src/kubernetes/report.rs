@@ -63,6 +63,9 @@ enum Change<'a> {
     Finalizer(bool),
 }
 
+/// Whether the world is still as a write takes it to be.
+type Fence = dyn Fn(&World) -> bool + Send + Sync;
+
 /// Writes to Kubernetes.
 #[derive(Clone)]
 pub(crate) struct Report {
@@ -71,7 +74,7 @@ pub(crate) struct Report {
     hub: Arc<Hub>,
     leadership: Leadership,
     /// What has to be so when an object is written to.
-    fence: Option<Arc<dyn Fn(&World) -> bool + Send + Sync>>,
+    fence: Option<Arc<Fence>>,
 }
 
 impl Report {
