@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use test_support::World;
 use test_support::repository::{files, read, root};
+use test_support::wait::eventually;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{Alias, ParamState};
 
