@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use test_support::World;
 use test_support::repository::{files, read, root};
+use test_support::wait::eventually;
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::{Alias, ParamState};
 
@@ -131,11 +132,13 @@ fn commands_of_the_documentation_exist() {
 
 #[tokio::test]
 async fn kubectl_explains_every_alias() {
-    let control_plane = &World::shared().control_plane;
-    // What kubectl remembers of the API may be from before the definitions were there.
-    let memory = control_plane.folder().join("kubectl-explain");
-    let arguments = ["--cache-dir", memory.to_str().unwrap(), "explain", "uparams.spec.params"];
-    let explained = control_plane.run(arguments).await.unwrap();
+    let kubectl = &World::shared().control_plane;
+    let ask = async || {
+        // What there is to explain is cached from before the definitions came; this asks for it again.
+        kubectl.run(["api-resources", "--api-group=upstreamparams.dev"]).await.ok()?;
+        kubectl.run(["explain", "uparams.spec.params"]).await.ok()
+    };
+    let explained = eventually("kubectl explains uparams.spec.params", ask, async || "an error".to_owned()).await;
     let words: BTreeSet<&str> = explained.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
     for alias in Alias::ALL {
         assert!(words.contains(alias.as_str()), "{alias}\n{explained}");
