@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use crate::cluster::Kind;
 use crate::declare::{CONNECTIONS, Declaration, ENTRIES, NAMESPACES, PARAMS, SLOTS, SecretDeclaration, TENANTS, TenantDeclaration};
+use crate::network::{Ending, Fate};
 use crate::noise::{self, Around, TenantAction};
 
 /// The kinds that the operator watches.
@@ -22,6 +23,31 @@ pub enum Forgery {
     Ready,
     /// It is that of another object.
     Copied(usize),
+}
+
+/// What becomes of requests about the Lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseTrouble {
+    /// They never arrive.
+    Lost,
+    /// They take effect, and nobody hears of it.
+    Unanswered,
+    /// They arrive so late.
+    Late(Duration),
+    /// Something on the way refuses them.
+    Refused,
+}
+
+impl LeaseTrouble {
+    /// As the network carries it out.
+    pub fn fate(self) -> Fate {
+        match self {
+            Self::Lost => Fate { ending: Ending::Swallowed, ..Fate::PROMPT },
+            Self::Unanswered => Fate { ending: Ending::NeverAnswered, ..Fate::PROMPT },
+            Self::Late(out) => Fate { out, ..Fate::PROMPT },
+            Self::Refused => Fate { ending: Ending::Refused(503), ..Fate::PROMPT },
+        }
+    }
 }
 
 /// One thing that happens.
@@ -79,6 +105,12 @@ pub enum Action {
     DeleteLease,
     /// The API server is away for so long.
     Outage(Duration),
+    /// For so long the requests of a replica about the Lease, and no others, come to this.
+    TroubleLease(usize, LeaseTrouble, Duration),
+    /// For so long the API server refuses every write to objects and tenant objects, as where a webhook is away.
+    RefuseWrites(Duration),
+    /// From now on writes to connections arrive so late.
+    SlowWrites(Duration),
     /// One replica can't reach the API server for so long; all else can, and it can reach Auth0.
     CutOff(usize, Duration),
 }
@@ -245,6 +277,17 @@ impl fmt::Display for Action {
             Self::Start(replica) => write!(f, "replica {replica} is started"),
             Self::JumpClock(replica, seconds) => write!(f, "the wall clock of replica {replica} jumps by {seconds} s"),
             Self::DeleteLease => f.write_str("somebody deletes the Lease"),
+            Self::TroubleLease(replica, how, span) => {
+                let what = match how {
+                    LeaseTrouble::Lost => "are lost".to_owned(),
+                    LeaseTrouble::Unanswered => "take effect, and are not answered".to_owned(),
+                    LeaseTrouble::Late(late) => format!("arrive {} ms late", late.as_millis()),
+                    LeaseTrouble::Refused => "are refused on the way".to_owned(),
+                };
+                write!(f, "for {} s requests of replica {replica} about the Lease {what}", span.as_secs())
+            }
+            Self::RefuseWrites(span) => write!(f, "the API server refuses writes to our kinds for {} s", span.as_secs()),
+            Self::SlowWrites(span) => write!(f, "from now on writes to connections arrive {} ms late", span.as_millis()),
             Self::CutOff(replica, span) => write!(f, "replica {replica} can't reach the API server for {} s", span.as_secs()),
             Self::Outage(span) => write!(f, "the API server is away for {} s", span.as_secs()),
         }

@@ -9,9 +9,10 @@ use fastrand::Rng;
 use crate::action::{Action, Mood};
 use crate::declare::{Declaration, TenantDeclaration, options};
 use crate::network::{Ending, Fate};
+use crate::scenes::{Drawn, Scene};
 
 /// How many calls of a history may have something happen to them.
-const CALLS: u32 = 160;
+pub(crate) const CALLS: u32 = 160;
 
 /// One history.
 #[derive(Clone, Debug)]
@@ -51,6 +52,11 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
+        if let Some(scene) = Scene::of(seed) {
+            let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
+            let Drawn { replicas, tenant, steps, calls } = scene.draw(rng);
+            return Self { seed, replicas, options, tenant, steps, calls };
+        }
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
         let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
         let mut steps: Vec<(Duration, Action)> =
@@ -104,7 +110,7 @@ fn calls(rng: &mut Rng, mood: &Mood) -> BTreeMap<u32, AtCall> {
     calls
 }
 
-fn fate(rng: &mut Rng) -> Fate {
+pub(crate) fn fate(rng: &mut Rng) -> Fate {
     let ending = match rng.u8(..10) {
         0..3 => Ending::AnswerLost,
         3 => Ending::NeverAnswered,

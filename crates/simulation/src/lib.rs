@@ -18,6 +18,7 @@ pub mod mutants;
 pub mod network;
 pub mod noise;
 pub mod run;
+pub mod scenes;
 pub mod shrink;
 pub mod story;
 pub mod tenant;

@@ -1,0 +1,152 @@
+//! Who leads, as the API server knows it, and what the law of one writer says of it.
+//!
+//! A process holds the Lease from when the API server stored its own last write of it, for the length of a Lease. That is later than
+//! when it sent that write, so whoever goes by that is within it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::World;
+use crate::cluster::Key;
+use crate::laws::Law;
+use crate::network::{Fate, ProcessId, Request};
+use crate::tenant::REQUEST_TIMEOUT;
+
+/// How long a Lease lasts that nobody renews.
+pub(super) const LEASE: Duration = Duration::from_secs(20);
+
+/// For how long a request may be on its way at most after it was sent.
+pub(super) const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
+
+/// What is known of the Lease.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    /// Who wrote it last as its own, and when that was stored; nobody where it was given back.
+    held: Option<(ProcessId, Instant)>,
+    /// Who ever saw that somebody else held it.
+    saw: Vec<ProcessId>,
+    /// When somebody deleted it or set it back.
+    touched: Option<Instant>,
+    /// What becomes of a process's requests about it, and until when.
+    fates: Vec<(ProcessId, Instant, Fate)>,
+}
+
+/// Whether a request is about the Lease.
+pub(super) fn is_lease(request: &Request) -> bool {
+    request.path.contains("/leases")
+}
+
+/// The part of a Lease that says who holds it.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Lease {
+    spec: Spec,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    holder_identity: Option<String>,
+}
+
+impl Lease {
+    fn is_held(&self) -> bool {
+        self.spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty())
+    }
+}
+
+impl World {
+    /// Somebody deleted the Lease, or set it back: for a while two processes may hold it, each with a right to.
+    pub(super) fn lease_is_touched(&self) {
+        self.state.lock().leases.touched = Some(Instant::now());
+    }
+
+    /// From now on this becomes of the requests of a replica about the Lease.
+    pub(super) fn trouble_the_lease(&self, replica: usize, fate: Fate, span: Duration) {
+        let mut state = self.state.lock();
+        if let Some(process) = state.running.get(replica).copied().flatten() {
+            state.leases.fates.push((process, Instant::now() + span, fate));
+        }
+    }
+
+    /// What becomes of a request about the Lease, if anything does.
+    pub(super) fn fate_at_lease(&self, request: &Request) -> Option<Fate> {
+        let (now, state) = (Instant::now(), self.state.lock());
+        let mut mine = state.leases.fates.iter().rev().filter(|(process, until, _)| *process == request.process && now < *until);
+        mine.next().filter(|_| !state.calm).map(|(_, _, fate)| *fate)
+    }
+
+    fn is_excused(&self, now: Instant) -> bool {
+        self.state.lock().leases.touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN)
+    }
+
+    /// A request about the Lease took effect.
+    pub(super) fn look_at_lease(&self, request: &Request) {
+        let now = Instant::now();
+        if request.method == "GET" {
+            let lease: Lease = self.cluster.read_as(&Key::lease("default", "upstream-params-operator")).unwrap_or_default();
+            // Who leads only writes it: whoever looks may not lead any more.
+            self.may_forget(Some(request.process));
+            let mut state = self.state.lock();
+            let is_anothers = state.leases.held.is_some_and(|(holder, _)| holder != request.process);
+            if lease.is_held() && is_anothers && !state.leases.saw.contains(&request.process) {
+                state.leases.saw.push(request.process);
+            }
+            return;
+        }
+        let takes = serde_json::from_slice::<Lease>(&request.body).unwrap_or_default().is_held();
+        let mut state = self.state.lock();
+        let before = std::mem::replace(&mut state.leases.held, takes.then_some((request.process, now)));
+        let under_way = state.in_flight.iter().any(|write| write.process == request.process && write.since.elapsed() < LANDS_WITHIN);
+        let saw = state.leases.saw.contains(&request.process);
+        drop(state);
+        let number = request.process.0;
+        match before {
+            Some((holder, _)) if !takes && holder == request.process && under_way => {
+                let text = format!("process {number} gives the Lease back while a write of its own may still be on its way");
+                self.break_law(Law::Alone, text);
+            }
+            // Whoever never saw it held takes one that was deleted at once.
+            Some((holder, stored)) if takes && holder != request.process && (saw || !self.is_excused(now)) => {
+                let age = now.duration_since(stored);
+                if age < LEASE {
+                    let text = format!("process {number} takes the Lease, which process {} wrote {age:?} ago", holder.0);
+                    self.break_law(Law::Alone, text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whoever writes holds the Lease: for as long as a write to a connection may last, and at the API server at that moment.
+    pub(super) fn look_at_leader(&self, request: &Request, lasts: Duration) {
+        let now = Instant::now();
+        let held = self.state.lock().leases.held;
+        let left =
+            held.filter(|(holder, _)| *holder == request.process).map(|(_, stored)| LEASE.saturating_sub(now.duration_since(stored)));
+        if left.is_none_or(|left| left < lasts.max(Duration::from_millis(1))) && !self.is_excused(now) {
+            let text = format!("process {} sends {} {} and holds the Lease for {left:?}", request.process.0, request.method, request.path);
+            self.break_law(Law::Alone, text);
+        }
+    }
+
+    /// One process writes at a time, and to a connection only one write is on its way.
+    pub(super) fn look_at_others(&self, request: &Request, now: Instant) {
+        let state = self.state.lock();
+        // One that takes longer than any write may is nobody's fault.
+        let under_way = || state.in_flight.iter().filter(|write| write.since.elapsed() < LANDS_WITHIN);
+        let place = (request.host.clone(), request.path.clone());
+        let own = under_way().any(|write| write.process == request.process && write.place == place);
+        let other = under_way().find(|write| write.process != request.process).map(|write| write.process);
+        drop(state);
+        if own {
+            let text = format!("process {} writes to {} while a write of its own may still be on its way", request.process.0, request.path);
+            self.break_law(Law::Alone, text);
+        }
+        if let Some(other) = other.filter(|_| !self.is_excused(now)) {
+            let text = format!("process {} writes while a write of process {} may still be on its way", request.process.0, other.0);
+            self.break_law(Law::Alone, text);
+        }
+    }
+}
