@@ -10,7 +10,8 @@ use crate::action::{Action, Forgery, LeaseTrouble, WATCHED};
 use crate::cluster::Kind;
 use crate::declare::{AccessDeclaration, CONNECTIONS, Declaration, ENTRIES, NAMESPACES, Named, PARAMS, SLOTS, TenantDeclaration};
 use crate::history::{AtCall, CALLS, fate};
-use crate::noise::{Complaint, Edit, MARKER, Meets, Misfortune, TenantAction, Trouble};
+use crate::network::Fate;
+use crate::noise::{Complaint, Edit, MARKER, Meets, Misfortune, SCOPES, TenantAction, Trouble};
 
 /// How many replicas there are where the Lease changes hands.
 const REPLICAS: usize = 2;
@@ -71,7 +72,14 @@ impl Scene {
             1..4 => AtCall::Before(meddles(rng)),
             _ => AtCall::After(meddles(rng)),
         };
-        let calls = (1..=CALLS).filter_map(|number| (rng.u32(..1000) < per_mille).then(|| (number, at(rng)))).collect();
+        let mut calls: BTreeMap<u32, AtCall> =
+            (1..=CALLS).filter_map(|number| (rng.u32(..1000) < per_mille).then(|| (number, at(rng)))).collect();
+        if self == Self::Meddling && rng.bool() {
+            // A write is refused for its token, and a new one takes its time.
+            let (number, out) = (rng.u32(8..60), Duration::from_millis([900, 2_500, 9_000][rng.usize(..3)]));
+            calls.insert(number, AtCall::Before(Action::Auth0(0, TenantAction::TokensRevoked)));
+            calls.insert(number + 1, AtCall::Fate(Fate { out, ..Fate::PROMPT }));
+        }
         Drawn { replicas: if self == Self::Takeover { REPLICAS } else { 1 }, tenant, steps, calls }
     }
 }
@@ -192,7 +200,7 @@ fn dispute(rng: &mut Rng) -> Vec<(Duration, Action)> {
             let trouble = Trouble { meets: Meets::WritesTo(connection()), after: 0, times, what: Misfortune::Status(400, says) };
             Action::Auth0(0, TenantAction::Trouble(trouble))
         };
-        match rng.u8(..24) {
+        match rng.u8(..30) {
             0..11 => {
                 let another = format!(r#"{{"value":"{MARKER}-value-{}"}}"#, number % 3);
                 Action::Auth0(0, TenantAction::Edited(connection(), Edit::Param(name, another)))
@@ -206,6 +214,22 @@ fn dispute(rng: &mut Rng) -> Vec<(Duration, Action)> {
             }
             19 => Action::Delete(slot),
             20 => Action::RefuseWrites(Duration::from_secs([4, 12, 40][rng.usize(..3)])),
+            21 => {
+                let odd = ["[]", "null", r#""m4rk3r-text""#, r#"{"theirs":{"value":"m4rk3r-all"}}"#][rng.usize(..4)];
+                Action::Auth0(0, TenantAction::Edited(connection(), Edit::Params(odd.to_owned())))
+            }
+            22 => {
+                let what = Misfortune::Status(404, Complaint::Plain);
+                let trouble = Trouble { meets: Meets::Connection(connection()), after: 0, times: Some(rng.usize(1..6)), what };
+                Action::Auth0(0, TenantAction::Trouble(trouble))
+            }
+            23 => Action::Auth0(0, TenantAction::TokensNameScopes(rng.u8(..3) == 0)),
+            24 => {
+                let but_options = [SCOPES[0], SCOPES[2], SCOPES[3]];
+                let held = [&SCOPES[..1], &SCOPES[..2], &but_options[..]][rng.usize(..3)];
+                let scopes = held.iter().map(|scope| (*scope).to_owned()).collect();
+                Action::Auth0(0, TenantAction::WithTokensRevoked(Box::new(TenantAction::Scopes(scopes))))
+            }
             _ => Action::Declare(slot, declares(rng, slot)),
         }
     };
