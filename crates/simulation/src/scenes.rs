@@ -59,8 +59,8 @@ impl Scene {
     pub fn draw(self, rng: &mut Rng) -> Drawn {
         let (tenant, steps) = match self {
             Self::Takeover => (TenantDeclaration::open(0), takeover(rng)),
-            Self::Meddling => (tenant(rng), several(rng, 2, |rng, slot| declaration(rng, slot), |rng| vec![meddles(rng)])),
-            Self::Watches => (tenant(rng), several(rng, 3, |rng, slot| declaration(rng, slot), watches)),
+            Self::Meddling => (tenant(rng), several(rng, 2, declaration, |rng| vec![meddles(rng)])),
+            Self::Watches => (tenant(rng), several(rng, 3, declaration, watches)),
             Self::Dispute => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, dispute(rng)),
         };
         let per_mille = match self {
@@ -72,8 +72,12 @@ impl Scene {
             1..4 => AtCall::Before(meddles(rng)),
             _ => AtCall::After(meddles(rng)),
         };
-        let mut calls: BTreeMap<u32, AtCall> =
-            (1..=CALLS).filter_map(|number| (rng.u32(..1000) < per_mille).then(|| (number, at(rng)))).collect();
+        let mut calls = BTreeMap::new();
+        for number in 1..=CALLS {
+            if rng.u32(..1000) < per_mille {
+                calls.insert(number, at(rng));
+            }
+        }
         if self == Self::Meddling && rng.bool() {
             // A write is refused for its token, and a new one takes its time.
             let (number, out) = (rng.u32(8..60), Duration::from_millis([900, 2_500, 9_000][rng.usize(..3)]));

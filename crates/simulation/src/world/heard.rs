@@ -65,8 +65,16 @@ fn at(request: &Request) -> At {
     (request.process, request.host.clone(), request.path.rsplit('/').next().unwrap_or_default().to_owned())
 }
 
-/// Whether a refusal is about the parameters, and which entry it is about.
-fn about(body: &[u8]) -> Option<Option<String>> {
+/// What a refusal of the parameters is about.
+enum About {
+    /// All of them.
+    Whole,
+    /// What has this path.
+    Entry(String),
+}
+
+/// What a refusal is about; nothing where it is not about the parameters.
+fn about(body: &[u8]) -> Option<About> {
     #[derive(serde::Deserialize)]
     struct Complaint {
         message: String,
@@ -74,7 +82,7 @@ fn about(body: &[u8]) -> Option<Option<String>> {
     let complaint: Complaint = serde_json::from_slice(body).ok()?;
     let (_, rest) = complaint.message.split_once(PROPERTY)?;
     let path = rest.strip_prefix('.').filter(|path| !path.is_empty());
-    Some(path.map(|path| path.trim_end_matches('.').to_owned()))
+    Some(path.map_or(About::Whole, |path| About::Entry(path.trim_end_matches('.').to_owned())))
 }
 
 impl World {
@@ -108,7 +116,7 @@ impl World {
         for Correction { name, owner } in &corrections {
             let Some(fight) = state.heard.fights.get(&(at.clone(), name.clone())).filter(|fight| fight.owner == *owner) else { continue };
             let recent = fight.times.iter().filter(|time| now.duration_since(**time) < WINDOW).count();
-            let last = fight.times.last().map(|time| now.duration_since(*time)).unwrap_or(WINDOW);
+            let last = fight.times.last().map_or(WINDOW, |time| now.duration_since(*time));
             if recent >= AT_ONCE && last < PACE {
                 let text = format!("{name} of {} is set back for the {}th time, {last:?} after the last", document.name, recent + 1);
                 broken.push((Law::Patient, text));
@@ -145,10 +153,14 @@ impl World {
             }
             400 => {
                 let is_of = |path: &str| {
-                    let mut set = sent.changed.iter().filter(|(_, entry)| entry.is_some());
-                    set.any(|(name, _)| path.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+                    let mut entries = sent.changed.iter().filter(|(_, entry)| entry.is_some());
+                    entries.any(|(name, _)| path.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
                 };
-                let is_ours = about(body).is_some_and(|path| path.is_none_or(|path| is_of(&path)));
+                let is_ours = match about(body) {
+                    Some(About::Whole) => true,
+                    Some(About::Entry(path)) => is_of(&path),
+                    None => false,
+                };
                 state.heard.refused.push(Refused { at, sent, is_ours, may_be_forgotten: false });
             }
             _ => {}
