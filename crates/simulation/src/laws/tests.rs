@@ -326,12 +326,20 @@ fn labels(team: &str) -> BTreeMap<String, String> {
 
 /// What is said of a PATCH where these objects are there, and a connection with these members was read.
 fn written(objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
+    written_where(&["b"], objects, members, body)
+}
+
+/// The same, where the namespace of team b had these labels since the process was shown any.
+fn written_where(teams: &[&str], objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
     let objects: Vec<Object> = objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
     let scene = write::Scene {
         host: HOST.to_owned(),
         objects: objects.into_iter().map(|object| (object.metadata.uid.clone(), vec![Arc::new(object)])).collect(),
         tenants: BTreeMap::from([("default".to_owned(), vec![Some(Arc::new(tenant()))])]),
-        namespaces: BTreeMap::from([("team-a".to_owned(), vec![Some(labels("a"))]), ("team-b".to_owned(), vec![Some(labels("b"))])]),
+        namespaces: BTreeMap::from([
+            ("team-a".to_owned(), vec![Some(labels("a"))]),
+            ("team-b".to_owned(), teams.iter().map(|team| Some(labels(team))).collect()),
+        ]),
     };
     let mut violations = Vec::new();
     write::check(&scene, &document(members), body, &mut violations);

@@ -51,6 +51,12 @@ impl Scene {
         object.spec.params.get(name).filter(|_| may).and_then(super::seen::canonical)
     }
 
+    /// The same, whatever of all that it may have known a process goes by: what it has not been shown yet of a tenant object or of labels
+    /// forbids it nothing.
+    fn surely_wants(&self, object: &Object, document: &Document, name: &str) -> Option<String> {
+        self.wants(object, document, name).filter(|_| self.is_bound_by(object, document))
+    }
+
     /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
     fn proves(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let Some(entry) = canonical_text(text) else { return false };
@@ -75,7 +81,7 @@ impl Scene {
     /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
     fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
-        stays && self.proves(object, document, name, text)
+        stays && self.proves(object, document, name, text) && self.is_bound_by(object, document)
     }
 
     fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
@@ -163,7 +169,7 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         let Some(is) = is else {
             let was_entry = was.and_then(|was| canonical_text(was));
             let wanted = |versions: &Vec<Arc<Object>>| {
-                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
+                versions.iter().all(|object| was_entry.is_some() && scene.surely_wants(object, read, name) == was_entry)
             };
             let given_up =
                 |object: &Object| was.is_some_and(|was| scene.proves(object, read, name, was)) && Scene::gives_up(object, read, name);
@@ -195,7 +201,9 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
             let was_entry = canonical_text(was);
             let declares = |versions: &Vec<Arc<Object>>| {
-                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry && !is_rejected(object))
+                versions
+                    .iter()
+                    .all(|object| was_entry.is_some() && scene.surely_wants(object, read, name) == was_entry && !is_rejected(object))
             };
             if scene.has_one_tenant() && scene.objects.values().any(keeps) && !who.iter().any(|versions| owns(versions)) {
                 broken(Law::Permitted, what("it is another's"));

@@ -77,7 +77,7 @@ impl World {
         mine.next().filter(|_| !state.calm).map(|(_, _, fate)| *fate)
     }
 
-    fn is_excused(&self, now: Instant) -> bool {
+    pub(super) fn is_excused(&self, now: Instant) -> bool {
         self.state.lock().leases.touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN)
     }
 

@@ -90,3 +90,17 @@ fn a_refusal_is_told_to_whoever_it_is_about_and_to_nobody_else() {
         assert_eq!(told(changed, answer).iter().any(|violation| violation.law == Law::Heard), broken, "{changed:?}, {answer}");
     }
 }
+
+/// What a process may not have been shown yet permits it something, and forbids it nothing.
+#[test]
+fn a_label_that_may_not_be_known_forbids_nothing() {
+    let another = in_namespace(named(declaring(V1, &[]), "two"), "team-b");
+    let removed = |teams: &[&str]| written_where(teams, &[deleted(claiming(V1)), another.clone()], &options(V1), r#"{"options":{}}"#);
+    let set = |teams: &[&str]| written_where(teams, &[in_namespace(claiming(V1), "team-b")], r#""options":{}"#, &setting(V1));
+    for (teams, declared, permitted) in
+        [(&["a"][..], true, true), (&["b", "a"], false, true), (&["a", "b"], false, true), (&["b"], false, false)]
+    {
+        assert_eq!(removed(teams).iter().any(|violation| violation.text.contains("somebody declares it")), declared, "{teams:?}");
+        assert_eq!(set(teams).is_empty(), permitted, "{teams:?}");
+    }
+}
