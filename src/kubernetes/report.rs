@@ -63,8 +63,8 @@ enum Change<'a> {
     Finalizer(bool),
 }
 
-/// Whether the world is still as a write takes it to be.
-type Fence = dyn Fn(&World) -> bool + Send + Sync;
+/// What has to be so of the world.
+type Fence = Arc<dyn Fn(&World) -> bool + Send + Sync>;
 
 /// Writes to Kubernetes.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub(crate) struct Report {
     hub: Arc<Hub>,
     leadership: Leadership,
     /// What has to be so when an object is written to.
-    fence: Option<Arc<Fence>>,
+    fence: Option<Fence>,
 }
 
 impl Report {
