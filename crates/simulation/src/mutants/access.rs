@@ -98,8 +98,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "connection-without-parameters-is-managed", room: Room::Access,
         wrong: "parameters are set on a connection that has no authorization request",
         edits: &[Edit(SPEC,
-            "Support::Unsupported(protocol) => return Err((UnfitReason::UnsupportedStrategy, unsupported_strategy(document, protocol))),",
-            "Support::Unsupported(what) => warnings.push(what.to_owned()),")],
+            "return Err((UnfitReason::UnsupportedStrategy, unsupported_strategy(&document.strategy, protocol)));",
+            "warnings.push(unsupported_strategy(&document.strategy, protocol));")],
     },
     Mutant {
         name: "tenant-observe-writes", room: Room::Access,
