@@ -193,7 +193,7 @@ mod tests {
     fn the_descriptions_name_every_alias() {
         let mut found = 0;
         walk_all("spec", |path, schema| {
-            if path.ends_with(".params") || path.ends_with(".alias") {
+            if path.rsplit('.').next().is_some_and(|last| last == "params" || last == "alias") {
                 let description = schema.description.as_deref().unwrap();
                 let named =
                     |alias: &Alias| description.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == alias.as_str());

@@ -105,10 +105,10 @@ mod tests {
         assert!(back.take_in(page(&[1], Some("a"))).is_ok() && back.take_in(page(&[2], Some("b"))).is_ok());
         assert!(back.take_in(page(&[3], Some("a"))).is_err());
         let mut idle = Listing::default();
-        let ends: Vec<bool> = (0..IDLE_PAGES + 1).map(|nth| idle.take_in(page(&[1], Some(&nth.to_string()))).is_ok()).collect();
+        let ends: Vec<bool> = (0..=IDLE_PAGES).map(|nth| idle.take_in(page(&[1], Some(&nth.to_string()))).is_ok()).collect();
         assert_eq!(ends, [true, true, true, false]);
         let mut long = Listing::default();
-        let ended = (0..).find(|nth| long.take_in(page(&[*nth], Some(&nth.to_string()))).is_err());
+        let ended = (0..1_000_000).find(|nth| long.take_in(page(&[*nth], Some(&nth.to_string()))).is_err());
         assert_eq!(ended, Some(u32::try_from(MAX_PAGES).unwrap() - 1));
     }
 

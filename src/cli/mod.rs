@@ -1,5 +1,7 @@
 //! The command line: the only reader of flags and of settings in the environment, and the only writer of standard output.
 
+#![allow(clippy::doc_markdown, reason = "what stands above a flag is what --help prints, as plain text")]
+
 mod auth0;
 mod cluster;
 mod connections;

@@ -91,6 +91,7 @@ pub(super) struct VersionArguments {
     output: Format,
 }
 
+#[allow(clippy::struct_field_names, reason = "these are the names in the output")]
 #[derive(Serialize)]
 struct Version {
     version: &'static str,
@@ -102,12 +103,11 @@ struct Version {
 pub(super) fn version(arguments: &VersionArguments) -> anyhow::Result<Exit> {
     let api = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
     let version = Version { version: VERSION, commit: COMMIT.filter(|commit| !commit.is_empty()), api };
-    match arguments.output.machine() {
-        Some(machine) => output::print_value(&version, machine)?,
-        None => {
-            let commit = version.commit.unwrap_or("not known: the build was not told");
-            output::print(&format!("{VERSION}\ncommit: {commit}\nAPI: {}\n", version.api))?;
-        }
+    if let Some(machine) = arguments.output.machine() {
+        output::print_value(&version, machine)?;
+    } else {
+        let commit = version.commit.unwrap_or("not known: the build was not told");
+        output::print(&format!("{VERSION}\ncommit: {commit}\nAPI: {}\n", version.api))?;
     }
     Ok(Exit::Fine)
 }

@@ -137,8 +137,8 @@ fn read(spec: &Value, refused: &mut Vec<Refusal>) -> Option<Spec> {
     };
     let mut noted = |refusal: Refusal| refused.push(refusal);
     tenant_ref(spec).unwrap_or_else(&mut noted);
-    choice::<ManagementPolicy>(spec, "managementPolicy", "Enforce or Observe").map(drop).unwrap_or_else(&mut noted);
-    choice::<DeletionPolicy>(spec, "deletionPolicy", "Delete or Retain").map(drop).unwrap_or_else(&mut noted);
+    choice::<ManagementPolicy>(spec, "managementPolicy", "Enforce or Observe").map_or_else(&mut noted, drop);
+    choice::<DeletionPolicy>(spec, "deletionPolicy", "Delete or Retain").map_or_else(&mut noted, drop);
     let target = target(spec).map_err(&mut noted).ok();
     let params = params(spec, &mut noted);
     let adoption = choice(spec, "adoptionPolicy", "IfEqual or Overwrite").map_err(&mut noted).ok();

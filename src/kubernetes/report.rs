@@ -63,6 +63,9 @@ enum Change<'a> {
     Finalizer(bool),
 }
 
+/// What has to be so of the world.
+type Fence = Arc<dyn Fn(&World) -> bool + Send + Sync>;
+
 /// Writes to Kubernetes.
 #[derive(Clone)]
 pub(crate) struct Report {
@@ -71,7 +74,7 @@ pub(crate) struct Report {
     hub: Arc<Hub>,
     leadership: Leadership,
     /// What has to be so when an object is written to.
-    fence: Option<Arc<dyn Fn(&World) -> bool + Send + Sync>>,
+    fence: Option<Fence>,
 }
 
 impl Report {

@@ -107,6 +107,8 @@ pub enum Action {
     Outage(Duration),
     /// For so long the requests of a replica about the Lease, and no others, come to this.
     TroubleLease(usize, LeaseTrouble, Duration),
+    /// For so long the API server refuses every write to objects and tenant objects, as where a webhook is away.
+    RefuseWrites(Duration),
     /// From now on writes to connections arrive so late.
     SlowWrites(Duration),
     /// One replica can't reach the API server for so long; all else can, and it can reach Auth0.
@@ -294,6 +296,7 @@ impl fmt::Display for Action {
                 };
                 write!(f, "for {} s requests of replica {replica} about the Lease {what}", span.as_secs())
             }
+            Self::RefuseWrites(span) => write!(f, "the API server refuses writes to our kinds for {} s", span.as_secs()),
             Self::SlowWrites(span) => write!(f, "from now on writes to connections arrive {} ms late", span.as_millis()),
             Self::CutOff(replica, span) => write!(f, "replica {replica} can't reach the API server for {} s", span.as_secs()),
             Self::Ask(slot, Some(value)) => write!(f, "somebody asks for a look at {}, by {value}", slot_name(*slot)),

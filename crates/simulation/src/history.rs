@@ -9,10 +9,10 @@ use fastrand::Rng;
 use crate::action::{Action, Mood};
 use crate::declare::{Declaration, TenantDeclaration, options};
 use crate::network::{Ending, Fate};
-use crate::takeover;
+use crate::scenes::{Drawn, Scene};
 
 /// How many calls of a history may have something happen to them.
-const CALLS: u32 = 160;
+pub(crate) const CALLS: u32 = 160;
 
 /// In which histories somebody asks for looks: those of these seeds, by what is left of a division. All others tell what they told
 /// before anybody could ask, among them every seed that had ever failed then.
@@ -56,8 +56,10 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
-        if takeover::is_one(seed) {
-            return Self::of_a_takeover(seed, rng);
+        if let Some(scene) = Scene::of(seed) {
+            let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
+            let Drawn { replicas, tenant, steps, calls } = scene.draw(rng);
+            return Self { seed, replicas, options, tenant, steps, calls };
         }
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
         let tenant = if rng.u8(..3) == 0 { TenantDeclaration::draw(rng, 0) } else { TenantDeclaration::open(0) };
@@ -70,22 +72,6 @@ impl History {
             ask_at_calls(rng, &mood, &mut calls);
         }
         Self { seed, replicas: mood.replicas, options, tenant, steps, calls }
-    }
-
-    /// One in which the Lease changes hands.
-    fn of_a_takeover(seed: u64, rng: &mut Rng) -> Self {
-        let mood = Mood {
-            tampering: false,
-            administration: false,
-            processes: true,
-            auth0: false,
-            watches: false,
-            slots: takeover::SLOTS,
-            replicas: takeover::REPLICAS,
-        };
-        let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
-        let steps = takeover::draw(rng);
-        Self { seed, replicas: mood.replicas, options, tenant: TenantDeclaration::open(0), steps, calls: calls(rng, &mood) }
     }
 
     /// How many things happen in it.
@@ -121,7 +107,7 @@ fn ask(rng: &mut Rng, mood: &Mood, steps: &mut Vec<(Duration, Action)>) {
         let pause = steps[place].0;
         let before =
             if rng.bool() { Duration::ZERO } else { Duration::from_millis(rng.u64(..=u64::try_from(pause.as_millis()).unwrap_or(0))) };
-        steps[place].0 = pause - before;
+        steps[place].0 = pause.saturating_sub(before);
         steps.insert(place, (before, Action::asking(rng, mood)));
     }
     // Now and then nothing happens afterwards that has anything looked at.
@@ -158,7 +144,7 @@ fn calls(rng: &mut Rng, mood: &Mood) -> BTreeMap<u32, AtCall> {
     calls
 }
 
-fn fate(rng: &mut Rng) -> Fate {
+pub(crate) fn fate(rng: &mut Rng) -> Fate {
     let ending = match rng.u8(..10) {
         0..3 => Ending::AnswerLost,
         3 => Ending::NeverAnswered,

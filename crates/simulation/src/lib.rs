@@ -18,9 +18,9 @@ pub mod mutants;
 pub mod network;
 pub mod noise;
 pub mod run;
+pub mod scenes;
 pub mod shrink;
 pub mod story;
-pub mod takeover;
 pub mod tenant;
 #[cfg(test)]
 mod tests;

@@ -85,8 +85,8 @@ pub trait Network: Send + Sync {
     fn arrives(&self, request: &Request);
     /// It takes no effect any more, whatever became of it; with the status of the answer, where there is one.
     fn is_over(&self, _: &Request, _: Option<u16>) {}
-    /// Its sender, who still waited for it, has an answer with this status.
-    fn is_answered(&self, _: &Request, _: u16) {}
+    /// Its sender, who still waited for it, has an answer with this status and this body.
+    fn is_answered(&self, _: &Request, _: u16, _: &[u8]) {}
     /// It took effect and was answered with this status, whether or not the answer arrives.
     fn took_effect(&self, request: &Request, status: u16);
 }

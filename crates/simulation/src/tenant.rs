@@ -168,9 +168,9 @@ impl HttpClient for TenantClient {
             let mut journey = journey?;
             let fate = self.network.fate(&mut journey.seen);
             let seen = journey.seen.clone();
-            let (sender, receiver) = oneshot::channel();
+            let (mut sender, receiver) = oneshot::channel();
             tokio::spawn(async move {
-                let back = journey.travel(fate).await;
+                let back = journey.travel(fate, &mut sender).await;
                 // Whoever asked may have given up.
                 let _ = sender.send(back);
             });
@@ -183,7 +183,7 @@ impl HttpClient for TenantClient {
             };
             let answer = tokio::time::timeout(request_timeout, arrived).await.unwrap_or(Err(Lost::TimedOut));
             if let Ok(answer) = &answer {
-                self.network.is_answered(&seen, answer.status().as_u16());
+                self.network.is_answered(&seen, answer.status().as_u16(), answer.body());
             }
             answer
         })
@@ -200,10 +200,24 @@ struct Journey {
 }
 
 impl Journey {
-    async fn travel(self, fate: Fate) -> Back {
+    /// However long it is to take: when its sender has given up, because he waited for so long or because he ended, it arrives
+    /// within one time-out, or never.
+    async fn travel(self, fate: Fate, sender: &mut oneshot::Sender<Back>) -> Back {
         let (network, seen) = (self.network.clone(), self.seen.clone());
         let Fate { out, ending, back } = fate;
-        pause(out).await;
+        if out > REQUEST_TIMEOUT {
+            let given_up = async {
+                sender.closed().await;
+                pause(REQUEST_TIMEOUT).await;
+            };
+            tokio::select! {
+                biased;
+                () = pause(out) => {}
+                () = given_up => {}
+            }
+        } else {
+            pause(out).await;
+        }
         let reply = self.reply(ending).await;
         let status = match (&reply, ending) {
             (Some(Reply::Answered(answer) | Reply::HalfAnswered(answer)), _) => Some(answer.status),

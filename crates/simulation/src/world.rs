@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod by_hand;
+mod heard;
 mod lease;
 mod scenes;
 mod wire;
@@ -28,12 +29,13 @@ use tracing::Level;
 use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
 
 use crate::action::{Action, Forgery, WATCHED};
-use crate::cluster::{Break, Cluster, Key, Kind as ClusterKind, Snapshot};
+use crate::cluster::{Break, Cluster, Key, Snapshot};
 use crate::coverage::{Coverage, Kind};
 use crate::declare::{CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
 use crate::history::History;
 use crate::laws::rest::Place;
 use crate::laws::seen;
+use crate::laws::write::Changed;
 use crate::laws::{Law, Violation};
 use crate::network::{Network, ProcessId};
 use crate::noise::{CLIENT_SECRET, TenantAction, admit, calm, nudge, secret};
@@ -74,10 +76,12 @@ struct Read {
 /// A write that is on its way.
 struct InFlight {
     process: ProcessId,
+    /// The connection: host and path.
+    place: (String, String),
     number: u32,
     since: Instant,
-    /// The names that it sets, and what to.
-    sets: Vec<(String, String)>,
+    /// What it changes.
+    changes: Changed,
 }
 
 /// How much may be asked: the bucket of one process for one host.
@@ -101,8 +105,8 @@ struct State {
     cut_off: Vec<(ProcessId, Instant)>,
     /// What a process was shown last of a connection, by host and id: none where it was told that there is no such connection.
     shown: BTreeMap<(ProcessId, String, String), Option<String>>,
-    /// What the write that is being looked at sets.
-    sets: Vec<(String, String)>,
+    /// What the write that is being looked at changes.
+    changes: Changed,
     /// Until when a process asks nothing more of this sort, as it was told by a 429.
     closed: BTreeMap<(ProcessId, String, bool), Instant>,
     /// Requests for a token.
@@ -118,8 +122,14 @@ struct State {
     last_write: Option<Instant>,
     steps: u64,
     calm: bool,
-    may_leave: bool,
+    /// The objects that may leave something behind rightly.
+    may_leave: BTreeSet<usize>,
     leases: lease::Leases,
+    heard: heard::Heard,
+    /// Until when the API server refuses writes to our kinds.
+    refuses_until: Option<Instant>,
+    /// When it refused which writes of whom.
+    refusals: BTreeMap<(ProcessId, String), Vec<Instant>>,
     /// How long writes to connections take to arrive.
     slow_writes: Duration,
     secrets: [String; 2],
@@ -300,6 +310,9 @@ impl World {
     #[expect(clippy::too_many_lines, reason = "one arm for each action, and nothing else")]
     fn act(&self, action: &Action) {
         self.note_leave(action);
+        if matches!(action, Action::Tenant(..) | Action::DeleteTenant(_) | Action::Secret(..) | Action::DeleteSecret(_)) {
+            self.may_forget(None);
+        }
         match action {
             Action::Declare(slot, declaration) => {
                 let host = self.host_of(declaration.tenant_name());
@@ -405,6 +418,7 @@ impl World {
                 self.lease_is_touched();
             }
             Action::TroubleLease(replica, how, span) => self.trouble_the_lease(*replica, how.fate(), *span),
+            Action::RefuseWrites(span) => self.state.lock().refuses_until = Some(Instant::now() + *span),
             Action::SlowWrites(span) => self.state.lock().slow_writes = *span,
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
         }
@@ -442,22 +456,23 @@ impl World {
         drop(self.cluster.write_status(&object(slot), &status));
     }
 
-    /// Notes what may leave something behind rightly: a record that somebody took, an owner that lets go on purpose.
+    /// Notes who may leave something behind rightly: whose record somebody took, or who lets go on purpose.
     fn note_leave(&self, action: &Action) {
-        let leaves = match action {
-            Action::Declare(_, declaration) => declaration.retain || declaration.observe || declaration.broken || declaration.tenant > 0,
-            Action::Forge(..)
-            | Action::TakeFinalizer(_)
-            | Action::Tenant(..)
-            | Action::DeleteTenant(_)
-            | Action::Label(..)
-            | Action::DeleteNamespace(_)
-            | Action::Restore
-            | Action::RestoreStore => true,
-            _ => false,
+        let all = || (0..SLOTS.len()).collect();
+        let within = |namespace: usize| (0..SLOTS.len()).filter(|slot| SLOTS[*slot].0 == NAMESPACES[namespace]).collect();
+        let leaves: Vec<usize> = match action {
+            Action::Declare(slot, declaration)
+                if declaration.retain || declaration.observe || declaration.broken || declaration.tenant > 0 =>
+            {
+                vec![*slot]
+            }
+            Action::Forge(slot, _) | Action::TakeFinalizer(slot) => vec![*slot],
+            Action::Tenant(..) | Action::DeleteTenant(_) | Action::Restore | Action::RestoreStore => all(),
+            Action::Label(namespace, _) | Action::DeleteNamespace(namespace) => within(*namespace),
+            _ => Vec::new(),
         };
-        if leaves && !self.begin_is_now() {
-            self.state.lock().may_leave = true;
+        if !self.begin_is_now() {
+            self.state.lock().may_leave.extend(leaves);
         }
     }
 
@@ -595,24 +610,8 @@ impl World {
         }
     }
 
-    /// Looks through what everything is told in: statuses and events.
-    fn look_at_statuses(&self) {
-        for kind in [ClusterKind::Object, ClusterKind::Tenant] {
-            for (_, text) in self.cluster.texts(kind) {
-                let object: seen::Object = serde_json::from_slice(&text).unwrap_or_default();
-                for condition in &object.status.conditions {
-                    self.count(Kind::Reason, &condition.reason);
-                }
-                for param in object.status.connections.iter().flat_map(|connection| &connection.params) {
-                    self.count(Kind::State, &param.state);
-                }
-            }
-        }
-    }
-
     /// What came of it all.
     pub(crate) fn report(&self) -> Report {
-        self.look_at_statuses();
         let mut state = self.state.lock();
         Report {
             violation: state.violations.first().cloned(),
@@ -676,6 +675,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::JumpClock(..) => "a clock jumps",
         Action::DeleteLease => "delete the Lease",
         Action::TroubleLease(..) => "requests about the Lease are lost or late",
+        Action::RefuseWrites(_) => "writes to our kinds are refused",
         Action::SlowWrites(_) => "writes are slow",
         Action::Outage(_) => "outage of the API server",
         Action::CutOff(..) => "a replica is cut off",

@@ -35,6 +35,7 @@ const LONGEST_LINE: usize = 2_000;
 const STANDARD_INPUT: &str = "<stdin>";
 
 /// What was read.
+#[allow(clippy::struct_field_names, reason = "one of its fields counts files")]
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Files {
     /// Documents of our API group, in the order in which they stand.
@@ -211,7 +212,7 @@ impl Files {
                 }
             };
             if let Err(broken) = taken {
-                self.broken(&source, begin, broken);
+                self.broken(&source, begin, &broken);
                 begin = source.text.len();
                 builder = Builder::default();
                 if !parser.proceed_next_document().unwrap_or(false) {
@@ -265,7 +266,7 @@ impl Files {
 
     /// A document that is none. Its line is shown only where it speaks of our API group and of no other kind: what stands there
     /// otherwise may be a secret.
-    fn broken(&mut self, source: &Source, begin: usize, broken: Broken) {
+    fn broken(&mut self, source: &Source, begin: usize, broken: &Broken) {
         let mut place = source.place(broken.at, None);
         let from = source.text.floor_char_boundary(broken.at.from as usize);
         let end = source.text.get(from..).and_then(|rest| rest.find("\n---")).map_or(source.text.len(), |length| from + length);

@@ -1,5 +1,6 @@
 //! Documents, and the places of what is in them.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -177,7 +178,7 @@ fn aliases_add_only_so_much() {
     let mut bomb = format!("{HEAD}a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let before = format!("*a{}", level - 1);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [before.as_str(); 10].join(", ")));
+        writeln!(bomb, "a{level}: &a{level} [{}]", [before.as_str(); 10].join(", ")).unwrap();
     }
     let files = take(&bomb);
     assert_eq!(files.documents.len(), 0);
@@ -185,11 +186,11 @@ fn aliases_add_only_so_much() {
 
     let mut deep = format!("{HEAD}a0: &a0 [x]\n");
     for level in 1..1000 {
-        deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        writeln!(deep, "a{level}: &a{level} [*a{}]", level - 1).unwrap();
     }
     assert!(take(&deep).unread[0].message.contains("stand in each other"));
-    let many: String = (0..1_000).map(|nth| format!("  k{nth}: x\n")).collect();
-    let merges: String = (0..1_000).map(|nth| format!("m{nth}: {{<<: *a}}\n")).collect();
+    let many = (0..1_000).map(|nth| format!("  k{nth}: x\n")).collect::<Vec<_>>().concat();
+    let merges = (0..1_000).map(|nth| format!("m{nth}: {{<<: *a}}\n")).collect::<Vec<_>>().concat();
     assert!(take(&format!("{HEAD}a: &a\n{many}{merges}")).unread[0].message.contains("aliases add more than 100000"));
     assert!(take(&format!("{HEAD}a: {}", "[".repeat(10_000))).unread[0].message.contains("no YAML"));
     assert!(take(&format!("{HEAD}a: &a [*a]\n")).unread[0].message.contains("inside of what it stands for"));

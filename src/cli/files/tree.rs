@@ -283,19 +283,18 @@ impl Builder {
                 },
                 Some(Key::Text(key, key_at)) => {
                     let member = Member { key: key.clone(), key_at, item };
-                    match index.get(&key).and_then(|position| Some((members.get_mut(*position)?, merged.get_mut(*position)?))) {
-                        Some((old, came_by_merge)) => {
-                            if !*came_by_merge {
-                                self.oddities.push((key_at, Oddity::DuplicateKey(key)));
-                            }
-                            *came_by_merge = false;
-                            *old = member;
+                    if let Some((old, came_by_merge)) =
+                        index.get(&key).and_then(|position| Some((members.get_mut(*position)?, merged.get_mut(*position)?)))
+                    {
+                        if !*came_by_merge {
+                            self.oddities.push((key_at, Oddity::DuplicateKey(key)));
                         }
-                        None => {
-                            index.insert(key, members.len());
-                            members.push(member);
-                            merged.push(false);
-                        }
+                        *came_by_merge = false;
+                        *old = member;
+                    } else {
+                        index.insert(key, members.len());
+                        members.push(member);
+                        merged.push(false);
                     }
                 }
                 Some(Key::Merge) => {
@@ -307,22 +306,18 @@ impl Builder {
                         for member in source {
                             let mut member = member.clone();
                             member.item.alias = alias.or(member.item.alias);
-                            match index
-                                .get(&member.key)
-                                .and_then(|position| Some((members.get_mut(*position)?, merged.get_mut(*position)?)))
+                            if let Some((old, came_by_merge)) =
+                                index.get(&member.key).and_then(|position| Some((members.get_mut(*position)?, merged.get_mut(*position)?)))
                             {
-                                Some((old, came_by_merge)) => {
-                                    if !*came_by_merge {
-                                        self.oddities.push((place, Oddity::MergeReplaces(member.key.clone())));
-                                    }
-                                    *came_by_merge = true;
-                                    *old = member;
+                                if !*came_by_merge {
+                                    self.oddities.push((place, Oddity::MergeReplaces(member.key.clone())));
                                 }
-                                None => {
-                                    index.insert(member.key.clone(), members.len());
-                                    members.push(member);
-                                    merged.push(true);
-                                }
+                                *came_by_merge = true;
+                                *old = member;
+                            } else {
+                                index.insert(member.key.clone(), members.len());
+                                members.push(member);
+                                merged.push(true);
                             }
                         }
                     }
@@ -333,9 +328,12 @@ impl Builder {
     }
 }
 
+/// The members of a mapping that a merge key brings, and the alias by which they came.
+type Merged<'a> = (Option<At>, &'a [Member]);
+
 /// What a merge key brings, each with its alias, in the order in which kubectl takes it in: of several the first wins, so it
 /// comes last.
-fn merge_sources(item: &Item, place: At) -> Result<Vec<(Option<At>, &[Member])>, Broken> {
+fn merge_sources(item: &Item, place: At) -> Result<Vec<Merged<'_>>, Broken> {
     let refuse = || broken(place, "a merge key (<<) takes a mapping, or a list of mappings");
     match &item.node.shape {
         Shape::Map(members) => Ok(vec![(item.alias, members)]),

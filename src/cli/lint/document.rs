@@ -37,7 +37,9 @@ pub(super) fn check(document: &Document, admission: &Admission) -> Vec<Finding> 
         }
     }
     let object = title(document);
-    found.iter_mut().for_each(|finding| finding.object = Some(object.clone()));
+    for finding in &mut found {
+        finding.object = Some(object.clone());
+    }
     found
 }
 

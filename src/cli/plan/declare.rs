@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
 use crate::api::rules;
@@ -104,7 +105,7 @@ fn object(world: &World, key: &ObjectKey, document: &Document, now: jiff::Timest
         return Declared { policies: Policies { tenant: old.policies.tenant.clone(), ..policies }, spec: Err(moved), ..old };
     }
     let generation = old.generation + i64::from((&policies, &spec) != (&old.policies, &old.spec));
-    Declared { policies, spec, generation, ..old }
+    Declared { generation, policies, spec, ..old }
 }
 
 fn tenant(world: &World, name: &str, document: &Document, now: jiff::Timestamp) -> anyhow::Result<DeclaredTenant> {
@@ -146,7 +147,7 @@ pub(super) fn stand_in(world: &mut World, domain: &Domain, given: &Given) -> Vec
             audience: None,
             credentials: Credentials { secret_ref: SecretRef { name: "environment".to_owned() } },
             access: vec![AccessEntry {
-                namespace_selector: Default::default(),
+                namespace_selector: LabelSelector::default(),
                 connections: vec!["*".to_owned()],
                 allowed_reserved_params: Vec::new(),
             }],

@@ -163,10 +163,10 @@ impl Arguments {
 
     /// The tenants that are planned: those that the files are about, or all.
     fn tenants(&self, world: &World, given: &Given, with_files: bool) -> Vec<String> {
-        let named = |key| world.object(key).map(|object| object.policies.tenant.clone());
+        let tenant_of = |key| world.object(key).map(|object| object.policies.tenant.clone());
         let all = || world.tenants().map(|tenant| tenant.name.clone()).chain(world.objects().map(|object| object.policies.tenant.clone()));
         let names: BTreeSet<String> = if with_files {
-            given.tenants.iter().cloned().chain(given.objects.keys().filter_map(named)).collect()
+            given.tenants.iter().cloned().chain(given.objects.keys().filter_map(tenant_of)).collect()
         } else {
             all().collect()
         };
@@ -192,7 +192,7 @@ impl Planning<'_> {
             };
             let identity = audience.as_ref().map(Audience::identity);
             if identity != Some(reader.identity()) {
-                let theirs = identity.map_or_else(|| "no tenant".to_owned(), |identity| identity.to_string());
+                let theirs = identity.map_or_else(|| "no tenant".to_owned(), ToString::to_string);
                 return Ok(TenantPlan::unplanned(
                     name,
                     format!("not planned: it stands for {theirs}, and the credentials in the environment are for {}", reader.identity()),
@@ -208,12 +208,11 @@ impl Planning<'_> {
             None => return Ok(TenantPlan::unplanned(name, self.missing(world))),
         };
         let own;
-        let reader = match credentials {
-            Some(reader) => reader,
-            None => {
-                own = self.arguments.credentials.reader_of(&settings, self.reach);
-                &own
-            }
+        let reader = if let Some(reader) = credentials {
+            reader
+        } else {
+            own = self.arguments.credentials.reader_of(&settings, self.reach);
+            &own
         };
         self.planned(world, (name, &settings), reader).await
     }

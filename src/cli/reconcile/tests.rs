@@ -38,7 +38,7 @@ fn what_was_looked_at_and_what_was_not_is_told_apart() {
     assert!(!answer.is_well());
     let text = anstream::adapter::strip_str(&answer.text(now())).to_string();
     let remedy = Reason::TenantNotFound.remedy().replace('`', "");
-    expect![[r#"
+    expect![[r"
         team/a: not ready (TenantNotFound) for 0s
           there is no ClusterAuth0Tenant default; create it, or create this object anew with another spec.tenantRef
           to do: (the remedy)
@@ -51,7 +51,7 @@ fn what_was_looked_at_and_what_was_not_is_told_apart() {
           not looked at within 60 s: what stands here is from before
           to do: Wait; if it stays, see whether an operator runs and serves this namespace.
         which operator serves can't be told, as you may not read its Lease: ask who runs it
-    "#]]
+    "]]
     .assert_eq(&text.replace(&remedy, "(the remedy)"));
 }
 

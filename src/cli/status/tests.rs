@@ -65,7 +65,7 @@ fn those_in_trouble_come_first_and_what_servers_sent_is_on_one_line() {
     let gone = Declared { deleting: true, ..object("going") };
     let invalid = after(object("invalid").invalid(), &Outcome::Invalid(object("x").invalid().spec.unwrap_err()));
     let report = report(&[gone, unseen, outdated, invalid, failing("failing")]);
-    expect![[r#"
+    expect![[r"
         TENANT   DOMAIN  READY  REASON  SINCE  MESSAGE
         default          -      -       -      the operator has not looked at it yet
 
@@ -78,7 +78,7 @@ fn those_in_trouble_come_first_and_what_servers_sent_is_on_one_line() {
 
         5 objects: 2 not ready, 2 not looked at yet, 1 being deleted
         served by operators/pod-1
-    "#]]
+    "]]
     .assert_eq(&plain(&render::all(&report, now())));
 }
 
@@ -96,7 +96,7 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
     let text = plain(&render::one(&report, tenants.get("default"), now()));
     assert!(!text.contains("m4rk3r") && !text.contains('\u{1b}'), "{text}");
     let (remedy, meaning) = (Reason::ApplyFailed.remedy().replace('`', ""), ParamState::Pending.meaning().replace('`', ""));
-    expect![[r#"
+    expect![[r"
         team/failing: not ready (ApplyFailed) for 10m
           Auth0 says \u{1b}[2J\nno
           connection: wordpress
@@ -118,7 +118,7 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
           EVENT  TYPE     REASON       TIMES  MESSAGE
           60s    Warning  ApplyFailed  3      Auth0 says\nno
           to do: (the remedy)
-    "#]]
+    "]]
     .assert_eq(&text.replace(&remedy, "(the remedy)").replace(&meaning, "(the meaning)"));
     let json = serde_json::to_string(&report).unwrap();
     assert!(!json.contains("m4rk3r"), "{json}");

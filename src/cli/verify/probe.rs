@@ -91,11 +91,11 @@ mod tests {
         let one = |alias: Alias| (alias.as_str().to_owned(), Expected { entry: Entry::Alias(alias), by: String::new() });
         let expected: BTreeMap<String, Expected> = Alias::ALL.iter().map(|alias| one(*alias)).collect();
         let set = BTreeMap::from([("audience".to_owned(), "https://api.example.com".to_owned()), ("scope".to_owned(), "x".to_owned())]);
-        let sent = request("shop", ("app", "https://app.example.com/cb"), &set, &expected);
-        let unsent: Vec<&str> = expected.iter().filter(|(_, one)| one.text(&sent).is_none()).map(|(name, _)| name.as_str()).collect();
+        let request = request("shop", ("app", "https://app.example.com/cb"), &set, &expected);
+        let unsent: Vec<&str> = expected.iter().filter(|(_, one)| one.text(&request).is_none()).map(|(name, _)| name.as_str()).collect();
         assert_eq!(unsent, ["id_token_hint", "resource"]);
-        assert_eq!((sent["audience"].as_str(), sent["scope"].as_str()), ("https://api.example.com", "x"));
-        assert_eq!((sent["connection"].as_str(), sent["code_challenge"].len()), ("shop", 43));
+        assert_eq!((request["audience"].as_str(), request["scope"].as_str()), ("https://api.example.com", "x"));
+        assert_eq!((request["connection"].as_str(), request["code_challenge"].len()), ("shop", 43));
     }
 
     #[test]

@@ -173,7 +173,7 @@ mod tests {
     fn a_page_says_what_it_is_about_where_that_is_known() {
         let about = |status: u16, text: &str| match after(status, None, text) {
             Step::End(End::Page { about, .. }) => about.unwrap_or_default(),
-            other => panic!("{other:?}"),
+            other @ (Step::On(_) | Step::End(_)) => panic!("{other:?}"),
         };
         assert!(about(403, "<h1>Callback URL mismatch.</h1>").contains("--redirect-uri"));
         assert!(about(400, "Unknown client: x").contains("--client-id"));

@@ -66,8 +66,7 @@ fn name(fields: &Map<String, Value>, at: &At, found: &mut Vec<Problem>) {
     }
     let object_name = |text: &str| text.len() <= rules::MAX_DNS_NAME && rules::is_object_name(text);
     let namespace = |text: &str| text.len() <= rules::MAX_LABEL_VALUE && !text.contains('.') && rules::is_object_name(text);
-    let checks: [(&str, &dyn Fn(&str) -> bool); 2] = [("name", &object_name), ("namespace", &namespace)];
-    for (field, is_one) in checks {
+    for (field, is_one) in [("name", object_name as fn(&str) -> bool), ("namespace", namespace)] {
         match given(field) {
             Some(Value::String(text)) if text.is_empty() || is_one(text) => {}
             Some(Value::String(_)) => found.push(at.member(field).problem(Sort::Invalid, format!("Invalid value: {}", rules::OBJECT_NAME))),

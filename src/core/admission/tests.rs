@@ -69,7 +69,9 @@ fn every_rule_of_the_schema_is_known() {
     fn walk(schema: &JSONSchemaProps, look: &mut impl FnMut(&str)) {
         messages(schema).for_each(&mut *look);
         schema.properties.iter().flatten().for_each(|(_, property)| walk(property, look));
-        element_schema(schema).into_iter().for_each(|items| walk(items, look));
+        if let Some(items) = element_schema(schema) {
+            walk(items, look);
+        }
         if let Some(JSONSchemaPropsOrBool::Schema(entries)) = &schema.additional_properties {
             walk(entries, look);
         }

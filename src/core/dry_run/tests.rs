@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
 use super::*;
 use crate::api::reason::ConditionType;
 use crate::api::tenant::{AccessEntry, ClusterAuth0TenantSpec, Credentials, RateLimit, SecretRef};
@@ -34,7 +36,7 @@ fn world(objects: impl IntoIterator<Item = Declared>, management: ManagementPoli
         audience: None,
         credentials: Credentials { secret_ref: SecretRef { name: "credentials".into() } },
         access: vec![AccessEntry {
-            namespace_selector: Default::default(),
+            namespace_selector: LabelSelector::default(),
             connections: vec!["wordpress".into(), "shop".into(), "saml".into(), "absent".into()],
             allowed_reserved_params: Vec::new(),
         }],

@@ -310,7 +310,11 @@ mod tests {
             }
         };
         let old = of("con_1", &["a", "b"]);
-        assert!(!lets_go(&old, &old) && !lets_go(&old, &of("con_1", &["c", "b", "a"])) && !lets_go(&of("con_1", &[]), &Default::default()));
+        assert!(
+            !lets_go(&old, &old)
+                && !lets_go(&old, &of("con_1", &["c", "b", "a"]))
+                && !lets_go(&of("con_1", &[]), &UpstreamParamsStatus::default())
+        );
         for new in [of("con_1", &["a"]), of("con_1", &[]), of("con_2", &["a", "b"]), UpstreamParamsStatus::default()] {
             assert!(lets_go(&old, &new), "{new:?}");
         }

@@ -5,7 +5,7 @@ use crate::api::tenant::{ClusterAuth0TenantSpec, Credentials as CredentialsSpec,
 use crate::api::upstream_params::ManagementPolicy;
 use crate::api::upstream_params::ParamState::InSync;
 use crate::core::spec::Target;
-use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object};
+use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, HERE_NAME, object, print};
 
 fn version(version: &str, object: Declared) -> Declared {
     Declared { resource_version: version.into(), ..object }
@@ -484,4 +484,37 @@ fn whoever_has_come_to_have_a_say_about_a_parameter_since_it_was_planned_is_noti
     for heard in heard {
         assert!(!holds(std::slice::from_ref(&heard), &labels), "{heard:?}");
     }
+}
+
+#[test]
+fn a_record_goes_only_while_the_tenant_admits_what_it_did_and_while_another_has_what_passes_to_it() {
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let (id, name) = (ConnectionId::from(HERE), "blog".to_owned());
+    let reasons = || LetGo {
+        tenant: Some(Arc::new(tenant("default", "1"))),
+        labels: Some(labels.clone()),
+        handed: vec![(id.clone(), name.clone(), print("blog", "v1"))],
+    };
+    let giver = || object("giver").lists("blog", InSync, &["v1"]);
+    let goes = |taker: Declared, declared: Option<DeclaredTenant>, labels: &BTreeMap<String, String>, reasons: &LetGo| {
+        let mut world = World::default();
+        world.apply_object(giver());
+        world.apply_object(taker);
+        drop(declared.map(|tenant| world.apply_tenant(tenant)));
+        world.apply_namespace("team".into(), labels.clone());
+        world.still_lets_go(&giver(), reasons)
+    };
+    let taker = || object("taker").lists("blog", InSync, &["v1"]);
+    let declared = || Some(tenant("default", "9"));
+    let mut observing = tenant("default", "9");
+    observing.spec.as_mut().unwrap().management_policy = ManagementPolicy::Observe;
+    assert!(goes(taker(), declared(), &labels, &reasons()));
+    assert!(!goes(taker(), declared(), &BTreeMap::new(), &reasons()), "the labels");
+    assert!(!goes(taker(), None, &labels, &reasons()), "there is no tenant any more");
+    assert!(!goes(taker(), Some(observing), &labels, &reasons()), "the tenant");
+    assert!(!goes(taker(), declared(), &labels, &LetGo { tenant: None, ..reasons() }), "there is a tenant again");
+    for lost in [object("taker"), object("taker").lists("blog", InSync, &["v2"]), object("taker").lists("lang", InSync, &["v1"])] {
+        assert!(!goes(lost, declared(), &labels, &reasons()), "the record of whoever takes over");
+    }
+    assert!(goes(object("taker"), declared(), &labels, &LetGo { handed: Vec::new(), ..reasons() }));
 }

@@ -194,11 +194,13 @@ impl Elector {
 
     /// From when a write of whoever led before must have ended, where the Lease is taken now.
     fn settled(&self, before: Before, now: Instant) -> Instant {
+        // What it was at itself was ended with its leadership, also where somebody deleted the Lease since, so that nobody had it.
+        let ours = self.led_until.map_or(now, |then| now.max(then + self.write));
         match before {
-            Before::Settled => now,
+            Before::Settled => ours,
             Before::RanOut => now + self.write,
-            // What it was at was ended with its leadership. If the answer that it leads was lost, what it took over from counts.
-            Before::Ourselves => [self.led_until.map(|then| then + self.write), self.settled].into_iter().flatten().fold(now, Instant::max),
+            // If the answer that it leads was lost, what it took over from counts.
+            Before::Ourselves => self.settled.map_or(ours, |settled| ours.max(settled)),
         }
     }
 
@@ -350,7 +352,8 @@ impl Elector {
 
     /// Gives the Lease back, so that the next one need not wait until it has run out.
     async fn leave(self, owned: Owned, may_give_back: bool) {
-        let settled = self.seat.is_settled();
+        // Also what whoever led before had under way, itself in an earlier term included.
+        let settled = self.seat.is_settled() && self.settled.is_none_or(|settled| settled <= clock::now());
         let holds = self.seat.since_renewal().is_some_and(|since| since < lease::GIVE_UP);
         self.seat.leave();
         if !may_give_back || !settled || !holds {

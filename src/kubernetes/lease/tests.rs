@@ -251,6 +251,19 @@ async fn a_leader_that_cannot_renew_stops_before_another_begins_and_begins_again
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_lost_a_lease_that_somebody_deleted_since_waits_for_the_end_of_its_own_writes() {
+    let server = Server::default();
+    let mut process = Process::ready(&server, "alone");
+    process.until_leads().await;
+    server.is_in_trouble(500);
+    process.until_lost().await;
+    *server.lease.lock() = None;
+    server.is_in_trouble(0);
+    let (waited, settles) = process.until_leads().await;
+    assert!(waited <= 2 && waited + settles >= WRITE.as_secs() - 1, "{waited}, {settles}");
+}
+
 /// What somebody does to the Lease.
 type Edit = fn(&mut Value);
 
@@ -315,6 +328,35 @@ async fn the_lease_is_left_to_run_out_where_something_may_be_under_way() {
         process.end.send(may_give_back).unwrap();
         process.task.await.unwrap();
         assert_eq!(server.holder().is_empty(), given_back, "{may_give_back}, {under_way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_not_given_back_before_what_was_under_way_when_it_was_taken_over_has_ended() {
+    for (waits, given_back) in [(1, false), (WRITE.as_secs() - 1, false), (WRITE.as_secs() + 1, true)] {
+        // From another that was killed, and from itself, which could not renew it for a while.
+        let server = Server::default();
+        let mut first = Process::ready(&server, "first");
+        first.until_leads().await;
+        first.task.abort();
+        let mut second = Process::ready(&server, "second");
+        second.until_leads().await;
+        seconds(waits).await;
+        second.end.send(true).unwrap();
+        second.task.await.unwrap();
+        assert_eq!(server.holder().is_empty(), given_back, "another, {waits}");
+
+        let server = Server::default();
+        let mut alone = Process::ready(&server, "alone");
+        alone.until_leads().await;
+        server.is_in_trouble(500);
+        alone.until_lost().await;
+        server.is_in_trouble(0);
+        let (waited, _) = alone.until_leads().await;
+        seconds(waits.saturating_sub(waited)).await;
+        alone.end.send(true).unwrap();
+        alone.task.await.unwrap();
+        assert_eq!(server.holder().is_empty(), given_back, "itself, {waits}");
     }
 }
 

@@ -63,7 +63,7 @@ impl Tenant {
         current: &Declared,
         outcome: &Outcome,
         names_it: bool,
-        reasons: LetGo,
+        mut reasons: LetGo,
     ) -> Result<(), WriteError> {
         let now = clock::now();
         tracing::trace!(object = %as_planned.key, outcome = <&str>::from(outcome), "concluded");
@@ -83,6 +83,10 @@ impl Tenant {
         let mut stored = current.clone();
         // What goes with the finalizer takes its status along: two writes could be cut short in between.
         let goes = as_planned.deleting && conclusion.finalizer == Finalizer::Remove;
+        reasons.handed.retain(|(id, name, print)| {
+            let stays = claims::on(&conclusion.status, id).get(name).is_some_and(|claim| claim.owned.contains(print));
+            goes || !stays
+        });
         let report = if goes || claims::lets_go(&current.status, &conclusion.status) {
             self.report_while(as_planned, reasons)?
         } else {

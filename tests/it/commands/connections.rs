@@ -23,7 +23,7 @@ async fn tenant_of_all_sorts(name: &str) -> Scope<'static> {
 async fn without_a_cluster_read_scopes_are_enough_and_owners_are_not_known() {
     let scope = tenant_of_all_sorts("list").await;
     scope.auth0.clear_journal();
-    let run = |words: &[&str]| Run::of(&scope, words).with("KUBECONFIG", "/nowhere").as_application(&scope, "reader", "marker-reader");
+    let run = |words: &[&str]| Run::of(&scope, words).with("KUBECONFIG", "/nowhere").by_application(&scope, "reader", "marker-reader");
     let ended = run(&["connections"]).end().await;
     assert!(ended.err.contains("broken: options.upstream_params of the connection is not an object"), "{}", ended.err);
     let table = ended.well();
@@ -76,33 +76,33 @@ async fn what_is_missing_is_one_line_that_says_what_to_do() {
     let missing = "set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, of an application with the scopes read:connections and read:connections_options";
     one_line(run().end().await.refused(1), missing);
     one_line(
-        run().as_application(&scope, "reader", "marker-wrong").end().await.refused(1),
+        run().by_application(&scope, "reader", "marker-wrong").end().await.refused(1),
         "Auth0 refused the credentials of the application reader",
     );
     one_line(
-        run().as_application(&scope, "nobody", "marker-wrong").end().await.refused(1),
+        run().by_application(&scope, "nobody", "marker-wrong").end().await.refused(1),
         "check AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET",
     );
     one_line(
-        run().as_application(&scope, "blind", "marker-blind").end().await.refused(1),
+        run().by_application(&scope, "blind", "marker-blind").end().await.refused(1),
         "the application blind lacks a scope; grant it read:connections_options",
     );
     one_line(
-        run().as_application(&scope, "writer", "marker-writer").end().await.refused(1),
+        run().by_application(&scope, "writer", "marker-writer").end().await.refused(1),
         "grant it read:connections and read:connections_options",
     );
     one_line(
-        run().as_application(&scope, "reader", "marker-reader").with("AUTH0_DOMAIN", "https://x.auth0.com").end().await.refused(1),
+        run().by_application(&scope, "reader", "marker-reader").with("AUTH0_DOMAIN", "https://x.auth0.com").end().await.refused(1),
         "leave out `https://`",
     );
     one_line(
-        run().as_application(&scope, "reader", "marker-reader").with("AUTH0_DOMAIN", "unknown.auth0.com").end().await.refused(1),
+        run().by_application(&scope, "reader", "marker-reader").with("AUTH0_DOMAIN", "unknown.auth0.com").end().await.refused(1),
         "unknown.auth0.com has no token endpoint (404)",
     );
     let run = |words: &[&str]| Run::of(&scope, &[&["connections"], words].concat());
     one_line(run(&["--tenant", "nobody"]).end().await.refused(1), "there is no ClusterAuth0Tenant nobody");
     let other = World::shared().scope("wrong-other").await;
-    let mixed = run(&["--tenant", &other.name]).as_application(&scope, "reader", "marker-reader");
+    let mixed = run(&["--tenant", &other.name]).by_application(&scope, "reader", "marker-reader");
     one_line(mixed.end().await.refused(1), "and the credentials in the environment are for");
     assert_eq!(run(&["--as-namespace", "x"]).end().await.code, Some(2));
 }
@@ -110,7 +110,7 @@ async fn what_is_missing_is_one_line_that_says_what_to_do() {
 #[tokio::test]
 async fn a_limit_is_waited_out_and_what_passes_is_tried_again_and_neither_for_ever() {
     let scope = tenant_of_all_sorts("limits").await;
-    let run = |words: &[&str]| Run::of(&scope, &[&["connections"], words].concat()).as_application(&scope, "reader", "marker-reader");
+    let run = |words: &[&str]| Run::of(&scope, &[&["connections"], words].concat()).by_application(&scope, "reader", "marker-reader");
     let limited = || Fault::rate_limited(RateLimited { reset: Some(1), ..RateLimited::default() }).path("/api/v2/connections");
     scope.auth0.inject(limited().times(1));
     scope.auth0.inject(Fault::status(503).path("/api/v2/connections").times(1));
@@ -129,7 +129,7 @@ async fn a_tenant_of_several_pages_is_read_whole_with_a_request_for_each_page() 
         scope.connection(&format!("c-{number:03}"), "oidc");
     }
     scope.auth0.clear_journal();
-    let run = Run::of(&scope, &["connections", "-o", "json"]).as_application(&scope, "operator", &scope.client_secret());
+    let run = Run::of(&scope, &["connections", "-o", "json"]).by_application(&scope, "operator", &scope.client_secret());
     let found = run.end().await.json();
     let names: Vec<&str> = found["connections"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!((names.len(), names[0], names[129]), (130, "c-000", "c-129"));

@@ -51,7 +51,7 @@ impl Run {
     }
 
     /// With credentials of the scope's tenant in the environment.
-    pub(crate) fn as_application(self, scope: &Scope<'_>, client_id: &str, secret: &str) -> Self {
+    pub(crate) fn by_application(self, scope: &Scope<'_>, client_id: &str, secret: &str) -> Self {
         self.with("AUTH0_DOMAIN", &scope.domain).with("AUTH0_CLIENT_ID", client_id).with("AUTH0_CLIENT_SECRET", secret)
     }
 

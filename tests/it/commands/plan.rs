@@ -33,9 +33,10 @@ fn carried_out(scope: &Scope<'_>, connection: &Value) -> Value {
     for step in connection["steps"].as_array().unwrap().iter().filter(|step| step["observed"] == false) {
         let name = step["parameter"].as_str().unwrap();
         assert_eq!(params.get(name).unwrap_or(&Value::Null), &step["from"], "{step}");
-        match &step["to"] {
-            Value::Null => drop(params.remove(name)),
-            entry => drop(params.insert(name.to_owned(), entry.clone())),
+        if step["to"].is_null() {
+            params.remove(name);
+        } else {
+            params.insert(name.to_owned(), step["to"].clone());
         }
     }
     Value::Object(params)
@@ -118,7 +119,7 @@ async fn what_is_planned_is_what_the_operator_then_does() {
 async fn a_plan_ends_with_what_it_found_and_needs_no_right_to_write() {
     let scope = World::shared().scope("plan-ends").await;
     scope.connection("shop", "oidc");
-    scope.auth0.add_client("reader", "reader-secret", &["read:connections", "read:connections_options"]);
+    scope.auth0.add_client("reader", "reader-secret", ["read:connections", "read:connections_options"]);
     let adds = file(&scope, "adds", &[("blog", on("shop").value("blog", "1").alias("hint", "login_hint"))]);
     let path = adds.to_str().unwrap();
     scope.auth0.clear_journal();
@@ -132,12 +133,12 @@ async fn a_plan_ends_with_what_it_found_and_needs_no_right_to_write() {
     assert!(markdown.contains(&format!("| `shop` | `hint` | add | `alias login_hint` | `{object}` |  |")), "{markdown}");
 
     let alone = |words: &[&str]| Run::of(&scope, &[&["plan", "--no-cluster", path], words].concat()).with("KUBECONFIG", "/nowhere");
-    let text = alone(&[]).as_application(&scope, "reader", "reader-secret").end().await.well();
+    let text = alone(&[]).by_application(&scope, "reader", "reader-secret").end().await.well();
     assert!(text.contains("+ blog") && text.contains("Note: no cluster was asked"), "{text}");
     let err = alone(&[]).end().await.refused(1);
     assert!(err.contains("set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET"), "{err}");
-    scope.auth0.add_client("blind", "blind-secret", &["read:connections"]);
-    let err = alone(&[]).as_application(&scope, "blind", "blind-secret").end().await.refused(1);
+    scope.auth0.add_client("blind", "blind-secret", ["read:connections"]);
+    let err = alone(&[]).by_application(&scope, "blind", "blind-secret").end().await.refused(1);
     assert!(err.contains("lacks a scope; grant it read:connections_options"), "{err}");
 
     let journal = scope.auth0.journal();

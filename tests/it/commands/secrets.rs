@@ -24,7 +24,7 @@ async fn assert_none_shown(scope: &Scope<'_>, what: &str, codes: &[i32]) {
         for log in ["error", "debug", "trace"] {
             let with_log = [words, &["--log", log]].concat();
             let from_cluster = Run::of(scope, &[&with_log[..], &["--tenant", &scope.name]].concat());
-            let from_environment = Run::of(scope, &with_log).as_application(scope, "operator", &scope.client_secret());
+            let from_environment = Run::of(scope, &with_log).by_application(scope, "operator", &scope.client_secret());
             for run in [from_cluster, from_environment] {
                 let ended = run.end().await;
                 assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{what}: {words:?}: {ended:?}");

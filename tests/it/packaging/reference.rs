@@ -127,11 +127,17 @@ fn rows(table: &mut String, path: &str, schema: &Value) {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
-        let default = match &field["default"] {
-            Value::Null if required.contains(&name.as_str()) => "required".to_owned(),
-            Value::Null => String::new(),
-            Value::Object(_) => "see below".to_owned(),
-            default => format!("`{}`", default.as_str().map_or_else(|| default.to_string(), str::to_owned)),
+        let default = &field["default"];
+        let default = if let Some(text) = default.as_str() {
+            format!("`{text}`")
+        } else if default.is_object() {
+            "see below".to_owned()
+        } else if !default.is_null() {
+            format!("`{default}`")
+        } else if required.contains(&name.as_str()) {
+            "required".to_owned()
+        } else {
+            String::new()
         };
         let meaning = field["description"].as_str().unwrap_or_default();
         let meaning = meaning.replace('|', "\\|").replace('*', "\\*").replace('<', "&lt;");

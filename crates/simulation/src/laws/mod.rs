@@ -30,8 +30,12 @@ pub enum Law {
     Proved,
     /// What is written is claimed first.
     Claimed,
-    /// One process writes at a time.
+    /// One process writes at a time, and to a connection only one write is on its way.
     Alone,
+    /// What Auth0 refused is not sent again before something changes, and nobody is told that for what is not his.
+    Heard,
+    /// What somebody keeps changing is set back at a pace.
+    Patient,
     /// No more is asked than the tenant object allows.
     Budget,
     /// No secret, and no option that is not ours, is shown.
@@ -54,7 +58,7 @@ pub enum Law {
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Foreign,
         Self::Fresh,
         Self::Least,
@@ -63,6 +67,8 @@ impl Law {
         Self::Proved,
         Self::Claimed,
         Self::Alone,
+        Self::Heard,
+        Self::Patient,
         Self::Budget,
         Self::Secret,
         Self::Alive,
@@ -84,7 +90,13 @@ impl Law {
             Self::Permitted => "a parameter is set only by whoever declares it, is admitted and may",
             Self::Proved => "a parameter is removed only where a record proves it ours, and nobody declares it",
             Self::Claimed => "what is written is claimed first",
-            Self::Alone => "one process writes at a time, and only while it holds the Lease",
+            Self::Alone => {
+                "one process writes at a time, only while it holds the Lease, and no two of its writes to a connection are on their way"
+            }
+            Self::Heard => "what Auth0 refused is not sent again before something changes, and is held against nobody whose it is not",
+            Self::Patient => {
+                "what somebody keeps changing is set back twice at once, then once a minute at most; what is refused is sent again at a pace"
+            }
             Self::Budget => "no more is asked than the tenant object allows",
             Self::Secret => "no secret, and no option that is not ours, is shown",
             Self::Alive => "no part of the operator ends by itself",

@@ -19,10 +19,8 @@ pub struct Scene {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// The connections by host.
     pub documents: BTreeMap<String, Vec<Document>>,
-    /// What the operator set last, and what to.
+    /// What the operator set last, and what to, but for what may have been left behind rightly.
     pub ours: BTreeMap<Place, String>,
-    /// Whether something may have been left behind rightly.
-    pub may_leave: bool,
 }
 
 /// Why an object gets nothing: the reasons that it may be told.
@@ -259,9 +257,6 @@ fn check_owners(scene: &Scene, violations: &mut Vec<Violation>) {
 }
 
 fn check_left(scene: &Scene, violations: &mut Vec<Violation>) {
-    if scene.may_leave {
-        return;
-    }
     for ((host, id, name), entry) in &scene.ours {
         let document = scene.documents.get(host).into_iter().flatten().find(|document| document.id == *id);
         let Some(live) = document.and_then(|document| document.params.get(name)) else { continue };

@@ -1,5 +1,7 @@
 //! Each law can be broken: a scene that breaks it, beside one like it that does not.
 
+mod halves;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +34,12 @@ fn every_law_can_be_broken() {
                 (in_a_world(|world| patch(world, 0, r#"{"options":{"other":1}}"#)), in_a_world(|world| patch(world, 0, AS_READ)))
             }
             Law::Fresh => (written_after(Duration::from_millis(2_100)), written_after(Duration::from_millis(1_900))),
-            Law::Alone => (written_by(&[0, 1]), written_by(&[0, 0])),
+            Law::Alone => (written_by(Some(0), &[0, 0]), written_by(Some(0), &[0])),
+            Law::Heard => (
+                answered(&[Answer::Refused(""), Answer::Refused("")]),
+                answered(&[Answer::Refused("icon_url"), Answer::Refused("icon_url")]),
+            ),
+            Law::Patient => (answered(&[Answer::Taken; 3]), answered(&[Answer::Taken; 2])),
             Law::Budget => (read_at_once(22), read_at_once(20)),
             Law::Secret => {
                 let logged = |text: String| in_a_world(|world| world.logged(Level::INFO, &text));
@@ -150,13 +157,60 @@ fn patch(world: &World, process: u32, body: &str) {
     world.fate(&mut request);
 }
 
+/// A process writes the Lease, with this holder.
+fn write_lease(world: &World, process: u32, holder: &str) {
+    let body = json!({"spec": {"holderIdentity": holder}}).to_string();
+    let mut request = Request {
+        server: Server::Kubernetes,
+        path: "/apis/coordination.k8s.io/v1/namespaces/default/leases/upstream-params-operator".to_owned(),
+        host: String::new(),
+        ..request(world, process, "PUT", &body)
+    };
+    world.fate(&mut request);
+    world.took_effect(&request, 200);
+}
+
+/// How Auth0 answers a write.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// It takes effect.
+    Taken,
+    /// It is refused, for what this is.
+    Refused(&'static str),
+}
+
+/// What is said of a write that sets back what somebody changed, sent so often a second apart and answered like this.
+fn answered(answers: &[Answer]) -> Vec<Violation> {
+    in_a_world(|world| {
+        let (document, id) = (document(r#""options":{}"#), world.connection_id(0));
+        let owner = ("uid-one".to_owned(), 2);
+        let corrections = vec![write::Correction { name: "blog".to_owned(), owner: owner.clone() }];
+        for (number, answer) in (1..).zip(answers) {
+            let request = Request { number, path: format!("/api/v2/connections/{id}"), ..request(world, 0, "PATCH", "") };
+            let changed = vec![("blog".to_owned(), Some(V1.to_owned()))];
+            world.look_at_answers(&request, &document, (changed, corrections.clone()), vec![owner.clone()]);
+            let (status, body) = match answer {
+                Answer::Taken => (200, format!(r#"{{"id":"{id}",{}}}"#, options(V1))),
+                Answer::Refused("") => {
+                    (400, r#"{"message":"Payload validation error on property options.upstream_params.blog."}"#.to_owned())
+                }
+                Answer::Refused(other) => (400, format!(r#"{{"message":"Payload validation error on property options.{other}."}}"#)),
+            };
+            world.is_answered(&request, status, body.as_bytes());
+        }
+    })
+}
+
 fn written_after(pause: Duration) -> Vec<Violation> {
     in_a_world_for(pause, |_| (), |world| patch(world, 0, AS_READ))
 }
 
-/// What is said when these processes write, one right after the other, and no answer has come.
-fn written_by(processes: &[u32]) -> Vec<Violation> {
+/// What is said when these processes write, one right after the other, while this one holds the Lease and no answer has come.
+fn written_by(holder: Option<u32>, processes: &[u32]) -> Vec<Violation> {
     in_a_world(|world| {
+        if let Some(holder) = holder {
+            write_lease(world, holder, "somebody");
+        }
         for process in processes {
             patch(world, *process, AS_READ);
         }
@@ -272,12 +326,20 @@ fn labels(team: &str) -> BTreeMap<String, String> {
 
 /// What is said of a PATCH where these objects are there, and a connection with these members was read.
 fn written(objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
+    written_where(&["b"], objects, members, body)
+}
+
+/// The same, where the namespace of team b had these labels since the process was shown any.
+fn written_where(teams: &[&str], objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
     let objects: Vec<Object> = objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
     let scene = write::Scene {
         host: HOST.to_owned(),
         objects: objects.into_iter().map(|object| (object.metadata.uid.clone(), vec![Arc::new(object)])).collect(),
         tenants: BTreeMap::from([("default".to_owned(), vec![Some(Arc::new(tenant()))])]),
-        namespaces: BTreeMap::from([("team-a".to_owned(), vec![Some(labels("a"))]), ("team-b".to_owned(), vec![Some(labels("b"))])]),
+        namespaces: BTreeMap::from([
+            ("team-a".to_owned(), vec![Some(labels("a"))]),
+            ("team-b".to_owned(), teams.iter().map(|team| Some(labels(team))).collect()),
+        ]),
     };
     let mut violations = Vec::new();
     write::check(&scene, &document(members), body, &mut violations);
@@ -293,6 +355,5 @@ fn at_rest(objects: &[Value], live: &str) -> Vec<Violation> {
         namespaces: BTreeMap::from([("team-a".to_owned(), labels("a"))]),
         documents: BTreeMap::from([(HOST.to_owned(), vec![document(&options(live))])]),
         ours: BTreeMap::from([(place, V1.to_owned())]),
-        may_leave: false,
     })
 }

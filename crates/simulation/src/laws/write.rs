@@ -51,6 +51,12 @@ impl Scene {
         object.spec.params.get(name).filter(|_| may).and_then(super::seen::canonical)
     }
 
+    /// The same, whatever of all that it may have known a process goes by: what it has not been shown yet of a tenant object or of labels
+    /// forbids it nothing.
+    fn surely_wants(&self, object: &Object, document: &Document, name: &str) -> Option<String> {
+        self.wants(object, document, name).filter(|_| self.is_bound_by(object, document))
+    }
+
     /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
     fn proves(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let Some(entry) = canonical_text(text) else { return false };
@@ -75,7 +81,7 @@ impl Scene {
     /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
     fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
-        stays && self.proves(object, document, name, text)
+        stays && self.proves(object, document, name, text) && self.is_bound_by(object, document)
     }
 
     fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
@@ -110,13 +116,35 @@ impl Scene {
         self.tenants.values().filter(|versions| versions.iter().flatten().any(|tenant| stands(&tenant))).count() <= 1
     }
 
+    /// Those whom a connection concerns, as they are: they name it, or say something of it. With their generations.
+    pub fn concerned(&self, document: &Document) -> Vec<(String, i64)> {
+        let concerns = |object: &&Arc<Object>| {
+            object.names(&document.id, &document.name) || object.status.connections.iter().any(|connection| connection.id == document.id)
+        };
+        let newest = self.objects.values().filter_map(|versions| versions.last()).filter(concerns);
+        newest.map(|object| (object.metadata.uid.clone(), object.metadata.generation)).collect()
+    }
+
     fn versions(&self) -> impl Iterator<Item = &Object> {
         self.objects.values().flatten().map(Arc::as_ref)
     }
 }
 
-/// Checks a PATCH: `read` is the document that the process read last, with what is not ours equal to what it sends.
-pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Violation>) {
+/// What a PATCH changes: names, and what to; nothing: it is removed.
+pub type Changed = Vec<(String, Option<String>)>;
+
+/// A parameter that a PATCH sets back, as it was in sync before and somebody changed it.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// Its name.
+    pub name: String,
+    /// For whom, and in which generation.
+    pub owner: (String, i64),
+}
+
+/// Checks a PATCH: `read` is the document that the process read last, with what is not ours equal to what it sends. Yields what it
+/// changes, and what of that sets back somebody's change.
+pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Violation>) -> (Changed, Vec<Correction>) {
     let mut broken = |law: Law, text: String| violations.push(Violation::of(law, text));
     let sent = members(body);
     let (_, params) = sent.get("options").map(|options| split_options(options)).unwrap_or_default();
@@ -129,19 +157,19 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
     if !read.has_usable_params {
         broken(Law::Foreign, format!("the parameters of {} were no object, and are replaced", read.name));
     }
-    let mut differs = false;
+    let (mut changed, mut corrections) = (Changed::new(), Vec::new());
     for name in read.params.keys().chain(params.keys()).collect::<BTreeSet<_>>() {
         let (was, is) = (read.params.get(name), params.get(name));
         if was == is {
             continue;
         }
-        differs = true;
+        changed.push((name.clone(), is.and_then(|is| canonical_text(is))));
         let what = |text: &str| format!("{name} of {}, {} to {}: {text}", read.name, shown(was), shown(is));
         let proved = was.is_some_and(|was| scene.versions().any(|object| scene.proves(object, read, name, was)));
         let Some(is) = is else {
             let was_entry = was.and_then(|was| canonical_text(was));
             let wanted = |versions: &Vec<Arc<Object>>| {
-                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry)
+                versions.iter().all(|object| was_entry.is_some() && scene.surely_wants(object, read, name) == was_entry)
             };
             let given_up =
                 |object: &Object| was.is_some_and(|was| scene.proves(object, read, name, was)) && Scene::gives_up(object, read, name);
@@ -173,7 +201,9 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
             let was_entry = canonical_text(was);
             let declares = |versions: &Vec<Arc<Object>>| {
-                versions.iter().all(|object| was_entry.is_some() && scene.wants(object, read, name) == was_entry && !is_rejected(object))
+                versions
+                    .iter()
+                    .all(|object| was_entry.is_some() && scene.surely_wants(object, read, name) == was_entry && !is_rejected(object))
             };
             if scene.has_one_tenant() && scene.objects.values().any(keeps) && !who.iter().any(|versions| owns(versions)) {
                 broken(Law::Permitted, what("it is another's"));
@@ -183,6 +213,14 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
                 broken(Law::Permitted, what("another declares what is there, and nobody had a record"));
             }
         }
+        let back: Vec<&Object> = who.iter().filter_map(|versions| versions.last().map(Arc::as_ref)).collect();
+        if let [owner] = back.as_slice()
+            && !proved
+            && was_applied(owner, &read.id, name)
+        {
+            let owner = (owner.metadata.uid.clone(), owner.metadata.generation);
+            corrections.push(Correction { name: name.clone(), owner });
+        }
         let mut recorded = who.iter().copied().flatten().filter(|object| scene.records(object, read, name, &entry)).peekable();
         if recorded.peek().is_none() {
             broken(Law::Claimed, what("nobody who may had recorded it"));
@@ -190,9 +228,10 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             broken(Law::Claimed, what("whoever recorded it had no finalizer"));
         }
     }
-    if !differs {
+    if changed.is_empty() {
         broken(Law::Needed, format!("a PATCH of {} that changes no parameter", read.name));
     }
+    (changed, corrections)
 }
 
 /// Whether a parameter was in sync before, as a status says.

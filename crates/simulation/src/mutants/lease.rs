@@ -60,6 +60,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if !may_give_back || !holds {")],
     },
     Mutant {
+        name: "lease-of-another-is-given-back-too-early", room: Room::Lease,
+        wrong: "the Lease is given back while a write of whoever led before may still take effect",
+        edits: &[Edit(ELECTOR,
+            "self.seat.is_settled() && self.settled.is_none_or(|settled| settled <= clock::now());",
+            "self.seat.is_settled();")],
+    },
+    Mutant {
         name: "leads-before-it-has-listed", room: Room::Lease,
         wrong: "the Lease is taken, and passes begin, before everything was listed once",
         edits: &[Edit(ELECTOR,

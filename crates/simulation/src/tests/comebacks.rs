@@ -63,6 +63,28 @@ fn a_record_that_passes_to_another_goes_only_while_that_one_has_it() {
     }
 }
 
+/// An observer loses the name that another took over as it is, and keeps the record of one that would pass to that one as well.
+#[test]
+fn an_observer_that_loses_one_name_keeps_the_record_of_another() {
+    let both = |slot, observe, params: &[(usize, usize)]| Beat::Do(Action::Declare(slot, Declaration { observe, ..of(HERE, params) }));
+    let script = [
+        both(0, false, &[(BLOG, 1), (LANG, 1)]),
+        Beat::Pass,
+        both(1, false, &[(BLOG, 2), (LANG, 1)]),
+        Beat::Pass,
+        both(0, true, &[(LANG, 1)]),
+        Beat::Pass,
+    ];
+    at_every_call(
+        "one of two",
+        &script,
+        |_| vec![AtCall::KilledAfter],
+        |scene, what| {
+            assert_eq!(param(scene, 1, LANG).state, "InSync", "{what}");
+        },
+    );
+}
+
 /// Whoever owns a value and only observes is passed over. He enforces again before the write of another, which is not sent then.
 #[test]
 fn an_owner_that_enforces_again_before_the_write_of_another_keeps_what_it_has() {
@@ -100,6 +122,23 @@ fn the_only_connection_is_managed_again_when_the_token_has_its_scope_back() {
             assert_eq!(param(scene, 0, BLOG).state, "InSync", "{what}");
         },
     );
+}
+
+/// One claims a name and dies before its write; it becomes one that can't act. Somebody else who declares the name gets it, unless
+/// the write was sent.
+#[test]
+fn what_was_only_claimed_is_anybodys_when_whoever_claimed_it_cannot_act() {
+    let broken = Beat::Do(Action::Declare(0, Declaration { broken: true, ..of(HERE, &[(BLOG, 1)]) }));
+    let script = [declares(0, HERE, BLOG, 1), Beat::Pass, broken, declares(1, HERE, BLOG, 2), Beat::Whole];
+    let kills = |_: &str| vec![AtCall::KilledBefore, AtCall::KilledAfter];
+    at_every_call("only claimed", &script, kills, |scene, what| {
+        let expected = match live(scene, HERE, BLOG) {
+            Some(entry) if entry == ENTRIES[1] => "Conflicted",
+            Some(entry) if entry == ENTRIES[2] => "InSync",
+            other => panic!("{what}: {other:?}"),
+        };
+        assert_eq!(param(scene, 1, BLOG).state, expected, "{what}");
+    });
 }
 
 /// Who gave up waiting does not know that the answer, when it came, was a 429.

@@ -77,7 +77,7 @@ impl World {
         mine.next().filter(|_| !state.calm).map(|(_, _, fate)| *fate)
     }
 
-    fn is_excused(&self, now: Instant) -> bool {
+    pub(super) fn is_excused(&self, now: Instant) -> bool {
         self.state.lock().leases.touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN)
     }
 
@@ -86,6 +86,8 @@ impl World {
         let now = Instant::now();
         if request.method == "GET" {
             let lease: Lease = self.cluster.read_as(&Key::lease("default", "upstream-params-operator")).unwrap_or_default();
+            // Who leads only writes it: whoever looks may not lead any more.
+            self.may_forget(Some(request.process));
             let mut state = self.state.lock();
             let is_anothers = state.leases.held.is_some_and(|(holder, _)| holder != request.process);
             if lease.is_held() && is_anothers && !state.leases.saw.contains(&request.process) {
@@ -129,13 +131,19 @@ impl World {
         }
     }
 
-    /// One process writes at a time.
+    /// One process writes at a time, and to a connection only one write is on its way.
     pub(super) fn look_at_others(&self, request: &Request, now: Instant) {
         let state = self.state.lock();
         // One that takes longer than any write may is nobody's fault.
-        let mut others = state.in_flight.iter().filter(|write| write.since.elapsed() < LANDS_WITHIN);
-        let other = others.find(|write| write.process != request.process).map(|write| write.process);
+        let under_way = || state.in_flight.iter().filter(|write| write.since.elapsed() < LANDS_WITHIN);
+        let place = (request.host.clone(), request.path.clone());
+        let own = under_way().any(|write| write.process == request.process && write.place == place);
+        let other = under_way().find(|write| write.process != request.process).map(|write| write.process);
         drop(state);
+        if own {
+            let text = format!("process {} writes to {} while a write of its own may still be on its way", request.process.0, request.path);
+            self.break_law(Law::Alone, text);
+        }
         if let Some(other) = other.filter(|_| !self.is_excused(now)) {
             let text = format!("process {} writes while a write of process {} may still be on its way", request.process.0, other.0);
             self.break_law(Law::Alone, text);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::World;
 use crate::cluster::{Kind, Version};
+use crate::declare::SLOTS;
 use crate::laws::seen::{self, Document};
 use crate::laws::{Violation, rest, write};
-use crate::network::Request;
+use crate::network::{ProcessId, Request};
 
 impl World {
     /// What a process may have known of the cluster now.
@@ -52,6 +53,24 @@ impl World {
         Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
     }
 
+    /// Whether somebody tampered with an object, or it may let go of what it has.
+    pub(super) fn may_leave(&self, object: &seen::Object) -> bool {
+        let is_it = |slot: &usize| SLOTS[*slot] == (object.metadata.namespace.as_str(), object.metadata.name.as_str());
+        self.state.lock().may_leave.iter().any(is_it)
+    }
+
+    /// Whether one of those who ever recorded an entry may have left it behind rightly.
+    pub(super) fn may_have_left(&self, host: &str, id: &str, name: &str, entry: &str) -> bool {
+        if self.state.lock().may_leave.is_empty() {
+            return false;
+        }
+        let print = seen::fingerprint(host, id, name, entry);
+        // No process has this number, so none was shown anything: all versions that there ever were.
+        let all = self.cluster.known(ProcessId(u32::MAX), Kind::Object);
+        let records = |object: &seen::Object| object.params_on(id).any(|param| param.name == name && param.owned.contains(&print));
+        all.iter().filter_map(|version| self.object_of(version)).any(|object| records(&object) && self.may_leave(&object))
+    }
+
     /// What is there.
     pub fn rest_scene(&self) -> rest::Scene {
         let of = |kind: Kind| self.cluster.texts(kind).into_iter();
@@ -65,14 +84,14 @@ impl World {
                 .collect();
             documents.insert(host, read);
         }
-        let state = self.state.lock();
+        let mut ours = self.state.lock().ours.clone();
+        ours.retain(|(host, id, name), entry| !self.may_have_left(host, id, name, entry));
         rest::Scene {
             objects: of(Kind::Object).filter_map(|(_, text)| serde_json::from_slice(&text).ok()).collect(),
             tenants: of(Kind::Tenant).filter_map(|(_, text)| serde_json::from_slice(&text).ok()).collect(),
             namespaces: of(Kind::Namespace).map(|(name, text)| (name, labels_of(&text))).collect(),
             documents,
-            ours: state.ours.clone(),
-            may_leave: state.may_leave,
+            ours,
         }
     }
 

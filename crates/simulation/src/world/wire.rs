@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lease::is_lease;
+use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
 use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
@@ -18,6 +18,12 @@ use crate::tenant::REQUEST_TIMEOUT;
 
 /// How many requests a history may take at most: one that takes more goes in circles.
 const MOST_REQUESTS: u64 = 40_000;
+
+/// How often a write that is refused may be sent again within [`REFUSALS_WITHIN`], also where there is news of the object meanwhile.
+const MOST_REFUSALS: usize = 30;
+
+/// See [`MOST_REFUSALS`].
+const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +45,7 @@ impl Network for World {
         let at_call = self.at(request);
         let fate = match at_call {
             Some(AtCall::Fate(fate)) => fate,
+            _ if self.is_refused(request) => Fate { ending: Ending::Refused(500), ..Fate::PROMPT },
             _ if is_lease(request) => self.fate_at_lease(request).unwrap_or(Fate::PROMPT),
             _ => self.slowed(request, self.plain(request, serial)),
         };
@@ -53,8 +60,14 @@ impl Network for World {
         }
         if request.server == Server::Auth0 && request.is_write() {
             let mut state = self.state.lock();
-            let sets = std::mem::take(&mut state.sets);
-            state.in_flight.push(InFlight { process: request.process, number: request.number, since: Instant::now(), sets });
+            let changes = std::mem::take(&mut state.changes);
+            state.in_flight.push(InFlight {
+                process: request.process,
+                place: (request.host.clone(), request.path.clone()),
+                number: request.number,
+                since: Instant::now(),
+                changes,
+            });
         }
         fate
     }
@@ -84,7 +97,10 @@ impl Network for World {
         }
     }
 
-    fn is_answered(&self, request: &Request, status: u16) {
+    fn is_answered(&self, request: &Request, status: u16, body: &[u8]) {
+        if request.is_write() {
+            self.hears(request, status, body);
+        }
         if status == 429 && request.path != "/oauth/token" {
             let key = (request.process, request.host.clone(), request.is_write());
             self.state.lock().closed.insert(key, Instant::now() + SHORTEST_PAUSE);
@@ -108,7 +124,8 @@ impl Network for World {
             self.count_call(request, status);
             self.tell(Who::Process(request.process.0), || format!("  {} {} is answered {status}", request.method, request.path));
         }
-        if request.server == Server::Auth0 && request.is_write() && is_ok {
+        // Two may write where somebody deleted the Lease or set it back: one does not know what the other has under way.
+        if request.server == Server::Auth0 && request.is_write() && is_ok && !self.is_excused(Instant::now()) {
             self.remember_written(request);
             self.look_at_landed(request);
         }
@@ -188,6 +205,29 @@ impl World {
         Fate { out: millis(mixed >> 8), ending: Ending::Answered, back: millis(mixed >> 16) }
     }
 
+    /// Whether the API server refuses a write, which is to be sent again at a pace.
+    fn is_refused(&self, request: &Request) -> bool {
+        let is_ours = request.path.contains("/upstreamparams/") || request.path.contains("/clusterauth0tenants/");
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if request.method == "GET" || !is_ours || state.calm || state.refuses_until.is_none_or(|until| now >= until) {
+            return false;
+        }
+        let times = state.refusals.entry((request.process, request.path.clone())).or_default();
+        times.push(now);
+        times.retain(|time| now.duration_since(*time) < REFUSALS_WITHIN);
+        let count = times.len();
+        drop(state);
+        if count > MOST_REFUSALS {
+            let text = format!(
+                "{} {} is sent for the {count}th time within {REFUSALS_WITHIN:?}, and refused each time",
+                request.method, request.path
+            );
+            self.break_law(Law::Patient, text);
+        }
+        true
+    }
+
     /// The same, where writes to connections are slow.
     fn slowed(&self, request: &Request, fate: Fate) -> Fate {
         let state = self.state.lock();
@@ -202,6 +242,7 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
                 if !is_lease(request) {
                     self.look_at_leader(request, Duration::ZERO);
+                    self.count_told(request);
                 }
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
@@ -264,7 +305,7 @@ impl World {
         let now = Instant::now();
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let id = request.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (sent, params) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
+        let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
         let (read, any) = {
             let state = self.state.lock();
             let mine =
@@ -282,11 +323,11 @@ impl World {
         if now.duration_since(at) > FRESH {
             self.break_law(Law::Fresh, format!("the document was {:?} old", now.duration_since(at)));
         }
-        let sets = params.iter().filter(|(name, text)| document.params.get(*name) != Some(text));
-        self.state.lock().sets = sets.filter_map(|(name, text)| Some((name.clone(), seen::canonical_text(text)?))).collect();
         let scene = self.write_scene(request);
         let mut violations = Vec::new();
-        write::check(&scene, &document, &body, &mut violations);
+        let changes = write::check(&scene, &document, &body, &mut violations);
+        self.state.lock().changes.clone_from(&changes.0);
+        self.look_at_answers(request, &document, changes, scene.concerned(&document));
         for violation in violations {
             self.break_law(violation.law, violation.text);
         }
@@ -316,8 +357,10 @@ impl World {
             && let Some(Read { id, text, .. }) =
                 state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
         {
-            let (place, text) = (place(id), text.clone());
-            state.shown.insert(place, Some(text));
+            let (id, text) = (id.clone(), text.clone());
+            state.shown.insert(place(&id), Some(text.clone()));
+            drop(state);
+            self.sees(request, &id, &text);
         }
     }
 
@@ -331,17 +374,19 @@ impl World {
         state.shown.insert((request.process, request.host.clone(), id.to_owned()), Some(text));
         let sent = state.in_flight.iter().find(|write| write.number == request.number);
         // One that takes longer than any write may is nobody's fault.
-        let sets = sent.filter(|write| write.since.elapsed() <= REQUEST_TIMEOUT * 2).map(|write| write.sets.clone()).unwrap_or_default();
-        let may_leave = state.may_leave;
+        let changes = sent.filter(|write| write.since.elapsed() <= LANDS_WITHIN).map(|write| write.changes.clone()).unwrap_or_default();
+        let sets: Vec<(String, String)> = changes.into_iter().filter_map(|(name, entry)| Some((name, entry?))).collect();
         drop(state);
-        if may_leave || sets.is_empty() {
+        if sets.is_empty() {
             return;
         }
         let texts = self.cluster.texts(ClusterKind::Object);
         let objects: Vec<seen::Object> = texts.iter().filter_map(|(_, text)| serde_json::from_slice(text).ok()).collect();
         for (name, entry) in sets {
             let print = seen::fingerprint(&request.host, id, &name, &entry);
-            if !objects.iter().any(|object| object.params_on(id).any(|param| param.name == name && param.owned.contains(&print))) {
+            let is_recorded =
+                objects.iter().any(|object| object.params_on(id).any(|param| param.name == name && param.owned.contains(&print)));
+            if !is_recorded && !self.may_have_left(&request.host, id, &name, &entry) {
                 self.break_law(Law::NothingLeft, format!("a write of {name}={entry} to {id} takes effect, and nobody records it"));
             }
         }
@@ -360,6 +405,9 @@ impl World {
         }
         let mut violations = Vec::new();
         kept::check_tone(&old, &sent, is_status, &mut violations);
+        if is_status {
+            self.look_at_rejection(request, &old, &sent);
+        }
         let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         for connection in old.status.connections.iter().filter(|_| is_status || goes) {
             let Some(host) = &connection.tenant else { continue };
@@ -384,17 +432,34 @@ impl World {
         let Some(text) = tenant.connection_text(id) else { return };
         let after = Document::read(&text);
         let mut state = self.state.lock();
-        let before = state.reads.iter().rev().find(|read| read.process == request.process && read.id == id);
-        let before = before.map(|read| Document::read(&read.text).params).unwrap_or_default();
-        for (name, live) in &after.params {
-            if before.get(name) != Some(live)
-                && let Some(entry) = seen::canonical_text(live)
-            {
-                state.ours.insert((request.host.clone(), id.to_owned(), name.clone()), entry);
+        let sent = state.in_flight.iter().find(|write| write.number == request.number);
+        for (name, entry) in sent.map(|write| write.changes.clone()).unwrap_or_default() {
+            let place = (request.host.clone(), id.to_owned(), name);
+            let live = after.params.get(&place.2).and_then(|live| seen::canonical_text(live));
+            match entry.filter(|entry| live.as_ref() == Some(entry)) {
+                Some(entry) => drop(state.ours.insert(place, entry)),
+                None => drop(state.ours.remove(&place)),
             }
         }
-        for name in before.keys().filter(|name| !after.params.contains_key(*name)) {
-            state.ours.remove(&(request.host.clone(), id.to_owned(), name.clone()));
+    }
+
+    /// Counts what statuses and events say.
+    fn count_told(&self, request: &Request) {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Told {
+            reason: Option<String>,
+            status: seen::Status,
+        }
+        let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
+        for condition in &status.conditions {
+            self.count(Kind::Reason, &condition.reason);
+        }
+        for param in status.connections.iter().flat_map(|connection| &connection.params) {
+            self.count(Kind::State, &param.state);
+        }
+        if let Some(reason) = reason {
+            self.count(Kind::Event, &reason);
         }
     }
 

@@ -88,7 +88,7 @@ fn more_parameters_than_one_object_holds_make_several() {
 fn the_text_is_quoted_and_is_the_same_each_time() {
     let documents = [document(1, "shop", "oidc", &json!({"on": {"value": "5"}, "b": {"value": "no: # \"x\""}, "a": {"alias": "prompt"}}))];
     let text = || yaml::text(&["head\nline".to_owned()], &exported(&documents, &[]));
-    expect_test::expect![[r##"
+    expect_test::expect![[r#"
         # head\u000aline
         ---
         apiVersion: "upstreamparams.dev/v1alpha1"
@@ -111,7 +111,7 @@ fn the_text_is_quoted_and_is_the_same_each_time() {
               value: "no: # \"x\""
             "on":
               value: "5"
-    "##]]
+    "#]]
     .assert_eq(&text());
     assert_eq!(text(), text());
 }

@@ -135,9 +135,11 @@ impl<'s, 'a> Question<'s, 'a> {
         claimant.wants(self.name).is_some()
     }
 
-    /// Whether a claimant has a record of the name, and can't act.
+    /// Whether a claimant has a record of the name, and can't act. What it only claimed, as far as anybody knows, is not held: its
+    /// value is not there, never was in sync, and no write is on its way that could set it.
     fn is_held_by(&self, claimant: &Claimant<'_>) -> bool {
-        claimant.part.role == Role::Holder && claimant.holds(self.name)
+        let is_more = || claimant.claim(self.name).applied || self.state.unsettled || self.proves(claimant);
+        claimant.part.role == Role::Holder && claimant.holds(self.name) && is_more()
     }
 
     fn decide(&self) -> Decision {

@@ -375,6 +375,25 @@ fn an_object_that_became_invalid_keeps_its_names_and_writes_nothing() {
 }
 
 #[test]
+fn what_one_that_became_invalid_only_claimed_is_anybodys_once_no_write_may_set_it() {
+    let other = object("other").wants("blog", "y");
+    let decided = |claimed: Declared, found: &[(&str, &str)], unsettled| {
+        let (found, disputes, invalid) = (live(found), BTreeMap::new(), claimed.invalid());
+        let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled };
+        let participants = [holder(&invalid), owner(&other)].map(|(object, role)| Participant { object, role });
+        let plan = plan(state, &participants, false);
+        (verdict(&plan, &other, "blog"), plan.lost.contains_key(&invalid.uid))
+    };
+    let claimed = |state| object("claimed").lists("blog", state, &["x"]);
+    let conflicted = || (Some(Verdict::Conflicted(claimed(Pending).key)), false);
+    assert_eq!(decided(claimed(Pending), &[], false), (Some(ADD), true), "its record goes with the write");
+    assert_eq!(decided(claimed(Pending), &[], true), conflicted(), "the write that was claimed may still set it");
+    assert_eq!(decided(claimed(Pending), &[("blog", "x")], false), conflicted(), "it was written");
+    assert_eq!(decided(claimed(InSync), &[], false), conflicted(), "it was in sync, and somebody removed it");
+    assert_eq!(decided(claimed(Pending), &[("blog", "theirs")], false), (Some(Verdict::ExistingValue), false));
+}
+
+#[test]
 fn a_line_without_a_record_holds_nothing() {
     let a = object("a").lists("blog", ExistingValue, &[]).invalid();
     let b = object("b").wants("blog", "y");

@@ -225,7 +225,13 @@ fn who_asks_has_credentials_tried_now_that_are_not_accepted_as_a_whole_and_no_ot
         ("untried", |_| {}, true),
         ("refused", |one| one.token_denied(Err("no".to_owned()), None, (Instant::now(), CHANCE)), true),
         ("refused by the API", |one| one.refused_by_api("no".to_owned(), (Instant::now(), CHANCE)), true),
-        ("not renewed", |one| drop(one.answered(Some("no".to_owned()))), true),
+        (
+            "not renewed",
+            |one| {
+                one.answered(Some("no".to_owned()));
+            },
+            true,
+        ),
         ("lacking", |one| one.scopes_are_missing(missing(&["update:connections"]), (Instant::now(), CHANCE)), true),
     ] {
         let mut one = Authentication::untried(now);

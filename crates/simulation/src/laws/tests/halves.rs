@@ -1,0 +1,106 @@
+//! Some laws have several halves: each can be broken.
+
+use super::*;
+
+/// The law of one writer has several halves: each can be broken.
+#[test]
+fn whoever_writes_holds_the_lease_and_nobody_takes_it_or_gives_it_back_too_early() {
+    let is_broken = |violations: &[Violation]| violations.iter().any(|violation| violation.law == Law::Alone);
+    for (holder, processes, broken) in
+        [(Some(0), &[0][..], false), (None, &[0], true), (Some(1), &[0], true), (Some(0), &[0, 1], true), (Some(0), &[0, 0], true)]
+    {
+        assert_eq!(is_broken(&written_by(holder, processes)), broken, "{holder:?}, {processes:?}");
+    }
+    // In seconds after it was written: a write that may last for ten has to end before the Lease.
+    for (passed, broken) in [(9, false), (11, true)] {
+        let late = in_a_world_for(
+            Duration::from_secs(passed),
+            |world| write_lease(world, 0, "first"),
+            |world| {
+                read(world, 0);
+                patch(world, 0, AS_READ);
+            },
+        );
+        assert_eq!(is_broken(&late), broken, "written after {passed} s");
+    }
+    for (passed, broken) in [(19, true), (20, false)] {
+        let taken =
+            in_a_world_for(Duration::from_secs(passed), |world| write_lease(world, 0, "first"), |world| write_lease(world, 1, "second"));
+        assert_eq!(is_broken(&taken), broken, "taken after {passed} s");
+    }
+    for (under_way, broken) in [(true, true), (false, false)] {
+        let given_back = in_a_world(|world| {
+            write_lease(world, 0, "first");
+            if under_way {
+                patch(world, 0, AS_READ);
+            }
+            write_lease(world, 0, "");
+            write_lease(world, 1, "second");
+        });
+        assert_eq!(is_broken(&given_back), broken, "given back while something is under way: {under_way}");
+    }
+}
+
+/// What is refused is sent again at a pace.
+#[test]
+fn a_write_that_the_api_server_refuses_is_not_sent_again_at_once_for_ever() {
+    let sent = |times: usize| {
+        in_a_world(|world| {
+            world.happen(&Action::RefuseWrites(Duration::from_secs(5)));
+            for _ in 0..times {
+                let path = "/apis/upstreamparams.dev/v1alpha1/namespaces/team-a/upstreamparams/one/status".to_owned();
+                let mut request = Request { server: Server::Kubernetes, path, host: String::new(), ..request(world, 0, "PUT", "{}") };
+                assert_eq!(world.fate(&mut request).ending, Ending::Refused(500));
+            }
+        })
+    };
+    for (times, broken) in [(30, false), (31, true)] {
+        assert_eq!(sent(times).iter().any(|violation| violation.law == Law::Patient), broken, "{times}");
+    }
+}
+
+/// Who is told that Auth0 refuses his parameters has had a write of his own refused, for them.
+#[test]
+fn a_refusal_is_told_to_whoever_it_is_about_and_to_nobody_else() {
+    let told = |changed: &[&str], answer: &'static str| {
+        in_a_world(|world| {
+            let request = Request { number: 1, ..request(world, 0, "PATCH", "") };
+            let changed = changed.iter().map(|name| ((*name).to_owned(), Some(V1.to_owned()))).collect();
+            world.look_at_answers(&request, &document(r#""options":{}"#), (changed, Vec::new()), Vec::new());
+            world.is_answered(&request, 400, answer.as_bytes());
+            let (old, mut sent) = (claiming(V1), claiming(V1));
+            sent["status"]["conditions"][3]["reason"] = json!("Rejected");
+            let [old, sent] = [old, sent].map(|object| serde_json::from_value::<Object>(object).unwrap());
+            world.look_at_rejection(&request, &old, &sent);
+        })
+    };
+    let (whole, entry) = (
+        r#"{"message":"'Too many properties' on property options.upstream_params (Options)."}"#,
+        r#"{"message":"'No match' on property options.upstream_params.blog.value."}"#,
+    );
+    for (changed, answer, broken) in [
+        (&["blog"][..], whole, false),
+        (&["blog"], entry, false),
+        (&["blog", "lang"], whole, true),
+        (&["lang"], whole, true),
+        (&["blog"], r#"{"message":"'No match' on property options.upstream_params.theirs."}"#, true),
+        (&["blog"], r#"{"message":"'No match' on property options.icon_url (The icon)."}"#, true),
+        (&["blog"], "", true),
+    ] {
+        assert_eq!(told(changed, answer).iter().any(|violation| violation.law == Law::Heard), broken, "{changed:?}, {answer}");
+    }
+}
+
+/// What a process may not have been shown yet permits it something, and forbids it nothing.
+#[test]
+fn a_label_that_may_not_be_known_forbids_nothing() {
+    let another = in_namespace(named(declaring(V1, &[]), "two"), "team-b");
+    let removed = |teams: &[&str]| written_where(teams, &[deleted(claiming(V1)), another.clone()], &options(V1), r#"{"options":{}}"#);
+    let set = |teams: &[&str]| written_where(teams, &[in_namespace(claiming(V1), "team-b")], r#""options":{}"#, &setting(V1));
+    for (teams, declared, permitted) in
+        [(&["a"][..], true, true), (&["b", "a"], false, true), (&["a", "b"], false, true), (&["b"], false, false)]
+    {
+        assert_eq!(removed(teams).iter().any(|violation| violation.text.contains("somebody declares it")), declared, "{teams:?}");
+        assert_eq!(set(teams).is_empty(), permitted, "{teams:?}");
+    }
+}
