@@ -39,8 +39,9 @@ fn renamed(text: &str, owner: &str, name: &str) -> String {
     while let Some((at, host)) = HOSTS.into_iter().filter_map(|host| Some((rest.find(host)?, host))).min() {
         let (head, tail) = rest.split_at(at + host.len());
         renamed.push_str(head);
-        let (_, after) = tail.split_at(segment(tail));
-        let what = after.strip_prefix('/').map(|after| &after[..segment(after)]);
+        let (of, after) = tail.split_at(segment(tail));
+        // Where any owner is meant, none is filled in.
+        let what = after.strip_prefix('/').map(|after| &after[..segment(after)]).filter(|_| of != "OWNER");
         rest = match what {
             Some(what) if what == name || what == "upstream-params-operator" => {
                 renamed.push_str(&[owner, "/", name].concat());
@@ -62,7 +63,9 @@ fn only_names_of_this_repository_are_written() {
     let forked = "oci://ghcr.io/me/charts/x, ghcr.io/me/fork:1 and https://github.com/other/thing";
     assert_eq!(renamed(text, "me", "fork"), forked);
     assert_eq!(renamed(forked, "me", "fork"), forked);
-    assert_eq!(renamed("github.com/", "me", "fork"), "github.com/");
+    for unchanged in ["github.com/", "ghcr.io/OWNER/charts"] {
+        assert_eq!(renamed(unchanged, "me", "fork"), unchanged);
+    }
 }
 
 #[test]
