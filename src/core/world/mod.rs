@@ -440,7 +440,8 @@ impl World {
                 && labels.as_ref() == self.labels(&now.key.namespace)
         };
         let mut have_a_say = self.objects.concerned(connection).filter(|object| connection.hears(object, names));
-        have_a_say.all(|now| planned.iter().any(|ground| as_planned(ground, now)))
+        let planned: BTreeMap<&Uid, &Ground> = planned.iter().map(|ground| (&ground.0.uid, ground)).collect();
+        have_a_say.all(|now| planned.get(&now.uid).is_some_and(|ground| as_planned(ground, now)))
     }
 
     /// The credentials in a Secret of the operator's namespace; `None` when there is no such Secret.
