@@ -40,10 +40,10 @@ fn what_was_looked_at_and_what_was_not_is_told_apart() {
     let remedy = Reason::TenantNotFound.remedy().replace('`', "");
     expect![[r"
         team/a: not ready (TenantNotFound) for 0s
-          there is no ClusterAuth0Tenant default; create it, or create this object anew with another spec.tenantRef
+          there is no ClusterAuth0Tenant default; create it, or create this object again with another spec.tenantRef
           to do: (the remedy)
         team/b: not ready (TenantNotFound) for 0s
-          there is no ClusterAuth0Tenant default; create it, or create this object anew with another spec.tenantRef
+          there is no ClusterAuth0Tenant default; create it, or create this object again with another spec.tenantRef
           not looked at within 60 s: what stands here is from before
           to do: (the remedy)
         ClusterAuth0Tenant default: not looked at yet
