@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "KubeSchema makes hidden structs that are pub inside a function")]
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
 #![allow(clippy::doc_markdown, reason = "the comments are what kubectl explain prints, as plain text")]
+#![allow(rustdoc::bare_urls, reason = "as above")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
