@@ -11,10 +11,12 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
+# What `version` says that it was built from.
+ARG REVISION=
 # crt-static needs a target by name, or it would apply to procedural macros too, which cannot be static.
 RUN --mount=type=cache,id=cargo-registry,target=/usr/local/cargo/registry \
     target="$(rustc --version --verbose | sed -n 's/^host: //p')" \
- && RUSTFLAGS="-C target-feature=+crt-static" \
+ && UPO_COMMIT="$REVISION" RUSTFLAGS="-C target-feature=+crt-static" \
     cargo build --locked --profile dist --no-default-features --bin upstream-params-operator --target "$target" \
  && cp "target/$target/dist/upstream-params-operator" /upstream-params-operator
 

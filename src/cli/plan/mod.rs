@@ -127,7 +127,13 @@ async fn report(arguments: &Arguments) -> anyhow::Result<Report> {
         let planning = Planning { arguments, reach: &reach, given: with_files.then_some(&given), now };
         tenants.push(planning.tenant(&mut world, &name, credentials.as_ref()).await?);
     }
-    if tenants.is_empty() && !with_files {
+    if let (true, Some(tenant)) = (tenants.is_empty(), &arguments.tenant) {
+        bail!(
+            "--tenant: {} the ClusterAuth0Tenant {tenant}",
+            if with_files { "the files are not about" } else { "nothing in the cluster is about" }
+        );
+    }
+    if tenants.is_empty() {
         notes.push("the cluster has no UpstreamParams and no ClusterAuth0Tenant".to_owned());
     }
     if files.others > 0 {

@@ -1,8 +1,8 @@
 //! What the API server says of an object before it takes it: the schema of the definitions, their CEL rules, unknown fields.
 //!
 //! Guarantees: of the shape and the bounds of `spec` it says what the API server says, in its words where it has words of its own,
-//! and of all fields at once; the rules are those of [`crate::api::rules`], which the schema carries as CEL and this module asks by their
-//! message. Values are not quoted.
+//! and of all fields at once; the rules are those of [`crate::api::rules`], which the schema carries as CEL and this module asks
+//! by their message. Values are not quoted.
 //!
 //! Assumes: JSON as kubectl would send it. Says nothing of `status`, which an apply does not set.
 

@@ -5,6 +5,7 @@ mod export;
 mod lint;
 mod plan;
 mod secrets;
+mod shell;
 mod status;
 mod verify;
 

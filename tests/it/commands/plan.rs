@@ -145,6 +145,8 @@ async fn a_plan_ends_with_what_it_found_and_needs_no_right_to_write() {
     let writes: Vec<_> = journal.iter().filter(|call| call.method != "GET" && call.path != "/oauth/token").collect();
     assert!(writes.is_empty(), "{writes:?}");
     Run::of(&scope, &["plan", "--no-cluster"]).end().await.refused(2);
+    let err = Run::of(&scope, &["plan", "--tenant", "no-such", path]).end().await.refused(1);
+    assert!(err.contains("--tenant: the files are not about the ClusterAuth0Tenant no-such"), "{err}");
 
     scope.world.control_plane.apply(&adds).await.unwrap();
     scope.until_ready("blog").await;
