@@ -186,8 +186,12 @@ impl Cluster {
                 let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
                 let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
                 let status = json!({"status": {"phase": "Running", "startTime": now, "conditions": conditions}});
-                pods.patch_status(name(pod), &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
-                one.ready = true;
+                match pods.patch_status(name(pod), &PatchParams::default(), &Patch::Merge(status)).await {
+                    Ok(_) => one.ready = true,
+                    // It was deleted since it was listed, as a rolling update does: the next round ends its process.
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    Err(error) => panic!("{}: {error}", name(pod)),
+                }
             }
         }
     }
