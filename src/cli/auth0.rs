@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use parking_lot::Mutex;
 
+use super::runtime::span;
 use super::tenants::{Reach, given};
 use crate::api::tenant::RateLimit;
 use crate::auth0::{Budget, Call, Client, Credentials, Failure, Granted, Listing, Rate, Route, SharedSecret, Unreached};
@@ -64,13 +65,9 @@ pub(super) struct CredentialArguments {
     timeout: Duration,
 }
 
-/// A span such as `30s`, `10m` or `1h30m`; a number alone is of seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || "write a span such as 30s or 10m".to_owned();
-    let span = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => text.parse::<jiff::SignedDuration>().ok().and_then(|span| span.try_into().ok()).ok_or_else(refused)?,
-    };
+/// How long reading a tenant may take, as [`span`] reads it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span = span(text).ok_or("write a span such as 30s or 10m")?;
     let sensible = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
     if sensible.contains(&span) { Ok(span) } else { Err("must be from 1s to 168h".to_owned()) }
 }

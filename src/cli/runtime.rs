@@ -1,11 +1,19 @@
 //! The runtime of a command that somebody waits for.
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::auth0;
 use crate::telemetry::{self, LogFormat};
+
+/// A span such as `30s`, `10m` or `1h30m`; a number alone is of seconds. What bounds it has is for each flag to say.
+pub(super) fn span(text: &str) -> Option<Duration> {
+    let seconds = || text.parse().ok().map(Duration::from_secs);
+    let spelled = || text.parse::<jiff::SignedDuration>().ok().and_then(|span| span.try_into().ok());
+    seconds().or_else(spelled)
+}
 
 /// What is logged beside the output of a command.
 #[derive(Clone, Debug, clap::Args)]

@@ -17,7 +17,7 @@ use self::report::{Answer, Item};
 use super::cluster::ClusterArguments;
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::runtime::LogArguments;
+use super::runtime::{LogArguments, span};
 use super::status::gather::{self, Scope};
 use super::status::render;
 use super::status::report::{ObjectReport, OperatorReport, TenantReport};
@@ -75,12 +75,9 @@ pub(super) struct Arguments {
     log: LogArguments,
 }
 
-/// A time such as `90s`, `5m` or `90`.
+/// How long to wait, as [`span`] reads it.
 fn timeout(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time such as 90s or 5m".to_owned();
-    let seconds = || text.parse().ok().map(Duration::from_secs);
-    let spelled = || text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    seconds().or_else(spelled).filter(|span| *span <= Duration::from_hours(24)).ok_or_else(wrong)
+    span(text).filter(|span| *span <= Duration::from_hours(24)).ok_or_else(|| "write a time such as 90s or 5m".to_owned())
 }
 
 /// What there is to ask about, and by what.
