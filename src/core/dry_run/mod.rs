@@ -18,9 +18,9 @@ use crate::api::upstream_params::ManagementPolicy;
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
-use crate::core::pass::member::{Gathering, Member};
+use crate::core::pass::member::{Gathering, Member, participants};
 use crate::core::pass::memory::attempts::Rejections;
-use crate::core::pass::plan::{self, Effect, Line, Participant, Plan, Verdict, When};
+use crate::core::pass::plan::{self, Effect, Line, Plan, Verdict, When};
 use crate::core::pass::role::Life;
 use crate::core::spec::Target;
 use crate::core::status::{self, Context, Finalizer, Outcome, WriteOutcome};
@@ -233,9 +233,7 @@ impl Passes<'_> {
     fn plan(&self, document: &Document, live: &BTreeMap<String, Live>, members: &[Member]) -> Plan {
         let connection_ref = claims::ConnectionRef { tenant: self.settings.audience.identity(), connection: &document.id };
         let state = plan::ConnectionState { connection_ref, live, disputes: &BTreeMap::new(), unsettled: false };
-        let participants: Vec<Participant<'_>> =
-            members.iter().filter_map(|member| Some(Participant { object: &member.stored, role: member.part.role()? })).collect();
-        let mut plan = plan::plan(state, &participants, self.settings.observes);
+        let mut plan = plan::plan(state, &participants(members), self.settings.observes);
         if self.settings.observes {
             // Where all observe, nothing is written, and what would be is among what observers would do.
             plan.changes.clear();

@@ -11,7 +11,7 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::attempts::Rejections;
-use crate::core::pass::plan::Plan;
+use crate::core::pass::plan::{Participant, Plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
 use crate::core::status::{self, Outcome, Planned, WriteOutcome};
@@ -120,6 +120,11 @@ fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
     } else {
         WriteOutcome::Nothing
     }
+}
+
+/// Those of the members that take part in the plan.
+pub(crate) fn participants(members: &[Member]) -> Vec<Participant<'_>> {
+    members.iter().filter_map(|member| Some(Participant { object: &member.stored, role: member.part.role()? })).collect()
 }
 
 /// What the members of a pass are gathered from.

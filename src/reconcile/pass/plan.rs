@@ -8,9 +8,9 @@ use super::read::Read;
 use super::reading::Reading;
 use crate::clock;
 use crate::core::pass::claims::ConnectionRef;
-use crate::core::pass::member::Member;
+use crate::core::pass::member::{Member, participants};
 use crate::core::pass::memory::disputes::{Moment, Parameter};
-use crate::core::pass::plan::{ConnectionState, Participant, Plan, Verdict, plan};
+use crate::core::pass::plan::{ConnectionState, Plan, Verdict, plan};
 use crate::core::world::DeclaredTenant;
 
 /// The connection was planned.
@@ -45,9 +45,7 @@ impl<'t> Pass<'t, Read> {
         let disputes = memory.disputes.on(id, now);
         let connection_ref = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
         let state = ConnectionState { connection_ref, live, disputes: &disputes, unsettled: self.tenant.unsettled_for(id).is_some() };
-        let participants: Vec<Participant<'_>> =
-            members.iter().filter_map(|member| Some(Participant { object: &member.stored, role: member.part.role()? })).collect();
-        plan(state, &participants, self.settings.observes)
+        plan(state, &participants(members), self.settings.observes)
     }
 
     /// Counts what somebody has changed, once; sets the date of a correction that waits; and ends a dispute that is over.
