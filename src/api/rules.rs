@@ -131,6 +131,16 @@ pub fn is_object_name(text: &str) -> bool {
     text.split('.').all(is_label)
 }
 
+/// Whether a text is the whole name of a Kubernetes object (RFC 1123 subdomain), its length included.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= MAX_DNS_NAME && is_object_name(text)
+}
+
+/// Whether a text is the name of a namespace (RFC 1123 label), its length included.
+pub fn is_dns_label(text: &str) -> bool {
+    text.len() <= MAX_LABEL_VALUE && is_label(text)
+}
+
 /// Whether a text is a label of a name: lower-case letters, digits and '-', which stands at neither end.
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -141,8 +151,7 @@ fn is_label(text: &str) -> bool {
 /// with a letter.
 pub fn is_host_name(text: &str) -> bool {
     let last = text.rsplit_once('.').map(|(_, last)| last);
-    text.split('.').all(|label| is_label(label) && label.len() <= MAX_LABEL_VALUE)
-        && last.is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
+    text.split('.').all(is_dns_label) && last.is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
 /// Whether a text is the address of a Management API as [`AUDIENCE_PATTERN`] has it, but for its length.

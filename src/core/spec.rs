@@ -161,7 +161,7 @@ fn tenant_ref(spec: &Map<String, Value>) -> Result<(), Refusal> {
             if !is("kind", |kind| kind == "ClusterAuth0Tenant") {
                 return Err(Refusal::new("spec.tenantRef.kind", "must be ClusterAuth0Tenant"));
             }
-            if reference.is_object() && is("name", |name| name.len() <= rules::MAX_DNS_NAME && rules::is_object_name(name)) {
+            if reference.is_object() && is("name", rules::is_dns_subdomain) {
                 return Ok(());
             }
             Err(Refusal::new("spec.tenantRef.name", rules::OBJECT_NAME))

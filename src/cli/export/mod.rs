@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(namespace) = &arguments.namespace {
         check_namespace(namespace)?;
     }
-    if arguments.tenant_ref.as_deref().is_some_and(|name| name.len() > rules::MAX_DNS_NAME || !rules::is_object_name(name)) {
+    if arguments.tenant_ref.as_deref().is_some_and(|name| !rules::is_dns_subdomain(name)) {
         bail!("--tenant-ref: {}", rules::OBJECT_NAME);
     }
     let (text, summary) = arguments.log.block_on(export(arguments))?;
@@ -105,9 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// Refuses a namespace that would make every manifest a bad one.
 fn check_namespace(namespace: &str) -> anyhow::Result<()> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let ends = !namespace.starts_with('-') && !namespace.ends_with('-');
-    if (1..=63).contains(&namespace.len()) && namespace.bytes().all(inner) && ends {
+    if rules::is_dns_label(namespace) {
         return Ok(());
     }
     bail!(

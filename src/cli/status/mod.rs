@@ -80,8 +80,7 @@ fn text(report: &Report, named: bool, now: jiff::Timestamp) -> String {
 /// An object as it is named on the command line: NAME or NAMESPACE/NAME.
 pub(super) fn key(text: &str, namespace: &str) -> anyhow::Result<crate::model::identity::ObjectKey> {
     let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
-    let is_name = |name: &str| name.len() <= rules::MAX_DNS_NAME && rules::is_object_name(name);
-    if !is_name(namespace) || !is_name(name) {
+    if !rules::is_dns_subdomain(namespace) || !rules::is_dns_subdomain(name) {
         bail!("{}: name an object as NAME or NAMESPACE/NAME; a name has lower-case letters, digits, '-' and '.'", output::printable(text));
     }
     Ok(crate::model::identity::ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() })

@@ -64,9 +64,7 @@ fn name(fields: &Map<String, Value>, at: &At, found: &mut Vec<Problem>) {
         found.push(at.member("name").problem(Sort::Missing, "Required value: name or generateName is required"));
         return;
     }
-    let object_name = |text: &str| text.len() <= rules::MAX_DNS_NAME && rules::is_object_name(text);
-    let namespace = |text: &str| text.len() <= rules::MAX_LABEL_VALUE && !text.contains('.') && rules::is_object_name(text);
-    for (field, is_one) in [("name", object_name as fn(&str) -> bool), ("namespace", namespace)] {
+    for (field, is_one) in [("name", rules::is_dns_subdomain as fn(&str) -> bool), ("namespace", rules::is_dns_label)] {
         match given(field) {
             Some(Value::String(text)) if text.is_empty() || is_one(text) => {}
             Some(Value::String(_)) => found.push(at.member(field).problem(Sort::Invalid, format!("Invalid value: {}", rules::OBJECT_NAME))),
@@ -95,9 +93,7 @@ fn no_text(at: &At, value: &Value) -> Problem {
 
 fn is_label_key(key: &str) -> bool {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    prefix.is_none_or(|prefix| prefix.len() <= rules::MAX_DNS_NAME && rules::is_object_name(prefix))
-        && !name.is_empty()
-        && is_label_value(name)
+    prefix.is_none_or(rules::is_dns_subdomain) && !name.is_empty() && is_label_value(name)
 }
 
 fn is_label_value(text: &str) -> bool {
