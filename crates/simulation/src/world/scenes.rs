@@ -43,7 +43,7 @@ impl World {
             if version.is_news && versions.is_empty() {
                 versions.push(None);
             }
-            versions.push(version.text.as_deref().map(labels_of));
+            versions.push(self.labels_of(&version));
         }
         scene
     }
@@ -60,6 +60,12 @@ impl World {
         let mut state = self.state.lock();
         let read = || Arc::new(serde_json::from_slice(text).unwrap_or_default());
         Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
+    }
+
+    fn labels_of(&self, version: &Version) -> Option<BTreeMap<String, String>> {
+        let text = version.text.as_deref()?;
+        let mut state = self.state.lock();
+        Some(state.chronicle.labels.entry(version.number).or_insert_with(|| labels_of(text)).clone())
     }
 
     /// Whether somebody tampered with an object, or it may let go of what it has.
