@@ -1,17 +1,19 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
-use crate::cluster::Kind as ClusterKind;
+use crate::cluster::{Key, Kind as ClusterKind};
 use crate::coverage::Kind;
+use crate::declare::SLOTS;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, kept, write};
+use crate::laws::{Law, Violation, kept, said, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -25,6 +27,9 @@ const MOST_REFUSALS: usize = 30;
 
 /// See [`MOST_REFUSALS`].
 const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Within what time what is said of an object was looked into.
+const LOOKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -99,6 +104,10 @@ impl Network for World {
     }
 
     fn is_answered(&self, request: &Request, status: u16, body: &[u8]) {
+        match request.server {
+            Server::Kubernetes => return self.hears_version(request, status, body),
+            Server::Auth0 => self.hears_that_none_is_there(request, status, body),
+        }
         if request.is_write() {
             self.hears(request, status, body);
         }
@@ -245,6 +254,7 @@ impl World {
                     self.look_at_leader(request, Duration::ZERO);
                     self.count_told(request);
                 }
+                self.look_at_version(request);
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
                 }
@@ -254,6 +264,10 @@ impl World {
             Server::Auth0 => {
                 self.look_at_pause(request);
                 self.look_at_budget(request);
+                if !request.is_write() {
+                    self.note_read(request);
+                    self.look_at_turns(request);
+                }
                 if request.is_write() {
                     self.look_at_leader(request, REQUEST_TIMEOUT);
                     self.look_at_write(request);
@@ -359,10 +373,7 @@ impl World {
     fn remember_shown(&self, request: &Request, status: u16) {
         let mut state = self.state.lock();
         let place = |id: &str| (request.process, request.host.clone(), id.to_owned());
-        let is_list = request.path.contains("?name=");
-        if status == 404 && !is_list {
-            state.shown.insert(place(request.path.rsplit('/').next().unwrap_or_default()), None);
-        } else if status == 200
+        if status == 200
             && let Some(Read { id, text, .. }) =
                 state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
         {
@@ -370,6 +381,23 @@ impl World {
             state.shown.insert(place(&id), Some(text.clone()));
             drop(state);
             self.sees(request, &id, &text);
+        }
+    }
+
+    /// A process is told that there is no such connection: by Auth0 itself, in its words.
+    fn hears_that_none_is_there(&self, request: &Request, status: u16, body: &[u8]) {
+        let key = match request.path.split_once("?name=") {
+            Some((_, rest)) if status == 200 && (body.trim_ascii() == b"[]" || contains(body, r#""connections":[]"#)) => {
+                rest.split('&').next()
+            }
+            None if status == 404 && contains(body, "inexistent_connection") => request.path.rsplit('/').next(),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let place = (request.process, request.host.clone(), key.to_owned());
+            let mut state = self.state.lock();
+            state.shown.insert(place.clone(), None);
+            state.gone.insert(place);
         }
     }
 
@@ -414,8 +442,15 @@ impl World {
         }
         let mut violations = Vec::new();
         kept::check_tone(&old, &sent, is_status, &mut violations);
+        let lately = self.scene_since(request, LOOKED_WITHIN);
+        let told = said::Told { old: &old, sent: &sent };
         if is_status {
             self.look_at_rejection(request, &old, &sent);
+            let is_gone = |named: &seen::Named| {
+                let key = named.id.as_ref().or(named.name.as_ref());
+                self.state.lock().gone.iter().any(|(process, _, gone)| *process == request.process && Some(gone) == key)
+            };
+            said::check_reasons(&lately, told, is_gone, &mut violations);
         }
         let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         for connection in old.status.connections.iter().filter(|_| is_status || goes) {
@@ -427,11 +462,41 @@ impl World {
             }
             let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
             scene.host.clone_from(host);
+            if is_status && scene.has_one_tenant() && shown.as_ref().is_some_and(|shown| shown.params == is.params) {
+                self.look_at_owners(host, &lately, told, &is, &mut violations);
+            }
             kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
         }
         for violation in violations {
             self.break_law(violation.law, violation.text);
         }
+    }
+
+    /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
+    fn look_at_owners(&self, host: &str, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
+        let is_there = |object: &seen::Object| {
+            let key = Key::object(&object.metadata.namespace, &object.metadata.name);
+            let now: Option<seen::Object> = self.cluster.read_as(&key);
+            now.is_some_and(|now| now.metadata.uid == object.metadata.uid)
+        };
+        let counts = |uid: &String, versions: &[Arc<seen::Object>]| {
+            let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));
+            last.is_some_and(|last| last.params_on(&is.id).next().is_some() && is_there(last))
+        };
+        let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
+        let others = write::Scene {
+            host: host.to_owned(),
+            objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
+            tenants: lately.tenants.clone(),
+            namespaces: lately.namespaces.clone(),
+        };
+        said::check_records(&others, told, is, violations);
+    }
+
+    /// Whether somebody else wrote the status of an object.
+    fn is_forged(&self, object: &seen::Object) -> bool {
+        let state = self.state.lock();
+        state.forged.iter().any(|slot| SLOTS[*slot] == (object.metadata.namespace.as_str(), object.metadata.name.as_str()))
     }
 
     /// What the operator set, as it stands there now.
