@@ -37,6 +37,12 @@ pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client
     reach::client(config).context("the kubeconfig can't be used")
 }
 
+/// A client of the cluster that this kubeconfig names.
+#[cfg(feature = "testbed")]
+pub(super) async fn client_of(kubeconfig: Kubeconfig) -> anyhow::Result<kube::Client> {
+    Ok(kube::Client::try_from(from_kubeconfig(kubeconfig, None).await?)?)
+}
+
 /// The cluster of this context, or of the current one, through the proxy that the kubeconfig names for it, if any. A proxy
 /// in the environment is for tenants; the library would take it for the API server too, and fail on one that it can't use, so
 /// it is given another, which is taken out again.
