@@ -17,6 +17,7 @@ use crate::cli::print;
 use crate::clock::WallClock;
 use crate::model::domain::AllowedDomains;
 use crate::run;
+use crate::telemetry::RequestTimes;
 
 /// The tenant of the examples.
 const DOMAIN: &str = "example.eu.auth0.com";
@@ -221,6 +222,7 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
         wall: WallClock::system(),
         instance: None,
         client: kube::Client::try_from(config)?,
+        requests: RequestTimes::default(),
         namespace: OPERATOR_NAMESPACE.to_owned(),
         watched: BTreeSet::new(),
         allowed,
