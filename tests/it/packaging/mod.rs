@@ -8,6 +8,7 @@ mod image;
 mod kustomize;
 mod markdown;
 mod names;
+mod olm;
 mod reference;
 mod rights;
 mod supply;
