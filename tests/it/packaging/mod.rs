@@ -10,6 +10,7 @@ mod image;
 mod kustomize;
 mod markdown;
 mod names;
+mod olm;
 mod reference;
 mod rights;
 mod supply;
