@@ -1,6 +1,5 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,11 +251,12 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
                 if !is_lease(request) {
                     self.look_at_leader(request, Duration::ZERO);
-                    self.count_told(request);
                 }
                 self.look_at_version(request);
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
+                } else if !is_lease(request) {
+                    self.count_told(request);
                 }
             }
             Server::Kubernetes => {}
@@ -432,8 +432,8 @@ impl World {
     /// What is ours and still there stays recorded.
     fn look_at_record(&self, request: &Request) {
         let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
-        let mut scene = self.write_scene(request);
-        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
+        self.count_status(&sent.status);
+        let Some(old) = self.known_object(request, &sent.metadata.uid) else { return };
         let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
@@ -461,11 +461,19 @@ impl World {
                 continue;
             }
             let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
-            scene.host.clone_from(host);
-            if is_status && scene.has_one_tenant() && shown.as_ref().is_some_and(|shown| shown.params == is.params) {
+            let looked = kept::Looked { is: &is, shown: shown.as_ref() };
+            let is_told_as_it_is = is_status && looked.shown.is_some_and(|shown| shown.params == is.params);
+            let is_at_stake = kept::is_at_stake(host, &old, after, looked);
+            if !is_told_as_it_is && !is_at_stake {
+                continue;
+            }
+            let scene = write::Scene { host: host.clone(), ..self.write_scene(request) };
+            if is_told_as_it_is && scene.has_one_tenant() {
                 self.look_at_owners(host, &lately, told, &is, &mut violations);
             }
-            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
+            if is_at_stake {
+                kept::check(&scene, &old, after, looked, &mut violations);
+            }
         }
         for violation in violations {
             self.break_law(violation.law, violation.text);
@@ -517,52 +525,28 @@ impl World {
         }
     }
 
-    /// Counts what statuses and events say.
+    /// Counts what the status of a tenant object, or an event, says.
     fn count_told(&self, request: &Request) {
-        /// As little of it as is counted: this is read at every write.
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
-        struct Told<'a> {
-            #[serde(borrow)]
-            reason: Option<Cow<'a, str>>,
-            #[serde(borrow)]
-            status: ToldStatus<'a>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct ToldStatus<'a> {
-            #[serde(borrow)]
-            conditions: Vec<Reason<'a>>,
-            #[serde(borrow)]
-            connections: Vec<Connection<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Reason<'a> {
-            #[serde(borrow)]
-            reason: Cow<'a, str>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Connection<'a> {
-            #[serde(borrow)]
-            params: Vec<State<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct State<'a> {
-            #[serde(borrow)]
-            state: Cow<'a, str>,
+        struct Told {
+            reason: Option<String>,
+            status: seen::Status,
         }
         let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
-        for condition in &status.conditions {
-            self.count(Kind::Reason, &condition.reason);
-        }
-        for param in status.connections.iter().flat_map(|connection| &connection.params) {
-            self.count(Kind::State, &param.state);
-        }
+        self.count_status(&status);
         if let Some(reason) = reason {
             self.count(Kind::Event, &reason);
+        }
+    }
+
+    fn count_status(&self, status: &seen::Status) {
+        let mut state = self.state.lock();
+        for condition in &status.conditions {
+            state.coverage.count(Kind::Reason, &condition.reason);
+        }
+        for param in status.connections.iter().flat_map(|connection| &connection.params) {
+            state.coverage.count(Kind::State, &param.state);
         }
     }
 
