@@ -141,6 +141,7 @@ struct State {
 struct Chronicle {
     objects: BTreeMap<usize, Arc<seen::Object>>,
     tenants: BTreeMap<usize, Arc<seen::Tenant>>,
+    labels: BTreeMap<usize, BTreeMap<String, String>>,
 }
 
 /// The world of one history.

@@ -25,6 +25,7 @@ use crate::core::pass::role::Life;
 use crate::core::spec::Target;
 use crate::core::status::{self, Context, Finalizer, Outcome, WriteOutcome};
 use crate::core::tenant::TenantSettings;
+use crate::core::tenant::permitted;
 use crate::core::tenant::triage::{self, Availability, Facts, Triage};
 use crate::core::world::{Connection, Declared, World};
 use crate::model::document::{Document, Entry, Live};
@@ -165,11 +166,11 @@ impl Passes<'_> {
         if let (Ok(spec), true) = (&object.spec, !object.deleting || connections.is_empty()) {
             connections.push(self.find(spec.target.clone()));
         }
-        let admission = triage::admission(self.settings, self.world.labels(&object.key.namespace), object);
+        let labels = self.world.labels(&object.key.namespace);
         let facts = Facts {
             tenant: Availability::Ready,
             tenant_observes: self.settings.observes,
-            admission,
+            admission: triage::admission(self.settings, labels, object),
             life: Life::of(object),
             valid: object.spec.is_ok(),
             retains: !object.cleans_up(),
@@ -179,8 +180,10 @@ impl Passes<'_> {
         match triage::triage(facts) {
             Triage::Nothing | Triage::TenantNotReady => (None, Vec::new()),
             Triage::Invalid => (object.spec.as_ref().err().map(|refusal| Outcome::Invalid(refusal.clone())), recorded),
-            Triage::NamespaceDenied => (Some(triage::not_permitted(self.tenant, object, None)), Vec::new()),
-            Triage::NameDenied => (triage::name_not_admitted(self.tenant, admission, object), recorded),
+            Triage::NamespaceDenied => {
+                (labels.map(|labels| triage::not_permitted((self.tenant, self.settings), labels, object)), Vec::new())
+            }
+            Triage::NameDenied => (triage::name_not_admitted((self.tenant, self.settings), labels, object), recorded),
             Triage::Look => (None, connections),
             Triage::Release(release) => (Some(Outcome::Released(release.why(object).to_owned())), Vec::new()),
         }
@@ -303,9 +306,14 @@ impl Passes<'_> {
         let mut told = Vec::new();
         for object in concerned {
             let named = connection.is_named_by(&object);
-            let admission = triage::admission(self.settings, self.world.labels(&object.key.namespace), &object);
-            let refusal = if named && !object.deleting { triage::name_not_admitted(self.tenant, admission, &object) } else { None };
-            told.push((object, refusal.unwrap_or(Outcome::ConnectionNotFound { id: id.cloned() }), named));
+            let labels = self.world.labels(&object.key.namespace);
+            let refusal =
+                if named && !object.deleting { triage::name_not_admitted((self.tenant, self.settings), labels, &object) } else { None };
+            let outcome = refusal.unwrap_or_else(|| Outcome::ConnectionNotFound {
+                id: id.cloned(),
+                meant: permitted::connection_meant(&self.world, self.tenant, self.settings, &object),
+            });
+            told.push((object, outcome, named));
         }
         told.into_iter().fold(false, |changed, (object, outcome, named)| self.conclude(&object, &object, &outcome, named) || changed)
     }

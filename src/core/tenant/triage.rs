@@ -50,11 +50,15 @@ pub(crate) fn admission(settings: &TenantSettings, labels: Option<&BTreeMap<Stri
 
 /// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is such a
 /// connection is not everybody's business. What an id stands for is known only by a look.
-pub(crate) fn name_not_admitted(tenant: &str, admission: Admission, object: &Declared) -> Option<Outcome> {
-    let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
-    match admission {
-        Admission::Open => None,
-        Admission::NamespaceDenied | Admission::NameDenied => Some(not_permitted(tenant, object, Some(name))),
+pub(crate) fn name_not_admitted(
+    (tenant, settings): (&str, &TenantSettings),
+    labels: Option<&BTreeMap<String, String>>,
+    object: &Declared,
+) -> Option<Outcome> {
+    let names_it = object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Name(_)));
+    match admission(settings, labels, object) {
+        Admission::NamespaceDenied | Admission::NameDenied if names_it => Some(not_permitted((tenant, settings), labels?, object)),
+        Admission::Open | Admission::NamespaceDenied | Admission::NameDenied => None,
     }
 }
 
@@ -163,19 +167,18 @@ fn of_kept(facts: Facts) -> Triage {
 }
 
 /// What the status says where access does not admit an object. Of a connection that is named by its id it says the same
-/// as where there is none: what it is called, and whether it exists, is not everybody's business.
-pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
-    if connection.is_some() && object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Id(_))) {
-        return Outcome::ConnectionNotFound { id: None };
-    }
-    let (what, needed) = connection.map_or_else(
-        || (String::new(), "that matches its labels"),
-        |name| (format!(" to the connection {name}"), "that matches its labels and the connection"),
-    );
-    Outcome::NotPermitted(format!(
-        "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
-        object.key.namespace
-    ))
+/// as where there is none: what it is called, and whether it exists, is not everybody's business. `labels` are those of the
+/// object's namespace.
+pub(crate) fn not_permitted((tenant, settings): (&str, &TenantSettings), labels: &BTreeMap<String, String>, object: &Declared) -> Outcome {
+    let named = match &object.spec {
+        Ok(Spec { target: Target::Id(_), .. }) if settings.admits_namespace(labels) => {
+            return Outcome::ConnectionNotFound { id: None, meant: None };
+        }
+        Ok(Spec { target: Target::Name(name), .. }) => name.as_str(),
+        Ok(Spec { target: Target::Id(id), .. }) => id.as_str(),
+        Err(_) => "",
+    };
+    Outcome::NotPermitted(settings.refusal(tenant, (&object.key.namespace, labels), named))
 }
 
 #[cfg(test)]

@@ -45,8 +45,9 @@ impl Pass<'_, Asked> {
             self.tenant.known_connections.forget(id);
         }
         self.tenant.memory.failures.forget(&self.connection);
-        let outcome = Outcome::ConnectionNotFound { id };
         for (object, named) in concerned {
+            let meant = if named { self.tenant.connection_meant(&object) } else { None };
+            let outcome = Outcome::ConnectionNotFound { id: id.clone(), meant };
             let told = self.tell_unseen(&object, &outcome, named).await;
             let Ok(spec) = &object.spec else { continue };
             let there = self.tenant.key_of(&spec.target);

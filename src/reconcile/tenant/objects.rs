@@ -14,6 +14,7 @@ use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Lane, Next, backoff};
 use crate::core::status::Outcome;
+use crate::core::tenant::permitted;
 use crate::core::tenant::state::TenantState;
 use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
 use crate::core::world::{Declared, Kind};
@@ -101,12 +102,11 @@ impl Tenant {
 
     /// What is said of an object at once, and which of its connections are looked at.
     fn triage(&self, object: &Declared) -> (Option<Outcome>, Vec<ConnectionKey>) {
-        let denied = |name: Option<&str>| Some(not_permitted(&self.name, object, name));
         match triage::triage(self.facts_of(object)) {
             Triage::Nothing => (None, Vec::new()),
             Triage::Invalid => (object.spec.as_ref().err().map(|refusal| Outcome::Invalid(refusal.clone())), Vec::new()),
-            Triage::TenantNotReady => (self.state.not_ready(&self.name), Vec::new()),
-            Triage::NamespaceDenied => (denied(None), Vec::new()),
+            Triage::TenantNotReady => (self.state.not_ready(&self.name, || self.tenant_meant(object)), Vec::new()),
+            Triage::NamespaceDenied => (self.namespace_not_admitted(object), Vec::new()),
             Triage::NameDenied => (self.name_not_admitted(object), self.recorded_subjects(object)),
             Triage::Look => (None, self.connections_of(object)),
             Triage::Release(release) => (Some(Outcome::Released(release.why(object).to_owned())), Vec::new()),
@@ -140,7 +140,25 @@ impl Tenant {
 
     /// Why an object may do nothing on the connection that it names, as far as that is known before anything is read.
     pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        triage::name_not_admitted(&self.name, self.admission_of(object), object)
+        let tenant = (self.name.as_str(), self.serving()?);
+        self.shared.hub.read(|world| triage::name_not_admitted(tenant, world.labels(&object.key.namespace), object))
+    }
+
+    /// Why an object may do nothing at this tenant.
+    fn namespace_not_admitted(&self, object: &Declared) -> Option<Outcome> {
+        let tenant = (self.name.as_str(), self.serving()?);
+        self.shared.hub.read(|world| Some(not_permitted(tenant, world.labels(&object.key.namespace)?, object)))
+    }
+
+    /// The tenant object that was probably meant where there is none of this name.
+    fn tenant_meant(&self, object: &Declared) -> Option<String> {
+        self.shared.hub.read(|world| permitted::tenant_meant(world, object))
+    }
+
+    /// The connection that was probably meant where there is none of this name.
+    pub(crate) fn connection_meant(&self, object: &Declared) -> Option<String> {
+        let settings = self.serving()?;
+        self.shared.hub.read(|world| permitted::connection_meant(world, &self.name, settings, object))
     }
 
     /// Somebody wrote an object's status: it is reconciled at once, and later each time when that goes on, as each time may

@@ -2,6 +2,7 @@
 
 mod action;
 mod documents;
+mod examples;
 mod gitops;
 mod helm;
 mod image;

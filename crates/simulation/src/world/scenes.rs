@@ -28,7 +28,7 @@ impl World {
             scene.tenants.entry(version.name.clone()).or_default().push(self.tenant_of(&version));
         }
         for version in self.known(request, Kind::Namespace) {
-            let labels = version.text.as_deref().map(labels_of);
+            let labels = self.labels_of(&version);
             scene.namespaces.entry(version.name.clone()).or_default().push(labels);
         }
         scene
@@ -51,6 +51,12 @@ impl World {
         let mut state = self.state.lock();
         let read = || Arc::new(serde_json::from_slice(text).unwrap_or_default());
         Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
+    }
+
+    fn labels_of(&self, version: &Version) -> Option<BTreeMap<String, String>> {
+        let text = version.text.as_deref()?;
+        let mut state = self.state.lock();
+        Some(state.chronicle.labels.entry(version.number).or_insert_with(|| labels_of(text)).clone())
     }
 
     /// Whether somebody tampered with an object, or it may let go of what it has.

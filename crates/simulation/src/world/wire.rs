@@ -1,5 +1,6 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -308,11 +309,19 @@ impl World {
         let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
         let (read, any) = {
             let state = self.state.lock();
-            let mine =
+            let mut mine =
                 state.reads.iter().rev().filter(|read| read.process == request.process && read.host == request.host && read.id == id);
-            let read: Vec<(Instant, Document)> = mine.map(|read| (read.at, Document::read(&read.text))).collect();
-            let any = read.first().map(|(_, document)| document.clone());
-            (read.into_iter().find(|(_, document)| document.foreign == sent && document.has_options), any)
+            // Mostly the newest is it.
+            let mut any = None;
+            let read = mine.find_map(|read| {
+                let document = Document::read(&read.text);
+                if document.foreign == sent && document.has_options {
+                    return Some((read.at, document));
+                }
+                any.get_or_insert(document);
+                None
+            });
+            (read, any)
         };
         self.look_at_others(request, now);
         let Some((at, document)) = read else {
@@ -445,11 +454,40 @@ impl World {
 
     /// Counts what statuses and events say.
     fn count_told(&self, request: &Request) {
+        /// As little of it as is counted: this is read at every write.
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
-        struct Told {
-            reason: Option<String>,
-            status: seen::Status,
+        struct Told<'a> {
+            #[serde(borrow)]
+            reason: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            status: ToldStatus<'a>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct ToldStatus<'a> {
+            #[serde(borrow)]
+            conditions: Vec<Reason<'a>>,
+            #[serde(borrow)]
+            connections: Vec<Connection<'a>>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Reason<'a> {
+            #[serde(borrow)]
+            reason: Cow<'a, str>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Connection<'a> {
+            #[serde(borrow)]
+            params: Vec<State<'a>>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct State<'a> {
+            #[serde(borrow)]
+            state: Cow<'a, str>,
         }
         let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
         for condition in &status.conditions {
