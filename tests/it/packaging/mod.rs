@@ -5,6 +5,7 @@ mod documents;
 mod gitops;
 mod helm;
 mod image;
+mod kubernetes;
 mod kustomize;
 mod markdown;
 mod names;
