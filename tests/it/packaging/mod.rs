@@ -7,6 +7,7 @@ mod examples;
 mod gitops;
 mod helm;
 mod image;
+mod kubernetes;
 mod kustomize;
 mod markdown;
 mod names;

@@ -25,7 +25,7 @@ fn chart_metadata() -> Value {
     serde_saphyr::from_str(&read(&root().join("charts/upstream-params-operator/Chart.yaml"))).unwrap()
 }
 
-/// What Artifact Hub shows is what OperatorHub shows.
+/// What the chart says for Artifact Hub.
 fn annotation(metadata: &Value, name: &str) -> Value {
     serde_saphyr::from_str(metadata["annotations"][format!("artifacthub.io/{name}")].as_str().unwrap()).unwrap()
 }
@@ -112,7 +112,7 @@ fn annotations() -> BTreeMap<String, String> {
 }
 
 fn dockerfile() -> String {
-    let labels: String = annotations().iter().map(|(key, value)| format!("LABEL {key}={value}\n")).collect();
+    let labels: String = annotations().iter().map(|(key, value)| ["LABEL ", key, "=", value, "\n"].concat()).collect();
     format!(
         "# The bundle as an image. Made by `UPDATE_EXPECT=1 cargo test --test it packaging::olm`. Do not edit.\n\
          #\n#   docker build --file olm/bundle.Dockerfile --tag {NAME}-bundle:{VERSION} olm\n\
