@@ -35,6 +35,7 @@ use crate::cli::cluster;
 use crate::clock::{self, WallClock};
 use crate::model::domain::AllowedDomains;
 use crate::run;
+use crate::telemetry::RequestTimes;
 
 /// The operator's namespace, where the Secret of the examples is.
 const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
@@ -72,10 +73,14 @@ impl Stage {
         let control_plane = ControlPlane::start(Options { kubectl: false, progress, ..Options::default() }).await?;
         let emulator = Emulator::start(auth0_emulator::Options::default())?;
         let tenant = seeded(&emulator)?;
-        let client = cluster::client_of(Kubeconfig::from_yaml(control_plane.kubeconfig_yaml())?).await?;
+        let kubeconfig = Kubeconfig::from_yaml(control_plane.kubeconfig_yaml())?;
+        let client = cluster::client_of(kubeconfig.clone(), Arc::new(|_| {})).await?;
+        // The operator's metrics are about its own requests.
+        let requests = RequestTimes::default();
+        let as_operator = (cluster::client_of(kubeconfig, requests.observer()).await?, requests);
         install(&client).await?;
         let stop = CancellationToken::new();
-        let (operator, http) = start(&client, &emulator, &stop).await?;
+        let (operator, http) = start(&as_operator, &emulator, &stop).await?;
         Ok(Self { emulator, tenant, http, client, stop, operator, control_plane })
     }
 
@@ -249,13 +254,13 @@ async fn install(client: &Client) -> anyhow::Result<()> {
 
 /// Starts the operator on a free port, and waits until it is ready.
 async fn start(
-    client: &Client,
+    as_operator: &(Client, RequestTimes),
     emulator: &Emulator,
     stop: &CancellationToken,
 ) -> anyhow::Result<(JoinHandle<Result<(), run::Error>>, SocketAddr)> {
     for _ in 0..TRIES {
         let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).context("no port is free")?;
-        let operator = tokio::spawn(run::run(settings(client, emulator, http)?, stop.clone()));
+        let operator = tokio::spawn(run::run(settings(as_operator, emulator, http)?, stop.clone()));
         match until_ready(operator, http).await? {
             Ok(operator) => return Ok((operator, http)),
             // Somebody else was quicker.
@@ -289,7 +294,7 @@ async fn until_ready(operator: Running, http: SocketAddr) -> anyhow::Result<Resu
     }
 }
 
-fn settings(client: &Client, emulator: &Emulator, http: SocketAddr) -> anyhow::Result<run::Settings> {
+fn settings((client, requests): &(Client, RequestTimes), emulator: &Emulator, http: SocketAddr) -> anyhow::Result<run::Settings> {
     let allowed = AllowedDomains::default();
     let transport = Transport::new(&TransportOptions {
         allowed_domains: allowed.clone(),
@@ -300,6 +305,7 @@ fn settings(client: &Client, emulator: &Emulator, http: SocketAddr) -> anyhow::R
         wall: WallClock::system(),
         instance: None,
         client: client.clone(),
+        requests: requests.clone(),
         namespace: OPERATOR_NAMESPACE.to_owned(),
         watched: BTreeSet::new(),
         allowed,

@@ -3,12 +3,15 @@
 mod action;
 mod demo;
 mod documents;
+mod examples;
 mod gitops;
 mod helm;
 mod image;
+mod kubernetes;
 mod kustomize;
 mod markdown;
 mod names;
+mod olm;
 mod reference;
 mod rights;
 mod supply;

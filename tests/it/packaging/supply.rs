@@ -47,7 +47,7 @@ fn a_job_has_no_right_that_it_does_not_name() {
 #[test]
 fn the_job_that_may_sign_installs_nothing() {
     let signing: Vec<(String, Value)> = jobs().into_iter().filter(|(_, job)| job["permissions"]["id-token"] == "write").collect();
-    assert_eq!(signing.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["release.yaml: publish"]);
+    assert_eq!(signing.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["pages.yaml: publish", "release.yaml: publish"]);
     for step in signing.iter().flat_map(|(_, job)| steps(job)) {
         let action = step["uses"].as_str().unwrap_or_default();
         assert!(!action.contains("setup") && !action.contains("install"), "{action}");
@@ -85,6 +85,12 @@ fn the_image_has_one_base_which_a_release_wants_by_its_digest() {
     assert_eq!(*last, "FROM scratch");
     let release = std::fs::read_to_string(root().join(".github/workflows/release.yaml")).unwrap();
     assert!(release.contains("grep -qE '^FROM [^ @]+@sha256:[0-9a-f]{64} AS build$' Dockerfile"));
+}
+
+#[test]
+fn workflows_are_checked_with_every_change() {
+    let script = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(script.lines().any(|line| line == "run .ci/workflows"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod cluster;
 mod files;
 mod life;
+mod people;
 mod render;
 mod rights;
 mod rolling;
