@@ -21,7 +21,7 @@ pub(crate) fn nearest_of<'a>(name: &str, known: impl Iterator<Item = &'a str>, m
 /// In how many letters two names differ, if they are near.
 fn distance(folded: &str, known: &str) -> Option<usize> {
     let (length, reach) = (folded.chars().count(), known.chars().count());
-    let most = (reach / 3).max(1);
+    let most = (reach / 4).max(1);
     if length > LONGEST || reach > LONGEST || length.abs_diff(reach) > most {
         return None;
     }
@@ -56,7 +56,8 @@ mod tests {
             ("params", None),
             ("shop-2", None),
             ("shop-12", None),
-            ("shpo-2", Some("shop-1")),
+            ("shpo-1", Some("shop-1")),
+            ("shpo-2", None),
             ("", None),
         ] {
             assert_eq!(nearest(name, known.into_iter()), meant, "{name}");

@@ -64,8 +64,7 @@ impl Tenant {
         let declared = self.shared.hub.read(|world| world.tenant(&self.name));
         let is_new = declared.is_some_and(|tenant| self.request.meet(&tenant, now));
         self.report_tenant().await;
-        // Which tenant was meant by the name of one that does not exist depends on which there are.
-        if changed || is_new || self.orphans || !self.waits.is_empty() {
+        if changed || is_new || !self.waits.is_empty() {
             self.reconcile_all().await;
         }
     }
