@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
-use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
+use upstream_params_operator::internals::{self, AllowedDomains, RequestTimes, Settings, Transport, TransportOptions, WallClock};
 
 use crate::action::{Action, Forgery, WATCHED};
 use crate::cluster::{Break, Cluster, Key, Snapshot};
@@ -224,6 +224,7 @@ impl World {
         let options = TransportOptions { request_timeout: REQUEST_TIMEOUT, max_body: 256 * 1024, ..TransportOptions::default() };
         let settings = Settings {
             client: self.cluster.client(id, network.clone()),
+            requests: RequestTimes::default(),
             namespace: OPERATOR_NAMESPACE.to_owned(),
             watched: BTreeSet::new(),
             allowed: AllowedDomains::default(),

@@ -17,8 +17,8 @@ impl World {
     /// What is ours and still there stays recorded.
     pub(super) fn look_at_record(&self, request: &Request) {
         let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
-        let mut scene = self.write_scene(request);
-        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
+        self.count_status(&sent.status);
+        let Some(old) = self.known_object(request, &sent.metadata.uid) else { return };
         let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
@@ -40,14 +40,16 @@ impl World {
         let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         for connection in old.status.connections.iter().filter(|_| is_status || goes) {
             let Some((host, is, shown)) = self.looked_at(request, connection) else { continue };
-            scene.host = host;
-            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
+            let looked = kept::Looked { is: &is, shown: shown.as_ref() };
+            if kept::is_at_stake(&host, &old, after, looked) {
+                let scene = write::Scene { host, ..self.write_scene(request) };
+                kept::check(&scene, &old, after, looked, &mut violations);
+            }
         }
         for connection in sent.status.connections.iter().filter(|_| is_status) {
             let Some((host, is, Some(shown))) = self.looked_at(request, connection) else { continue };
-            scene.host.clone_from(&host);
-            if scene.has_one_tenant() && shown.params == is.params {
-                self.look_at_owners(&host, &lately, told, &is, &mut violations);
+            if shown.params == is.params {
+                self.look_at_owners(host, &lately, told, &is, &mut violations);
             }
         }
         for violation in violations {
@@ -68,7 +70,7 @@ impl World {
     }
 
     /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
-    fn look_at_owners(&self, host: &str, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
+    fn look_at_owners(&self, host: String, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
         let is_there = |object: &seen::Object| {
             let key = Key::object(&object.metadata.namespace, &object.metadata.name);
             let now: Option<seen::Object> = self.cluster.read_as(&key);
@@ -80,12 +82,14 @@ impl World {
         };
         let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
         let others = write::Scene {
-            host: host.to_owned(),
+            host,
             objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
             tenants: lately.tenants.clone(),
             namespaces: lately.namespaces.clone(),
         };
-        said::check_records(&others, told, is, violations);
+        if others.has_one_tenant() {
+            said::check_records(&others, told, is, violations);
+        }
     }
 
     /// Whether somebody else wrote the status of an object.

@@ -48,6 +48,17 @@ impl World {
         scene
     }
 
+    /// The newest version that there is of the object that a request is about, if it is the one of this uid.
+    pub(super) fn known_object(&self, request: &Request, uid: &str) -> Option<Arc<seen::Object>> {
+        let path = request.path.split(['?', '#']).next()?;
+        let (namespace, name) = path.split_once("/namespaces/")?.1.split_once("/upstreamparams/")?;
+        let name = name.strip_suffix("/status").unwrap_or(name);
+        let is_it = |version: &Version| version.name.split_once('/') == Some((namespace, name));
+        let known = self.cluster.known(request.process, Kind::Object);
+        let mut objects = known.iter().rev().filter(|version| is_it(version)).filter_map(|version| self.object_of(version));
+        objects.find(|object| object.metadata.uid == uid)
+    }
+
     fn object_of(&self, version: &Version) -> Option<Arc<seen::Object>> {
         let text = version.text.as_deref()?;
         let mut state = self.state.lock();

@@ -1,6 +1,5 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -247,11 +246,12 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
                 if !is_lease(request) {
                     self.look_at_leader(request, Duration::ZERO);
-                    self.count_told(request);
                 }
                 self.look_at_version(request);
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
+                } else if !is_lease(request) {
+                    self.count_told(request);
                 }
             }
             Server::Kubernetes => {}
@@ -442,52 +442,28 @@ impl World {
         }
     }
 
-    /// Counts what statuses and events say.
+    /// Counts what the status of a tenant object, or an event, says.
     fn count_told(&self, request: &Request) {
-        /// As little of it as is counted: this is read at every write.
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
-        struct Told<'a> {
-            #[serde(borrow)]
-            reason: Option<Cow<'a, str>>,
-            #[serde(borrow)]
-            status: ToldStatus<'a>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct ToldStatus<'a> {
-            #[serde(borrow)]
-            conditions: Vec<Reason<'a>>,
-            #[serde(borrow)]
-            connections: Vec<Connection<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Reason<'a> {
-            #[serde(borrow)]
-            reason: Cow<'a, str>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Connection<'a> {
-            #[serde(borrow)]
-            params: Vec<State<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct State<'a> {
-            #[serde(borrow)]
-            state: Cow<'a, str>,
+        struct Told {
+            reason: Option<String>,
+            status: seen::Status,
         }
         let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
-        for condition in &status.conditions {
-            self.count(Kind::Reason, &condition.reason);
-        }
-        for param in status.connections.iter().flat_map(|connection| &connection.params) {
-            self.count(Kind::State, &param.state);
-        }
+        self.count_status(&status);
         if let Some(reason) = reason {
             self.count(Kind::Event, &reason);
+        }
+    }
+
+    pub(super) fn count_status(&self, status: &seen::Status) {
+        let mut state = self.state.lock();
+        for condition in &status.conditions {
+            state.coverage.count(Kind::Reason, &condition.reason);
+        }
+        for param in status.connections.iter().flat_map(|connection| &connection.params) {
+            state.coverage.count(Kind::State, &param.state);
         }
     }
 
