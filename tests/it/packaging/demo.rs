@@ -33,7 +33,9 @@ impl Demo {
             symlink(program, assets.join(name)).unwrap();
         }
         symlink(programs.kubectl.as_ref().unwrap(), assets.join("kubectl")).unwrap();
-        Self::start(scratch, arguments, |demo| drop(demo.env("KUBEBUILDER_ASSETS", assets).env("PATH", "/usr/bin:/bin")))
+        Self::start(scratch, arguments, |demo| {
+            demo.env("KUBEBUILDER_ASSETS", assets).env("PATH", "/usr/bin:/bin");
+        })
     }
 
     /// With nothing built, and with this script as Go, if there is one.
@@ -48,7 +50,9 @@ impl Demo {
             std::fs::write(bin.join("go"), format!("#!/bin/sh\n[ \"$1\" = env ] && exit 0\n{script}\n")).unwrap();
             std::fs::set_permissions(bin.join("go"), Permissions::from_mode(0o755)).unwrap();
         }
-        Self::start(scratch, &["--once"], |demo| drop(demo.env_remove("KUBEBUILDER_ASSETS").env("PATH", bin)))
+        Self::start(scratch, &["--once"], |demo| {
+            demo.env_remove("KUBEBUILDER_ASSETS").env("PATH", bin);
+        })
     }
 
     fn start(scratch: Scratch, arguments: &[&str], set: impl FnOnce(&mut Command)) -> Self {

@@ -11,7 +11,7 @@ use crate::laws::{Violation, kept, said, write};
 use crate::network::Request;
 
 /// Within what time what is said of an object was looked into.
-const LOOKED_WITHIN: Duration = Duration::from_secs(60);
+const LOOKED_WITHIN: Duration = Duration::from_mins(1);
 
 impl World {
     /// What is ours and still there stays recorded.
