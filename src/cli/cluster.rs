@@ -39,6 +39,12 @@ pub(super) async fn client(context: Option<&str>, observer: Observer) -> anyhow:
     reach::client(config, observer).context("the kubeconfig can't be used")
 }
 
+/// A client of the cluster that this kubeconfig names. The observer sees each request.
+#[cfg(feature = "testbed")]
+pub(super) async fn client_of(kubeconfig: Kubeconfig, observer: Observer) -> anyhow::Result<kube::Client> {
+    reach::client(from_kubeconfig(kubeconfig, None).await?, observer).context("the kubeconfig can't be used")
+}
+
 /// The cluster of this context, or of the current one, through the proxy that the kubeconfig names for it, if any. A proxy
 /// in the environment is for tenants; the library would take it for the API server too, and fail on one that it can't use, so
 /// it is given another, which is taken out again.

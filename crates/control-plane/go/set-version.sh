@@ -1,11 +1,11 @@
 #!/bin/sh
-# Pins another Kubernetes version: `./set-version.sh 1.35.4` rewrites go.mod and go.sum.
+# Pins another Kubernetes version: `./set-version.sh 1.35.4` rewrites go.mod and go.sum, here or in the folder of a second argument.
 # The etcd that Kubernetes release is tested with comes along, and so does its list of staging modules.
 set -eu
 
-version=${1:?usage: ./set-version.sh VERSION, such as 1.36.3}
+version=${1:?usage: ./set-version.sh VERSION [FOLDER], such as 1.36.3}
 staging=v0.${version#*.}
-cd "$(dirname "$0")"
+cd "${2:-$(dirname "$0")}"
 
 # Outside any module, so that the go.mod being replaced has no say in it.
 download=$(cd / && go mod download -json "k8s.io/kubernetes@v$version")

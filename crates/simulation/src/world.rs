@@ -8,6 +8,8 @@
 
 #[cfg(test)]
 mod by_hand;
+mod fair;
+mod frugal;
 mod heard;
 mod lease;
 mod scenes;
@@ -126,6 +128,13 @@ struct State {
     may_leave: BTreeSet<usize>,
     leases: lease::Leases,
     heard: heard::Heard,
+    asked: frugal::Asked,
+    waiting: fair::Waiting,
+    looked: fair::Looked,
+    /// The objects whose status somebody else wrote.
+    forged: BTreeSet<usize>,
+    /// Connections of which a process was told that there is none, by host and by name or id.
+    gone: BTreeSet<(ProcessId, String, String)>,
     /// Until when the API server refuses writes to our kinds.
     refuses_until: Option<Instant>,
     /// When it refused which writes of whom.
@@ -223,6 +232,7 @@ impl World {
             instance: Some(format!("replica-{replica}")),
             http: None,
         };
+        self.cluster.begins(id);
         let stop = CancellationToken::new();
         let (world, stopped) = (self.clone(), stop.clone());
         let task = tokio::spawn(async move {
@@ -365,6 +375,10 @@ impl World {
             Action::CreateNamespace(number) => {
                 drop(self.cluster.create_namespace(NAMESPACES[*number], &[("team", ["a", "b"][*number])]));
             }
+            Action::CreateNamespaceWith(number, team) => {
+                let label = team.map(|team| ("team", team));
+                drop(self.cluster.create_namespace(NAMESPACES[*number], label.as_slice()));
+            }
             Action::Backup => {
                 let backup = self.cluster.snapshot();
                 self.state.lock().backup = Some((Instant::now(), backup));
@@ -382,6 +396,7 @@ impl World {
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
                     self.lease_is_touched();
+                    self.versions_go_back();
                     self.start_after(Duration::from_secs(40));
                 }
             }
@@ -473,8 +488,15 @@ impl World {
             Action::Label(namespace, _) | Action::DeleteNamespace(namespace) => within(*namespace),
             _ => Vec::new(),
         };
+        let forged: Vec<usize> = match action {
+            Action::Forge(slot, _) => vec![*slot],
+            Action::Restore | Action::RestoreStore => all(),
+            _ => Vec::new(),
+        };
         if !self.begin_is_now() {
-            self.state.lock().may_leave.extend(leaves);
+            let mut state = self.state.lock();
+            state.may_leave.extend(leaves);
+            state.forged.extend(forged);
         }
     }
 
@@ -664,7 +686,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::DeleteSecret(_) => "delete a Secret",
         Action::Label(..) => "label a namespace",
         Action::DeleteNamespace(_) => "delete a namespace",
-        Action::CreateNamespace(_) => "create a namespace",
+        Action::CreateNamespace(_) | Action::CreateNamespaceWith(..) => "create a namespace",
         Action::Backup => "back up",
         Action::Restore => "restore objects",
         Action::RestoreStore => "restore the store",

@@ -46,9 +46,9 @@ impl Pass<'_, Asked> {
         }
         self.tenant.memory.failures.forget(&self.connection);
         for (object, named) in concerned {
-            let meant = if named { self.tenant.connection_meant(&object) } else { None };
-            let outcome = Outcome::ConnectionNotFound { id: id.clone(), meant };
-            let told = self.tell_unseen(&object, &outcome, named).await;
+            let outcome = self.tenant.not_found(&object, id.as_ref(), named);
+            let reasons = self.tenant.as_known_now(&object);
+            let told = self.tell(&object, &object, (&outcome, named), reasons).await;
             let Ok(spec) = &object.spec else { continue };
             let there = self.tenant.key_of(&spec.target);
             if named && !object.deleting {

@@ -18,8 +18,8 @@ fn repository() -> &'static str {
 }
 
 /// The files in which it is named, from this folder or file on.
-const PLACES: [&str; 10] =
-    ["Cargo.toml", "Dockerfile", "README.md", "CHANGELOG.md", "SECURITY.md", "book.toml", "charts", "docs", "kustomize", ".github"];
+const PLACES: [&str; 11] =
+    ["Cargo.toml", "Dockerfile", "README.md", "CHANGELOG.md", "SECURITY.md", "book.toml", "charts", "docs", "kustomize", "olm", ".github"];
 
 /// Where names of repositories and images begin; the last as a regular expression has it.
 const HOSTS: [&str; 4] = ["ghcr.io/", "github.com/", "raw.githubusercontent.com/", r"github\.com/"];

@@ -286,6 +286,11 @@ impl Tenant {
             .any(|access| access.namespace_selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
     }
 
+    /// Whether a namespace with these labels is admitted to everything.
+    pub fn admits_to_all(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.admits(labels, "any name, and no pattern but one for all").is_some()
+    }
+
     /// Whether nothing is written for it.
     pub fn observes(&self) -> bool {
         self.spec.management_policy == "Observe"

@@ -1,17 +1,18 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
-use crate::cluster::Kind as ClusterKind;
+use crate::cluster::{Key, Kind as ClusterKind};
 use crate::coverage::Kind;
+use crate::declare::SLOTS;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, kept, write};
+use crate::laws::{Law, Violation, kept, said, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -25,6 +26,9 @@ const MOST_REFUSALS: usize = 30;
 
 /// See [`MOST_REFUSALS`].
 const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Within what time what is said of an object was looked into.
+const LOOKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -99,6 +103,10 @@ impl Network for World {
     }
 
     fn is_answered(&self, request: &Request, status: u16, body: &[u8]) {
+        match request.server {
+            Server::Kubernetes => return self.hears_version(request, status, body),
+            Server::Auth0 => self.hears_that_none_is_there(request, status, body),
+        }
         if request.is_write() {
             self.hears(request, status, body);
         }
@@ -243,10 +251,12 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
                 if !is_lease(request) {
                     self.look_at_leader(request, Duration::ZERO);
-                    self.count_told(request);
                 }
+                self.look_at_version(request);
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
+                } else if !is_lease(request) {
+                    self.count_told(request);
                 }
             }
             Server::Kubernetes => {}
@@ -254,6 +264,10 @@ impl World {
             Server::Auth0 => {
                 self.look_at_pause(request);
                 self.look_at_budget(request);
+                if !request.is_write() {
+                    self.note_read(request);
+                    self.look_at_turns(request);
+                }
                 if request.is_write() {
                     self.look_at_leader(request, REQUEST_TIMEOUT);
                     self.look_at_write(request);
@@ -359,10 +373,7 @@ impl World {
     fn remember_shown(&self, request: &Request, status: u16) {
         let mut state = self.state.lock();
         let place = |id: &str| (request.process, request.host.clone(), id.to_owned());
-        let is_list = request.path.contains("?name=");
-        if status == 404 && !is_list {
-            state.shown.insert(place(request.path.rsplit('/').next().unwrap_or_default()), None);
-        } else if status == 200
+        if status == 200
             && let Some(Read { id, text, .. }) =
                 state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
         {
@@ -370,6 +381,23 @@ impl World {
             state.shown.insert(place(&id), Some(text.clone()));
             drop(state);
             self.sees(request, &id, &text);
+        }
+    }
+
+    /// A process is told that there is no such connection: by Auth0 itself, in its words.
+    fn hears_that_none_is_there(&self, request: &Request, status: u16, body: &[u8]) {
+        let key = match request.path.split_once("?name=") {
+            Some((_, rest)) if status == 200 && (body.trim_ascii() == b"[]" || contains(body, r#""connections":[]"#)) => {
+                rest.split('&').next()
+            }
+            None if status == 404 && contains(body, "inexistent_connection") => request.path.rsplit('/').next(),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let place = (request.process, request.host.clone(), key.to_owned());
+            let mut state = self.state.lock();
+            state.shown.insert(place.clone(), None);
+            state.gone.insert(place);
         }
     }
 
@@ -404,8 +432,8 @@ impl World {
     /// What is ours and still there stays recorded.
     fn look_at_record(&self, request: &Request) {
         let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
-        let mut scene = self.write_scene(request);
-        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
+        self.count_status(&sent.status);
+        let Some(old) = self.known_object(request, &sent.metadata.uid) else { return };
         let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
         let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
         // One of an older version is refused.
@@ -414,8 +442,15 @@ impl World {
         }
         let mut violations = Vec::new();
         kept::check_tone(&old, &sent, is_status, &mut violations);
+        let lately = self.scene_since(request, LOOKED_WITHIN);
+        let told = said::Told { old: &old, sent: &sent };
         if is_status {
             self.look_at_rejection(request, &old, &sent);
+            let is_gone = |named: &seen::Named| {
+                let key = named.id.as_ref().or(named.name.as_ref());
+                self.state.lock().gone.iter().any(|(process, _, gone)| *process == request.process && Some(gone) == key)
+            };
+            said::check_reasons(&lately, told, is_gone, &mut violations);
         }
         let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
         for connection in old.status.connections.iter().filter(|_| is_status || goes) {
@@ -426,12 +461,50 @@ impl World {
                 continue;
             }
             let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
-            scene.host.clone_from(host);
-            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
+            let looked = kept::Looked { is: &is, shown: shown.as_ref() };
+            let is_told_as_it_is = is_status && looked.shown.is_some_and(|shown| shown.params == is.params);
+            let is_at_stake = kept::is_at_stake(host, &old, after, looked);
+            if !is_told_as_it_is && !is_at_stake {
+                continue;
+            }
+            let scene = write::Scene { host: host.clone(), ..self.write_scene(request) };
+            if is_told_as_it_is && scene.has_one_tenant() {
+                self.look_at_owners(host, &lately, told, &is, &mut violations);
+            }
+            if is_at_stake {
+                kept::check(&scene, &old, after, looked, &mut violations);
+            }
         }
         for violation in violations {
             self.break_law(violation.law, violation.text);
         }
+    }
+
+    /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
+    fn look_at_owners(&self, host: &str, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
+        let is_there = |object: &seen::Object| {
+            let key = Key::object(&object.metadata.namespace, &object.metadata.name);
+            let now: Option<seen::Object> = self.cluster.read_as(&key);
+            now.is_some_and(|now| now.metadata.uid == object.metadata.uid)
+        };
+        let counts = |uid: &String, versions: &[Arc<seen::Object>]| {
+            let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));
+            last.is_some_and(|last| last.params_on(&is.id).next().is_some() && is_there(last))
+        };
+        let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
+        let others = write::Scene {
+            host: host.to_owned(),
+            objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
+            tenants: lately.tenants.clone(),
+            namespaces: lately.namespaces.clone(),
+        };
+        said::check_records(&others, told, is, violations);
+    }
+
+    /// Whether somebody else wrote the status of an object.
+    fn is_forged(&self, object: &seen::Object) -> bool {
+        let state = self.state.lock();
+        state.forged.iter().any(|slot| SLOTS[*slot] == (object.metadata.namespace.as_str(), object.metadata.name.as_str()))
     }
 
     /// What the operator set, as it stands there now.
@@ -452,52 +525,28 @@ impl World {
         }
     }
 
-    /// Counts what statuses and events say.
+    /// Counts what the status of a tenant object, or an event, says.
     fn count_told(&self, request: &Request) {
-        /// As little of it as is counted: this is read at every write.
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
-        struct Told<'a> {
-            #[serde(borrow)]
-            reason: Option<Cow<'a, str>>,
-            #[serde(borrow)]
-            status: ToldStatus<'a>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct ToldStatus<'a> {
-            #[serde(borrow)]
-            conditions: Vec<Reason<'a>>,
-            #[serde(borrow)]
-            connections: Vec<Connection<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Reason<'a> {
-            #[serde(borrow)]
-            reason: Cow<'a, str>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Connection<'a> {
-            #[serde(borrow)]
-            params: Vec<State<'a>>,
-        }
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct State<'a> {
-            #[serde(borrow)]
-            state: Cow<'a, str>,
+        struct Told {
+            reason: Option<String>,
+            status: seen::Status,
         }
         let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
-        for condition in &status.conditions {
-            self.count(Kind::Reason, &condition.reason);
-        }
-        for param in status.connections.iter().flat_map(|connection| &connection.params) {
-            self.count(Kind::State, &param.state);
-        }
+        self.count_status(&status);
         if let Some(reason) = reason {
             self.count(Kind::Event, &reason);
+        }
+    }
+
+    fn count_status(&self, status: &seen::Status) {
+        let mut state = self.state.lock();
+        for condition in &status.conditions {
+            state.coverage.count(Kind::Reason, &condition.reason);
+        }
+        for param in status.connections.iter().flat_map(|connection| &connection.params) {
+            state.coverage.count(Kind::State, &param.state);
         }
     }
 

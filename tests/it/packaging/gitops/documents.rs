@@ -1,7 +1,6 @@
 //! The files that users copy: they say what they are said to say, and name only what exists.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::process::{Command, Output};
 
 use control_plane::binaries;
@@ -121,7 +120,7 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
 
 /// promtool, with these arguments, at the root of the repository.
 async fn promtool(arguments: &[&str]) -> Output {
-    let program = binaries::promtool(&|line| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap();
+    let program = binaries::promtool(&control_plane::on_standard_error()).await.unwrap();
     Command::new(program).args(arguments).current_dir(root()).output().unwrap()
 }
 
@@ -211,7 +210,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     let check = async |scrape: &str| {
         let file = scratch.path().join("scrape.txt");
         std::fs::write(&file, as_older_text(scrape)).unwrap();
-        let program = binaries::promtool(&|line| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap();
+        let program = binaries::promtool(&control_plane::on_standard_error()).await.unwrap();
         Command::new(program).args(["check", "metrics", "--extended"]).stdin(std::fs::File::open(file).unwrap()).output().unwrap()
     };
     let scrape = crate::packaging::tidy::scrape_of_everything();

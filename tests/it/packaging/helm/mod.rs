@@ -9,7 +9,6 @@ mod rights;
 mod rolling;
 mod walk;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -35,7 +34,7 @@ fn helm(version: Helm) -> Command {
         // A thread of its own: some callers are inside a runtime.
         let find = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let progress = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
+            let progress = control_plane::on_standard_error();
             Helm::ALL.map(|version| (version, runtime.block_on(version.find_or_build(&progress)).unwrap()))
         };
         std::thread::spawn(find).join().unwrap()

@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         let programs = folder.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         symlink(helm(version).get_program(), programs.join("helm")).unwrap();
-        symlink(&cluster.world.control_plane.binaries().kubectl, programs.join("kubectl")).unwrap();
+        symlink(cluster.world.control_plane.binaries().kubectl.as_ref().unwrap(), programs.join("kubectl")).unwrap();
         symlink(operator_binary(), programs.join("upstream-params-operator")).unwrap();
         std::fs::write(folder.path().join("values.json"), cluster.values().to_string()).unwrap();
 
