@@ -311,7 +311,7 @@ impl Passes<'_> {
                 if named && !object.deleting { triage::name_not_admitted((self.tenant, self.settings), labels, &object) } else { None };
             let outcome = refusal.unwrap_or_else(|| Outcome::ConnectionNotFound {
                 id: id.cloned(),
-                meant: permitted::connection_meant(&self.world, self.tenant, self.settings, &object),
+                meant: permitted::connection_meant(self.world, self.tenant, self.settings, &object),
             });
             told.push((object, outcome, named));
         }
