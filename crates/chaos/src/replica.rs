@@ -1,6 +1,8 @@
 //! One replica of the operator: its process, killed and started again and again, with its own doors to Auth0 and line to the API server.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ use crate::line::{Line, Mode};
 
 /// How long a process may take to end that was asked to: it lets its passes end, for 45 seconds at most.
 const END: Duration = Duration::from_mins(1);
+
+/// The number of the signal that asks to end.
+const SIGTERM: i32 = 15;
 
 /// What became of a process that is gone.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ struct Running {
     process: Process,
     frozen: bool,
     ending: Option<Ending>,
+    /// How long the log was when it started.
+    log_before: u64,
     _door: Door,
 }
 
@@ -56,6 +63,8 @@ struct Running {
 struct Ending {
     asked: Duration,
     down: Duration,
+    /// Whether it had said anything by then. Before it does it has not begun, and the signal ends it as it ends any program.
+    had_begun: bool,
 }
 
 impl Replica {
@@ -79,8 +88,9 @@ impl Replica {
     pub(crate) async fn start(&mut self, street: &Arc<Street>, process: Process) -> anyhow::Result<()> {
         let door = street.open(process).await?;
         self.launch.arguments = vec!["--insecure-tenant-endpoint".to_owned(), door.url.clone()];
+        let log_before = self.log_length();
         let operator = self.launch.start();
-        self.running = Some(Running { operator, process, frozen: false, ending: None, _door: door });
+        self.running = Some(Running { operator, process, frozen: false, ending: None, log_before, _door: door });
         Ok(())
     }
 
@@ -133,10 +143,16 @@ impl Replica {
 
     /// Asks its process to end.
     pub(crate) fn terminate(&mut self, now: Duration, down: Duration) {
+        let log = self.log_length();
         if let Some(running) = &mut self.running {
+            let had_begun = log > running.log_before;
             running.operator.process.signal(Signal::Terminate);
-            running.ending = Some(Ending { asked: now, down });
+            running.ending = Some(Ending { asked: now, down, had_begun });
         }
+    }
+
+    fn log_length(&self) -> u64 {
+        std::fs::metadata(&self.log).map(|log| log.len()).unwrap_or_default()
     }
 
     /// Whether its process is gone, and how.
@@ -153,7 +169,9 @@ impl Replica {
         let running = self.running.take()?;
         let status = running.operator.process.wait().await;
         match (status, running.ending) {
-            (Ok(status), Some(Ending { asked, down })) if status.success() => Some(Gone::Asked { took: now.saturating_sub(asked), down }),
+            (Ok(status), Some(Ending { asked, down, had_begun })) if is_an_end(status, had_begun) => {
+                Some(Gone::Asked { took: now.saturating_sub(asked), down })
+            }
             (Ok(status), Some(_)) => Some(Gone::Wrong(format!("{place} ended with {status} when asked to end"))),
             (Ok(status), None) => Some(Gone::Wrong(format!("{place} ended unasked with {status}"))),
             (Err(error), _) => Some(Gone::Wrong(format!("{place}: {error}"))),
@@ -178,8 +196,29 @@ impl Replica {
     }
 }
 
+/// Whether a process that was asked to end did so.
+fn is_an_end(status: ExitStatus, had_begun: bool) -> bool {
+    status.success() || (!had_begun && status.signal() == Some(SIGTERM))
+}
+
 /// A port that nobody has, and that no outgoing connection takes while the replica is down.
 fn quiet_port() -> anyhow::Result<u16> {
     let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..100).map(|_| fastrand::u16(10_000..20_000)).find(free).context("no free port for an operator")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_ends_as_asked_also_before_it_has_begun_but_not_by_the_signal_after_that() {
+        // As wait(2) says them: the exit code is in the second byte, a signal in the first.
+        let [well, badly, by_signal, killed] = [0, 1 << 8, SIGTERM, 9].map(ExitStatus::from_raw);
+        assert!(is_an_end(well, true) && is_an_end(well, false));
+        assert!(is_an_end(by_signal, false) && !is_an_end(by_signal, true));
+        for status in [badly, killed] {
+            assert!(!is_an_end(status, false) && !is_an_end(status, true), "{status}");
+        }
+    }
 }
