@@ -493,7 +493,7 @@ async fn a_write_that_could_end_too_late_does_not_start() {
     let one_request = TransportOptions::default().request_timeout;
     for (left, expected) in [
         (one_request, (Ok(()), vec![TOKEN.to_owned(), PATCH.to_owned()])),
-        (one_request - Duration::from_millis(1), (Err(Failure::OutOfTime), vec![TOKEN.to_owned()])),
+        (one_request.saturating_sub(Duration::from_millis(1)), (Err(Failure::OutOfTime), vec![TOKEN.to_owned()])),
     ] {
         assert_eq!(written(Duration::ZERO, (200, connection()), left).await, expected);
     }

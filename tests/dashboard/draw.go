@@ -128,7 +128,7 @@ func drawLines(c *canvas, panel *panel, lines []line, in box, recorded *recordin
 		c.text(plot.x-6, y+4, "quiet small", "end", shownOf(stride*float64(i), unit))
 	}
 	end := recorded.end().UnixMilli()
-	for minute := int64(0); minute*60_000 <= end; minute += max(1, end/60_000/8) {
+	for minute := int64(0); minute*60_000 <= end; minute += max(1, end/60_000/6) {
 		x := plot.x + plot.w*float64(minute*60_000)/float64(end)
 		anchor := "middle"
 		if minute == 0 {

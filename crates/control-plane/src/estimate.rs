@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(said(0.25, 60), "25 %, package 7 of 100, about 4 min left");
         assert_eq!(said(0.9, 100), "90 %, package 7 of 100, about a minute left");
         let last = Far { begun: 100, of: 100, share: 0.99 };
-        assert_eq!(last.said(Duration::from_secs(120)), "linking, the last step, after 2 min");
+        assert_eq!(last.said(Duration::from_mins(2)), "linking, the last step, after 2 min");
     }
 
     #[test]

@@ -154,8 +154,8 @@ impl Recipe {
         let log = folder.join("list.log");
         let listing = self.go_run(&list, &log, |said| {
             let modules = said.lines().filter(|line| line.starts_with("go: downloading ")).count();
-            let elapsed = span(start.elapsed());
-            progress(&Progress::Running(format!("getting the Go modules: {modules} downloaded, {elapsed} so far")));
+            let what = if modules == 0 { "finding out what to compile".to_owned() } else { format!("{modules} Go modules downloaded") };
+            progress(&Progress::Running(format!("building {}: {what}, {} so far", names(missing), span(start.elapsed()))));
         });
         let (status, said) = listing.await?;
         let work = Work::listed(&said, std::thread::available_parallelism().map_or(1, std::num::NonZero::get));

@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// One seed is one history, the same on every machine. The first history that breaks a law is told, and the exit code is 1.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// How many histories to run at most; without this and without --seconds, 10,000.
     #[arg(long)]

@@ -309,8 +309,8 @@ fn answers(rng: &mut Rng) -> Vec<Action> {
         }
         4..8 => {
             let late = [100, 1_500, 2_500, 6_000][rng.usize(..4)];
-            let slow = trouble(Meets::Tokens, Misfortune::Delay(late), 1);
-            vec![slow, trouble(Meets::Writes, Misfortune::Status(401, Complaint::InvalidToken), 1), edit]
+            let tokens = trouble(Meets::Tokens, Misfortune::Delay(late), 1);
+            vec![tokens, trouble(Meets::Writes, Misfortune::Status(401, Complaint::InvalidToken), 1), edit]
         }
         8 => vec![Action::Kill(0), Action::Start(0)],
         9 => vec![Action::Delete(slot)],

@@ -12,6 +12,7 @@ mod fair;
 mod frugal;
 mod heard;
 mod lease;
+mod records;
 mod scenes;
 mod wire;
 

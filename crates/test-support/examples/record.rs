@@ -95,15 +95,15 @@ async fn happens(nth: usize, world: &World, production: &Scope<'_>, staging: &Sc
                 production.edit(&name(nth), edit().value("blog", "new")).await;
             }
         }
-        // Somebody edits something else right after the operator wrote.
-        48 => {
+        // Somebody edits something else right after the operator wrote, which sees it at the next look.
+        46 => {
             production.edit(&name(5), edit().value("blog", "new")).await;
             production.until_auth0("the write", |auth0| auth0.upstream_params(&name(5))["blog"]["value"] == "new").await;
             auth0.edit(&name(5), |options| options["scope"] = json!(["openid"]));
         }
         // An update: the leader ends, and comes back as the one who stands by.
-        53 => world.stop_operator().await,
-        56 => world.start_operator(),
+        56 => world.stop_operator().await,
+        59 => world.start_operator(),
         _ => {}
     }
 }

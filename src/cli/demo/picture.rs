@@ -10,8 +10,11 @@ use crate::cli::output::{paint, style};
 /// What was typed.
 const COMMAND: &str = "cargo run --release -- demo";
 
-/// The colours that are used: their class in the picture, on a light page, on a dark one. Each can be read on its page.
-const COLOURS: [(&str, [u8; 3], [u8; 3]); 5] = [
+/// The class of a colour in the picture, and what it is on a light page and on a dark one.
+type Colour = (&'static str, [u8; 3], [u8; 3]);
+
+/// The colours that are used. Each can be read on its page.
+const COLOURS: [Colour; 5] = [
     ("fg", [0x1f, 0x23, 0x28], [0xf0, 0xf6, 0xfc]),
     ("bg", [0xf6, 0xf8, 0xfa], [0x0d, 0x11, 0x17]),
     ("fg-green", [0x1a, 0x7f, 0x37], [0x3f, 0xb9, 0x50]),
@@ -25,7 +28,7 @@ pub(super) fn of(told: &str) -> String {
     let term = Term::new().fg_color(foreground).bg_color(background);
     let text = format!("{} {COMMAND}\n{told}", paint(style::DIM, "$"));
     let picture = term.render_svg(text.trim_end());
-    let rules = |colour: fn(&(&str, [u8; 3], [u8; 3])) -> [u8; 3]| {
+    let rules = |colour: fn(&Colour) -> [u8; 3]| {
         COLOURS.iter().fold(String::new(), |mut rules, one| {
             let [r, g, b] = colour(one);
             // Writing into a String can't fail.

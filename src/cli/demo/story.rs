@@ -185,7 +185,7 @@ fn applied_text(applied: &[(String, String)]) -> String {
             None => lines.push((kind, vec![name])),
         }
     }
-    lines.iter().map(|(kind, names)| format!("   {kind:19} {}\n", names.join(", "))).collect()
+    lines.iter().flat_map(|(kind, names)| [format!("   {kind:19} "), names.join(", "), "\n".to_owned()]).collect()
 }
 
 /// What `kubectl get` would show of the objects.
@@ -206,7 +206,7 @@ fn outcomes(objects: &[UpstreamParams]) -> String {
         .iter()
         .map(|object| if word(object, ConditionType::Ready, |condition| &condition.status) == "True" { style::GOOD } else { style::BAD });
     let styles = std::iter::once(style::DIM).chain(styles);
-    lines.lines().zip(styles).map(|(line, style)| format!("   {}\n", paint(style, line))).collect()
+    lines.lines().zip(styles).flat_map(|(line, style)| ["   ".to_owned(), paint(style, line), "\n".to_owned()]).collect()
 }
 
 /// Each object that was not accepted, with the operator's own words.
@@ -234,8 +234,12 @@ fn difference(before: &Connection, after: &Connection) -> String {
         match (old.get(name), new.get(name)) {
             (Some(old), Some(new)) if old == new => add(style::DIM, ' ', name, new),
             (old, new) => {
-                old.into_iter().for_each(|old| add(style::BAD, '-', name, old));
-                new.into_iter().for_each(|new| add(style::GOOD, '+', name, new));
+                if let Some(old) = old {
+                    add(style::BAD, '-', name, old);
+                }
+                if let Some(new) = new {
+                    add(style::GOOD, '+', name, new);
+                }
             }
         }
     }
@@ -267,7 +271,7 @@ fn wrapped(text: &str) -> String {
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.iter().map(|line| format!("   {line}\n")).collect()
+    lines.iter().flat_map(|line| ["   ", line.as_str(), "\n"]).collect()
 }
 
 /// How to look around.

@@ -68,8 +68,7 @@ impl Tenant {
         if is_declared {
             self.shared.metrics.schedules(&self.name, &self.agenda);
         }
-        // Which tenant was meant by the name of one that does not exist depends on which there are.
-        if changed || is_new || self.orphans || !self.waits.is_empty() {
+        if changed || is_new || !self.waits.is_empty() {
             self.reconcile_all().await;
         }
     }

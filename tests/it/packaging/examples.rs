@@ -1,7 +1,7 @@
 //! `examples/`: one story with the documentation. Each file works as it stands, and is told in one text.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use test_support::repository::{files, read, root};
@@ -34,7 +34,7 @@ fn folder() -> PathBuf {
 /// The files, in the order of the index.
 fn listed() -> Vec<String> {
     let links = links_of(&read(&folder().join("README.md")));
-    links.into_iter().filter(|link| link.ends_with(".yaml")).collect()
+    links.into_iter().filter(|link| Path::new(link).extension().is_some_and(|end| end == "yaml")).collect()
 }
 
 /// Kind, namespace and name.

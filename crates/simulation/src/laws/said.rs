@@ -77,22 +77,5 @@ pub fn check_records(scene: &Scene, told: Told<'_>, document: &Document, violati
             let text = format!("{} records {} of {}, which {} has and keeps", old.key(), param.name, document.name, keeper.key());
             violations.push(Violation::of(Law::OneOwner, text));
         }
-        let says = |state: &str| ["InSync", "Applied"].contains(&state);
-        let is_new = !before().any(|before| says(&before.state) && before.owned.contains(&print));
-        let has = |object: &Object| {
-            object.spec.tenant_ref.name == old.spec.tenant_ref.name
-                && object
-                    .params_on(&document.id)
-                    .any(|other| other.name == param.name && says(&other.state) && other.owned.contains(&print))
-        };
-        let other = others().find(|versions| versions.iter().all(|object| has(object))).and_then(|versions| versions.last());
-        if let Some(other) = other
-            && param.state == "InSync"
-            && param.owned.contains(&print)
-            && is_new
-        {
-            let text = format!("{} is told that it has {} of {}, and so is {}", old.key(), param.name, document.name, other.key());
-            violations.push(Violation::of(Law::OneOwner, text));
-        }
     }
 }

@@ -20,7 +20,7 @@ fn no_law_is_broken_in_any_history_that_ever_broke_one() {
     let mut count = 0;
     for line in seeds.lines().filter(|line| !line.starts_with('#')) {
         let (seed, found) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?} does not say what the seed found"));
-        let (number, asks) = seed.strip_suffix("?").map_or((seed, false), |number| (number, true));
+        let (number, asks) = seed.strip_suffix('?').map_or((seed, false), |number| (number, true));
         check(Seed { number: number.parse().unwrap(), asks }, found.trim());
         count += 1;
     }

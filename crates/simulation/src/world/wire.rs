@@ -1,18 +1,16 @@
 //! The network of a history: what becomes of each call, and what the laws say of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
-use crate::cluster::{Key, Kind as ClusterKind};
+use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
-use crate::declare::SLOTS;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, Violation, kept, said, write};
+use crate::laws::{Law, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -26,9 +24,6 @@ const MOST_REFUSALS: usize = 30;
 
 /// See [`MOST_REFUSALS`].
 const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
-
-/// Within what time what is said of an object was looked into.
-const LOOKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -429,84 +424,6 @@ impl World {
         }
     }
 
-    /// What is ours and still there stays recorded.
-    fn look_at_record(&self, request: &Request) {
-        let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
-        self.count_status(&sent.status);
-        let Some(old) = self.known_object(request, &sent.metadata.uid) else { return };
-        let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
-        let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
-        // One of an older version is refused.
-        if old.metadata.resource_version != sent.metadata.resource_version {
-            return;
-        }
-        let mut violations = Vec::new();
-        kept::check_tone(&old, &sent, is_status, &mut violations);
-        let lately = self.scene_since(request, LOOKED_WITHIN);
-        let told = said::Told { old: &old, sent: &sent };
-        if is_status {
-            self.look_at_rejection(request, &old, &sent);
-            let is_gone = |named: &seen::Named| {
-                let key = named.id.as_ref().or(named.name.as_ref());
-                self.state.lock().gone.iter().any(|(process, _, gone)| *process == request.process && Some(gone) == key)
-            };
-            said::check_reasons(&lately, told, is_gone, &mut violations);
-        }
-        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
-        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
-            let Some(host) = &connection.tenant else { continue };
-            let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
-            let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
-            if shown == Some(None) {
-                continue;
-            }
-            let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
-            let looked = kept::Looked { is: &is, shown: shown.as_ref() };
-            let is_told_as_it_is = is_status && looked.shown.is_some_and(|shown| shown.params == is.params);
-            let is_at_stake = kept::is_at_stake(host, &old, after, looked);
-            if !is_told_as_it_is && !is_at_stake {
-                continue;
-            }
-            let scene = write::Scene { host: host.clone(), ..self.write_scene(request) };
-            if is_told_as_it_is && scene.has_one_tenant() {
-                self.look_at_owners(host, &lately, told, &is, &mut violations);
-            }
-            if is_at_stake {
-                kept::check(&scene, &old, after, looked, &mut violations);
-            }
-        }
-        for violation in violations {
-            self.break_law(violation.law, violation.text);
-        }
-    }
-
-    /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
-    fn look_at_owners(&self, host: &str, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
-        let is_there = |object: &seen::Object| {
-            let key = Key::object(&object.metadata.namespace, &object.metadata.name);
-            let now: Option<seen::Object> = self.cluster.read_as(&key);
-            now.is_some_and(|now| now.metadata.uid == object.metadata.uid)
-        };
-        let counts = |uid: &String, versions: &[Arc<seen::Object>]| {
-            let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));
-            last.is_some_and(|last| last.params_on(&is.id).next().is_some() && is_there(last))
-        };
-        let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
-        let others = write::Scene {
-            host: host.to_owned(),
-            objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
-            tenants: lately.tenants.clone(),
-            namespaces: lately.namespaces.clone(),
-        };
-        said::check_records(&others, told, is, violations);
-    }
-
-    /// Whether somebody else wrote the status of an object.
-    fn is_forged(&self, object: &seen::Object) -> bool {
-        let state = self.state.lock();
-        state.forged.iter().any(|slot| SLOTS[*slot] == (object.metadata.namespace.as_str(), object.metadata.name.as_str()))
-    }
-
     /// What the operator set, as it stands there now.
     fn remember_written(&self, request: &Request) {
         let Some(tenant) = self.tenants.get(&request.host) else { return };
@@ -540,7 +457,7 @@ impl World {
         }
     }
 
-    fn count_status(&self, status: &seen::Status) {
+    pub(super) fn count_status(&self, status: &seen::Status) {
         let mut state = self.state.lock();
         for condition in &status.conditions {
             state.coverage.count(Kind::Reason, &condition.reason);

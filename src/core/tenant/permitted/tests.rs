@@ -166,9 +166,9 @@ fn a_tenant_that_does_not_exist_is_compared_with_those_that_admit_the_namespace(
         asking.policies.tenant = tenant.to_owned();
         tenant_meant(&world, &asking)
     };
-    assert_eq!(meant("defualts", "team").as_deref(), Some("default"));
-    assert_eq!(meant("defualts", "theirs").as_deref(), Some("defaults"));
-    assert_eq!((meant("defualts", "unknown"), meant("production", "team")), (None, None));
+    assert_eq!(meant("defualt", "team").as_deref(), Some("default"));
+    assert_eq!(meant("defualt", "theirs").as_deref(), Some("defaults"));
+    assert_eq!((meant("defualt", "unknown"), meant("production", "team")), (None, None));
 }
 
 #[test]

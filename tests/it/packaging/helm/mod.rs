@@ -9,6 +9,7 @@ mod rights;
 mod rolling;
 mod walk;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
