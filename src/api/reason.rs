@@ -32,6 +32,11 @@ macro_rules! documented_names {
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
             }
+
+            /// The remedy, where there is anything to do.
+            pub fn to_do(self) -> Option<&'static str> {
+                Some(self.remedy()).filter(|remedy| !remedy.starts_with("Nothing"))
+            }
         }
     };
 }
@@ -43,7 +48,7 @@ documented_names! {
     /// `ClusterAuth0Tenant`. `Reconciling` and `Stalled` are there only while they are true, never both (kstatus).
     pub enum ConditionType {
         Ready: "Everything is as declared: all of the other conditions together.", "When not True, its reason and message are those of the first condition that is not True. See there.";
-        Accepted: "The object can be carried out.", "When False, change the object, or ask for what its message names.";
+        Accepted: "The spec is valid and permitted.", "When False, change the object, or ask for what its message names.";
         ResolvedRefs: "Everything that the object refers to exists.", "When False, create what its message names, or correct the reference.";
         Synced: "The connection has the parameters as declared.", "When not True, see its message. If that is about the tenant, see the conditions of the tenant object.";
         Reconciling: "The operator is working on the object, or waits to try again.", "Wait, or see why Ready is not True.";
@@ -73,54 +78,54 @@ impl ConditionStatus {
 documented_names! {
     /// The reasons of conditions, and of the events that a change to them emits.
     pub enum Reason {
-        Accepted: "The object can be carried out.", "Nothing.";
-        AcceptedWithWarnings: "The object is carried out, but something about it is unusual. Examples: a type of connection that this version does not know, a scope that replaces the connection's own, a value that looks like a placeholder that nothing filled in.", "Read the warning in the message. If it is meant so, nothing.";
+        Accepted: "The spec is valid and permitted.", "Nothing.";
+        AcceptedWithWarnings: "The spec is valid and permitted, but something about it is unusual. Examples: a type of connection that this version does not know, a scope that replaces the connection's own, a value that looks like a placeholder that nobody filled in.", "Read the warning in the message. If you want it so, do nothing.";
         InvalidSpec: "The spec breaks a rule. The object is older than the rule, or the type of the connection has a limit of its own (10 parameters on a facebook connection).", "Change the spec as the message says.";
-        UnsupportedStrategy: "The connection is of a type where upstream parameters do nothing: SAML, WS-Federation, LDAP, database, passwordless.", "Delete the object, or name a connection that speaks OAuth 2 or OpenID Connect.";
-        ReservedParam: "A parameter is named that the login itself sets (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens). A fixed one breaks or weakens the login.", "Take the parameter out. If you need it, ask the platform team to list it in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
+        UnsupportedStrategy: "The connection is of a type where upstream parameters do nothing: SAML, WS-Federation, LDAP, database, passwordless.", "Delete the object, or use a connection with OAuth 2 or OpenID Connect.";
+        ReservedParam: "The object names a parameter that the login itself sets (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens). A fixed value breaks or weakens the login.", "Remove the parameter. If you need it, ask the platform team to add it to `allowedReservedParams` of the `ClusterAuth0Tenant`.";
         NotPermitted: "`access` of the tenant object does not admit this namespace to this connection.", "Name a connection that the message lists, or ask the platform team for an access entry in the `ClusterAuth0Tenant`. Check the labels of the namespace.";
-        Conflicted: "Another object owns some of the parameters on the same connection. Those are left to it. The others are written.", "Take the parameters out of one of the two objects.";
+        Conflicted: "Another object owns some of the parameters on the same connection. The operator leaves those to it, and writes the others.", "Remove the parameters from one of the two objects.";
         Pending: "The operator has no result yet for this version of the object.", "Wait. If it stays, see the conditions of the tenant object and the operator's log.";
         ResolvedRefs: "Everything that the object refers to exists.", "Nothing.";
         TenantNotFound: "There is no tenant object of that name.", "Create the `ClusterAuth0Tenant`. A wrong `tenantRef` cannot be changed: delete the object and create it again.";
         ConnectionNotFound: "The tenant has no connection of that name. For an id: the tenant has none, or `access` does not admit the namespace to it. The operator does not say which.", "Create the connection, correct `spec.connection`, or ask the platform team for an access entry.";
-        InSync: "The operator has seen that the connection has the parameters as declared.", "Nothing.";
-        Applied: "The parameters were written, and Auth0's answer showed them. The next look confirms it.", "Nothing.";
-        ExistingValue: "Somebody else set another value for some of the parameters, and this object does not own them. They are left alone. The others are written.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
-        Contended: "Somebody else set another value for the third time within an hour. The operator leaves it there, for 15 minutes at first and for up to an hour later. A parameter that somebody *removed* is always set again.", "Find the other tool: the tenant's log names its client. Then take the parameter out of that tool or out of this object.";
-        DriftDetected: "The object observes, and the connection differs from what it declares.", "Set `managementPolicy: Enforce` to have it corrected. The states of the parameters show what would change.";
-        OptionsHidden: "Auth0 does not show the options of the connection. The operator cannot write without losing them, so it does not write.", "Do what the message says: grant the scope that it names, or have the one connection corrected that shows no options.";
-        Rejected: "Auth0 refused these parameters (400). They are not sent again until the object or the connection changes.", "Change the parameters as the message says.";
-        ApplyFailed: "The connection could not be read or written for another reason. The operator tries again.", "See the message. It has the status of the answer, and what Auth0 says.";
-        TenantNotReady: "The tenant cannot be used now, so the state of the connection is not known.", "See the conditions of the `ClusterAuth0Tenant`.";
-        RateLimited: "The rate limit is reached. The operator goes on when Auth0 allows it.", "Wait. If it lasts, see who else uses the tenant's limit, or lower `rateLimit`.";
+        InSync: "The connection has the parameters as declared.", "Nothing.";
+        Applied: "The operator wrote the parameters, and Auth0's answer showed them. The next check confirms it.", "Nothing.";
+        ExistingValue: "Somebody else set another value for some of the parameters, and this object does not own them. The operator leaves those alone, and writes the others.", "Declare the value that is there, remove it at Auth0, or set `adoptionPolicy: Overwrite`.";
+        Contended: "Somebody else set another value for the third time within an hour. The operator leaves it there, for 15 minutes at first and for up to an hour later. A parameter that somebody *removed* is always set again.", "Find the other tool: the tenant's log names its client. Then remove the parameter there or here.";
+        DriftDetected: "The object only observes, and the connection differs from it.", "Set `managementPolicy: Enforce` to have it corrected. The states of the parameters show what would change.";
+        OptionsHidden: "Auth0 does not show the options of the connection. The operator does not write, because a write would lose them.", "Do what the message says: grant the scope, or save the connection once in the Auth0 Dashboard.";
+        Rejected: "Auth0 refused these parameters (400). The operator does not send them again until the object or the connection changes.", "Change the parameters as the message says.";
+        ApplyFailed: "The operator could not read or write the connection for another reason. It tries again.", "See the message. It has the HTTP status, and what Auth0 says.";
+        TenantNotReady: "The operator cannot use the tenant now, so it does not know the state of the connection.", "See the conditions of the `ClusterAuth0Tenant`.";
+        RateLimited: "The rate limit of the tenant is reached. The operator goes on when Auth0 allows it.", "Wait. If it lasts, see who else uses the tenant's limit, or lower `rateLimit`.";
         RemoteUnavailable: "Auth0 does not answer, answers too slowly, or answers with a server error. The operator tries again.", "Wait. If it lasts, check the network to the tenant, and Auth0's status page.";
         Ready: "Everything is as declared.", "Nothing.";
-        Observing: "The object observes. The operator has looked at the connection, and writes nothing.", "Nothing. `Synced` and the states of the parameters show what `Enforce` would do.";
-        Deleting: "The object is being deleted. The operator first removes the parameters that it owns.", "Wait. To leave the parameters and let the object go, set `deletionPolicy: Retain`.";
-        StaleObservation: "The last successful look at the connection is too long ago to say how it is now.", "See `Synced`, and the conditions of the tenant object.";
+        Observing: "The object only observes. The operator checks the connection, and writes nothing.", "Nothing. `Synced` and the states of the parameters show what `Enforce` would do.";
+        Deleting: "The object is being deleted. The operator first removes the parameters that it owns.", "Wait. To delete the object and leave the parameters, set `deletionPolicy: Retain`.";
+        StaleObservation: "The last successful check of the connection is too long ago to say how it is now.", "See `Synced`, and the conditions of the tenant object.";
         Progressing: "The operator is working on this version of the object.", "Wait.";
-        ProgressingWithRetry: "This version of the object cannot be carried out yet. The operator tries again.", "See the reason and message of Ready. What is missing may be another object, or time.";
+        ProgressingWithRetry: "The operator cannot finish this version of the object yet. It tries again.", "See the reason and message of Ready. What is missing may be another object, or time.";
         ProgressDeadlineExceeded: "This version of the object made no progress for ten minutes. The operator still tries.", "See the reason and message of Ready.";
-        InvalidDomain: "The tenant object's domain or audience breaks a rule. The object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain. It cannot be changed.";
-        DomainNotAllowed: "The operator may not talk to this host.", "Add the host to the operator's `--allowed-domains` (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
-        DuplicateTenant: "Two tenant objects stand for the same Auth0 tenant. The older one is used, and this is the other one.", "Delete one of the two.";
-        SecretNotFound: "There is no Secret of that name in the operator's namespace. If one disappears, the operator waits for 15 seconds before it says so.", "Create it there, with the keys `clientId` and `clientSecret`.";
-        SecretKeyMissing: "The Secret lacks a key, or the text under a key cannot be used.", "Correct what the message names.";
+        InvalidDomain: "The domain or audience of the tenant object breaks a rule. The object is older than the rule.", "Create another `ClusterAuth0Tenant` with a host name as domain. It cannot be changed.";
+        DomainNotAllowed: "The domain is not in the operator's `--allowed-domains`.", "Add it there (`config.allowedDomains` of the chart), or create a `ClusterAuth0Tenant` with another domain.";
+        DuplicateTenant: "Two tenant objects are for the same Auth0 tenant. The operator uses the older one. This is the other one.", "Delete one of the two.";
+        SecretNotFound: "There is no Secret of that name in the operator's namespace. If a Secret disappears, the operator waits 15 seconds before it says so.", "Create it there, with the keys `clientId` and `clientSecret`.";
+        SecretKeyMissing: "The Secret lacks a key, or the operator cannot use the text under a key.", "Correct what the message names.";
         Authenticated: "Auth0 accepted the operator's credentials.", "Nothing.";
-        AuthenticationFailed: "Auth0 refused the operator's credentials.", "Do what the message says. A change of the Secret is noticed at once.";
-        MissingScope: "The operator's application lacks scopes of the Management API. Nothing is written to the tenant until it has them.", "Grant the application the scopes that the message names.";
+        AuthenticationFailed: "Auth0 refused the operator's credentials.", "Do what the message says. The operator notices a change of the Secret at once.";
+        MissingScope: "The operator's application lacks scopes of the Management API. The operator writes nothing to the tenant until it has them.", "Grant the application the scopes that the message names.";
     }
 }
 
 documented_names! {
     /// The reasons of events that are no condition's reason. A transition of a condition emits its [`Reason`].
     pub enum EventReason {
-        Adopted: "A parameter was at Auth0 already with the declared value. This object owns it from now on.", "Nothing.";
-        Overwritten: "Somebody else had set another value, and it was replaced, as `adoptionPolicy: Overwrite` says.", "Nothing, if it is meant so. The old value is kept nowhere.";
+        Adopted: "Auth0 already had the parameter with the declared value. This object owns it now.", "Nothing.";
+        Overwritten: "Somebody else had set another value, and the operator replaced it, because of `adoptionPolicy: Overwrite`.", "Nothing, if you want it so. The operator does not keep the old value.";
         DriftCorrected: "Somebody else changed a parameter of this object, and the operator set it back.", "If it happens again, find who changes it: the tenant's log names the client.";
-        ParametersRemoved: "Parameters of this object were removed from the connection.", "Nothing.";
-        ParametersLeft: "The object gave up parameters without removing them. Its `deletionPolicy` is `Retain`, it only observes, access was withdrawn, somebody else changed the value, or the tenant object is gone or stands for another Auth0 tenant now. On a `ClusterAuth0Tenant`: an object that is gone left them, or one whose namespace takes no events any more.", "Remove them at Auth0 if nobody needs them.";
+        ParametersRemoved: "The operator removed parameters of this object from the connection.", "Nothing.";
+        ParametersLeft: "The operator left parameters of this object at Auth0. Possible causes: `deletionPolicy` is `Retain`, the object only observes, access was withdrawn, somebody else changed the value, the tenant object is gone, or it is for another Auth0 tenant now. On a `ClusterAuth0Tenant`: the object that left them is gone, or its namespace takes no more events.", "Remove them at Auth0 if nobody needs them.";
     }
 }
 

@@ -71,13 +71,13 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
                     "format": "date-time",
                 },
                 "reason": {
-                    "description": "The reason, in CamelCase; see the table of reasons.",
+                    "description": "The reason, in CamelCase. See the reference of reasons.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
                 },
-                "message": { "description": "What is the case and what to do.", "type": "string", "maxLength": 32768 },
+                "message": { "description": "What is wrong and what to do.", "type": "string", "maxLength": 32768 },
             },
         },
     })

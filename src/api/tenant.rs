@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::upstream_params::ManagementPolicy;
 use super::{rules, schema};
 
-/// One Auth0 tenant: its host, its credentials, and who may use which of its connections. Owned by the platform team.
+/// One Auth0 tenant: its host, its credentials, and which namespaces may use which connections. It belongs to the platform team.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "upstreamparams.dev",
@@ -23,7 +23,7 @@ use super::{rules, schema};
     category = "auth0",
     status = "ClusterAuth0TenantStatus",
     derive = "PartialEq",
-    doc = "ClusterAuth0Tenant is one Auth0 tenant: its host, its credentials, and who may use which of its connections.",
+    doc = "ClusterAuth0Tenant is one Auth0 tenant: its host, its credentials, and which namespaces may use which connections.",
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
@@ -34,8 +34,8 @@ use super::{rules, schema};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(schema::AUDIENCE_IMMUTABLE_RULE).message(rules::AUDIENCE_IMMUTABLE))]
 pub struct ClusterAuth0TenantSpec {
-    /// The tenant's host name, for example example.eu.auth0.com, or a custom domain of it. Lower case, no scheme, port, path
-    /// or IP address. Cannot be changed.
+    /// The tenant's host name, for example example.eu.auth0.com, or one of its custom domains. Lower case, without https://,
+    /// port or path. Not an IP address. Cannot be changed.
     #[schemars(length(max = rules::MAX_DNS_NAME))]
     #[x_kube(
         validation = Rule::new(schema::DOMAIN_RULE).message(rules::DOMAIN_PATTERN),
@@ -43,17 +43,17 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub domain: String,
 
-    /// The identifier of the tenant's Management API, for example https://example.eu.auth0.com/api/v2/. Needed if domain is a
-    /// custom domain: the tenant's own host belongs here. Otherwise leave it out. Cannot be changed, added or removed.
+    /// The audience of the tenant's Management API, for example https://example.eu.auth0.com/api/v2/. Set it only if domain is
+    /// a custom domain, with the tenant's own host. Cannot be changed, added or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_AUDIENCE))]
     #[x_kube(validation = Rule::new(schema::AUDIENCE_RULE).message(rules::AUDIENCE_PATTERN))]
     pub audience: Option<String>,
 
-    /// How the operator logs in at Auth0.
+    /// The credentials that the operator uses at Auth0.
     pub credentials: Credentials,
 
-    /// Which namespaces may use which connections, 1 to 64 entries. What no entry admits is refused.
+    /// Which namespaces may use which connections, 1 to 64 entries. What no entry permits is refused.
     #[schemars(extend("maxItems" = rules::MAX_ACCESS))]
     #[x_kube(
         validation = Rule::new("size(self) > 0").message(rules::ACCESS_EMPTY),
@@ -61,16 +61,17 @@ pub struct ClusterAuth0TenantSpec {
     )]
     pub access: Vec<AccessEntry>,
 
-    /// Enforce: the managementPolicy of each object counts. Observe: nothing is written to this tenant, whatever objects say.
+    /// Whether the operator writes to this tenant. Enforce: the managementPolicy of each object counts. Observe: the operator
+    /// writes nothing, whatever the objects say. Default: Enforce.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 
-    /// How many requests the operator may send to this tenant. Auth0's own limits count as well.
+    /// How many requests the operator may send to this tenant. Auth0's own rate limits count too.
     #[serde(default)]
     pub rate_limit: RateLimit,
 
-    /// The resync interval: how often each managed connection is read, in seconds, 5 to 86400. A change by hand at Auth0 is
-    /// noticed that late.
+    /// The time between two checks of each connection, in seconds, 5 to 86400. The operator notices a change at Auth0 at the
+    /// next check. Default: 600.
     #[serde(default = "default_resync_interval_seconds")]
     #[schemars(range(min = rules::MIN_RESYNC_SECONDS, max = rules::MAX_RESYNC_SECONDS))]
     pub resync_interval_seconds: i64,
@@ -80,7 +81,7 @@ fn default_resync_interval_seconds() -> i64 {
     600
 }
 
-/// How the operator authenticates at the tenant. One way today; others may join it.
+/// The credentials that the operator uses at the tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
@@ -98,21 +99,21 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// Admits some namespaces to some connections.
+/// Permits some namespaces to use some connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessEntry {
-    /// The namespaces, by their labels. An empty selector admits every namespace.
+    /// The namespaces, by their labels. An empty selector matches every namespace.
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: LabelSelector,
 
-    /// Patterns of connection names, 1 to 64, each of at most 128 characters. '*' stands for any characters, at most 8 times
-    /// in a pattern. If an object names a connection by its id, the connection's name counts.
+    /// Patterns of connection names, 1 to 64, each of at most 128 characters. '*' matches any characters, at most 8 in a
+    /// pattern. They match the connection's name, also if an object uses its id.
     #[schemars(schema_with = "schema::connection_globs")]
     pub connections: Vec<String>,
 
-    /// Reserved parameters (state, nonce, redirect_uri and others) that these namespaces may set nevertheless. A fixed one
-    /// breaks or weakens the login.
+    /// Reserved parameters (state, nonce, redirect_uri and others) that these namespaces may set all the same, at most 64. A
+    /// fixed value breaks or weakens the login.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::reserved_params")]
     pub allowed_reserved_params: Vec<String>,
@@ -122,17 +123,17 @@ pub struct AccessEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Reads of connections per minute, 1 to 60000.
+    /// Reads of connections per minute, 1 to 60000. Default: 30.
     #[serde(default = "default_reads_per_minute")]
     #[schemars(range(min = 1, max = rules::MAX_REQUESTS_PER_MINUTE))]
     pub reads_per_minute: i32,
 
-    /// All other requests per minute, 1 to 60000.
+    /// All other requests per minute, 1 to 60000. Default: 60.
     #[serde(default = "default_requests_per_minute")]
     #[schemars(range(min = 1, max = rules::MAX_REQUESTS_PER_MINUTE))]
     pub requests_per_minute: i32,
 
-    /// How many requests of each kind may be sent at once, 1 to 1000.
+    /// How many requests of each kind the operator may send at once, 1 to 1000. Default: 5.
     #[serde(default = "default_burst")]
     #[schemars(range(min = 1, max = rules::MAX_BURST))]
     pub burst: i32,
@@ -156,23 +157,24 @@ fn default_burst() -> i32 {
     5
 }
 
-/// Whether the tenant can be used. Counts and rate limits are metrics, not status.
+/// Whether the operator can use the tenant. Counts and rate limits are metrics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterAuth0TenantStatus {
-    /// The metadata.generation that this status is about; -1 if the operator has not seen the object yet.
+    /// The metadata.generation that this status is about. -1 if the operator has not seen the object yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Accepted, ResolvedRefs and Authenticated; Reconciling or Stalled while they are true. Wait for Ready.
+    /// The conditions Ready, Accepted, ResolvedRefs and Authenticated; Reconciling or Stalled while they are true. Wait for
+    /// Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 
-    /// The value of the annotation upstreamparams.dev/reconcile-at that was last carried out: since it was set, the
-    /// credentials were tried where they are not accepted, and every connection was looked at. Of a value of more than 64
-    /// characters it is the first 47, '~' and 16 hex digits of its SHA-256.
+    /// The last value of the annotation upstreamparams.dev/reconcile-at that the operator has handled: after it was set, the
+    /// operator tried credentials that were not accepted, and checked every connection. A value of more than 64 characters is
+    /// shortened to its first 47, '~' and 16 hex digits of its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_RECONCILE_AT))]
     pub last_handled_reconcile_at: Option<String>,

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{rules, schema};
 
-/// Parameters that Auth0 adds to the authorization request of one connection (`options.upstream_params`). Only the
-/// parameters named here are managed: everything else of the connection, also other parameters, stays as it is.
+/// The parameters that Auth0 adds to the authorization request of one connection (`options.upstream_params`). The operator
+/// manages only the parameters named here. Everything else of the connection stays as it is.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "upstreamparams.dev",
@@ -26,7 +26,7 @@ use super::{rules, schema};
     category = "auth0",
     status = "UpstreamParamsStatus",
     derive = "PartialEq",
-    doc = "UpstreamParams manages parameters that Auth0 adds to the authorization request of one connection, and nothing else of that connection.",
+    doc = "UpstreamParams declares parameters that Auth0 adds to the authorization request of one connection. It manages nothing else of that connection.",
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.target"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Synced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Synced")].status"#),
@@ -38,46 +38,47 @@ use super::{rules, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamParamsSpec {
-    /// The tenant that has the connection. Cannot be changed.
+    /// The tenant that has the connection. Cannot be changed. Default: the ClusterAuth0Tenant with the name default.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message(rules::TENANT_REF_IMMUTABLE))]
     pub tenant_ref: TenantRef,
 
-    /// The Auth0 connection. May be changed: the parameters are added to the new connection first, and removed from the old
-    /// one when the new one has all of them.
+    /// The Auth0 connection, by name or by id. If you change it, the operator first adds the parameters to the new connection,
+    /// and then removes them from the old one.
     pub connection: ConnectionRef,
 
-    /// The parameters by name, 1 to 30. Each has either a value (a fixed text) or an alias, which passes on what the
-    /// application sent to Auth0 under that name. Names have letters, digits, '.', '_' and '-'. Aliases are acr_values,
-    /// audience, client_id, display, id_token_hint, login_hint, max_age, prompt, resource, response_mode, response_type and
-    /// ui_locales.
+    /// The parameters by name, 1 to 30. Each has either a value, which is a fixed text, or an alias, which passes on what the
+    /// application sent to Auth0 under that name. A name has letters, digits, '.', '_' and '-', at most 128. The aliases are
+    /// acr_values, audience, client_id, display, id_token_hint, login_hint, max_age, prompt, resource, response_mode,
+    /// response_type and ui_locales.
     #[schemars(extend("maxProperties" = rules::MAX_PARAMS, "x-kubernetes-validations" = schema::params_rules()))]
     pub params: BTreeMap<String, Param>,
 
-    /// Enforce: write the parameters, and set them back when somebody changes them. Observe: write nothing, and show in the
-    /// status what Enforce would do.
+    /// Whether the operator writes. Enforce: write the parameters, and set them back when somebody changes them. Observe: write
+    /// nothing, and show in the status what Enforce would do. Default: Enforce.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 
-    /// What to do if a parameter is at Auth0 already with another value. IfEqual: leave it, and say ExistingValue.
-    /// Overwrite: replace it. An equal value is always adopted, without a write.
+    /// What to do if Auth0 already has another value for a parameter. IfEqual: leave it, and report ExistingValue. Overwrite:
+    /// replace it. An equal value is always adopted, without a write. Default: IfEqual.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
 
-    /// What to do when this object is deleted. Delete: remove the parameters it owns at Auth0. Retain: leave them there.
+    /// What to do when this object is deleted. Delete: remove the parameters that it owns at Auth0. Retain: leave them there.
+    /// Default: Delete.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
 
-/// Which tenant an object belongs to.
+/// The tenant that an object belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantRef {
-    /// The kind of the tenant object.
+    /// The kind of the tenant object. Default: ClusterAuth0Tenant.
     #[serde(default)]
     pub kind: TenantKind,
 
-    /// The name of the tenant object.
+    /// The name of the tenant object. Default: default.
     #[serde(default = "default_tenant_name")]
     #[schemars(length(max = rules::MAX_DNS_NAME))]
     #[x_kube(validation = Rule::new(schema::OBJECT_NAME_RULE).message(rules::OBJECT_NAME))]
@@ -104,7 +105,7 @@ string_enum! {
     }
 }
 
-/// A connection of the tenant, by exactly one of its name and its id.
+/// A connection of the tenant, by its name or by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -112,20 +113,20 @@ string_enum! {
     validation = Rule::new("has(self.name) || has(self.id)").message(rules::CONNECTION_NEITHER),
 )]
 pub struct ConnectionRef {
-    /// The connection's name: letters, digits and '-'.
+    /// The connection's name: letters, digits and '-'. Set either name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_CONNECTION_NAME))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9-]*$')").message(rules::CONNECTION_NAME_PATTERN))]
     pub name: Option<String>,
 
-    /// The connection's id: con_ followed by letters and digits.
+    /// The connection's id: con_ and then letters and digits. Set either name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_CONNECTION_ID))]
     #[x_kube(validation = Rule::new("self.matches('^con_[A-Za-z0-9]+$')").message(rules::CONNECTION_ID_PATTERN))]
     pub id: Option<String>,
 }
 
-/// One parameter: exactly one of a fixed value and an alias.
+/// One parameter: either a fixed value or an alias.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -133,8 +134,8 @@ pub struct ConnectionRef {
     validation = Rule::new("has(self.value) || has(self.alias)").message(rules::PARAM_NEITHER),
 )]
 pub struct Param {
-    /// A fixed text that is sent with every login. It is public: the browser shows it in its address line. 1 to 1024
-    /// characters, no control characters.
+    /// A fixed text that Auth0 sends with every login. It is public: the browser shows it in its address bar. 1 to 1024
+    /// characters, no control characters. Set either value or alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_VALUE))]
     #[x_kube(
@@ -143,9 +144,9 @@ pub struct Param {
     )]
     pub value: Option<String>,
 
-    /// Passes on what the application sent to Auth0 under this name. If the application sends nothing, the parameter is left
-    /// out. One of acr_values, audience, client_id, display, id_token_hint, login_hint, max_age, prompt, resource,
-    /// response_mode, response_type, ui_locales.
+    /// The name of a parameter that the application sends to Auth0, whose value is passed on. If the application sends nothing,
+    /// the parameter is left out. One of acr_values, audience, client_id, display, id_token_hint, login_hint, max_age, prompt,
+    /// resource, response_mode, response_type, ui_locales. Set either value or alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Alias>,
 }
@@ -221,17 +222,17 @@ string_enum! {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamParamsStatus {
-    /// The metadata.generation that this status is about; -1 if the operator has not seen the object yet.
+    /// The metadata.generation that this status is about. -1 if the operator has not seen the object yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
 
-    /// The connection as a short text, for the printer column: its name, or its id.
+    /// The connection as kubectl get shows it: its name or its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_CONNECTION_NAME))]
     pub target: Option<String>,
 
-    /// Ready, Accepted, ResolvedRefs and Synced; Reconciling or Stalled while they are true. Wait for Ready.
+    /// The conditions Ready, Accepted, ResolvedRefs and Synced; Reconciling or Stalled while they are true. Wait for Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -241,13 +242,13 @@ pub struct UpstreamParamsStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub connections: Vec<ConnectionStatus>,
 
-    /// When the parameters were last seen to be as declared, or written. It changes only together with another field.
+    /// When the operator last wrote the parameters, or saw them become as declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced_time: Option<Time>,
 
-    /// The value of the annotation upstreamparams.dev/reconcile-at that was last carried out: the connections were looked at
-    /// since it was set, or could not be, which the conditions say. Of a value of more than 64 characters it is the first 47,
-    /// '~' and 16 hex digits of its SHA-256.
+    /// The last value of the annotation upstreamparams.dev/reconcile-at that the operator has handled: after it was set, the
+    /// operator checked the connections, or says in the conditions why it could not. A value of more than 64 characters is
+    /// shortened to its first 47, '~' and 16 hex digits of its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_RECONCILE_AT))]
     pub last_handled_reconcile_at: Option<String>,
@@ -260,20 +261,20 @@ pub struct ConnectionStatus {
     /// The connection's id.
     pub id: String,
 
-    /// The Auth0 tenant that the connection is of: the host of the tenant's audience.
+    /// The Auth0 tenant of the connection: the host in the tenant's audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = rules::MAX_DNS_NAME))]
     pub tenant: Option<String>,
 
-    /// The connection's name, as last seen.
+    /// The connection's name at the last check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 
-    /// The connection's strategy, which is its type at Auth0, for example oidc. As last seen.
+    /// The connection's strategy (its type at Auth0, for example oidc) at the last check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
 
-    /// The parameters, sorted by name, as they were when the connection was last seen.
+    /// The parameters at the last check, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub params: Vec<ParamStatus>,
@@ -286,10 +287,10 @@ pub struct ParamStatus {
     /// The parameter's name.
     pub name: String,
 
-    /// InSync: it is as declared. Applied: written, and not read again yet. Pending: waits to be written. Removing: waits to
-    /// be removed. ExistingValue: somebody else set another value, which is left there. Conflicted: another UpstreamParams
-    /// owns it. Contended: somebody keeps setting another value, which is left there for a while. WouldAdd, WouldChange,
-    /// WouldRemove: what Enforce would do.
+    /// The state of the parameter. InSync: as declared. Applied: written, and not read again yet. Pending: still to write.
+    /// Removing: still to remove. ExistingValue: somebody else set another value, and the operator leaves it. Conflicted:
+    /// another UpstreamParams owns it. Contended: somebody keeps setting another value, and the operator leaves it for a while.
+    /// WouldAdd, WouldChange, WouldRemove: what Enforce would do.
     pub state: ParamState,
 
     /// The ownership record: fingerprints of what the operator wrote, or is about to write, for this object. 16 hex digits
@@ -298,31 +299,31 @@ pub struct ParamStatus {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub owned: Vec<String>,
 
-    /// True if the parameter was in sync before and state does not say so: another value is drift then.
+    /// True if the parameter was in sync before, although state does not say so. Another value is drift then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<bool>,
 }
 
 string_enum! {
-    /// How one parameter stands on one connection.
+    /// The state of one parameter on one connection.
     pub enum ParamState {
         /// It is as declared.
         InSync = "InSync",
-        /// Written. Auth0's answer showed it; the next look confirms it.
+        /// Written. Auth0's answer showed it, and the next check confirms it.
         Applied = "Applied",
-        /// It waits to be written.
+        /// The operator still has to write it.
         Pending = "Pending",
-        /// It waits to be removed.
+        /// The operator still has to remove it.
         Removing = "Removing",
-        /// Somebody else set another value, and `adoptionPolicy: IfEqual` leaves it there.
+        /// Somebody else set another value, and `adoptionPolicy: IfEqual` leaves it.
         ExistingValue = "ExistingValue",
         /// Another object owns this parameter of this connection.
         Conflicted = "Conflicted",
-        /// Somebody keeps setting another value, which is left there for a while.
+        /// Somebody keeps setting another value, and the operator leaves it for a while.
         Contended = "Contended",
-        /// `Observe`: it is not there, and `Enforce` would add it.
+        /// `Observe`: Auth0 does not have it, and `Enforce` would add it.
         WouldAdd = "WouldAdd",
-        /// `Observe`: another value is there, and `Enforce` would replace it.
+        /// `Observe`: Auth0 has another value, and `Enforce` would replace it.
         WouldChange = "WouldChange",
         /// `Observe`: `Enforce` would remove it.
         WouldRemove = "WouldRemove",

@@ -47,27 +47,28 @@ pub(super) struct CredentialArguments {
     #[arg(long, env = "AUTH0_DOMAIN", hide_env_values = true)]
     domain: Option<String>,
 
-    /// For a custom domain: https://TENANT/api/v2/ with the tenant's own domain [default: that of --domain].
+    /// The audience of the Management API, for a custom domain: https://TENANT/api/v2/ with the tenant's own host [default: that of
+    /// --domain].
     #[arg(long, env = "AUTH0_AUDIENCE", hide_env_values = true)]
     audience: Option<String>,
 
-    /// The client id of an application with the scopes read:connections and read:connections_options. Its secret is read from
-    /// AUTH0_CLIENT_SECRET, or from a file; never from the command line, which others can see.
+    /// The client id of an application with the scopes read:connections and read:connections_options. Set its secret in
+    /// AUTH0_CLIENT_SECRET or in a file.
     #[arg(long, env = "AUTH0_CLIENT_ID", hide_env_values = true)]
     client_id: Option<String>,
 
-    /// A file that holds the application's secret, in the place of AUTH0_CLIENT_SECRET.
+    /// A file with the application's secret, instead of AUTH0_CLIENT_SECRET.
     #[arg(long)]
     client_secret_file: Option<PathBuf>,
 
-    /// How long reading a tenant may take in all, with waits for its rate limit: such as 30s or 10m.
+    /// How long to read a tenant, with waits for its rate limit, such as 30s or 10m.
     #[arg(long, default_value = "10m", value_parser = duration)]
     timeout: Duration,
 }
 
 /// How long reading a tenant may take, as [`span`] reads it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span = span(text).ok_or("write a span such as 30s or 10m")?;
+    let span = span(text).ok_or("write a time such as 30s or 10m")?;
     let sensible = Duration::from_secs(1)..=Duration::from_hours(24 * 7);
     if sensible.contains(&span) { Ok(span) } else { Err("must be from 1s to 168h".to_owned()) }
 }
@@ -117,7 +118,7 @@ impl CredentialArguments {
         let read = credentials::read(members.into_iter());
         let flaws: Vec<String> = read.flaws.iter().map(|(member, flaw)| format!("{} {}", variable(member), flaw.message())).collect();
         let (Some(client_id), Some(client_secret)) = (read.client_id, read.client_secret) else {
-            bail!("the credentials can't be used: {}", flaws.join(", and "));
+            bail!("the credentials cannot be used: {}", flaws.join(", and "));
         };
         let oddity = (!flaws.is_empty()).then(|| flaws.join(", and "));
         Ok(GivenCredentials { place: (domain, audience), secret: SharedSecret { client_id, client_secret }, oddity })
@@ -299,11 +300,7 @@ impl TenantReader {
         let now = clock::now();
         let opens_at = self.budget.lock().reads.opens_at(now);
         if opens_at > self.deadline {
-            bail!(
-                "{}: not read within {:?} (--timeout), as the tenant may be asked no faster; give it more time",
-                self.domain,
-                self.timeout
-            );
+            bail!("{}: not read within {:?} (--timeout), because of its rate limit; give it more time", self.domain, self.timeout);
         }
         tokio::time::sleep(opens_at.saturating_duration_since(now)).await;
         Ok(())
@@ -329,10 +326,10 @@ impl TenantReader {
                     audience.as_str()
                 )
             }
-            Failure::DomainNotAllowed { .. } => anyhow!("{domain} is not among the hosts that may be asked; add it to --allowed-domains"),
-            Failure::Unreachable { why: Unreached::Name } => anyhow!("{domain} has no address; check the domain"),
+            Failure::DomainNotAllowed { .. } => anyhow!("{domain} is not in --allowed-domains; add it there"),
+            Failure::Unreachable { why: Unreached::Name } => anyhow!("{domain} has no IP address; check the domain"),
             Failure::ClientError { route: Route::Token, status: 404, .. } => {
-                anyhow!("{domain} has no token endpoint (404), so it is no tenant of Auth0; check the domain")
+                anyhow!("{domain} has no token endpoint (404), so it is not an Auth0 tenant; check the domain")
             }
             other => anyhow!("{domain}: {}", given_up(&other.message())),
         }
@@ -354,7 +351,7 @@ fn may_pass(failure: &Failure) -> bool {
 
 /// The message of a failure that is not the operator's, which would go on trying.
 fn given_up(message: &str) -> &str {
-    message.strip_suffix("; it is tried again").unwrap_or(message)
+    message.strip_suffix("; the operator tries again").unwrap_or(message)
 }
 
 #[cfg(test)]

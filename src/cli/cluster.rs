@@ -13,7 +13,7 @@ use crate::kubernetes::reach::{self, Observer};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub(super) struct ClusterArguments {
-    /// The context of the kubeconfig [default: the current one]. The kubeconfig is that of KUBECONFIG, or ~/.kube/config.
+    /// The context of the kubeconfig (KUBECONFIG, or ~/.kube/config) [default: the current one].
     #[arg(long)]
     pub(super) context: Option<String>,
 }
@@ -36,13 +36,13 @@ pub(super) async fn client(context: Option<&str>, observer: Observer) -> anyhow:
     };
     // Watches have an idle time-out of their own; everything else ends within the report's.
     config.connect_timeout = Some(Duration::from_secs(10));
-    reach::client(config, observer).context("the kubeconfig can't be used")
+    reach::client(config, observer).context("the kubeconfig cannot be used")
 }
 
 /// A client of the cluster that this kubeconfig names. The observer sees each request.
 #[cfg(feature = "testbed")]
 pub(super) async fn client_of(kubeconfig: Kubeconfig, observer: Observer) -> anyhow::Result<kube::Client> {
-    reach::client(from_kubeconfig(kubeconfig, None).await?, observer).context("the kubeconfig can't be used")
+    reach::client(from_kubeconfig(kubeconfig, None).await?, observer).context("the kubeconfig cannot be used")
 }
 
 /// The cluster of this context, or of the current one, through the proxy that the kubeconfig names for it, if any. A proxy
@@ -66,7 +66,7 @@ async fn from_kubeconfig(mut kubeconfig: Kubeconfig, context: Option<&str>) -> a
         let why = if matches!(error, KubeconfigError::ParseNoProxy(_)) {
             "NO_PROXY: write hosts, addresses and networks, separated by single commas"
         } else {
-            "the kubeconfig can't be used"
+            "the kubeconfig cannot be used"
         };
         anyhow::Error::from(error).context(why)
     })?;
@@ -78,6 +78,6 @@ async fn from_kubeconfig(mut kubeconfig: Kubeconfig, context: Option<&str>) -> a
 fn cluster_proxy(url: &str, cluster: &str) -> anyhow::Result<axum::http::Uri> {
     let usable = |uri: &axum::http::Uri| matches!(uri.scheme_str(), Some("http" | "https" | "socks5")) && uri.host().is_some();
     url.parse().ok().filter(usable).with_context(|| {
-        format!("proxy-url of the cluster {cluster} in the kubeconfig is no proxy's address; write http://host:port, https://host:port or socks5://host:port")
+        format!("proxy-url of the cluster {cluster} in the kubeconfig is not a proxy address; write http://host:port, https://host:port or socks5://host:port")
     })
 }

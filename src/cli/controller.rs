@@ -18,16 +18,16 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 /// Flags of `controller`. Each may be given as an environment variable.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The operator's own namespace, which has the Secrets with credentials [default: that of the pod, else `default`].
+    /// The namespace of the operator, which has the Secrets with credentials [default: that of the pod, else `default`].
     #[arg(long, env = "UPO_NAMESPACE")]
     namespace: Option<String>,
 
-    /// The namespaces to serve, separated by commas [default: all]. The operator needs rights on objects only in these. One
-    /// operator serves a cluster: a second one stands by, whatever namespaces it has here, until the first one ends.
+    /// The namespaces to watch, separated by commas [default: all]. The operator needs rights on objects only in these. Only one
+    /// operator leads in a cluster: a second one stands by, whatever its namespaces are.
     #[arg(long, env = "UPO_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 
-    /// The address of /healthz, /readyz and /metrics. `[::]` means IPv6 and IPv4, or IPv4 alone where there is no IPv6.
+    /// The address of /healthz, /readyz and /metrics. `[::]` means IPv6 and IPv4, or IPv4 alone if the host has no IPv6.
     #[arg(long, env = "UPO_HTTP_ADDRESS", default_value = "[::]:8080")]
     http_address: SocketAddr,
 
@@ -98,7 +98,7 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => {}
         }
         stop.cancel();
-        tracing::info!("stopping: the write in flight is finished first");
+        tracing::info!("stopping, after the current write");
     });
     Ok(())
 }

@@ -32,7 +32,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use self::exit::Exit;
 use self::output::print;
 
-/// Manages the upstream parameters of Auth0 connections from Kubernetes, and nothing else of them.
+/// Manages the upstream parameters of Auth0 connections from Kubernetes, and nothing else.
 #[derive(Debug, Parser)]
 #[command(version = shell::VERSION, about, arg_required_else_help = true, after_help = exit::HELP)]
 struct Cli {
@@ -42,31 +42,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say what is wrong with manifests, offline.
+    /// Check manifests offline.
     Lint(lint::Arguments),
-    /// Say what the operator would change at the tenant, for manifests as if they were applied. Writes nothing.
+    /// Show what the operator would change at Auth0 if you applied manifests. Writes nothing.
     Plan(Box<plan::Arguments>),
-    /// Print manifests for the upstream parameters that a tenant has.
+    /// Print manifests for the upstream parameters that a tenant has already.
     Export(Box<export::Arguments>),
-    /// List the connections of a tenant: their types, their upstream parameters, and who owns these.
+    /// List the connections of a tenant, their upstream parameters and who owns them.
     Connections(Box<connections::Arguments>),
-    /// Say how objects and their tenants stand, and what to do.
+    /// Show the status of objects and tenants, and what to do.
     Status(Box<status::Arguments>),
-    /// Have the operator look at objects now, wait, and say how that ended.
+    /// Reconcile objects now, wait, and show the result.
     Reconcile(Box<reconcile::Arguments>),
-    /// Say whether declared parameters arrive at the identity provider, by a walk through the tenant's login without any login.
+    /// Check that declared parameters reach the identity provider. Nobody logs in.
     Verify(Box<verify::Arguments>),
-    /// Run the operator against a cluster: the kubeconfig's, or the one it runs in.
+    /// Run the operator.
     Controller(Box<controller::Arguments>),
-    /// Print the CustomResourceDefinitions, to be piped into `kubectl apply --server-side -f -`.
+    /// Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`.
     Crds,
-    /// Write the JSON schemas of both kinds, for editors and for tools that check manifests.
+    /// Write JSON schemas of both kinds, for editors and other tools.
     Schemas(shell::SchemasArguments),
-    /// Print the completions of a shell.
+    /// Print completions for a shell.
     Completions(shell::CompletionsArguments),
-    /// Print the manual page, or write one for each command.
+    /// Print the manual page, or write one page for each command.
     Man(shell::ManArguments),
-    /// Print the version, and the commit that it was built from.
+    /// Print the version and the commit of the build.
     Version(shell::VersionArguments),
     /// Show it all at work: a real API server, an emulated tenant, the operator, the examples.
     #[cfg(feature = "testbed")]

@@ -36,7 +36,7 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> anyhow::Result<Ex
 /// Flags of `man`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ManArguments {
-    /// Write a page for each command into this folder, which is made if it is not there.
+    /// Write a page for each command into this folder, and create it if it does not exist.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -62,7 +62,7 @@ pub(super) fn man(arguments: &ManArguments) -> anyhow::Result<Exit> {
 /// Flags of `schemas`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemasArguments {
-    /// The folder to write them into, which is made if it is not there.
+    /// The folder to write to. It is created if it does not exist.
     #[arg(long)]
     dir: PathBuf,
 }
@@ -82,7 +82,7 @@ pub(super) fn schemas(arguments: &SchemasArguments) -> anyhow::Result<Exit> {
 /// Flags of `version`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VersionArguments {
-    /// How it is printed.
+    /// The output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }

@@ -19,8 +19,8 @@ use crate::model::document::Document;
 /// Which tenant is read, and with what.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SourceArguments {
-    /// The ClusterAuth0Tenant to read, with the credentials of its Secret, or with those of the environment where they are set.
-    /// Without it the tenant is the one that AUTH0_DOMAIN names, and no cluster is asked.
+    /// The ClusterAuth0Tenant to read, with the credentials of its Secret, or with AUTH0_... if they are set [default: the tenant
+    /// in AUTH0_DOMAIN, without a cluster].
     #[arg(long)]
     pub(super) tenant: Option<String>,
 
@@ -78,7 +78,7 @@ impl SourceArguments {
         let reader = if own_credentials { self.credentials.reader(&reach)? } else { self.credentials.reader_of(&settings, &reach) };
         if reader.identity() != settings.audience.identity() {
             bail!(
-                "--tenant: {name} stands for {}, and the credentials in the environment are for {}; unset AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or set those of {name}",
+                "--tenant: {name} is for {}, and the credentials in the environment are for {}; unset AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, or set those of {name}",
                 settings.audience.identity(),
                 reader.identity()
             );

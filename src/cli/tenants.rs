@@ -11,24 +11,24 @@ use crate::model::domain::AllowedDomains;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Reaching tenants")]
 pub(super) struct ReachArguments {
-    /// The hosts that tenants may have, separated by commas; `*.` stands for one or more labels.
+    /// The hosts that tenants may have, separated by commas. `*.` matches one or more labels.
     #[arg(long, env = "UPO_ALLOWED_DOMAINS", default_value = "*.auth0.com", value_delimiter = ',')]
     allowed_domains: Vec<String>,
 
-    /// A file of PEM certificates to trust in addition to the system's, for a proxy that inspects TLS.
+    /// A PEM file of CA certificates to trust besides the system's, for a proxy that inspects TLS.
     #[arg(long, env = "UPO_EXTRA_CA")]
     extra_ca: Option<PathBuf>,
 
-    /// Permit tenants with private addresses, as with a private link to Auth0.
+    /// Permit tenants with private IP addresses, such as a private link to Auth0.
     #[arg(long, env = "UPO_PERMIT_PRIVATE_ADDRESSES")]
     permit_private_addresses: bool,
 
-    /// The HTTP proxy for requests to tenants, such as `http://proxy.example.com:3128`; also read from `https_proxy`. It is
-    /// never used for the API server: for that set `proxy-url` of the cluster in the kubeconfig.
+    /// The HTTP proxy for requests to tenants, such as `http://proxy.example.com:3128`. Also read from `https_proxy`. For the API
+    /// server, set `proxy-url` in the kubeconfig instead.
     #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
     proxy: Option<String>,
 
-    /// The tenants to reach without the proxy, separated by commas; also read from `no_proxy`.
+    /// The tenants to reach without the proxy, separated by commas. Also read from `no_proxy`.
     #[arg(long, env = "NO_PROXY")]
     no_proxy: Option<String>,
 
@@ -50,7 +50,7 @@ impl ReachArguments {
     pub(super) fn reach(self) -> anyhow::Result<Reach> {
         let allowed = AllowedDomains::parse(self.allowed_domains.iter().filter(|one| !one.is_empty())).context("--allowed-domains")?;
         if let Some(endpoint) = &self.insecure_tenant_endpoint {
-            tracing::warn!(%endpoint, "every tenant is replaced by this plain http address: for tests only");
+            tracing::warn!(%endpoint, "all requests for tenants go to this plain http address; for tests only");
         }
         let transport = Transport::new(&TransportOptions {
             allowed_domains: allowed.clone(),

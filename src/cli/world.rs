@@ -20,7 +20,7 @@ pub(super) struct WorldArguments {
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
-    /// The operator's own namespace, where the Secrets of tenants are.
+    /// The namespace of the operator, which has the Secrets of tenants.
     #[arg(long, env = "UPO_NAMESPACE", default_value = "upstream-params-operator")]
     pub(super) operator_namespace: String,
 }
@@ -106,7 +106,7 @@ impl ClusterView {
                 }
                 let which = if unknown.is_empty() { "others".to_owned() } else { unknown.join(", ") };
                 self.notes.push(format!(
-                    "the labels of namespaces are not known ({which}), as you may not list namespaces: what access admits them to can't be said"
+                    "the labels of namespaces are not known ({which}), because you may not list namespaces, so access was not checked"
                 ));
             }
             Err(unread) => return Err(refused("list", "namespaces", "", &unread)),
@@ -119,7 +119,7 @@ impl ClusterView {
 fn refused(verb: &str, what: &str, within: &str, unread: &Unread) -> anyhow::Error {
     let message = unread.message();
     match unread {
-        Unread::Forbidden(_) => anyhow!("you may not {verb} {what}{within}; have that right granted ({message})"),
+        Unread::Forbidden(_) => anyhow!("you may not {verb} {what}{within}; ask for that right ({message})"),
         Unread::Absent(_) | Unread::Other(_) => anyhow!("can't {verb} {what}{within}: {message}"),
     }
 }

@@ -120,7 +120,7 @@ pub fn spec(spec: &Value) -> Result<Spec, Refusal> {
     match (read, refused.into_iter().next()) {
         (Some(spec), None) => Ok(spec),
         (_, Some(first)) => Err(first),
-        (None, None) => Err(Refusal::new("spec", "can't be read")),
+        (None, None) => Err(Refusal::new("spec", "cannot be read")),
     }
 }
 
@@ -315,7 +315,7 @@ pub(crate) fn against_connection(
     warnings.extend(placeholders.map(|(name, _)| placeholder(name)));
     let auth_params = document.option_names("authParams");
     for name in spec.params.keys().filter(|name| auth_params.contains(name)) {
-        warnings.push(format!("the parameter {name} is also in the connection's authParams, and which of the two wins is not documented"));
+        warnings.push(format!("the connection has {name} in authParams too, and Auth0 does not document which one is sent"));
     }
     Ok(warnings)
 }
@@ -323,17 +323,17 @@ pub(crate) fn against_connection(
 /// The parameter that says what an application may do.
 pub(crate) const SCOPE: &str = "scope";
 /// What is said of [`SCOPE`].
-pub(crate) const SCOPE_REPLACES: &str = "the parameter scope replaces the scopes that the connection asks for";
+pub(crate) const SCOPE_REPLACES: &str = "the parameter scope replaces the scopes of the connection";
 
 /// What is said of a value that [`is_placeholder`].
 pub(crate) fn placeholder(name: &str) -> String {
-    format!("the value of the parameter {name} looks like a placeholder that nothing filled in, and is sent as it stands")
+    format!("the value of {name} looks like a placeholder that nobody filled in, and is sent as it is")
 }
 
 /// What is said of more parameters than a connection of this type takes.
 pub(crate) fn too_many_for(strategy: &str, spec: &Spec) -> Option<String> {
     let is_too_many = strategy == "facebook" && spec.params.len() > rules::FACEBOOK_MAX;
-    is_too_many.then(|| format!("spec.params: connections of type facebook take at most {} parameters", rules::FACEBOOK_MAX))
+    is_too_many.then(|| format!("spec.params: a facebook connection takes at most {} parameters; remove some", rules::FACEBOOK_MAX))
 }
 
 /// Whether a text holds what templates leave behind when they are not filled in: `${...}`, `$(...)`, `{{...}}`, `{name}`
@@ -360,7 +360,7 @@ pub(crate) fn is_placeholder(text: &str) -> bool {
 /// What is said of a connection without an authorization request.
 pub(crate) fn unsupported_strategy(strategy: &str, protocol: &str) -> String {
     format!(
-        "the connection is of type {strategy} ({protocol}), which has no authorization request to add parameters to; name a connection that speaks OAuth 2.0 or OpenID Connect"
+        "upstream parameters do nothing on a connection of type {strategy} ({protocol}); use a connection with OAuth 2.0 or OpenID Connect"
     )
 }
 
@@ -369,8 +369,8 @@ pub(crate) fn reserved_param(name: &str, allowed: &BTreeSet<String>) -> String {
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     let others = if allowed.is_empty() { String::new() } else { format!(", and this namespace may set only {} here", listed(&allowed)) };
     format!(
-        "spec.params[{name}]: the login itself sets this parameter{}{others}; remove it, or ask the platform team to list it in \
-         allowedReservedParams of an access entry",
+        "spec.params[{name}]: the login itself sets this parameter{}{others}; remove it, or ask the platform team to add it to \
+         allowedReservedParams",
         asked(nearest(name, allowed.into_iter()))
     )
 }

@@ -20,9 +20,9 @@ pub(crate) enum Support {
 
 use Support::{Supported, Unsupported, Unusual};
 
-const OAUTH1: Support = Unusual("the connection speaks OAuth 1, whose authorization request may ignore upstream parameters");
-const NOT_LISTED: Support = Unusual("Auth0's schema lists no upstream parameters for this connection type");
-const UNKNOWN: Support = Unusual("the connection type is unknown to this version of the operator");
+const OAUTH1: Support = Unusual("the connection uses OAuth 1 and may ignore upstream parameters");
+const NOT_LISTED: Support = Unusual("Auth0 documents no upstream parameters for this type of connection");
+const UNKNOWN: Support = Unusual("this version of the operator does not know this type of connection");
 
 /// Every connection type that the Management API names, with what upstream parameters do on it.
 pub(crate) const STRATEGIES: [(&str, Support); 56] = [

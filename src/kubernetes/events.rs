@@ -33,7 +33,7 @@ const MOST_NOTES: usize = 5;
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// The note of what is beyond that.
-const MORE: &str = "more of the same with other details; the object's conditions and the operator's log have them";
+const MORE: &str = "more events like this with other details; see the object's conditions and the operator's log";
 
 /// Where events about an object without a namespace are: nowhere else does the API server take them.
 const DEFAULT_NAMESPACE: &str = "default";

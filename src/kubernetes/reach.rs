@@ -101,7 +101,7 @@ impl Line {
         let news = said.insert(kind);
         drop(outage);
         if news {
-            tracing::warn!(address = self.address, cause, "the API server can't be reached; it is tried again until it answers");
+            tracing::warn!(address = self.address, cause, "the API server can't be reached; the operator keeps trying");
         }
     }
 }
@@ -121,7 +121,7 @@ enum Kind {
 fn cause(error: &(dyn StdError + 'static)) -> (Kind, String) {
     let chain: Vec<&(dyn StdError + 'static)> = std::iter::successors(Some(error), |error| (*error).source()).collect();
     if chain.iter().any(|error| error.is::<AuthError>()) {
-        return (Kind::SecretData, "the credentials for it could not be had; try the kubeconfig with kubectl".to_owned());
+        return (Kind::SecretData, "the kubeconfig gives no credentials for it; try it with kubectl".to_owned());
     }
     // Those of the connection, of TLS and of a proxy's tunnel; nothing else is known to be without secrets.
     if !chain.iter().any(|error| error.is::<hyper_util::client::legacy::Error>()) {

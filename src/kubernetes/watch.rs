@@ -275,7 +275,7 @@ where
             let event = tokio::select! {
                 biased;
                 Ok(()) = doubts.changed() => {
-                    tracing::info!(watch = part.what, "the watch begins with a new list");
+                    tracing::info!(watch = part.what, "the watch starts again with a new list");
                     break;
                 }
                 event = stream.next() => event,
@@ -316,9 +316,9 @@ impl Troubles {
     fn say(&mut self, error: &watcher::Error) {
         match watch_error(error) {
             Some(error) if self.said.insert(error.clone()) => {
-                tracing::warn!(watch = self.watch, error, "a watch failed and is tried again");
+                tracing::warn!(watch = self.watch, error, "a watch failed; the operator tries again");
             }
-            Some(_) | None => tracing::debug!(watch = self.watch, "a watch failed and is tried again"),
+            Some(_) | None => tracing::debug!(watch = self.watch, "a watch failed; the operator tries again"),
         }
     }
 

@@ -74,7 +74,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A part of the operator ended unasked.
-    #[error("{task} {how} although nobody asked it to end: a fault of the operator, which ends so that it is started anew")]
+    #[error("{task} {how} unexpectedly; this is a bug in the operator, which exits so that it is restarted")]
     Ended {
         /// Which part.
         task: String,
@@ -192,7 +192,7 @@ impl Operator {
         self.orphans = None;
         let (panicked, cut) = self.work.finish(GRACE).await;
         for task in &cut {
-            tracing::warn!("{task} did not end in time and is cut short; the next start finishes what it was at");
+            tracing::warn!("{task} did not stop in time and was aborted; the next start finishes its work");
         }
         // Where nobody hears it the Lease has its own end.
         let _ = end.send(orderly && panicked.is_empty() && cut.is_empty());
@@ -207,7 +207,7 @@ impl Operator {
 
     /// All drivers begin anew, as those of a process that was just started.
     fn begin(&mut self, leadership: Leadership) {
-        tracing::info!("all watches have listed; passes begin");
+        tracing::info!("all watches have synced; passes begin");
         self.shared.report = self.shared.report.under(leadership.clone());
         self.shared.metrics.leads({
             let leadership = leadership.clone();

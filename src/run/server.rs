@@ -62,10 +62,10 @@ pub(super) fn routes(hub: Arc<Hub>, metrics: Arc<Metrics>, situation: watch::Rec
 async fn ready(State(served): State<Served>) -> impl IntoResponse {
     let not_yet = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text);
     if !served.hub.is_complete() {
-        return not_yet("waiting for the first list of every watch; if it lasts, see the log for what is missing".to_owned());
+        return not_yet("waiting for the watches to sync; if it lasts, see the log".to_owned());
     }
     match &*served.situation.borrow() {
-        Situation::Unknown => not_yet("waiting for the first look at the Lease; if it lasts, see the log for what is missing".to_owned()),
+        Situation::Unknown => not_yet("waiting for the Lease; if it lasts, see the log".to_owned()),
         Situation::Refused(why) => not_yet(why.clone()),
         Situation::StandsBy(text) => (StatusCode::OK, format!("ok: stands by and writes nothing: {text}")),
         Situation::Leads(_) => (StatusCode::OK, "ok".to_owned()),

@@ -21,7 +21,7 @@ pub(crate) fn filter(text: &str) -> Result<String, String> {
     let mut words = text.split(',').filter(|part| !part.is_empty() && !part.contains(['=', '[']));
     if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
-            "{word:?} is no level; use off, error, warn, info, debug or trace, and for one module such as kube: info,kube=debug"
+            "{word:?} is not a level; use off, error, warn, info, debug or trace, and for one module such as kube: info,kube=debug"
         ));
     }
     EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
@@ -61,7 +61,7 @@ fn quotes_answers(metadata: &Metadata<'_>) -> bool {
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, text = fixed_text(panic.payload()), "a panic: a fault of the operator");
+        tracing::error!(place, text = fixed_text(panic.payload()), "a panic: a bug in the operator");
     }));
 }
 
@@ -97,6 +97,6 @@ mod tests {
         for bad in ["verbose", "info,kube", "kube=loud", "info, kube=debug"] {
             assert!(filter(bad).is_err(), "{bad}");
         }
-        assert!(filter("verbose").unwrap_err().starts_with("\"verbose\" is no level; use off, error"));
+        assert!(filter("verbose").unwrap_err().starts_with("\"verbose\" is not a level; use off, error"));
     }
 }

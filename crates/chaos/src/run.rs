@@ -366,7 +366,7 @@ impl Run<'_> {
         for replica in &self.stage.replicas {
             let text = std::fs::read_to_string(&replica.log).with_context(|| replica.log.display().to_string())?;
             shown.extend(leaks(&format!("the log of {}", replica.name), &text));
-            let bad = |line: &&str| line.contains("panicked") || line.contains("a fault of the operator");
+            let bad = |line: &&str| line.contains("panicked") || line.contains("a bug in the operator");
             report.violations.extend(text.lines().filter(bad).map(|line| format!("the log of {}: {line}", replica.name)));
             if !replica.is_ready().await {
                 report.violations.push(format!("{} is not ready at the end", replica.name));

@@ -10,32 +10,32 @@ use crate::auth0::scopes::NEEDED_SCOPES;
 const AUDIENCE_UNKNOWN: [&str; 2] = ["Service not enabled within domain", "Service not found"];
 
 /// What helps where a tenant is reached by a custom domain and its tokens are not for its own API.
-const AUDIENCE_REMEDY: &str = "; for a custom domain, create a ClusterAuth0Tenant with spec.audience set to \
-                               https://<tenant>.<region>.auth0.com/api/v2/, that of the tenant's own domain";
+const AUDIENCE_REMEDY: &str = "; for a custom domain, create a ClusterAuth0Tenant with the tenant's own host in \
+                               spec.audience: https://<tenant>.<region>.auth0.com/api/v2/";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DomainNotAllowed { domain } => {
-                write!(f, "the operator may not talk to {domain}; have it added to --allowed-domains")
+                write!(f, "{domain} is not in the operator's --allowed-domains; add it there")
             }
             Self::AddressNotAllowed { domain } => write!(
                 f,
-                "{domain} has addresses inside a private network only, and nothing is sent there; correct the DNS record, or start the operator with --permit-private-addresses if the tenant is reached that way"
+                "{domain} has private IP addresses only; correct the DNS record, or start the operator with --permit-private-addresses"
             ),
-            Self::OutOfTime => f.write_str("there was not enough time left to write safely; it is tried again"),
+            Self::OutOfTime => f.write_str("there was not enough time left to write safely; the operator tries again"),
             Self::Unreachable { why: Unreached::Name } => {
-                f.write_str("the tenant's domain has no address; check the domain and the cluster's DNS")
+                f.write_str("the tenant's domain has no IP address; check the domain and the cluster's DNS")
             }
             Self::Unreachable { why: Unreached::Connect } => {
                 f.write_str("nothing answers at the tenant's domain; check network policies, firewalls and the proxy")
             }
             Self::Unreachable { why: Unreached::Tls } => f.write_str(
-                "no trusted TLS connection to the tenant's domain; if a proxy inspects TLS, give its CA to the operator with --extra-ca",
+                "there is no trusted TLS connection to the tenant's domain; if a proxy inspects TLS, give the operator its CA with --extra-ca",
             ),
-            Self::TimedOut { route } => write!(f, "Auth0 did not answer in time while {}; it is tried again", route.doing()),
+            Self::TimedOut { route } => write!(f, "Auth0 did not answer in time while {}; the operator tries again", route.doing()),
             Self::Interrupted { route } => {
-                write!(f, "the connection to Auth0 broke while {}; it is tried again", route.doing())
+                write!(f, "the network connection to Auth0 broke while {}; the operator tries again", route.doing())
             }
             Self::RateLimited { global, retry_after } => rate_limited(f, *global, *retry_after),
             Self::CredentialsRejected { error, description } => {
@@ -64,10 +64,10 @@ impl fmt::Display for Failure {
             }
             Self::Rejected { message, about: About::Foreign(name) } => {
                 let name = shown_name(name);
-                write!(f, "Auth0 refuses every change of the connection (400) because of {name}, which is not this object's")?;
+                write!(f, "Auth0 refuses every change of the connection (400) because of {name}, which this object does not own")?;
                 said(f, &[message])?;
                 f.write_str(
-                    "; have it corrected or removed at Auth0 by whoever set it: it was sent back as it was read; the change is tried again",
+                    "; correct or remove it at Auth0; the operator tries again",
                 )
             }
             Self::Rejected { message, about } => {
@@ -76,25 +76,25 @@ impl fmt::Display for Failure {
                 f.write_str(match about {
                     About::Params | About::Entry(_) => "; change the parameters accordingly",
                     About::Options | About::Foreign(_) => {
-                        "; correct the other options of the connection first: they were sent back as they were read"
+                        "; correct the other options of the connection at Auth0, which the operator did not change"
                     }
                 })
             }
-            Self::Gone => f.write_str("the tenant has no such connection any more; create it, or correct spec.connection"),
+            Self::Gone => f.write_str("the connection does not exist any more; create it, or correct spec.connection"),
             Self::ClientError { route, status, message } => {
                 write!(f, "Auth0 answered {status} while {}", route.doing())?;
                 said(f, &[message])
             }
             Self::ServerError { route, status } => {
-                write!(f, "Auth0 answered {status} while {}; it is tried again", route.doing())
+                write!(f, "Auth0 answered {status} while {}; the operator tries again", route.doing())
             }
             Self::Redirected { status } => write!(
                 f,
-                "the tenant's domain answered with a redirect ({status}), which is never followed; create a ClusterAuth0Tenant whose domain is the host that serves the Management API"
+                "the tenant's domain answered with a redirect ({status}), which the operator does not follow; create a ClusterAuth0Tenant with the host of the Management API as domain"
             ),
-            Self::TooLarge { route } => write!(f, "an answer was too large to be one of Auth0's, while {}", route.doing()),
+            Self::TooLarge { route } => write!(f, "the answer was too large while {}; check what is between the operator and Auth0", route.doing()),
             Self::Malformed { route, what } => {
-                write!(f, "an unusable answer ({what}), while {}; check what is between the operator and Auth0", route.doing())
+                write!(f, "the answer was not usable ({what}) while {}; check what is between the operator and Auth0", route.doing())
             }
             Self::BadDocument { error, .. } => error.fmt(f),
         }
@@ -104,11 +104,10 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 fn rate_limited(f: &mut fmt::Formatter<'_>, global: bool, retry_after: Option<Duration>) -> fmt::Result {
-    let whose =
-        if global { "the tenant's global request limit is reached" } else { "the tenant's request limit for this endpoint is reached" };
+    let whose = if global { "the tenant's global rate limit is reached" } else { "the tenant's rate limit for this endpoint is reached" };
     match retry_after {
-        Some(after) => write!(f, "{whose}; it is tried again after {} s", after.as_secs().max(1)),
-        None => write!(f, "{whose}; it is tried again when the limit allows"),
+        Some(after) => write!(f, "{whose}; the operator tries again after {} s", after.as_secs().max(1)),
+        None => write!(f, "{whose}; the operator tries again when the limit allows"),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::core::world::Kind;
 /// Flags of `connections`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Only connections whose name matches; `*` stands for any characters.
+    /// Only connections with a matching name. `*` matches any characters.
     #[arg(long, value_name = "GLOB")]
     name: Option<String>,
 
@@ -27,15 +27,15 @@ pub(super) struct Arguments {
     #[arg(long)]
     with_parameters: bool,
 
-    /// Only connections that the access of the ClusterAuth0Tenant admits this namespace to. Needs --tenant.
+    /// Only connections that this namespace may use. Needs --tenant.
     #[arg(long, value_name = "NAMESPACE", requires = "tenant")]
     as_namespace: Option<String>,
 
-    /// Look for owners in this namespace only, where you may not list objects of all.
+    /// Look for owners in this namespace only, if you may not list all namespaces.
     #[arg(short, long, requires = "tenant")]
     namespace: Option<String>,
 
-    /// How they are printed. Values of upstream parameters are in JSON and YAML only; nothing else of the options is anywhere.
+    /// The output format. JSON and YAML show values of upstream parameters, which are public, and no other options.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
@@ -76,7 +76,7 @@ async fn report(arguments: &Arguments) -> anyhow::Result<Report> {
     let rows: Vec<Row> = rows.filter(|row| !arguments.with_parameters || row.has_parameters()).collect();
     let mut notes: Vec<String> = cluster.as_ref().map(|cluster| cluster.view.notes.clone()).unwrap_or_default();
     if let Some(namespace) = &arguments.namespace {
-        notes.push(format!("owners in other namespaces than {namespace} are not looked for"));
+        notes.push(format!("owners in namespaces other than {namespace} are not shown"));
     }
     tracing::debug!(calls = reader.calls(), connections = found.documents.len(), "read");
     Ok(Report::new(reader.domain(), rows, &found.unreadable, notes))
@@ -89,5 +89,5 @@ fn labels(cluster: &ClusterSide, namespace: &str) -> anyhow::Result<BTreeMap<Str
     if cluster.view.world.has_listed(Kind::Namespace) {
         bail!("--as-namespace: there is no namespace {namespace}");
     }
-    None.with_context(|| format!("--as-namespace: the labels of {namespace} are not known, as you may not read namespaces"))
+    None.with_context(|| format!("--as-namespace: the labels of {namespace} are not known, because you may not read namespaces"))
 }

@@ -138,12 +138,10 @@ impl<'a> Exporting<'a> {
         };
         if let Support::Unsupported(protocol) = support(self.document) {
             let strategy = &self.document.strategy;
-            return skipped(format!(
-                "it is of type {strategy} ({protocol}), which has no authorization request that its parameters could reach"
-            ));
+            return skipped(format!("upstream parameters do nothing on a connection of type {strategy} ({protocol})"));
         }
         let Some(target) = self.target() else {
-            return skipped("neither its name nor its id can stand in a manifest".to_owned());
+            return skipped("neither its name nor its id is valid in a manifest".to_owned());
         };
         let mut notes = Vec::new();
         let params = self.params(live, &target, names.of(connection), &mut notes);
@@ -151,7 +149,7 @@ impl<'a> Exporting<'a> {
             return skipped(notes.join("; "));
         }
         if let Target::Id(_) = target {
-            notes.push(format!("the connection {connection} is named by its id, as its name can't stand in a manifest"));
+            notes.push(format!("the connection {connection} is named by its id, because its name is not valid in a manifest"));
         }
         notes.extend(self.access());
         let most = if self.document.strategy == "facebook" { rules::FACEBOOK_MAX } else { rules::MAX_PARAMS };
@@ -182,7 +180,7 @@ impl<'a> Exporting<'a> {
             let entry = match live {
                 Live::Entry(entry) => entry,
                 Live::Foreign => {
-                    notes.push(format!("{name} is left out: its entry is neither a value nor an alias of today's API"));
+                    notes.push(format!("{name} is left out: it has neither a value nor a known alias"));
                     continue;
                 }
             };
@@ -192,7 +190,7 @@ impl<'a> Exporting<'a> {
                 notes.push(format!("{name} is left out: {problem}"));
             } else if spec::is_reserved(&name) && !allowed.contains(&name) {
                 notes.push(format!(
-                    "{name} is left out: it is reserved; have it listed in allowedReservedParams of an access entry of the tenant, and export it with --allow-reserved {name}"
+                    "{name} is left out: it is reserved; ask the platform team to add it to allowedReservedParams, and export it with --allow-reserved {name}"
                 ));
             } else {
                 params.insert(name, entry);

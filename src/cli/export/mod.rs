@@ -26,29 +26,28 @@ use crate::clock;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub(super) struct Arguments {
-    /// The namespace of the objects [default: with --tenant that of the context, else `default`].
+    /// The namespace of the manifests [default: with --tenant that of the context, else `default`].
     #[arg(short, long)]
     namespace: Option<String>,
 
-    /// Only connections whose name matches; `*` stands for any characters.
+    /// Only connections with a matching name. `*` matches any characters.
     #[arg(long, value_name = "GLOB")]
     connection: Option<String>,
 
-    /// The ClusterAuth0Tenant that the objects name, where no cluster is asked [default: that of --tenant, else `default`].
+    /// The name for tenantRef in the manifests, without a cluster [default: that of --tenant, else `default`].
     #[arg(long, conflicts_with = "tenant", value_name = "NAME")]
     tenant_ref: Option<String>,
 
-    /// Observe: the operator writes nothing, and says in status what it would write. Enforce: what somebody changes later is set
-    /// back.
+    /// Observe: the operator writes nothing, and shows in the status what it would write. Enforce: it sets back later changes.
     #[arg(long, value_name = "POLICY", default_value = "Observe", ignore_case = true)]
     management_policy: Management,
 
-    /// Retain: deleting an object leaves its parameters. Delete: it removes them.
+    /// Retain: the parameters stay when an object is deleted. Delete: the operator removes them.
     #[arg(long, value_name = "POLICY", default_value = "Retain", ignore_case = true)]
     deletion_policy: Deletion,
 
-    /// Reserved parameters that the access of the tenant allows (allowedReservedParams), separated by commas. With --tenant those
-    /// that it allows the namespace are known.
+    /// Reserved parameters that allowedReservedParams of the tenant permits, separated by commas. --tenant reads them from the
+    /// cluster.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     allow_reserved: Vec<String>,
 
@@ -60,16 +59,16 @@ pub(super) struct Arguments {
 }
 
 const HELP: &str = "\
-Applying the manifests as they stand writes nothing to the tenant: they declare what is there. They begin with the policies that
-can do no harm, for a team that tries it out:
+The manifests declare what Auth0 has already, so applying them writes nothing to the tenant. Their policies are safe to start
+with:
 
-  managementPolicy: Observe   Nothing is written until you say so. When status shows no change, change it to Enforce.
-  adoptionPolicy: IfEqual     A parameter that somebody changes between export and apply is left alone, and status says so.
-  deletionPolicy: Retain      Deleting an object, or rolling it back, leaves the tenant as it is. Change it to Delete when the
-                              objects are where parameters are kept, so that what goes from Git goes from Auth0.
+  managementPolicy: Observe   The operator writes nothing. When the status shows no change, set it to Enforce.
+  adoptionPolicy: IfEqual     If somebody changes a parameter between export and apply, the operator leaves it alone.
+  deletionPolicy: Retain      The parameters stay at Auth0 when an object is deleted. Set it to Delete when Git is the only
+                              place where you change parameters.
 
-What is left out is said in comments: entries of another shape, types of connections without an authorization request, parameters
-that other objects have, reserved ones, and values that the API server would refuse.
+Comments name what is left out: parameters of an unknown shape, of other objects, reserved ones, and values that the API server
+refuses; and types of connections where upstream parameters do nothing.
 
   upstream-params-operator export -n shop | kubectl apply --server-side -f -";
 
@@ -108,9 +107,7 @@ fn check_namespace(namespace: &str) -> anyhow::Result<()> {
     if rules::is_dns_label(namespace) {
         return Ok(());
     }
-    bail!(
-        "--namespace: the name of a namespace consists of at most 63 lower-case letters, digits and '-', and begins and ends with a letter or digit"
-    )
+    bail!("--namespace: a namespace name has at most 63 lower-case letters, digits and '-', and begins and ends with a letter or digit")
 }
 
 async fn export(arguments: &Arguments) -> anyhow::Result<(String, String)> {

@@ -154,7 +154,7 @@ pub(in crate::cli) fn read(arguments: &[PathBuf]) -> Files {
         files.files += 1;
         match bytes {
             Ok(bytes) => files.take(name, bytes),
-            Err(error) => files.unread.push(Unread::new(Path::new(&name), &format!("can't be read: {error}"))),
+            Err(error) => files.unread.push(Unread::new(Path::new(&name), &format!("cannot be read: {error}"))),
         }
     }
     files
@@ -179,7 +179,7 @@ impl Files {
                 let before = error.utf8_error().valid_up_to();
                 let line = error.as_bytes().iter().take(before).filter(|byte| **byte == b'\n').count() + 1;
                 let place = Place { file: name, line, column: 1, ..Place::default() };
-                let message = "this is no text in UTF-8; save the file as UTF-8".to_owned();
+                let message = "this is not UTF-8; save the file as UTF-8".to_owned();
                 return self.unread.push(Unread { place, message, skipped: false });
             }
         };
@@ -208,7 +208,7 @@ impl Files {
                     let from = u32::try_from(mark.byte_offset().unwrap_or_default()).unwrap_or(u32::MAX);
                     let column = u32::try_from(mark.col() + 1).unwrap_or(u32::MAX);
                     let at = At { line: u32::try_from(mark.line()).unwrap_or(u32::MAX), column, from, to: from };
-                    Err(Broken { at, message: format!("this is no YAML: {}", error.info()) })
+                    Err(Broken { at, message: format!("this is not YAML: {}", error.info()) })
                 }
             };
             if let Err(broken) = taken {
@@ -276,7 +276,7 @@ impl Files {
             place.text = None;
         }
         let is_template = document.contains("{{");
-        let remedy = if is_template { "; it looks like a template: lint what comes out of it" } else { "" };
+        let remedy = if is_template { "; if this is a template, lint its output" } else { "" };
         self.unread.push(Unread { place, message: format!("{}{remedy}", broken.message), skipped: false });
     }
 }

@@ -136,7 +136,7 @@ fn a_document_that_is_none_is_reported_and_the_next_is_read() {
     assert_eq!(files.documents.len(), 1);
     let lines: Vec<(usize, bool)> = files.unread.iter().map(|unread| (unread.place.line, unread.place.text.is_some())).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(files.unread[0].message.starts_with("this is no YAML: "), "{}", files.unread[0]);
+    assert!(files.unread[0].message.starts_with("this is not YAML: "), "{}", files.unread[0]);
     assert_eq!(files.unread[0].place.file, "x.yaml");
 }
 
@@ -170,7 +170,7 @@ fn a_line_that_nobody_reads_is_not_shown() {
 #[test]
 fn a_template_is_told_so() {
     let files = take("apiVersion: v1\nkind: Secret\n{{- if .Values.x }}\na: b\n{{- end }}\n");
-    assert!(files.unread[0].message.contains("looks like a template"), "{}", files.unread[0]);
+    assert!(files.unread[0].message.contains("this is a template"), "{}", files.unread[0]);
 }
 
 #[test]
@@ -188,13 +188,13 @@ fn aliases_add_only_so_much() {
     for level in 1..1000 {
         writeln!(deep, "a{level}: &a{level} [*a{}]", level - 1).unwrap();
     }
-    assert!(take(&deep).unread[0].message.contains("stand in each other"));
+    assert!(take(&deep).unread[0].message.contains("nested more than"));
     let many = (0..1_000).map(|nth| format!("  k{nth}: x\n")).collect::<Vec<_>>().concat();
     let merges = (0..1_000).map(|nth| format!("m{nth}: {{<<: *a}}\n")).collect::<Vec<_>>().concat();
     assert!(take(&format!("{HEAD}a: &a\n{many}{merges}")).unread[0].message.contains("aliases add more than 100000"));
-    assert!(take(&format!("{HEAD}a: {}", "[".repeat(10_000))).unread[0].message.contains("no YAML"));
-    assert!(take(&format!("{HEAD}a: &a [*a]\n")).unread[0].message.contains("inside of what it stands for"));
-    assert!(take(&format!("{HEAD}a: *missing\n")).unread[0].message.contains("no YAML"));
+    assert!(take(&format!("{HEAD}a: {}", "[".repeat(10_000))).unread[0].message.contains("not YAML"));
+    assert!(take(&format!("{HEAD}a: &a [*a]\n")).unread[0].message.contains("inside its own anchor"));
+    assert!(take(&format!("{HEAD}a: *missing\n")).unread[0].message.contains("not YAML"));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn odd_keys_are_told_and_kept_as_kubectl_has_them() {
 fn a_file_that_is_no_text_is_told_where() {
     let mut files = Files::default();
     files.take("x.yaml".to_owned(), b"a: b\nc: \xff\n".to_vec());
-    assert_eq!(files.unread[0].to_string(), "x.yaml:2:1: this is no text in UTF-8; save the file as UTF-8");
+    assert_eq!(files.unread[0].to_string(), "x.yaml:2:1: this is not UTF-8; save the file as UTF-8");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_folder_is_its_files_and_those_below_in_order() {
     let (found, unread) = folder.read(&["empty", "missing.yaml"]);
     assert_eq!(found, [""; 0]);
     assert_eq!(unread[0], "empty: no file in this folder ends with .yaml, .yml or .json");
-    assert!(unread[1].starts_with("missing.yaml: can't be read"), "{}", unread[1]);
+    assert!(unread[1].starts_with("missing.yaml: cannot be read"), "{}", unread[1]);
 }
 
 #[cfg(unix)]
@@ -298,6 +298,6 @@ fn a_loop_of_links_ends_and_is_said() {
     let (found, unread) = folder.read(&["all"]);
     assert_eq!(found, ["all/a.yaml", "all/sub/b.yaml"]);
     assert_eq!(unread.len(), 3, "{unread:?}");
-    assert_eq!(unread[0], "all/sub/up: a symbolic link to a folder that it is in: not followed");
-    assert!(unread[2].starts_with("all/z.yaml: can't be read"), "{unread:?}");
+    assert_eq!(unread[0], "all/sub/up: a symbolic link to a folder above it, which is not followed");
+    assert!(unread[2].starts_with("all/z.yaml: cannot be read"), "{unread:?}");
 }

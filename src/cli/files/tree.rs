@@ -156,7 +156,7 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(at),
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(broken(at, "an alias inside of what it stands for"));
+                    return Err(broken(at, "an alias inside its own anchor"));
                 };
                 self.put(Item { node, alias: Some(at) })
             }
@@ -192,7 +192,7 @@ impl Builder {
                 *key = Some(Key::Merge);
                 return Ok(());
             }
-            let name = scalar.key().ok_or_else(|| broken(at, "kubectl takes this key for no text; put it in quotes"))?;
+            let name = scalar.key().ok_or_else(|| broken(at, "kubectl does not read this key as text; put it in quotes"))?;
             *key = Some(Key::Text(name.clone(), at));
             self.key_oddity(&scalar, style, text, name, at);
             if anchor != 0 {
@@ -200,9 +200,7 @@ impl Builder {
             }
             return Ok(());
         }
-        let value = scalar
-            .json()
-            .ok_or_else(|| broken(at, "JSON, and so the API server, knows no such number; put it in quotes if it is a text"))?;
+        let value = scalar.json().ok_or_else(|| broken(at, "JSON has no such number; put it in quotes if it is a text"))?;
         self.own_nodes += 1;
         let node = leaf(at, value, style);
         self.named(anchor, &node);
@@ -229,7 +227,7 @@ impl Builder {
 
     fn key_is_no_collection(&mut self, at: At) -> Result<(), Broken> {
         if self.awaited_key().is_some() {
-            return Err(broken(at, "a key that is a list or a mapping; if this is a template, fill it in first"));
+            return Err(broken(at, "a key that is a list or a mapping; if this is a template, lint its output"));
         }
         if self.open.len() >= DEEPEST {
             return Err(too_deep(at));
@@ -278,7 +276,7 @@ impl Builder {
                 None => match &item.node.shape {
                     Shape::Scalar(Value::String(text), _) => *key = Some(Key::Text(text.clone(), place)),
                     Shape::Scalar(..) | Shape::List(_) | Shape::Map(_) => {
-                        return Err(broken(place, "an alias as a key has to stand for a text"));
+                        return Err(broken(place, "an alias as a key must be a text"));
                     }
                 },
                 Some(Key::Text(key, key_at)) => {
@@ -362,11 +360,11 @@ fn broken(at: At, message: &str) -> Broken {
 }
 
 fn too_deep(at: At) -> Broken {
-    broken(at, &format!("more than {DEEPEST} lists and mappings stand in each other"))
+    broken(at, &format!("lists and mappings are nested more than {DEEPEST} deep"))
 }
 
 fn too_many(at: At) -> Broken {
-    broken(at, &format!("aliases add more than {MOST_FROM_ALIASES} values to this document; write out what is meant"))
+    broken(at, &format!("aliases add more than {MOST_FROM_ALIASES} values to this document; write the values out"))
 }
 
 impl Node {

@@ -55,26 +55,26 @@ impl Walk<'_> {
                     self.found.push(Input::File(path));
                 }
             }
-            Err(error) => self.unread.push(Unread::new(&path, &format!("can't be read: {error}"))),
+            Err(error) => self.unread.push(Unread::new(&path, &format!("cannot be read: {error}"))),
         }
     }
 
     fn folder(&mut self, path: &Path) {
         let canonical = match path.canonicalize() {
             Ok(canonical) => canonical,
-            Err(error) => return self.unread.push(Unread::new(path, &format!("can't be read: {error}"))),
+            Err(error) => return self.unread.push(Unread::new(path, &format!("cannot be read: {error}"))),
         };
         if self.above.contains(&canonical) {
-            return self.unread.push(Unread::skipped(path, "a symbolic link to a folder that it is in: not followed"));
+            return self.unread.push(Unread::skipped(path, "a symbolic link to a folder above it, which is not followed"));
         }
         if self.above.len() >= DEEPEST {
-            return self.unread.push(Unread::new(path, &format!("more than {DEEPEST} folders stand in each other")));
+            return self.unread.push(Unread::new(path, &format!("folders are nested more than {DEEPEST} deep")));
         }
         let entries =
             std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>());
         let mut names = match entries {
             Ok(names) => names,
-            Err(error) => return self.unread.push(Unread::new(path, &format!("can't be read: {error}"))),
+            Err(error) => return self.unread.push(Unread::new(path, &format!("cannot be read: {error}"))),
         };
         names.sort();
         self.above.push(canonical);

@@ -32,15 +32,13 @@ impl Known {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let size = std::fs::metadata(path).with_context(|| format!("--connections: {shown} can't be read"))?.len();
+        let size = std::fs::metadata(path).with_context(|| format!("--connections: {shown} cannot be read"))?.len();
         if size > LARGEST {
             bail!("--connections: {shown} has more than {} MiB", LARGEST >> 20);
         }
-        let text = std::fs::read_to_string(path).with_context(|| format!("--connections: {shown} can't be read"))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("--connections: {shown} cannot be read"))?;
         // What serde says may hold a value of the file.
-        serde_json::from_str(&text).ok().with_context(|| {
-            format!("--connections: {shown} is not what `connections -o json` prints: an object with connections, each with id, name and strategy")
-        })
+        serde_json::from_str(&text).ok().with_context(|| format!("--connections: {shown} is not the output of `connections -o json`"))
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<&Connection> {
@@ -76,7 +74,7 @@ impl Connection {
                 Suits::No(crate::core::spec::unsupported_strategy(&self.strategy, protocol))
             }
             (Some(false), Support::Supported | Support::Unusual(_)) => {
-                Suits::No(remark.unwrap_or_else(|| format!("the connection, of type {}, can't have upstream parameters", self.strategy)))
+                Suits::No(remark.unwrap_or_else(|| format!("upstream parameters do nothing on a connection of type {}", self.strategy)))
             }
             (Some(true), Support::Unusual(what)) => remark.map_or_else(|| Suits::Perhaps(what.to_owned()), Suits::Perhaps),
             (None, Support::Unusual(what)) => Suits::Perhaps(what.to_owned()),

@@ -33,7 +33,7 @@ pub(super) fn check(document: &Document, admission: &Admission) -> Vec<Finding> 
             _ => {}
         }
         if document.kind == TENANT && document.namespace.is_some() {
-            let message = "metadata.namespace: a ClusterAuth0Tenant is in no namespace; leave it out";
+            let message = "metadata.namespace: a ClusterAuth0Tenant has no namespace; remove it";
             found.push(Finding::new(Rule::UnknownField, document.key_place("metadata.namespace"), message));
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn title(document: &Document) -> String {
 fn odd(place: Place, oddity: &Oddity) -> Finding {
     match oddity {
         Oddity::DuplicateKey(key) => {
-            Finding::new(Rule::DuplicateKey, place, format!("the key {key} stands here twice, and kubectl keeps this one"))
+            Finding::new(Rule::DuplicateKey, place, format!("the key {key} is here twice, and kubectl keeps this one"))
                 .help("remove one of the two")
         }
         Oddity::RenamedKey { written, becomes } => {
@@ -64,11 +64,11 @@ fn odd(place: Place, oddity: &Oddity) -> Finding {
             Finding::new(Rule::RenamedKey, place, message).help(format!("put it in quotes: \"{written}\""))
         }
         Oddity::UnquotedKey(key) => {
-            let message = format!("some readers of YAML take the key {key} for no text");
+            let message = format!("some YAML readers do not read the key {key} as text");
             Finding::new(Rule::UnquotedKey, place, message).help(format!("put it in quotes: \"{key}\""))
         }
         Oddity::MergeReplaces(key) => {
-            let message = format!("what is merged in here replaces the {key} above it, at least for kubectl");
+            let message = format!("the merge replaces the {key} above it, at least in kubectl");
             Finding::new(Rule::MergeOrder, place, message).help("put << first")
         }
     }
@@ -121,7 +121,7 @@ fn refused(document: &Document, problem: &Problem) -> Finding {
         (None, Some((Style::Block, _)), Some(text))
             if text.trim_end_matches('\n') != text && !text.trim_end_matches('\n').contains(char::is_control) =>
         {
-            finding.help("write the value on the line of its key, or |- and >- in place of | and >, which end the text with a line break")
+            finding.help("write the value on the line of its key, or use |- and >- instead of | and >, which add a line break")
         }
         (None, ..) => finding,
     }
@@ -181,14 +181,14 @@ fn params(document: &Document, found: &mut Vec<Finding>) {
             found.push(ambiguous(document, &value));
         }
         if text.trim() != text && !text.trim().is_empty() && !text.contains(char::is_control) {
-            let message = format!("the value of the parameter {name} begins or ends with a blank, which is sent as a part of it");
-            found.push(Finding::new(Rule::SurroundingBlanks, document.place(&value), message).help("remove the blank, unless it is meant"));
+            let message = format!("the value of {name} begins or ends with a space, which is sent too");
+            found.push(Finding::new(Rule::SurroundingBlanks, document.place(&value), message).help("remove the space, unless you need it"));
         }
         if spec::is_placeholder(text) {
             let finding = Finding::new(Rule::Placeholder, document.place(&value), spec::placeholder(name));
             found.push(match alias_in(text) {
                 Some(alias) => finding.help(format!("to pass on what the application sends, write alias: {alias} instead of value")),
-                None => finding.help("write the value itself; nothing fills in placeholders"),
+                None => finding.help("write the value itself, because nothing fills in placeholders"),
             });
         }
     }
@@ -201,7 +201,7 @@ fn plain(document: &Document, path: &str) -> bool {
 fn ambiguous(document: &Document, path: &str) -> Finding {
     let place = document.place(path);
     let raw = document.written(path).map(|(_, raw)| raw).unwrap_or_default();
-    Finding::new(Rule::AmbiguousText, place, "some readers of YAML take this for a date or a number")
+    Finding::new(Rule::AmbiguousText, place, "some YAML readers read this as a date or a number")
         .help(format!("write {}", Value::from(raw)))
 }
 

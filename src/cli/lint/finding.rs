@@ -82,56 +82,56 @@ macro_rules! rules {
 }
 
 rules! {
-    Unreadable = "unreadable", Error, "A file can't be read",
-        "A file or folder that was named can't be read, or is none. Name files that are there.";
-    Skipped = "skipped", Warning, "A file or folder was passed over",
-        "A symbolic link leads back to a folder that it is in, or something with the name of a YAML file is no file. It was not read.";
-    InvalidYaml = "invalid-yaml", Error, "This is no YAML",
-        "The document can't be read as YAML, so kubectl refuses it. A template has to be filled in first: lint what comes out of it.";
+    Unreadable = "unreadable", Error, "A file cannot be read",
+        "The file or folder cannot be read, or does not exist. Check the path.";
+    Skipped = "skipped", Warning, "A file or folder was skipped",
+        "It is a symbolic link to a folder above it, or it is not a regular file. It was not read.";
+    InvalidYaml = "invalid-yaml", Error, "The document is not YAML",
+        "kubectl refuses a document that is not YAML. If it is a template, lint its output.";
     UnknownKind = "unknown-kind", Error, "The API group has no such kind",
         "The API group upstreamparams.dev has the kinds UpstreamParams and ClusterAuth0Tenant in the version v1alpha1, and no others.";
     UnknownField = "unknown-field", Error, "The kind has no such field",
-        "The API server refuses fields that the kind does not have, or drops them, which depends on who applies. Correct the name, or remove the field.";
+        "The API server refuses or drops fields that the kind does not have. Correct the name, or remove the field.";
     MissingField = "missing-field", Error, "A field is missing",
-        "The field has to be there. kubectl explain says what belongs there.";
+        "The field is required. See kubectl explain for what it takes.";
     WrongType = "wrong-type", Error, "A value has the wrong type",
-        "YAML reads 5, 1e3, 0x1f as numbers, true, no, on, y as true or false, and null or ~ as nothing. Where a text is wanted, put it in quotes.";
+        "YAML reads 5, 1e3 and 0x1f as numbers, true, no, on and y as booleans, and null and ~ as nothing. Put a text in quotes.";
     InvalidValue = "invalid-value", Error, "A value breaks a rule",
         "The API server or the operator refuses the value. The message says what to write.";
-    ImmutableField = "immutable-field", Error, "A field that can't be changed is changed",
-        "The same object stands in the files twice, with different values of a field that can't be changed. Whichever comes second is refused.";
-    DuplicateKey = "duplicate-key", Error, "A key stands there twice",
+    ImmutableField = "immutable-field", Error, "An immutable field is changed",
+        "The files declare the same object twice, with different values of an immutable field. The API server refuses the second one.";
+    DuplicateKey = "duplicate-key", Error, "A key is there twice",
         "kubectl keeps the later one and says nothing; other tools refuse the file. Remove one of the two.";
     RenamedKey = "renamed-key", Error, "A key is read as something else",
-        "YAML reads a key such as on, no or 0x1f as a boolean or a number, and kubectl turns that into another text: on becomes true. Put the key in quotes.";
+        "YAML reads keys such as on, no or 0x1f as booleans or numbers, and kubectl writes them differently: on becomes true. Put the key in quotes.";
     UnquotedKey = "unquoted-key", Warning, "A key should be in quotes",
         "Some readers of YAML take this key for a number, a boolean or a date. Put it in quotes.";
-    MergeOrder = "merge-order", Warning, "A merge key replaces what stands above it",
-        "YAML lets the keys of a mapping win over those that << brings, and kubectl lets what comes later win. Put << first.";
+    MergeOrder = "merge-order", Warning, "A merge key replaces a key above it",
+        "In YAML the keys of a mapping win over merged keys (<<). In kubectl the later key wins. Put << first.";
     AmbiguousText = "ambiguous-text", Warning, "A text should be in quotes",
         "Some readers of YAML take this text for a date or a number. Put it in quotes.";
     SurroundingBlanks = "surrounding-blanks", Warning, "A value begins or ends with a blank",
         "The blank is sent as a part of the value. Remove it, unless it is meant.";
     Placeholder = "placeholder", Warning, "A value looks like a placeholder",
-        "Nothing fills in ${...}, {{...}} or <...>: a static value is sent as it stands. To pass on what the application sends, write alias instead of value.";
+        "Nothing fills in ${...}, {{...}} or <...>: a static value is sent as it is. To pass on what the application sends, write alias instead of value.";
     ReservedParam = "reserved-param", Warning, "The login itself sets this parameter",
         "The operator refuses it unless an access entry of the tenant lists it in allowedReservedParams for this namespace and connection.";
-    ScopeParam = "scope-param", Warning, "The parameter scope replaces what the connection asks for",
+    ScopeParam = "scope-param", Warning, "The parameter scope replaces the scopes of the connection",
         "Write all scopes that the connection needs into the value, or set scopes at the connection.";
     DuplicateObject = "duplicate-object", Error, "An object is declared twice",
         "Two documents have the same kind, namespace and name. Whichever is applied last wins. Remove one, or give it another name.";
     ConflictingParam = "conflicting-param", Error, "Two objects set one parameter of one connection",
-        "One parameter has one owner: the object that comes second is told Conflicted. Remove the parameter from one of the two. Names and ids of one connection can be told to be the same only with --connections.";
-    DuplicateTenant = "duplicate-tenant", Error, "Two objects stand for one Auth0 tenant",
-        "Of two ClusterAuth0Tenants for one Auth0 tenant the older serves, and the other is refused. Remove one of the two.";
-    NotAdmitted = "not-admitted", Note, "The tenant does not admit this namespace",
+        "A parameter has one owner, and the second object gets the reason Conflicted. Remove the parameter from one of the two. With --connections, names and ids are compared too.";
+    DuplicateTenant = "duplicate-tenant", Error, "Two objects are for one Auth0 tenant",
+        "The operator uses the older ClusterAuth0Tenant, and refuses the other. Remove one of the two.";
+    NotAdmitted = "not-admitted", Note, "The tenant does not permit this namespace",
         "No access entry of the tenant in these files matches the labels of the namespace in these files and the connection. Add an entry, or a label.";
     UnknownConnection = "unknown-connection", Error, "The tenant has no such connection",
-        "The file of --connections does not have the connection. Correct the name or the id, or make the connection first.";
-    UnsupportedConnection = "unsupported-connection", Error, "The connection can't have parameters",
-        "Connections of this type have no authorization request that parameters could be added to.";
+        "The connection is not in the file of --connections. Correct the name or the id, or create the connection first.";
+    UnsupportedConnection = "unsupported-connection", Error, "The connection cannot have parameters",
+        "Upstream parameters do nothing on connections of this type.";
     TooManyForConnection = "too-many-for-connection", Error, "The connection takes fewer parameters",
-        "Connections of this type have a limit of their own. Remove some parameters.";
+        "This type of connection has a lower limit. Remove some parameters.";
     UnusualConnection = "unusual-connection", Warning, "It is not certain that the connection takes parameters",
         "The connection may ignore upstream parameters. Look at what reaches the identity provider: the command verify shows it.";
 }

@@ -32,7 +32,7 @@ fn one(renderer: &Renderer, finding: &Finding) -> String {
         group = shown(group, place, AnnotationKind::Context, message);
     }
     if let Some(line) = finding.place.by_alias {
-        group = group.element(Level::NOTE.message(format!("it came to where it counts by the alias in line {line}")));
+        group = group.element(Level::NOTE.message(format!("the alias in line {line} uses it")));
     }
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(printable(help)));
@@ -81,7 +81,7 @@ fn summary(report: &Report) -> String {
     };
     let others = match report.others {
         0 => String::new(),
-        others => format!("; {} of other kinds passed over", count(others, "document", "documents")),
+        others => format!("; {} of other kinds skipped", count(others, "document", "documents")),
     };
     paint(style::TITLE, format!("{found}{notes} in {objects} of {}{others}", count(report.files, "file", "files"))) + "\n"
 }

@@ -23,7 +23,7 @@ use super::output::{self, MachineFormat};
 use crate::api::crd::crds;
 use crate::core::admission::Admission;
 
-/// How findings are printed.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// Text for people.
@@ -41,22 +41,22 @@ enum Format {
 
 /// Flags of `lint`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 nothing is wrong, 1 errors (or warnings, with --strict), 2 a command line that can't be understood.")]
+#[command(after_help = "Exit codes: 0 nothing is wrong, 1 errors (or warnings, with --strict), 2 wrong command line.")]
 pub(super) struct Arguments {
-    /// Files of YAML or JSON, folders (*.yaml, *.yml and *.json in them and below, but for hidden ones), or - for standard input.
+    /// YAML or JSON files, folders (with all *.yaml, *.yml and *.json below, except hidden ones), or - for standard input.
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
 
-    /// What `connections -o json` printed: finds connections that the tenant does not have, or that can't have parameters. May be
-    /// given once for each tenant.
+    /// The output of `connections -o json`. Finds connections that the tenant does not have, or that cannot have parameters.
+    /// Repeat it for each tenant.
     #[arg(long, value_name = "FILE")]
     connections: Vec<PathBuf>,
 
-    /// Take warnings for errors.
+    /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
 
-    /// How findings are printed.
+    /// The output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }

@@ -345,7 +345,7 @@ fn people_see_the_line_and_what_is_meant_in_it() {
         6 |   params: {blog: &b {value: 5}, other: *b}
           |                             ^
           |
-          = note: it came to where it counts by the alias in line 6
+          = note: the alias in line 6 uses it
           = help: write "5"
           = UpstreamParams shop/a
 
@@ -364,7 +364,7 @@ fn github_reads_a_command_for_each_finding() {
         lines[0],
         "::error file=a%2Cb%3Ac.yaml,line=4,endLine=4,col=54,endColumn=55,title=wrong-type::spec.params.blog.value: Invalid value: must be of type string, and is a number; put it in quotes%0Awrite \"5\""
     );
-    assert!(lines[1].starts_with("::error file=missing.yaml,title=unreadable::can't be read"), "{}", lines[1]);
+    assert!(lines[1].starts_with("::error file=missing.yaml,title=unreadable::cannot be read"), "{}", lines[1]);
 }
 
 #[test]
@@ -374,5 +374,5 @@ fn connections_that_are_none_are_refused_without_their_text() {
     let error = format!("{:#}", Known::read(&path).unwrap_err());
     std::fs::remove_file(&path).unwrap();
     assert!(error.contains("connections -o json") && !error.contains("MARK"), "{error}");
-    assert!(format!("{:#}", Known::read(&path).unwrap_err()).contains("can't be read"));
+    assert!(format!("{:#}", Known::read(&path).unwrap_err()).contains("cannot be read"));
 }

@@ -72,7 +72,7 @@ fn twice(files: &Files, admission: &Admission) -> Vec<Finding> {
         let Some(name) = document.name.as_deref() else { continue };
         let namespace = document.namespace.as_deref().filter(|_| document.kind != TENANT);
         let Some(earlier) = first.insert((&document.kind, namespace, name), document) else { continue };
-        let message = format!("{} is declared twice, and whichever is applied last wins", title(document));
+        let message = format!("{} is declared twice, and the last one that is applied wins", title(document));
         let finding = Finding::new(Rule::DuplicateObject, document.place("metadata.name"), message);
         found.push(of(
             document,
@@ -80,7 +80,7 @@ fn twice(files: &Files, admission: &Admission) -> Vec<Finding> {
         ));
         for change in admission.changes(&document.kind, &earlier.value, &document.value) {
             let finding = Finding::new(Rule::ImmutableField, document.place(&change.pointer), change.message);
-            found.push(of(document, finding.related(earlier.place(&change.pointer), "it is another here")));
+            found.push(of(document, finding.related(earlier.place(&change.pointer), "the other value is here")));
         }
     }
     found
@@ -107,8 +107,11 @@ fn tenants<'a>(files: &'a Files, found: &mut Vec<Finding>) -> BTreeMap<&'a str, 
         let identity = audience.identity().clone();
         match first.get(&identity) {
             Some(earlier) if earlier.name != document.name => {
-                let message =
-                    format!("{} stands for the same Auth0 tenant as {}, of which only the older serves", title(document), title(earlier));
+                let message = format!(
+                    "{} is for the same Auth0 tenant as {}, and the operator uses only the older one",
+                    title(document),
+                    title(earlier)
+                );
                 let finding = Finding::new(Rule::DuplicateTenant, document.place("spec.domain"), message);
                 found.push(of(document, finding.help("remove one of the two").related(earlier.place("spec.domain"), "the other one")));
             }
@@ -175,7 +178,7 @@ impl<'a> Object<'a> {
                 self.document,
                 match meant {
                     Some(meant) => finding.help(format!("did you mean {meant}?")),
-                    None => finding.help("correct it, make the connection first, or print the connections anew"),
+                    None => finding.help("correct it, create the connection first, or print the connections again"),
                 },
             ));
         };
@@ -252,10 +255,8 @@ fn conflicts<'a>(objects: &[Object<'_>], connection: impl Fn(&Object<'_>) -> Opt
             if object.document.name.is_some() && same(earlier) == same(object) {
                 continue;
             }
-            let message = format!(
-                "{} sets the parameter {name} of this connection too, and only one of the two can have it",
-                title(earlier.document)
-            );
+            let message =
+                format!("{} sets the parameter {name} of this connection too, and only one object can own it", title(earlier.document));
             let finding = Finding::new(Rule::ConflictingParam, object.document.key_place(&param(name)), message);
             let finding =
                 finding.help("remove it from one of the two").related(earlier.document.key_place(&param(name)), "it is set here too");

@@ -41,7 +41,7 @@ pub(super) fn declare(world: &mut World, files: &Files, namespace: &str, now: ji
     for document in &files.documents {
         let place = document.begin();
         let Some(name) = document.name.clone().filter(|name| !name.is_empty()) else {
-            bail!("{place}: metadata.name is missing; what has no name yet can't be planned");
+            bail!("{place}: metadata.name is missing; the plan needs a name");
         };
         let twice = match document.kind.as_str() {
             "UpstreamParams" => {
@@ -68,7 +68,7 @@ fn unknown_namespaces(world: &World, given: &Given, has_cluster: bool) -> Vec<St
     let namespaces: BTreeSet<&str> = given.objects.keys().map(|key| key.namespace.as_str()).collect();
     let unknown = namespaces.into_iter().filter(|namespace| world.labels(namespace).is_none());
     let remedy = if has_cluster { "create it, or add its manifest" } else { "add its manifest, or plan with the cluster" };
-    unknown.map(|namespace| format!("the labels of the namespace {namespace} are not known, which decide about access; {remedy}")).collect()
+    unknown.map(|namespace| format!("the labels of the namespace {namespace} are not known, so access was not checked; {remedy}")).collect()
 }
 
 /// The labels that the API server gives a namespace, with its own.
@@ -111,7 +111,7 @@ fn object(world: &World, key: &ObjectKey, document: &Document, now: jiff::Timest
 fn tenant(world: &World, name: &str, document: &Document, now: jiff::Timestamp) -> anyhow::Result<DeclaredTenant> {
     let spec: Option<ClusterAuth0TenantSpec> = document.value.get("spec").and_then(|spec| serde_json::from_value(spec.clone()).ok());
     if spec.is_none() {
-        bail!("{}: the spec of this ClusterAuth0Tenant can't be read; the command lint says what is wrong with it", document.begin());
+        bail!("{}: the spec of this ClusterAuth0Tenant cannot be read; the command lint says what is wrong", document.begin());
     }
     let new = || DeclaredTenant {
         name: name.to_owned(),
@@ -140,7 +140,7 @@ pub(super) fn stand_in(world: &mut World, domain: &Domain, given: &Given) -> Vec
     let named: BTreeSet<String> = world.objects().map(|object| object.policies.tenant.clone()).collect();
     let missing: Vec<String> = named.into_iter().filter(|name| world.tenant(name).is_none()).collect();
     let mut notes =
-        vec!["no cluster was asked: what objects own is not known, so every parameter that is there counts as somebody else's".to_owned()];
+        vec!["without a cluster the plan does not know what objects own, so every parameter at Auth0 counts as somebody else's".to_owned()];
     for name in &missing {
         let spec = ClusterAuth0TenantSpec {
             domain: domain.as_str().to_owned(),
@@ -168,7 +168,7 @@ pub(super) fn stand_in(world: &mut World, domain: &Domain, given: &Given) -> Vec
             status,
         });
         notes.push(format!(
-            "the ClusterAuth0Tenant {name} is not in the files: access was not checked, and {} stands for it",
+            "the ClusterAuth0Tenant {name} is not in the files, so access was not checked; {} was used for it",
             domain.as_str()
         ));
     }

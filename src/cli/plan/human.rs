@@ -40,13 +40,13 @@ fn tenant_text(text: &mut String, tenant: &TenantPlan) {
     }
     let not_ready: Vec<&ObjectPlan> = tenant.objects.iter().filter(|object| !object.is_ready()).collect();
     objects_text(text, "These objects would not be ready:", &not_ready);
-    objects_text(text, "These objects of others are ready now, and would not be any more:", &tenant.affected.iter().collect::<Vec<_>>());
+    objects_text(text, "These other objects are ready now, and would not be any more:", &tenant.affected.iter().collect::<Vec<_>>());
     if tenant.other_connections > 0 {
         let count = tenant.other_connections;
-        line(text, &paint(style::DIM, format!("  {count} more connections have changes to come that these files are not about.")));
+        line(text, &paint(style::DIM, format!("  {count} more connections have changes that are not from these files.")));
     }
     if tenant.problem.is_none() && tenant.connections.is_empty() && not_ready.is_empty() && tenant.affected.is_empty() {
-        line(text, "  Nothing to do: all is as declared.");
+        line(text, "  Nothing to do: everything is as declared.");
     }
     text.push('\n');
 }
@@ -92,7 +92,7 @@ fn value(entry: &Value) -> String {
     }
     match entry.get("alias").and_then(Value::as_str) {
         Some(alias) => format!("alias {alias}"),
-        None => "what is no upstream parameter".to_owned(),
+        None => "something that is not an upstream parameter".to_owned(),
     }
 }
 
@@ -111,11 +111,11 @@ fn remarks(step: &StepPlan) -> String {
 /// What has to be known about a step.
 pub(super) fn all_remarks(step: &StepPlan) -> Vec<String> {
     let others = (!step.others.is_empty()).then(|| format!("from {}", printable(&step.others.join(", "))));
-    let adopts = (step.action == "adopt").then(|| "is there already: adopted, nothing is written".to_owned());
-    let leaves = (step.action == "leave").then(|| "is left as it is, and owned by nobody".to_owned());
-    let overwrites = step.overwrites.then(|| "replaces what somebody else had set".to_owned());
+    let adopts = (step.action == "adopt").then(|| "has this value already: adopted without a write".to_owned());
+    let leaves = (step.action == "leave").then(|| "stays as it is, and nobody owns it".to_owned());
+    let overwrites = step.overwrites.then(|| "replaces the value of somebody else".to_owned());
     let corrects = step.corrects.then(|| "sets back what somebody else changed".to_owned());
-    let observed = step.observed.then(|| "would be done, but is not, as it is only observed".to_owned());
+    let observed = step.observed.then(|| "not done, because managementPolicy is Observe".to_owned());
     [others, adopts, leaves, overwrites, corrects, observed].into_iter().flatten().collect()
 }
 
@@ -128,7 +128,7 @@ fn objects_text(text: &mut String, title: &str, objects: &[&ObjectPlan]) {
         let place = object.place.as_ref().map(|place| paint(style::DIM, format!(" ({})", printable(place)))).unwrap_or_default();
         let key = printable(&format!("{}/{}", object.namespace, object.name));
         line(text, &format!("    {key}{place}: {} {}", paint(style::BAD, printable(&object.reason)), printable(&object.message)));
-        if let Some(remedy) = object.remedy.filter(|remedy| *remedy != "None.") {
+        if let Some(remedy) = object.remedy {
             line(text, &format!("      {}", paint(style::DIM, remedy)));
         }
     }

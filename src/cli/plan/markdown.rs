@@ -25,7 +25,7 @@ pub(super) fn text(report: &Report) -> String {
         }
     }
     if left_out > 0 {
-        write!(text, "\n{left_out} tenants are left out, as a comment can't hold them: see the log of the run.\n").unwrap_or_default();
+        write!(text, "\n{left_out} tenants do not fit into this comment. See the log of the run.\n").unwrap_or_default();
     }
     for note in &report.notes {
         write!(text, "\n> {}\n", escaped(note)).unwrap_or_default();
@@ -63,7 +63,7 @@ fn tenant_text(tenant: &TenantPlan) -> String {
     let not_ready: Vec<&ObjectPlan> = tenant.objects.iter().filter(|object| !object.is_ready()).collect();
     for (title, objects) in [
         ("These objects would not be ready:", not_ready),
-        ("These objects of others are ready now, and would not be any more:", tenant.affected.iter().collect()),
+        ("These other objects are ready now, and would not be any more:", tenant.affected.iter().collect()),
     ] {
         if objects.is_empty() {
             continue;
@@ -77,10 +77,10 @@ fn tenant_text(tenant: &TenantPlan) -> String {
         push(String::new());
     }
     if tenant.other_connections > 0 {
-        push(format!("{} more connections have changes to come that these files are not about.\n", tenant.other_connections));
+        push(format!("{} more connections have changes that are not from these files.\n", tenant.other_connections));
     }
     if steps.is_empty() && tenant.problem.is_none() && tenant.affected.is_empty() && tenant.objects.iter().all(ObjectPlan::is_ready) {
-        push("Nothing to do: all is as declared.\n".to_owned());
+        push("Nothing to do: everything is as declared.\n".to_owned());
     }
     text
 }

@@ -45,17 +45,16 @@ enum PlanFormat {
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Manifests that are planned as if they were applied: files, folders, or - for standard input. Without any, what the cluster
-    /// has is planned as it is.
+    /// Manifests to plan as if they were applied: files, folders, or - for standard input [default: what the cluster has].
     #[arg(value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
 
-    /// Ask no cluster: plan the files alone, at the tenant that AUTH0_DOMAIN names. What objects own is not known then, and access
-    /// is checked only where the files hold the ClusterAuth0Tenant and the namespaces.
+    /// Use no cluster: plan the files alone, for the tenant in AUTH0_DOMAIN. The plan then does not know what objects own. It
+    /// checks access only if the files have the ClusterAuth0Tenant and the namespaces.
     #[arg(long, requires = "files")]
     no_cluster: bool,
 
-    /// The namespace of objects that name none [default: that of the context, or default].
+    /// The namespace of manifests without one [default: that of the context, or default].
     #[arg(short, long)]
     namespace: Option<String>,
 
@@ -63,11 +62,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     tenant: Option<String>,
 
-    /// End with 3 if anything would be written at the tenant.
+    /// Exit with 3 if the operator would write anything.
     #[arg(long)]
     exit_code: bool,
 
-    /// How it is printed. Values of upstream parameters are public; nothing else of a connection's options is in it.
+    /// The output format. It shows values of upstream parameters, which are public, and no other options.
     #[arg(short, long, value_enum, default_value_t)]
     output: PlanFormat,
 
@@ -137,7 +136,7 @@ async fn report(arguments: &Arguments) -> anyhow::Result<Report> {
         notes.push("the cluster has no UpstreamParams and no ClusterAuth0Tenant".to_owned());
     }
     if files.others > 0 {
-        notes.push(format!("{} documents of other kinds were passed over", files.others));
+        notes.push(format!("{} documents of other kinds were skipped", files.others));
     }
     Ok(Report::new(tenants, notes))
 }
@@ -201,7 +200,7 @@ impl Planning<'_> {
                 let theirs = identity.map_or_else(|| "no tenant".to_owned(), ToString::to_string);
                 return Ok(TenantPlan::unplanned(
                     name,
-                    format!("not planned: it stands for {theirs}, and the credentials in the environment are for {}", reader.identity()),
+                    format!("not planned: it is for {theirs}, and the credentials in the environment are for {}", reader.identity()),
                 ));
             }
             world.apply_secret(spec.credentials.secret_ref.name, self.arguments.credentials.as_secret()?);

@@ -176,7 +176,7 @@ impl TenantPlan {
             before.iter().map(|object| (&object.key, ObjectPlan::of(object, None, false))).collect();
         let mut plan = Self {
             domain: Some(settings.domain.as_str().to_owned()),
-            problem: (!run.at_rest).then(|| "the operator would not come to rest: objects work against each other".to_owned()),
+            problem: (!run.at_rest).then(|| "the operator would never be done, because objects work against each other".to_owned()),
             connections: about.into_iter().map(ConnectionPlan::of).collect(),
             other_connections: others.into_iter().filter(writes).count(),
             ..Self::unplanned(name, String::new())
@@ -244,12 +244,12 @@ impl ObjectPlan {
         let (status, reason, message) = ready.map_or_else(
             || {
                 let why =
-                    if waits { "the labels of its namespace are not known, which decide about access" } else { "nothing is known of it" };
+                    if waits { "the labels of its namespace are not known, so access was not checked" } else { "nothing is known of it" };
                 (ConditionStatus::Unknown.as_str().to_owned(), Reason::Pending.as_str().to_owned(), why.to_owned())
             },
             |ready| (ready.status.clone(), ready.reason.clone(), ready.message.clone()),
         );
-        let remedy = reason.parse::<Reason>().ok().map(Reason::remedy).filter(|_| status != ConditionStatus::True.as_str());
+        let remedy = reason.parse::<Reason>().ok().and_then(Reason::to_do).filter(|_| status != ConditionStatus::True.as_str());
         Self {
             namespace: object.key.namespace.clone(),
             name: object.key.name.clone(),

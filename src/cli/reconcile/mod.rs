@@ -35,31 +35,31 @@ const ONE_BY_ONE: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["objects", "all", "tenant"]))]
 pub(super) struct Arguments {
-    /// The objects to look at now, as NAME or NAMESPACE/NAME.
+    /// The objects to reconcile, as NAME or NAMESPACE/NAME.
     #[arg(value_name = "OBJECT")]
     objects: Vec<String>,
 
-    /// All objects of the namespace.
+    /// Reconcile all objects of the namespace.
     #[arg(long)]
     all: bool,
 
-    /// Everything of this `ClusterAuth0Tenant`: credentials that are not accepted are tried once, and every object is looked at.
+    /// Reconcile a `ClusterAuth0Tenant`: try its credentials if they were not accepted, and check all of its objects.
     #[arg(long, value_name = "NAME", conflicts_with = "namespace")]
     tenant: Option<String>,
 
-    /// The namespace [default: that of the kubeconfig's context].
+    /// The namespace of the objects [default: that of the kubeconfig's context].
     #[arg(short, long)]
     namespace: Option<String>,
 
-    /// Only ask, and do not wait for the look.
+    /// Do not wait for the result.
     #[arg(long)]
     no_wait: bool,
 
-    /// How long to wait at most, such as 90s or 5m.
+    /// How long to wait, such as 90s or 5m.
     #[arg(long, default_value = "60s", value_parser = timeout)]
     timeout: Duration,
 
-    /// How it is printed.
+    /// The output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
@@ -211,7 +211,7 @@ impl Request<'_> {
                 let own = all.iter().filter(|object| object.policies.tenant == name).map(|object| ObjectReport::of(object, &tenants, now));
                 answer.objects = Some(super::status::report::Report::of(own.collect(), [], OperatorReport::default(), Vec::new()));
             }
-            Err(unread) => answer.notes.push(format!("how the objects of the tenant stand is not known: {}", unread.message())),
+            Err(unread) => answer.notes.push(format!("the status of the tenant's objects is not known: {}", unread.message())),
         }
         Ok(answer)
     }
@@ -220,11 +220,7 @@ impl Request<'_> {
     async fn who_serves(&self, notes: &mut Vec<String>) -> OperatorReport {
         let operator = gather::operator(&self.client, self.since, notes).await;
         if operator.known && operator.holder.is_none() && self.arguments.output.machine().is_none() {
-            output::say(&format!(
-                "{}waiting for one all the same, for {} s",
-                render::operator(&operator),
-                self.arguments.timeout.as_secs()
-            ));
+            output::say(&format!("{}waiting {} s for one", render::operator(&operator), self.arguments.timeout.as_secs()));
         }
         operator
     }
@@ -237,13 +233,13 @@ fn refused(resource: &str, name: &str, namespace: &str, unread: &Unread) -> anyh
         Unread::Forbidden(message) => {
             let within = if namespace.is_empty() { String::new() } else { format!(" in the namespace {namespace}") };
             anyhow!(
-                "you may not ask for a look at {name}: it takes the right to patch {resource}{within}, as the role edit has for objects ({message})"
+                "you may not reconcile {name}: that needs the right to patch {resource}{within}, which the role edit has for objects ({message})"
             )
         }
         Unread::Absent(_) if namespace.is_empty() => {
-            anyhow!("there is no ClusterAuth0Tenant {name}, or the cluster does not know that kind: see kubectl get clusterauth0tenants")
+            anyhow!("there is no ClusterAuth0Tenant {name}, or the cluster does not know that kind; see kubectl get clusterauth0tenants")
         }
-        Unread::Absent(_) => anyhow!("there is no UpstreamParams {name} any more"),
-        Unread::Other(message) => anyhow!("can't ask for a look at {name}: {message}"),
+        Unread::Absent(_) => anyhow!("the UpstreamParams {name} does not exist any more"),
+        Unread::Other(message) => anyhow!("cannot reconcile {name}: {message}"),
     }
 }

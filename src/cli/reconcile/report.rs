@@ -127,7 +127,10 @@ impl Answer {
     /// For people.
     pub(super) fn text(&self, now: Timestamp) -> String {
         if self.only_asked {
-            let each = self.items.iter().map(|item| format!("{}: asked for a look, by {}\n", printable(&item.label()), self.reconcile_at));
+            let each = self
+                .items
+                .iter()
+                .map(|item| format!("{}: asked for a check, with reconcile-at {}\n", printable(&item.label()), self.reconcile_at));
             return each.collect();
         }
         let mut text: String = self.items.iter().map(|item| self.item(item, now)).collect();
@@ -137,7 +140,7 @@ impl Answer {
         }
         if self.items.iter().any(|item| !item.looked_at) {
             let operator = render::operator(&self.operator);
-            let unknown = "which operator serves can't be told, as you may not read its Lease: ask who runs it\n";
+            let unknown = "which operator leads is not known, because you may not read its Lease; ask the platform team\n";
             text.push_str(if self.operator.known { &operator } else { unknown });
         }
         text
@@ -147,7 +150,7 @@ impl Answer {
         let Some(summary) = &item.summary else { return String::new() };
         let mut text = render::headline(&item.label(), summary, now);
         if !item.looked_at {
-            let waited = format!("not looked at within {} s: what stands here is from before", self.timeout_seconds);
+            let waited = format!("not checked within {} s; this is the status from before", self.timeout_seconds);
             text.push_str(&render::indented(&paint(style::WARN, waited)));
         }
         text.push_str(&render::to_do(summary));

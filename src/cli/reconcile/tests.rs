@@ -44,13 +44,13 @@ fn what_was_looked_at_and_what_was_not_is_told_apart() {
           to do: (the remedy)
         team/b: not ready (TenantNotFound) for 0s
           there is no ClusterAuth0Tenant default; create it, or create this object again with another spec.tenantRef
-          not looked at within 60 s: what stands here is from before
+          not checked within 60 s; this is the status from before
           to do: (the remedy)
-        ClusterAuth0Tenant default: not looked at yet
-          the operator has not looked at it yet
-          not looked at within 60 s: what stands here is from before
-          to do: Wait; if it stays, see whether an operator runs and serves this namespace.
-        which operator serves can't be told, as you may not read its Lease: ask who runs it
+        ClusterAuth0Tenant default: not checked yet
+          the operator has not checked it yet
+          not checked within 60 s; this is the status from before
+          to do: Wait. If it stays, check that an operator runs and serves this namespace.
+        which operator leads is not known, because you may not read its Lease; ask the platform team
     "]]
     .assert_eq(&text.replace(&remedy, "(the remedy)"));
 }
@@ -59,8 +59,7 @@ fn what_was_looked_at_and_what_was_not_is_told_apart() {
 fn who_only_asks_is_told_by_what() {
     let mut answer = Answer::new("2026-11-29T11:00:00Z-1", true, Duration::from_mins(1));
     answer.items = vec![Item::asked(&object("a").key), Item::asked_tenant("default")];
-    let text =
-        "team/a: asked for a look, by 2026-11-29T11:00:00Z-1\nClusterAuth0Tenant default: asked for a look, by 2026-11-29T11:00:00Z-1\n";
+    let text = "team/a: asked for a check, with reconcile-at 2026-11-29T11:00:00Z-1\nClusterAuth0Tenant default: asked for a check, with reconcile-at 2026-11-29T11:00:00Z-1\n";
     assert_eq!(answer.text(now()), text);
 }
 

@@ -97,10 +97,10 @@ pub(in crate::cli) async fn absent(client: &Client, key: &ObjectKey) -> anyhow::
 fn unreadable(unread: &Unread, place: &str) -> anyhow::Error {
     match unread {
         Unread::Forbidden(message) => {
-            anyhow!("you may not read UpstreamParams of {place}: ask for the role view there, or name a namespace with -n ({message})")
+            anyhow!("you may not read UpstreamParams of {place}; ask for the role view there, or name a namespace with -n ({message})")
         }
         Unread::Absent(_) => anyhow!(
-            "the cluster does not know UpstreamParams: install the CRDs with: upstream-params-operator crds | kubectl apply --server-side -f -"
+            "the cluster does not know UpstreamParams; install the CRDs with: upstream-params-operator crds | kubectl apply --server-side -f -"
         ),
         Unread::Other(message) => anyhow!("can't read UpstreamParams: {message}"),
     }
@@ -111,7 +111,10 @@ pub(in crate::cli) async fn tenants(client: &Client, notes: &mut Vec<String>) ->
     match snapshot::tenants(client).await {
         Ok(tenants) => tenants.iter().map(|tenant| (tenant.name.clone(), TenantReport::of(tenant))).collect(),
         Err(unread) => {
-            notes.push(format!("how tenants stand, and when the next look is, is not known: {}", why(&unread, "list clusterauth0tenants")));
+            notes.push(format!(
+                "the status of tenants and the time of the next check are not known: {}",
+                why(&unread, "list clusterauth0tenants")
+            ));
             BTreeMap::new()
         }
     }
@@ -123,7 +126,7 @@ pub(in crate::cli) async fn operator(client: &Client, now: Timestamp, notes: &mu
         Ok(lease) => OperatorReport::of(Some(&lease.unwrap_or_else(LeaseSeen::of_nobody)), now),
         Err(Unread::Forbidden(_)) => OperatorReport::of(None, now),
         Err(Unread::Absent(message) | Unread::Other(message)) => {
-            notes.push(format!("which operator serves is not known: {message}"));
+            notes.push(format!("which operator leads is not known: {message}"));
             OperatorReport::of(None, now)
         }
     }
@@ -135,7 +138,7 @@ pub(in crate::cli) async fn events(client: &Client, object: &Declared, notes: &m
         Ok(mut events) => events.split_off(events.len().saturating_sub(EVENTS)),
         Err(unread) => {
             let right = format!("list events in {}", object.key.namespace);
-            let note = format!("events are not known: {}", why(&unread, &right));
+            let note = format!("events are not shown: {}", why(&unread, &right));
             if !notes.contains(&note) {
                 notes.push(note);
             }

@@ -26,28 +26,28 @@ use crate::clock::WallClock;
 /// Flags of `status`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The objects to tell all about, as NAME or NAMESPACE/NAME; without one, a table of all, those in trouble first.
+    /// The objects to describe, as NAME or NAMESPACE/NAME [default: a table of all, those with problems first].
     #[arg(value_name = "OBJECT", conflicts_with = "all_namespaces")]
     objects: Vec<String>,
 
-    /// The namespace [default: that of the kubeconfig's context].
+    /// The namespace of the objects [default: that of the kubeconfig's context].
     #[arg(short, long)]
     namespace: Option<String>,
 
-    /// The objects of all namespaces.
+    /// Show the objects of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     all_namespaces: bool,
 
-    /// End with 3 where not all objects are ready.
+    /// Exit with 3 if an object is not ready.
     #[arg(long)]
     exit_code: bool,
 
-    /// First wait until the operator has said how they stand, well or not, for 60s at most, or as long as this says. Then end as with
-    /// --exit-code; with 1 where it has said nothing until then.
+    /// First wait for the operator's check, for 60s or as long as this says. Then exit as with --exit-code, or with 1 if there was
+    /// no check.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s", value_parser = timeout)]
     wait: Option<Duration>,
 
-    /// How it is printed.
+    /// The output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         };
         let mut report = gather(&client, &scope, WallClock::system().now_in_seconds()).await?;
         if let Some(within) = arguments.wait.filter(|_| !is_told) {
-            report.notes.push(format!("the operator has not said within {} s how all of them stand", within.as_secs()));
+            report.notes.push(format!("the operator did not check all of them within {} s", within.as_secs()));
         }
         anyhow::Ok((report, is_told))
     })?;

@@ -86,7 +86,7 @@ fn counts(report: &Report) -> String {
     }
     let parts = [
         (counts.not_ready, "not ready", style::BAD),
-        (counts.not_looked_at, "not looked at yet", style::WARN),
+        (counts.not_looked_at, "not checked yet", style::WARN),
         (counts.deleting, "being deleted", style::WARN),
         (counts.ready, "ready", style::GOOD),
     ];
@@ -102,7 +102,7 @@ pub(in crate::cli) fn operator(operator: &OperatorReport) -> String {
         (false, ..) => String::new(),
         (true, None, _) => format!(
             "{}\n",
-            paint(style::WARN, "no operator holds the Lease upstream-params-operator in the namespace default: nothing is looked at")
+            paint(style::WARN, "no operator holds the Lease upstream-params-operator in the namespace default, so nothing is checked")
         ),
         (true, Some(holder), Some(ago)) if ago > 60 => {
             let text = format!("the operator {} has not renewed its Lease for {}", printable(holder), span(ago));
@@ -115,21 +115,21 @@ pub(in crate::cli) fn operator(operator: &OperatorReport) -> String {
 /// All about one object.
 pub(in crate::cli) fn one(object: &ObjectReport, tenant: Option<&TenantReport>, now: Timestamp) -> String {
     let mut text = headline(&format!("{}/{}", object.namespace, object.name), &object.summary, now);
-    let connection = object.connection.as_deref().unwrap_or("none that can be read");
+    let connection = object.connection.as_deref().unwrap_or("not known");
     text.push_str(&line("connection", connection));
     text.push_str(&tenant_line(object, tenant));
     if object.observes {
-        text.push_str(&line("policy", "Observe: nothing is written"));
+        text.push_str(&line("policy", "Observe: the operator writes nothing"));
     }
     text.push_str(&line(
         "last in sync",
         &object.last_synced_time.map_or("never".to_owned(), |time| format!("{time} ({} ago)", age(Some(time), now))),
     ));
     if let Some(within) = object.next_look_within_seconds {
-        text.push_str(&line("next look", &format!("within about {}, or at once after an edit", span(within))));
+        text.push_str(&line("next check", &format!("within about {}, or at once after an edit", span(within))));
     }
     if let Some(by) = &object.last_handled_reconcile_at {
-        text.push_str(&line("last asked for", by));
+        text.push_str(&line("last reconcile-at", by));
     }
     text.push_str(&conditions(&object.summary.conditions, now));
     for connection in &object.connections {
@@ -157,7 +157,7 @@ pub(in crate::cli) fn to_do(summary: &Summary) -> String {
 
 fn tenant_line(object: &ObjectReport, tenant: Option<&TenantReport>) -> String {
     let name = &object.tenant;
-    let Some(tenant) = tenant else { return line("tenant", &format!("{name} (not there, or you may not read it)")) };
+    let Some(tenant) = tenant else { return line("tenant", &format!("{name} (not found, or you may not read it)")) };
     let Summary { standing, message, .. } = &tenant.summary;
     let domain = tenant.domain.as_ref().map(|domain| format!(" ({domain})")).unwrap_or_default();
     if *standing == Standing::Ready {
@@ -239,8 +239,8 @@ fn words(standing: Standing) -> &'static str {
         Standing::Ready => "ready",
         Standing::NotReady => "not ready",
         Standing::Unknown => "not known",
-        Standing::Unseen => "not looked at yet",
-        Standing::Outdated => "edited, and not looked at since",
+        Standing::Unseen => "not checked yet",
+        Standing::Outdated => "edited, and not checked since",
         Standing::Deleting => "being deleted",
     }
 }

@@ -251,11 +251,11 @@ impl Summary {
     fn of(standing: Standing, conditions: &[Condition]) -> Self {
         let ready = condition(conditions, ConditionType::Ready);
         let message = match standing {
-            Standing::Unseen => "the operator has not looked at it yet".to_owned(),
-            Standing::Outdated => "the operator has not looked at this generation yet".to_owned(),
-            Standing::Deleting if ready.is_none() => "it is being deleted".to_owned(),
+            Standing::Unseen => "the operator has not checked it yet".to_owned(),
+            Standing::Outdated => "the operator has not checked this generation yet".to_owned(),
+            Standing::Deleting if ready.is_none() => "the object is being deleted".to_owned(),
             Standing::NotReady | Standing::Unknown | Standing::Deleting | Standing::Ready => {
-                ready.map_or_else(|| "its status has no condition Ready".to_owned(), |ready| ready.message.clone())
+                ready.map_or_else(|| "the status has no condition Ready".to_owned(), |ready| ready.message.clone())
             }
         };
         Self {
@@ -273,11 +273,11 @@ impl Summary {
 fn remedy(standing: Standing, conditions: &[Condition]) -> Option<&'static str> {
     let asks = |kind| {
         let reason: Reason = condition(conditions, kind)?.reason.parse().ok()?;
-        Some(reason.remedy()).filter(|remedy| !remedy.starts_with("None"))
+        reason.to_do()
     };
     match standing {
-        Standing::Unseen => Some("Wait; if it stays, see whether an operator runs and serves this namespace."),
-        Standing::Outdated => Some("Wait; if it stays, see whether an operator runs."),
+        Standing::Unseen => Some("Wait. If it stays, check that an operator runs and serves this namespace."),
+        Standing::Outdated => Some("Wait. If it stays, check that an operator runs."),
         Standing::NotReady | Standing::Unknown | Standing::Deleting | Standing::Ready => {
             [ConditionType::Ready, ConditionType::Accepted, ConditionType::Synced, ConditionType::Authenticated].into_iter().find_map(asks)
         }

@@ -67,16 +67,16 @@ fn those_in_trouble_come_first_and_what_servers_sent_is_on_one_line() {
     let report = report(&[gone, unseen, outdated, invalid, failing("failing")]);
     expect![[r"
         TENANT   DOMAIN  READY  REASON  SINCE  MESSAGE
-        default          -      -       -      the operator has not looked at it yet
+        default          -      -       -      the operator has not checked it yet
 
         NAMESPACE  NAME      CONNECTION  READY     REASON       SINCE  MESSAGE
         team       failing   wordpress   False     ApplyFailed  10m    Auth0 says \u{1b}[2J\nno
         team       invalid               False     InvalidSpec  10m    spec.params: name at least one parameter
-        team       unseen    wordpress   -         -            -      the operator has not looked at it yet
-        team       outdated  wordpress   -         -            10m    the operator has not looked at this generation yet
-        team       going     wordpress   Deleting  -            -      it is being deleted
+        team       unseen    wordpress   -         -            -      the operator has not checked it yet
+        team       outdated  wordpress   -         -            10m    the operator has not checked this generation yet
+        team       going     wordpress   Deleting  -            -      the object is being deleted
 
-        5 objects: 2 not ready, 2 not looked at yet, 1 being deleted
+        5 objects: 2 not ready, 2 not checked yet, 1 being deleted
         served by operators/pod-1
     "]]
     .assert_eq(&plain(&render::all(&report, now())));
@@ -100,14 +100,14 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
         team/failing: not ready (ApplyFailed) for 10m
           Auth0 says \u{1b}[2J\nno
           connection: wordpress
-          tenant: default: not looked at yet: the operator has not looked at it yet
-          to do: Wait; if it stays, see whether an operator runs and serves this namespace.
+          tenant: default: not checked yet: the operator has not checked it yet
+          to do: Wait. If it stays, check that an operator runs and serves this namespace.
           last in sync: never
 
           CONDITION     STATUS   REASON                SINCE  MESSAGE
           Ready         False    ApplyFailed           10m    Auth0 says \u{1b}[2J\nno
-          Accepted      Unknown  Pending               10m    the connection has not been looked at yet
-          ResolvedRefs  Unknown  Pending               10m    the connection has not been looked at yet
+          Accepted      Unknown  Pending               10m    the operator has not checked the connection yet
+          ResolvedRefs  Unknown  Pending               10m    the operator has not checked the connection yet
           Synced        False    ApplyFailed           10m    Auth0 says \u{1b}[2J\nno
           Reconciling   True     ProgressingWithRetry  10m    Auth0 says \u{1b}[2J\nno
 
@@ -132,9 +132,10 @@ fn every_reason_that_asks_for_something_has_its_documented_remedy() {
             reason.as_str().clone_into(&mut condition.reason);
         }
         let remedy = ObjectReport::of(&object, &tenants(), now()).summary.remedy;
-        let asks = !reason.remedy().starts_with("None");
-        assert_eq!(remedy, asks.then_some(reason.remedy()), "{reason:?}");
+        assert_eq!(remedy, reason.to_do(), "{reason:?}");
     }
+    assert_eq!((Reason::Ready.to_do(), Reason::Observing.to_do()), (None, None));
+    assert!(Reason::ExistingValue.to_do().is_some());
 }
 
 #[test]

@@ -86,11 +86,11 @@ impl Found {
         let mut notes = Vec::new();
         let handed_over = ["request", "request_uri"].into_iter().find(|name| there.contains_key(*name) && !expected.contains_key(*name));
         if let Some(name) = handed_over {
-            notes.push(format!("the request is handed over as an object ({name}), and what is inside can't be seen here"));
+            notes.push(format!("the request goes to the provider as an object ({name}), so its parameters cannot be checked here"));
         }
         let missing = parameters.iter().filter(|one| one.verdict == Verdict::NotSent).filter_map(|one| one.alias.as_deref());
         notes.extend(
-            missing.map(|alias| format!("{alias} was not sent, as no text of it suits every tenant; give one with --set {alias}=...")),
+            missing.map(|alias| format!("{alias} was not sent, because no test value fits every tenant; set one with --set {alias}=...")),
         );
         let provider = provider.host_str().map_or_else(|| format!("{}:", provider.scheme()), str::to_owned);
         Self { connection: connection.to_owned(), domain: domain.to_owned(), provider, parameters, extra, notes }

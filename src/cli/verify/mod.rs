@@ -39,11 +39,11 @@ pub(super) struct Arguments {
     /// The name of the connection.
     connection: String,
 
-    /// The client id of an application that has the connection enabled: one that people log in to, not the operator's own.
+    /// The client id of an application that people log in to and that has the connection enabled. Not the operator's own.
     #[arg(long)]
     client_id: String,
 
-    /// One of the application's Allowed Callback URLs. It is never called.
+    /// One of the application's Allowed Callback URLs. The command does not call it.
     #[arg(long)]
     redirect_uri: String,
 
@@ -51,28 +51,27 @@ pub(super) struct Arguments {
     #[arg(long, env = "AUTH0_DOMAIN", hide_env_values = true)]
     domain: Option<String>,
 
-    /// A parameter of the application's own request, such as login_hint=me@example.com. An alias that is expected and not set is
-    /// sent with a probe.
+    /// A parameter that the application sends, such as login_hint=me@example.com [default: a test value for each expected alias].
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 
-    /// Expect what the UpstreamParams in a file or folder (- for standard input) declare for this connection, by its name.
+    /// Expect what UpstreamParams in this file or folder (- for standard input) declare for the connection.
     #[arg(long, value_name = "FILE", group = "declared")]
     from: Vec<PathBuf>,
 
-    /// Expect what the UpstreamParams of the cluster declare that name this ClusterAuth0Tenant.
+    /// Expect what UpstreamParams in the cluster with this ClusterAuth0Tenant declare.
     #[arg(long, group = "declared")]
     tenant: Option<String>,
 
-    /// Expect a parameter with this value.
+    /// Expect this parameter with this value.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair, group = "declared")]
     expect: Vec<(String, String)>,
 
-    /// Look for UpstreamParams in this namespace only, where you may not list those of all.
+    /// Read UpstreamParams in this namespace only, if you may not list all namespaces.
     #[arg(short, long, requires = "tenant")]
     namespace: Option<String>,
 
-    /// How it is printed.
+    /// The output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
@@ -87,9 +86,9 @@ pub(super) struct Arguments {
 }
 
 const HELP: &str = "\
-The tenant is asked for a login as a browser asks, up to its redirect to the identity provider, which is read and not followed:
-nobody is logged in, and the provider hears of nothing. Ends with 0 if each declared parameter is in that redirect as declared,
-and with 1 otherwise. An alias is tried with a probe, but for audience, resource and id_token_hint, which need a --set.
+The command starts a login as a browser does, and reads the redirect to the identity provider without following it. Nobody logs
+in, and the provider notices nothing. It exits with 0 if each declared parameter is in the redirect as declared, and with 1 if
+not. It sends a test value for each alias; audience, resource and id_token_hint need a --set.
 
   upstream-params-operator verify google-oauth2 --domain example.eu.auth0.com --client-id APP \\
     --redirect-uri https://app.example.com/callback --from manifests/";
@@ -134,7 +133,7 @@ async fn found(arguments: &Arguments) -> anyhow::Result<Found> {
     }
     if expected.is_empty() {
         bail!(
-            "nothing declares a parameter of the connection {}, so there is nothing to look for; objects that name it by its id count only with --tenant",
+            "nothing declares a parameter of the connection {}; objects that name it by its id count only with --tenant",
             arguments.connection
         );
     }
@@ -164,20 +163,20 @@ fn provider(end: End, domain: &Domain, arguments: &Arguments) -> anyhow::Result<
                 arguments.client_id
             )
         }
-        End::Callback => bail!("{domain} went back to the application without asking any identity provider"),
+        End::Callback => bail!("{domain} redirected to the application, and not to an identity provider"),
         End::Page { status, path, about } => {
             let about = about.map(|about| format!(": {about}")).unwrap_or_default();
             bail!("{domain} answered with a page ({status}, {}) and no redirect to an identity provider{about}", output::printable(&path))
         }
-        End::Endless => bail!("{domain} redirected {MAX_STEPS} times to itself, and never to an identity provider"),
+        End::Endless => bail!("{domain} redirected to itself {MAX_STEPS} times, and never to an identity provider"),
     }
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "what is not put in other words here says itself what to do")]
 fn explained(domain: &Domain, failure: &Failure) -> anyhow::Error {
     match failure {
-        Failure::DomainNotAllowed { .. } => anyhow!("{domain} is not among the hosts that may be asked; add it to --allowed-domains"),
-        other => anyhow!("{domain}: {}", other.message().trim_end_matches("; it is tried again")),
+        Failure::DomainNotAllowed { .. } => anyhow!("{domain} is not in --allowed-domains; add it there"),
+        other => anyhow!("{domain}: {}", other.message().trim_end_matches("; the operator tries again")),
     }
 }
 
@@ -210,7 +209,7 @@ async fn from_cluster(arguments: &Arguments) -> anyhow::Result<Option<(BTreeMap<
     let world = world::read(&client, &arguments.world.operator_namespace, wanted).await?.world;
     let declared = world.tenant(tenant).with_context(|| format!("--tenant: there is no ClusterAuth0Tenant {tenant}"))?;
     let domain = declared.spec.as_ref().map(|spec| spec.domain.clone());
-    let domain = domain.with_context(|| format!("--tenant: the spec of the ClusterAuth0Tenant {tenant} can't be read"))?;
+    let domain = domain.with_context(|| format!("--tenant: the spec of the ClusterAuth0Tenant {tenant} cannot be read"))?;
     let mut expected = BTreeMap::new();
     for object in naming(&world, tenant, &arguments.connection) {
         if let Ok(spec) = &object.spec {

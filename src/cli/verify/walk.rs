@@ -107,15 +107,13 @@ fn about(at: &Url, page: &Page) -> Option<&'static str> {
     let text = page.text.to_ascii_lowercase();
     let says = |words: &str| text.contains(words);
     if says("callback url mismatch") || says("not in the list of allowed callback urls") {
-        Some("the application does not allow this callback; give one of its Allowed Callback URLs as --redirect-uri")
+        Some("the application does not allow this callback; use one of its Allowed Callback URLs as --redirect-uri")
     } else if says("unknown client") || says("client not found") {
-        Some("the tenant has no application of this client id; check --client-id and --domain")
+        Some("the tenant has no application with this client id; check --client-id and --domain")
     } else if page.status == 200 && at.path().contains("login") {
-        Some(
-            "it is the login page: the connection may not be enabled for the application, may ask for the user's address first, or has no identity provider",
-        )
+        Some("it is the login page; check that the connection is enabled for the application and has an identity provider")
     } else if page.status == 429 {
-        Some("the tenant's limit is reached; try again later")
+        Some("the tenant's rate limit is reached; try again later")
     } else {
         None
     }

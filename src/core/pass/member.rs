@@ -96,9 +96,11 @@ impl Member {
                 rejection.clone().map(|message| Outcome::StillRejected { message, warnings: self.warnings.clone() })
             }
             Part::Left => Some(Outcome::Planned(Planned::left(planned, id, described.clone()))),
-            Part::Released(Release::NotAdmitted) => Some(Outcome::Released("the tenant does not admit it any more".to_owned())),
+            Part::Released(Release::NotAdmitted) => {
+                Some(Outcome::Released("the ClusterAuth0Tenant does not permit the object any more".to_owned()))
+            }
             Part::Released(Release::Policy) => Some(Outcome::Released(planned.why_it_leaves().to_owned())),
-            Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
+            Part::Released(Release::NothingOwned) => Some(Outcome::Released("the object owns no parameter".to_owned())),
             Part::ConnectionGone => Some(Outcome::ConnectionNotFound { id: gone.clone(), meant: None }),
         }
     }
@@ -114,7 +116,7 @@ fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
     } else if deferred {
         WriteOutcome::Postponed(Obstacle {
             reason: ObstacleReason::Pending,
-            message: "the changes of this connection are written one after the other; these are among the next".to_owned(),
+            message: "the operator writes other changes of this connection first; these are next".to_owned(),
             tenant_wide: false,
         })
     } else {

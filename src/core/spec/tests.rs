@@ -263,7 +263,7 @@ fn a_placeholder_that_nothing_filled_in_is_warned_of_without_its_text() {
     ] {
         let warnings = warnings(value);
         assert_eq!(warnings.len(), 1, "{value}");
-        assert!(warnings[0].contains("parameter organization looks like a placeholder") && !warnings[0].contains(value), "{warnings:?}");
+        assert!(warnings[0].contains("the value of organization looks like a placeholder") && !warnings[0].contains(value), "{warnings:?}");
     }
     for value in ["org_1", "$100", "a{}b", "${}", "{\"userinfo\":{\"email\":null}}", "{\"a\": {}}", "1 < 2 > 1?", "a <b", "#{}", "x}{y"] {
         assert_eq!(warnings(value), Vec::<String>::new(), "{value}");

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::reason::{ConditionStatus, ConditionType, Reason};
 
 /// Before what an earlier look showed and this pass could not see again.
-const AS_SEEN: &str = "when last seen: ";
+const AS_SEEN: &str = "at the last check: ";
 
 /// A condition before it has a type and its times.
 #[derive(Clone, Debug, PartialEq, Eq)]

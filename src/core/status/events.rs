@@ -58,7 +58,7 @@ pub(super) fn notices(object: &Declared, row: &Row<'_>, context: &Context, statu
 pub(crate) fn left_behind(records: &[claims::Record], why: &str) -> Notice {
     let names = |record: &claims::Record| record.owned.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let places: Vec<String> = records.iter().map(|record| format!("{} on the connection {}", names(record), record.called())).collect();
-    Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}; {why}", places.join(", ")))
+    Notice::new(true, EventReason::ParametersLeft.as_str(), format!("left at Auth0: {}, because {why}", places.join(", ")))
 }
 
 /// What was done to a parameter.
@@ -109,19 +109,19 @@ impl Deed {
         match self {
             Self::Wrote => telling(false, Reason::Applied.as_str(), "wrote", ["", ""]),
             Self::Overwrote => {
-                let why = [", as adoptionPolicy is Overwrite"; 2];
+                let why = [", because adoptionPolicy is Overwrite"; 2];
                 telling(true, EventReason::Overwritten.as_str(), "replaced somebody else's value of", why)
             }
-            Self::SetBack => telling(true, EventReason::DriftCorrected.as_str(), "set back", ["", ""]),
+            Self::SetBack => telling(true, EventReason::DriftCorrected.as_str(), "set back", [", which somebody else had changed"; 2]),
             Self::Removed => telling(false, EventReason::ParametersRemoved.as_str(), "removed", ["", ""]),
             Self::Adopted => {
-                let why = [", as it was equal already", ", as they were equal already"];
-                telling(false, EventReason::Adopted.as_str(), "took over", why)
+                let why = [", which had the declared value already", ", which had the declared values already"];
+                telling(false, EventReason::Adopted.as_str(), "adopted", why)
             }
             Self::Left => {
                 let why = [
-                    ": it holds another value, or may not be managed any more",
-                    ": they hold another value, or may not be managed any more",
+                    ", because somebody else changed it, or the object may not manage it any more",
+                    ", because somebody else changed them, or the object may not manage them any more",
                 ];
                 telling(true, EventReason::ParametersLeft.as_str(), "left", why)
             }

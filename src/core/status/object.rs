@@ -18,7 +18,7 @@ use crate::core::world::Declared;
 use crate::model::identity::ConnectionId;
 
 /// What is said of a condition that only a look at the connection can tell.
-const UNSEEN: &str = "the connection has not been looked at yet";
+const UNSEEN: &str = "the operator has not checked the connection yet";
 
 /// Whether this generation was in sync (or observed, for one that observes) when its status was last written.
 pub(crate) fn was_in_sync(object: &Declared, observing: bool) -> bool {
@@ -58,7 +58,7 @@ fn has_arrived(state: ParamState) -> bool {
 pub(super) fn of_a_first_claim(object: &Declared, now: jiff::Timestamp) -> Vec<Condition> {
     let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
     let before = Before { conditions: &[], generation: object.generation, now };
-    before.all_dated(kinds.map(|kind| (kind, Finding::pending("the parameters are being written"))))
+    before.all_dated(kinds.map(|kind| (kind, Finding::pending("the operator is writing the parameters"))))
 }
 
 /// What the conditions of one object are made from.
@@ -99,9 +99,11 @@ impl Case<'_> {
     /// The conditions of an object that is being deleted: what was known, and what it waits for.
     pub(super) fn deleting(&self) -> Vec<Condition> {
         let message = match self.row.deletion {
-            Deletion::WithTheRecord | Deletion::Released(_) | Deletion::Waits("") => "the parameters it owns are being removed".to_owned(),
+            Deletion::WithTheRecord | Deletion::Released(_) | Deletion::Waits("") => {
+                "the operator is removing the parameters that this object owns".to_owned()
+            }
             Deletion::Waits(reason) => format!(
-                "the parameters it owns can't be removed yet: {reason}; to leave them and let the object go, set deletionPolicy: Retain"
+                "the operator cannot remove the parameters yet: {reason}; to delete the object without that, set deletionPolicy: Retain"
             ),
         };
         let known = [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced]
@@ -126,7 +128,7 @@ impl Case<'_> {
         if conflicts.is_empty() {
             return accepted_with(&planned.warnings);
         }
-        Finding::fails(Reason::Conflicted, format!("{}; name each parameter in one object only", conflicts.join(", ")))
+        Finding::fails(Reason::Conflicted, format!("{}; declare each parameter in one object only", conflicts.join(", ")))
     }
 
     fn resolved(&self) -> Finding {
@@ -166,7 +168,7 @@ impl Case<'_> {
 
     fn synced(&self) -> Finding {
         match &self.row.synced {
-            Synced::Withheld => Finding::pending("nothing is written while the object is not accepted or its references are missing"),
+            Synced::Withheld => Finding::pending("the operator writes nothing before Accepted and ResolvedRefs are True"),
             Synced::TenantNotReady(message) => Finding::unknown(Reason::TenantNotReady, *message),
             Synced::Hindered(obstacle) => self.hindered(obstacle),
             Synced::Rejected(message) => Finding::fails(Reason::Rejected, *message),
@@ -197,7 +199,7 @@ impl Case<'_> {
         match lacking().find(|part| part.reason != Reason::Pending).or_else(|| lacking().next()) {
             Some(part) if part.reason == Reason::Pending => part.clone(),
             Some(part) => Finding::fails(part.reason, &part.message),
-            None if self.context.observing => Finding::holds(Reason::Observing, "the connection was looked at; nothing is written"),
+            None if self.context.observing => Finding::holds(Reason::Observing, "the operator checks the connection and writes nothing"),
             None => Finding::holds(Reason::Ready, "the connection has the parameters as declared"),
         }
     }
@@ -213,13 +215,13 @@ impl Case<'_> {
         let since = self.before().since(ConditionType::Synced, synced.status);
         let now = &synced.message;
         if self.is_stale() {
-            let message = format!("the connection was last seen before {since}, too long ago to say how it is; now: {now}");
+            let message = format!("the operator last checked the connection before {since}, too long ago; now: {now}");
             return Finding::unknown(Reason::StaleObservation, message);
         }
         let differing = self.differing();
         if !self.context.observing && !differing.is_empty() {
             let seen = about(&differing, "was", "were");
-            return Finding::holds(Reason::Ready, format!("{seen} not as declared when last seen, and can't be written; now: {now}"));
+            return Finding::holds(Reason::Ready, format!("{seen} not as declared at the last check, and cannot be written; now: {now}"));
         }
         let (reason, seen) = self.seen_before();
         Finding::holds(reason, format!("{seen} before {since}; now: {now}"))
@@ -235,8 +237,8 @@ impl Case<'_> {
     /// What was ready before the tenant began to observe was looked at, too.
     fn seen_before(&self) -> (Reason, &'static str) {
         match self.before().condition(ConditionType::Ready) {
-            Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the connection was last looked at"),
-            Some(_) | None => (Reason::Ready, "the connection had the parameters as declared when last seen,"),
+            Some(ready) if ready.reason == Reason::Observing.as_str() => (Reason::Observing, "the operator last checked the connection"),
+            Some(_) | None => (Reason::Ready, "the connection had the parameters as declared"),
         }
     }
 
@@ -254,7 +256,7 @@ impl Case<'_> {
             return Some((ConditionType::Stalled, Finding::holds(ready.reason, &ready.message)));
         }
         if self.context.unready_for >= PROGRESS_DEADLINE && !self.was_in_sync() {
-            let message = format!("no progress for ten minutes, and still trying: {}", ready.message);
+            let message = format!("no progress for ten minutes; the operator still tries: {}", ready.message);
             return Some((ConditionType::Stalled, Finding::holds(Reason::ProgressDeadlineExceeded, message)));
         }
         let at_work = self.row.next == Progress::GoesOn && ready.reason == Reason::Pending;
@@ -279,7 +281,7 @@ fn is_to_be_written(state: ParamState) -> bool {
 
 fn accepted_with(warnings: &[String]) -> Finding {
     if warnings.is_empty() {
-        Finding::holds(Reason::Accepted, "the parameters can be managed on this connection")
+        Finding::holds(Reason::Accepted, "the operator can manage these parameters on this connection")
     } else {
         Finding::holds(Reason::AcceptedWithWarnings, warnings.join("; "))
     }
@@ -288,8 +290,8 @@ fn accepted_with(warnings: &[String]) -> Finding {
 /// Who has a name is told within a namespace only: the existence of other teams' objects is not everybody's business.
 fn conflict(namespace: &str, name: &str, param: &ParamPlan) -> Option<String> {
     match &param.verdict {
-        Verdict::Conflicted(by) if by.namespace == namespace => Some(format!("{name} belongs to UpstreamParams {}", by.name)),
-        Verdict::Conflicted(_) => Some(format!("{name} belongs to an object of another namespace")),
+        Verdict::Conflicted(by) if by.namespace == namespace => Some(format!("UpstreamParams {} owns {name}", by.name)),
+        Verdict::Conflicted(_) => Some(format!("an object in another namespace owns {name}")),
         Verdict::InSync
         | Verdict::Write { .. }
         | Verdict::Remove

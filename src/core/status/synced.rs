@@ -1,6 +1,5 @@
 //! What a plan that nothing stood in the way of says as `Synced`: the first of these findings that applies.
 
-use super::about;
 use super::conditions::Finding;
 use super::outcome::Planned;
 use crate::api::reason::Reason;
@@ -18,7 +17,7 @@ pub(super) fn of_plan(planned: &Planned, observing: bool, connections: &[Connect
     if !finding.is_true() || disputed.is_empty() {
         return finding;
     }
-    let message = format!("{}; but another tool keeps changing it: {}", finding.message, disputed.join(", "));
+    let message = format!("{}; but somebody else keeps changing {}", finding.message, disputed.join(", "));
     Finding { message, ..finding }
 }
 
@@ -54,40 +53,41 @@ impl<'a> Findings<'a> {
 
     fn would_change(&self) -> Option<Finding> {
         let names = self.in_states(&[ParamState::WouldAdd, ParamState::WouldChange, ParamState::WouldRemove]);
-        let said = || format!("{} from what is declared; Enforce would change that", about(&names, "differs", "differ"));
+        let (names, connection) = (names.join(", "), self.planned.label());
+        let said = || format!("the connection {connection} differs in {names}; managementPolicy: Enforce would correct it");
         (!names.is_empty()).then(|| Finding::fails(Reason::DriftDetected, said()))
     }
 
     fn has_another_value(&self) -> Option<Finding> {
-        let names = self.in_states(&[ParamState::ExistingValue]);
-        let remedy = "another value at Auth0 that this object does not own; declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite";
-        let said = || format!("{} {remedy}", about(&names, "has", "have"));
+        let names = self.in_states(&[ParamState::ExistingValue]).join(", ");
+        let remedy = "declare that value, remove it at Auth0, or set adoptionPolicy: Overwrite";
+        let said = || format!("somebody else set another value for {names}; {remedy}");
         (!names.is_empty()).then(|| Finding::fails(Reason::ExistingValue, said()))
     }
 
     /// What is said of parameters that wait because somebody sets another value again and again.
     fn contended(&self) -> Option<Finding> {
         let waits = self.planned.params.iter().filter(|(_, param)| param.verdict == Verdict::Contended);
-        let said: Vec<String> = waits.map(|(name, param)| fought_over(name, param.dispute.as_ref())).collect();
-        let remedy = "find the other tool in the tenant's log, and take the parameter out of it or out of this object";
-        (!said.is_empty()).then(|| Finding::fails(Reason::Contended, format!("{}; {remedy}", said.join(", "))))
+        let names: Vec<String> = waits.map(|(name, param)| fought_over(name, param.dispute.as_ref())).collect();
+        let remedy = "find the other tool in the tenant's log, and remove the parameter there or here";
+        let said = || format!("somebody else keeps changing {}; {remedy}", names.join(", "));
+        (!names.is_empty()).then(|| Finding::fails(Reason::Contended, said()))
     }
 
     fn paced(&self) -> Option<Finding> {
         let waits = self.planned.params.iter().filter(|(_, param)| matches!(param.verdict, Verdict::Paced { .. }));
         let names: Vec<&str> = waits.map(|(name, _)| name.as_str()).collect();
-        let said =
-            || format!("{} changed by somebody else again; corrections are made at most once a minute", about(&names, "was", "were"));
+        let said = || format!("somebody else changed {} again; the operator corrects a parameter at most once a minute", names.join(", "));
         (!names.is_empty()).then(|| Finding::pending(said()))
     }
 
     fn waiting(&self) -> Option<Finding> {
-        let kinds = [(ParamState::Pending, "written"), (ParamState::Removing, "removed")];
+        let kinds = [(ParamState::Pending, "write"), (ParamState::Removing, "remove")];
         let named = kinds.map(|(state, how)| (self.in_states(&[state]), how));
         let said: Vec<String> = named
             .into_iter()
             .filter(|(names, _)| !names.is_empty())
-            .map(|(names, how)| format!("{}: to be {how}", names.join(", ")))
+            .map(|(names, how)| format!("still to {how}: {}", names.join(", ")))
             .collect();
         (!said.is_empty()).then(|| Finding::pending(said.join("; ")))
     }
@@ -96,9 +96,12 @@ impl<'a> Findings<'a> {
         let old = self.connections.iter().find(|entry| entry.id != self.planned.connection.id)?;
         let old = old.name.as_deref().unwrap_or(&old.id);
         Some(if self.observing {
-            Finding::fails(Reason::DriftDetected, format!("Enforce would remove parameters from the connection {old}"))
+            Finding::fails(
+                Reason::DriftDetected,
+                format!("the connection {old} still has parameters of this object; managementPolicy: Enforce would remove them"),
+            )
         } else {
-            Finding::pending(format!("parameters remain to be removed from the connection {old}"))
+            Finding::pending(format!("the connection {old} still has parameters of this object; the operator removes them next"))
         })
     }
 
@@ -107,13 +110,13 @@ impl<'a> Findings<'a> {
         if !names.is_empty() {
             return Some(Finding::holds(Reason::Applied, format!("wrote {} to the connection {connection}", names.join(", "))));
         }
-        let removed = || format!("removed what is no longer declared from the connection {connection}");
+        let removed = || format!("removed parameters that are no longer declared from the connection {connection}");
         self.planned.wrote().then(|| Finding::holds(Reason::Applied, removed()))
     }
 
     fn in_sync(&self) -> Finding {
         match self.in_states(&[ParamState::InSync]).join(", ") {
-            none if none.is_empty() => Finding::pending("every parameter belongs to another object"),
+            none if none.is_empty() => Finding::pending("other objects own all of these parameters"),
             all => Finding::holds(Reason::InSync, format!("the connection {} has {all} as declared", self.planned.label())),
         }
     }
@@ -124,14 +127,13 @@ impl<'a> Findings<'a> {
 }
 
 fn set_back((name, dispute): (&str, &Dispute)) -> String {
-    format!("{name} was set back {} times{}", dispute.times, since(Some(dispute)))
+    format!("{name} (set back {} times{})", dispute.times, since(Some(dispute)))
 }
 
 fn fought_over(name: &str, dispute: Option<&Dispute>) -> String {
     let times = dispute.map_or(0, |dispute| dispute.times) + 1;
-    let until = dispute.and_then(|dispute| dispute.until).map_or_else(|| "later".to_owned(), |until| format!("at {until}"));
-    let since = since(dispute);
-    format!("{name} was changed by somebody else {times} times{since}; it is set back {until}, or when this object is edited")
+    let until = dispute.and_then(|dispute| dispute.until).map(|until| format!(", left alone until {until}")).unwrap_or_default();
+    format!("{name} ({times} times{}{until})", since(dispute))
 }
 
 fn since(dispute: Option<&Dispute>) -> String {

@@ -10,7 +10,7 @@ use crate::core::tenant::{CredentialsState, Resolution, UNTRIED};
 use crate::core::world::DeclaredTenant;
 
 /// What is said of a tenant that gave a token.
-const ACCEPTED: &str = "the tenant accepted the credentials";
+const ACCEPTED: &str = "Auth0 accepted the credentials";
 
 /// The status of a tenant. What was asked for and carried out before stays recorded.
 pub fn conclude(
@@ -38,20 +38,23 @@ pub fn conclude(
 
 /// `Accepted`, `ResolvedRefs` and `Authenticated`.
 fn findings(before: Before<'_>, resolution: &Resolution, credentials: &CredentialsState) -> [Finding; 3] {
-    let accepted = || Finding::holds(Reason::Accepted, "the domain may be used, and no older object stands for the same tenant");
+    let accepted =
+        || Finding::holds(Reason::Accepted, "the domain is allowed, and no older ClusterAuth0Tenant is for the same Auth0 tenant");
     match resolution {
         Resolution::Refused(reason, message) => [
             Finding::fails((*reason).into(), message),
-            Finding::pending("not looked up while the object is not accepted"),
-            Finding::pending("not tried while the object is not accepted"),
+            Finding::pending("the operator reads the Secret when Accepted is True"),
+            Finding::pending("the operator tries the credentials when Accepted is True"),
         ],
-        Resolution::Unresolved(reason, message) => {
-            [accepted(), Finding::fails((*reason).into(), message), Finding::pending("not tried without a Secret")]
-        }
+        Resolution::Unresolved(reason, message) => [
+            accepted(),
+            Finding::fails((*reason).into(), message),
+            Finding::pending("the operator tries the credentials when ResolvedRefs is True"),
+        ],
         Resolution::Serving(settings) => {
             // Whoever wonders why another operator does nothing sees here which one serves. Its namespace, not its pod: a
             // new version of the operator changes no status.
-            let message = format!("the Secret in {}, the namespace of the operator that serves, holds what is needed", settings.namespace);
+            let message = format!("the Secret in {}, the namespace of the leading operator, has the credentials", settings.namespace);
             [accepted(), Finding::holds(Reason::ResolvedRefs, message), authenticated(before, credentials)]
         }
     }
@@ -61,7 +64,7 @@ fn authenticated(before: Before<'_>, credentials: &CredentialsState) -> Finding 
     let kept = before.of_this_generation(ConditionType::Authenticated);
     let kept = kept.filter(|old| old.status == ConditionStatus::True.as_str()).map(|old| &old.message);
     let accepted = |message: String| Finding::holds(Reason::Authenticated, message);
-    let still = |trouble: &str| accepted(format!("the credentials were accepted before; now: {trouble}"));
+    let still = |trouble: &str| accepted(format!("Auth0 accepted the credentials before; now: {trouble}"));
     match (credentials, kept) {
         (CredentialsState::Granted, _) => accepted(ACCEPTED.to_owned()),
         (CredentialsState::Refused(message), _) => Finding::fails(Reason::AuthenticationFailed, message),
@@ -77,7 +80,7 @@ fn authenticated(before: Before<'_>, credentials: &CredentialsState) -> Finding 
 fn ready(parts: [&Finding; 3]) -> Finding {
     let [_, _, authenticated] = parts;
     match parts.into_iter().find(|finding| !finding.is_true()) {
-        None if authenticated.message == ACCEPTED => Finding::holds(Reason::Ready, "the tenant can be used"),
+        None if authenticated.message == ACCEPTED => Finding::holds(Reason::Ready, "the operator can use the tenant"),
         // Whoever asks why nothing happens looks here first.
         None => Finding::holds(Reason::Ready, &authenticated.message),
         Some(finding) => finding.clone(),

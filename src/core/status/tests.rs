@@ -203,8 +203,8 @@ fn a_fight_is_reported_and_keeps_the_record() {
     assert_eq!(row(&fought), "True/Accepted True/ResolvedRefs False/Contended False/Contended Reconciling/ProgressingWithRetry");
     assert_eq!(states(&fought), [("blog", Contended, 1)]);
     let said = &condition(&fought.status.conditions, ConditionType::Synced).unwrap().message;
-    assert!(said.contains("blog was changed by somebody else 3 times since 2026-11-24T10:00:00Z"), "{said}");
-    assert!(said.contains("; it is set back at 2026-11-24T10:15:00Z, or when this object is edited; find the other tool"), "{said}");
+    assert!(said.contains("somebody else keeps changing blog (3 times since 2026-11-24T10:00:00Z"), "{said}");
+    assert!(said.contains(", left alone until 2026-11-24T10:15:00Z); find the other tool"), "{said}");
     assert_eq!(reasons(&conclude(&a, &outcome, &context()).notices), [(true, "Contended")]);
     assert_eq!(conclude(&fought, &outcome, &context()).notices, []);
 }
@@ -222,9 +222,10 @@ fn a_parameter_that_is_removed_again_and_again_is_in_sync_and_says_so() {
         holds: false,
         paces: false,
     };
-    for (times, said) in
-        [(1, "wrote blog to the connection wordpress"), (2, "keeps changing it: blog was set back 3 times since 2026-11-24T10:00:00Z")]
-    {
+    for (times, said) in [
+        (1, "wrote blog to the connection wordpress"),
+        (2, "; but somebody else keeps changing blog (set back 3 times since 2026-11-24T10:00:00Z)"),
+    ] {
         let disputes = BTreeMap::from([("blog".to_owned(), dispute(times))]);
         let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: false };
         let plan = plan(state, &[Participant { object: &a, role: Role::Owner }], false);
@@ -291,16 +292,19 @@ fn what_was_seen_is_said_as_of_when_it_was_seen_and_the_text_stays_while_the_tro
     let troubled = after(&a, &outage, &Context { now: at(2000), ..context() });
     assert_eq!(
         message(&troubled, ConditionType::Ready),
-        "the connection had the parameters as declared when last seen, before 1970-01-01T00:33:20Z; now: the Secret is gone"
+        "the connection had the parameters as declared before 1970-01-01T00:33:20Z; now: the Secret is gone"
     );
-    assert_eq!(message(&troubled, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
-    assert_eq!(message(&troubled, ConditionType::ResolvedRefs), "when last seen: the tenant and the connection exist");
+    assert_eq!(
+        message(&troubled, ConditionType::Accepted),
+        "at the last check: the operator can manage these parameters on this connection"
+    );
+    assert_eq!(message(&troubled, ConditionType::ResolvedRefs), "at the last check: the tenant and the connection exist");
     let later = after(&troubled, &outage, &Context { now: at(3000), ..context() });
     assert_eq!(later.status, troubled.status, "no heartbeat");
     let stale = after(&later, &outage, &Context { now: at(9000), since_good_look: 31 * MINUTE, ..context() });
     assert_eq!(
         message(&stale, ConditionType::Ready),
-        "the connection was last seen before 1970-01-01T00:33:20Z, too long ago to say how it is; now: the Secret is gone"
+        "the operator last checked the connection before 1970-01-01T00:33:20Z, too long ago; now: the Secret is gone"
     );
     let healed = after(&stale, &part(&stale, Role::Owner, &live(&[("blog", "x")]), WriteOutcome::Nothing), &context());
     for kind in [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced] {
@@ -314,7 +318,7 @@ fn drift_that_was_seen_and_cannot_be_corrected_is_never_called_as_declared() {
     let failed =
         part(&a, Role::Owner, &live(&[("blog", "theirs")]), WriteOutcome::Failed(obstacle(ObstacleReason::RemoteUnavailable, true)));
     let failed = after(&a, &failed, &context());
-    let expected = "blog was not as declared when last seen, and can't be written; now: ";
+    let expected = "blog was not as declared at the last check, and cannot be written; now: ";
     assert!(message(&failed, ConditionType::Ready).starts_with(expected), "{}", message(&failed, ConditionType::Ready));
     let outage = after(&failed, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
     assert_eq!(message(&outage, ConditionType::Ready), format!("{expected}the Secret is gone"));
@@ -329,7 +333,7 @@ fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
     assert_eq!(says(&blind, ConditionType::Ready), ("True".into(), "Observing".into()));
     assert_eq!(
         message(&blind, ConditionType::Ready),
-        "the connection was last looked at before 1970-01-01T00:33:20Z; now: the Secret is gone"
+        "the operator last checked the connection before 1970-01-01T00:33:20Z; now: the Secret is gone"
     );
 }
 
@@ -337,10 +341,10 @@ fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
 fn a_connection_that_is_gone_and_an_object_that_goes_are_not_said_to_be_as_they_were() {
     let a = in_sync();
     let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()), meant: None }, &context());
-    assert_eq!(message(&gone, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
+    assert_eq!(message(&gone, ConditionType::Accepted), "at the last check: the operator can manage these parameters on this connection");
     let dying = a.dying();
     let waiting = after(&dying, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
-    assert_eq!(message(&waiting, ConditionType::Synced), "when last seen: the connection wordpress has blog as declared");
+    assert_eq!(message(&waiting, ConditionType::Synced), "at the last check: the connection wordpress has blog as declared");
 }
 
 #[test]
@@ -351,20 +355,23 @@ fn one_parameter_has_and_two_have() {
         let after = after(object, &part(object, role, &live(found), WriteOutcome::Nothing), context);
         message(&after, ConditionType::Synced).to_owned()
     };
-    assert!(synced(&one, Role::Owner, &[("blog", "theirs")], &context()).starts_with("blog has another value"));
-    assert!(synced(&two, Role::Owner, &[("blog", "theirs"), ("lang", "theirs")], &context()).starts_with("blog, lang have another value"));
-    assert!(synced(&one.observing(), Role::Observer, &[], &observing()).starts_with("blog differs from what is declared"));
-    assert!(synced(&two.observing(), Role::Observer, &[], &observing()).starts_with("blog, lang differ from what is declared"));
+    assert!(synced(&one, Role::Owner, &[("blog", "theirs")], &context()).starts_with("somebody else set another value for blog;"));
+    assert!(
+        synced(&two, Role::Owner, &[("blog", "theirs"), ("lang", "theirs")], &context())
+            .starts_with("somebody else set another value for blog, lang;")
+    );
+    assert!(synced(&one.observing(), Role::Observer, &[], &observing()).starts_with("the connection wordpress differs in blog;"));
+    assert!(synced(&two.observing(), Role::Observer, &[], &observing()).starts_with("the connection wordpress differs in blog, lang;"));
     let adopted = |object: &Declared, found: &[(&str, &str)]| {
         let notices = conclude(object, &part(object, Role::Owner, &live(found), WriteOutcome::Nothing), &context()).notices;
         notices.into_iter().find(|notice| notice.reason == "Adopted").unwrap().note
     };
     let one = object("a").wants("blog", "x");
-    assert_eq!(adopted(&one, &[("blog", "x")]), "took over blog on the connection wordpress, as it was equal already");
+    assert_eq!(adopted(&one, &[("blog", "x")]), "adopted blog on the connection wordpress, which had the declared value already");
     let two = one.wants("lang", "de");
     assert_eq!(
         adopted(&two, &[("blog", "x"), ("lang", "de")]),
-        "took over blog, lang on the connection wordpress, as they were equal already"
+        "adopted blog, lang on the connection wordpress, which had the declared values already"
     );
 }
 
@@ -847,7 +854,7 @@ fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
     let notices = conclude(&a, &part(&a, Role::Owner, &found, WriteOutcome::Written), &context()).notices;
     assert_eq!(reasons(&notices), [(false, "Applied"), (true, "Overwritten"), (false, "Ready")]);
     assert_eq!(notices[0].note, "wrote lang, new on the connection wordpress");
-    assert_eq!(notices[1].note, "replaced somebody else's value of blog on the connection wordpress, as adoptionPolicy is Overwrite");
+    assert_eq!(notices[1].note, "replaced somebody else's value of blog on the connection wordpress, because adoptionPolicy is Overwrite");
     let b = object("b").overwriting().wants("blog", "y");
     let gives = object("a").wants("other", "o").lists("blog", InSync, &["x"]);
     let handed = among(&b, &[(&gives, Role::Owner), (&b, Role::Owner)], &live(&[("blog", "x")]), WriteOutcome::Written);
@@ -857,11 +864,11 @@ fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
 #[test]
 fn what_a_release_leaves_is_named() {
     let a = in_sync().lists_at(ELSEWHERE, "lang", InSync, &["de"]).dying();
-    let notices = conclude(&a, &Outcome::Released("its deletionPolicy is Retain".into()), &context()).notices;
+    let notices = conclude(&a, &Outcome::Released("deletionPolicy is Retain".into()), &context()).notices;
     let notes: Vec<&str> = notices.iter().map(|notice| notice.note.as_str()).collect();
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains("blog on the connection wordpress") && notes[0].contains("lang on the connection"), "{notes:?}");
-    assert!(notes[0].ends_with("; its deletionPolicy is Retain"), "{notes:?}");
+    assert!(notes[0].ends_with(", because deletionPolicy is Retain"), "{notes:?}");
 }
 
 #[test]

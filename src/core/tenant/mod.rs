@@ -227,7 +227,7 @@ pub(crate) fn resolve_with(
         Ok(valid) => match older_twin(world, &tenant, allowed, &valid.audience) {
             Some(twin) => Resolution::Refused(
                 RefusedReason::DuplicateTenant,
-                format!("the ClusterAuth0Tenant {twin} is older and stands for the same Auth0 tenant; delete one of the two"),
+                format!("the older ClusterAuth0Tenant {twin} is for the same Auth0 tenant; delete one of the two"),
             ),
             None => resolve_secret(world, valid, namespace, kept),
         },
@@ -243,8 +243,10 @@ struct Validated<'a> {
 
 fn validated<'a>(tenant: &'a DeclaredTenant, allowed: &AllowedDomains) -> Result<Validated<'a>, (RefusedReason, String)> {
     let invalid = |problem: String| (RefusedReason::InvalidDomain, problem);
-    let spec =
-        tenant.spec.as_ref().ok_or_else(|| invalid("the spec can't be read; apply it again as this version's CRD has it".to_owned()))?;
+    let spec = tenant
+        .spec
+        .as_ref()
+        .ok_or_else(|| invalid("spec: it does not fit the CRD of this version; correct it, and apply it again".to_owned()))?;
     let domain = Domain::parse(&spec.domain).map_err(|error| invalid(format!("spec.domain: {error}")))?;
     let audience = match &spec.audience {
         Some(audience) => Audience::parse(audience).map_err(|error| invalid(format!("spec.audience: {error}")))?,
@@ -259,7 +261,7 @@ fn validated<'a>(tenant: &'a DeclaredTenant, allowed: &AllowedDomains) -> Result
         Err((
             RefusedReason::DomainNotAllowed,
             format!(
-                "spec.domain: the operator may not talk to {}; add it to --allowed-domains, or use a domain that is allowed",
+                "spec.domain: {} is not in the operator's --allowed-domains; add it there, or create a ClusterAuth0Tenant with an allowed domain",
                 domain.as_str()
             ),
         ))
@@ -299,7 +301,7 @@ fn found(world: &World, secret: &str, namespace: &str) -> Result<Found, Resoluti
         others => format!(" (it has {})", others.join(", ")),
     };
     let message = format!(
-        "the Secret {secret} in the namespace {namespace} can't be used{others}: {}; it needs clientId and clientSecret as non-empty text",
+        "the Secret {secret} in the namespace {namespace} cannot be used{others}: {}; it needs clientId and clientSecret as text",
         flaws.join(", and ")
     );
     Err(Resolution::Unresolved(UnresolvedReason::SecretKeyMissing, message))
@@ -349,7 +351,7 @@ pub enum CredentialsState {
 }
 
 /// What is said of a tenant whose credentials were not tried.
-pub(crate) const UNTRIED: &str = "the credentials have not been tried yet";
+pub(crate) const UNTRIED: &str = "the operator has not tried the credentials yet";
 
 #[cfg(test)]
 mod tests;

@@ -109,11 +109,11 @@ impl Release {
     /// What is said of it.
     pub(crate) fn why(self, object: &Declared) -> &'static str {
         match self {
-            Self::NoTenant => "its ClusterAuth0Tenant does not exist",
+            Self::NoTenant => "the ClusterAuth0Tenant does not exist",
             Self::Policy => object.why_it_leaves(),
-            Self::TenantObserves => "its ClusterAuth0Tenant only observes",
-            Self::NotAdmitted => "the tenant does not admit it any more",
-            Self::NothingOwned => "nothing is recorded as its own",
+            Self::TenantObserves => "the ClusterAuth0Tenant has managementPolicy: Observe",
+            Self::NotAdmitted => "the ClusterAuth0Tenant does not permit the object any more",
+            Self::NothingOwned => "the object owns no parameter",
         }
     }
 }

@@ -68,13 +68,13 @@ impl Flaw {
             Self::Absent => "is missing",
             Self::Empty => "is empty",
             Self::NotText => "is not text; write it in UTF-8, and let Kubernetes encode it (stringData)",
-            Self::Utf16 => "is written in UTF-16, as some editors and shells do; write it in UTF-8 without a byte order mark",
-            Self::ByteOrderMark => "begins with a byte order mark, as some editors write it; write it in UTF-8 without one",
+            Self::Utf16 => "is in UTF-16; write it in UTF-8 without a byte order mark",
+            Self::ByteOrderMark => "begins with a byte order mark; write it in UTF-8 without one",
             Self::Quotes => "has quotes around it; write it without them",
-            Self::Blank => "begins or ends with a blank or a tab; write it without",
+            Self::Blank => "begins or ends with a space or a tab; write it without",
             Self::Lines => "has more than one line; write it on one",
-            Self::Placeholder => "looks like a placeholder that was never filled in",
-            Self::Base64 => "looks as if it was encoded in base64 twice; Kubernetes encodes it once (data) or by itself (stringData)",
+            Self::Placeholder => "looks like a placeholder that nobody filled in",
+            Self::Base64 => "looks like base64 that was encoded twice; encode it once (data), or not at all (stringData)",
         }
     }
 }

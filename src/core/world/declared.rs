@@ -53,8 +53,8 @@ impl Declared {
     /// Why an object that does not clean up leaves what it owns.
     pub fn why_it_leaves(&self) -> &'static str {
         match self.policies.deletion {
-            DeletionPolicy::Retain => "its deletionPolicy is Retain",
-            DeletionPolicy::Delete => "it only observes, or its ClusterAuth0Tenant does",
+            DeletionPolicy::Retain => "deletionPolicy is Retain",
+            DeletionPolicy::Delete => "the object or its ClusterAuth0Tenant has managementPolicy: Observe",
         }
     }
 

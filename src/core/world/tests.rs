@@ -252,7 +252,10 @@ fn an_object_that_goes_without_a_finalizer_and_leaves_its_parameters_says_so() {
         world.delete_object(&key, &uid)
     };
     let record = || object("a").wants("blog", "x").lists("blog", InSync, &["x"]);
-    for (left, why) in [(record().retaining(), "its deletionPolicy is Retain"), (record().observing(), "it only observes")] {
+    for (left, why) in [
+        (record().retaining(), "deletionPolicy is Retain"),
+        (record().observing(), "the object or its ClusterAuth0Tenant has managementPolicy: Observe"),
+    ] {
         let wakes = gone(left);
         assert!(
             matches!(&wakes[..], [Wake::Gone { .. }, Wake::Left { left, why: said, .. }] if left.to_string().contains("blog") && said.contains(why)),

@@ -214,7 +214,7 @@ impl Elector {
             tracing::info!(
                 lease = NAME,
                 identity,
-                "leads; nothing is written to Auth0 for {wait} s, as a write of whoever led before may still be under way"
+                "leads; writes nothing to Auth0 for {wait} s, because a write of the last leader may still be under way"
             );
         }
         let leadership = self.seat.take(since_renewal, settled);
@@ -227,7 +227,7 @@ impl Elector {
         let since = record.and_then(|record| record.acquired.clone()).unwrap_or_default();
         let Some(holder) = holder else {
             let text = format!(
-                "nobody has the Lease {NAME} in the namespace {NAMESPACE} any more, and nobody gave it back: whoever had it may go on until it has run out"
+                "the Lease {NAME} in the namespace {NAMESPACE} has no holder, but its last holder may still write; waiting until it expires"
             );
             if self.says(&text) {
                 tracing::info!(seconds = left.as_secs(), "stands by and writes nothing: {text}");
@@ -238,10 +238,10 @@ impl Elector {
         let elsewhere = holder.split_once('/').map(|(namespace, _)| namespace).filter(|namespace| *namespace != self.namespace);
         let text = match elsewhere {
             Some(namespace) => format!(
-                "the operator {holder}, of the namespace {namespace}, serves this cluster. One does, whatever their flags: end \
-                 one of the two, unless this one is to take over when that one ends"
+                "the operator {holder} in the namespace {namespace} leads, and only one operator leads in a cluster; stop one of \
+                 the two, unless this one is a standby"
             ),
-            None => format!("{holder} leads; this one takes over when that one ends"),
+            None => format!("{holder} leads; this one takes over when it stops"),
         };
         if self.says(&format!("{holder} {since}")) {
             if elsewhere.is_some() {
@@ -257,7 +257,7 @@ impl Elector {
     fn is_refused(&mut self, why: &str) {
         let text = format!(
             "the Lease {NAME} in the namespace {NAMESPACE} can't be used: {why}; the operator needs get, create and update on \
-             leases of coordination.k8s.io there, and writes nothing without it"
+             leases of coordination.k8s.io there, and writes nothing without them"
         );
         if self.says(&text) {
             tracing::warn!("{text}");
@@ -336,7 +336,7 @@ impl Elector {
         let object = self.put(found, &record, within).await.map_err(|_| Renewal::Failed)?;
         // Not where it was a renewal of ours whose answer was lost.
         if says.is_none_or(|says| Record { renewed: None, ..says } != Record { renewed: None, ..record.clone() }) {
-            tracing::info!("somebody edited or deleted the Lease {NAME} in the namespace {NAMESPACE}, and it was written anew");
+            tracing::info!("somebody edited or deleted the Lease {NAME} in the namespace {NAMESPACE}; it was written again");
         }
         *owned = Owned { object, record };
         self.seat.renewed(since_renewal);
@@ -346,8 +346,8 @@ impl Elector {
     fn step_down(&mut self, why: &str) {
         self.seat.leave();
         self.led_until = Some(clock::now());
-        tracing::warn!(lease = NAME, why, "leads no more: what it was at is ended, and it stands by and writes nothing");
-        self.situation.send_replace(Situation::StandsBy(format!("it led, and lost the Lease: {why}")));
+        tracing::warn!(lease = NAME, why, "leads no more: its work is stopped, and it stands by and writes nothing");
+        self.situation.send_replace(Situation::StandsBy(format!("this operator led, and lost the Lease: {why}")));
     }
 
     /// Gives the Lease back, so that the next one need not wait until it has run out.
@@ -358,8 +358,8 @@ impl Elector {
         self.seat.leave();
         if !may_give_back || !settled || !holds {
             tracing::info!(
-                "the Lease {NAME} in the namespace {NAMESPACE} is left to run out, as a write may still be under way: the next \
-                 one leads in {} s",
+                "the Lease {NAME} in the namespace {NAMESPACE} is not given back, because a write may still be under way; it expires \
+                 in {} s",
                 lease::LENGTH.as_secs()
             );
             return;
@@ -368,7 +368,7 @@ impl Elector {
         let record = owned.record.given_back(elector.date());
         match elector.put(Some(owned.object), &record, lease::REQUEST).await {
             Ok(_) => tracing::info!(lease = NAME, "the Lease is given back"),
-            Err(trouble) => tracing::info!(?trouble, "the Lease {NAME} could not be given back, and runs out by itself"),
+            Err(trouble) => tracing::info!(?trouble, "the Lease {NAME} could not be given back; it expires by itself"),
         }
     }
 
@@ -386,7 +386,7 @@ impl Elector {
     fn note_version(&self, lease: &DynamicObject) {
         let Some(version) = lease.metadata.resource_version.as_ref().and_then(|version| version.parse().ok()) else { return };
         if version < self.version.swap(version, Ordering::Relaxed) {
-            tracing::warn!(lease = NAME, "versions of the cluster went back, as after a restore of its store");
+            tracing::warn!(lease = NAME, "resource versions of the cluster went back, as after a restore of etcd");
             self.list_anew();
         }
     }

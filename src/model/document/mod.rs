@@ -65,15 +65,13 @@ pub(crate) enum DocumentError {
     #[error("the connection's id is not `con_` followed by letters and digits")]
     NotAnId,
     /// `options.upstream_params` is neither absent, `null` nor an object.
-    #[error("options.upstream_params of the connection is not an object; correct it in the Auth0 dashboard or with its API")]
+    #[error("options.upstream_params of the connection is not a JSON object; correct it in the Auth0 Dashboard or with the Management API")]
     ParamsNotAnObject,
     /// `options` is absent, as it is when the token lacks `read:connections_options`.
-    #[error("the connection came without its options; grant read:connections_options to the operator's application")]
+    #[error("Auth0 does not show the options of the connection; grant read:connections_options to the operator's application")]
     OptionsHidden,
     /// `options` is there and not an object, or absent although the token may read them.
-    #[error(
-        "the connection has no options that can be read, although the operator's application may read those of others; nothing is written, as that would lose them; save the connection once in the Auth0 dashboard"
-    )]
+    #[error("Auth0 shows no options of this connection, and a write would lose them; save the connection once in the Auth0 Dashboard")]
     OptionsUnusable,
 }
 

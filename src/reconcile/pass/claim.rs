@@ -78,19 +78,21 @@ impl<'t> Pass<'t, Planned> {
         let unavailable = |message| Obstacle { reason: ObstacleReason::RemoteUnavailable, message, tenant_wide: true };
         let document = &self.at.reading.document;
         if let Some(left) = self.tenant.shared.leadership.settles_in() {
-            let message =
-                "the operator that led before may still be writing; this one, which took over from it, waits until that must have ended";
+            let message = "the operator that led before may still be writing; this one waits until that has ended";
             let obstacle = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
             return postponed(obstacle, Pace::After(left));
         }
         if let Some(left) = self.tenant.unsettled_for(&document.id) {
-            let message = "a write to the connection got no answer and may still take effect; the next one waits until it must have ended";
+            let message =
+                "Auth0 did not answer a write to the connection, which may still take effect; the operator waits until it has ended";
             return postponed(unavailable(message.to_owned()), Pace::After(left));
         }
         if clock::since(self.at.reading.asked_at) > FRESH {
-            let message =
-                format!("Auth0 took longer than {} s to show the connection, too long to write from; it is tried again", FRESH.as_secs());
-            tracing::info!(tenant = %self.tenant.name, connection = %document.name, "a pass came to no result, as the read took too long");
+            let message = format!(
+                "Auth0 took more than {} s to show the connection, too long to write safely; the operator tries again",
+                FRESH.as_secs()
+            );
+            tracing::info!(tenant = %self.tenant.name, connection = %document.name, "a pass had no result, because the read took too long");
             return postponed(unavailable(message), self.back_off());
         }
         None

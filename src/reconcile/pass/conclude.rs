@@ -102,15 +102,15 @@ impl Pass<'_, Written> {
         self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));
         let (tenant, connection) = (&self.tenant.name, &self.at.reading.document.name);
         if passes < TOLD {
-            tracing::info!(%tenant, %connection, "a pass came to no result and is run again");
+            tracing::info!(%tenant, %connection, "a pass had no result and runs again");
             return;
         }
         tracing::warn!(
             %tenant, %connection, passes,
-            "passes come to no result, as no record of what is to be written can be stored in time"
+            "passes have no result, because the ownership record cannot be stored in time"
         );
-        let message = "nothing is written, as the record of what is to be written could not be stored in time, again and again: \
-                       the Kubernetes API server is slow or refuses it, or the objects change all the time; it is tried again";
+        let message = "the operator cannot store the ownership record in time, because the Kubernetes API server is slow or refuses it, \
+                       or the objects keep changing; the operator tries again";
         let waits = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
         self.tell_all(&WriteOutcome::Postponed(waits)).await;
     }

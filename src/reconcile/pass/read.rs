@@ -142,7 +142,7 @@ impl<'t> Pass<'t, Asked> {
         let document = &reading.document;
         if self.tenant.known_connections.saw(document) {
             self.tenant.shared.metrics.foreign_difference(&self.tenant.name);
-            tracing::warn!(tenant = %self.tenant.name, connection = %document.name, "options that are not ours differ from what our last write showed; an edit and the write may have crossed");
+            tracing::warn!(tenant = %self.tenant.name, connection = %document.name, "other options of the connection differ from those after the last write; somebody may have edited it during that write");
         }
         if let Some(gone) = &reading.gone {
             self.tenant.known_connections.forget(gone);

@@ -21,7 +21,7 @@ impl Pass<'_, Asked> {
     /// The call failed.
     pub(super) async fn unread(mut self, concerned: Vec<(Arc<Declared>, bool)>, failure: Failure) -> Next {
         let name = self.tenant.display_name(&self.connection);
-        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection could not be read");
+        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator could not read the connection");
         let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
         let outcome = Outcome::Unread(obstacle_of(&failure));
         for (object, named) in concerned {
@@ -66,7 +66,7 @@ impl Pass<'_, Asked> {
     pub(super) async fn unusable(mut self, members: Vec<Member>, reading: &Reading, error: DocumentError) -> Next {
         let failure = self.tenant.learn_from_failure(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
         let name = self.tenant.display_name(&self.connection);
-        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the connection can't be managed");
+        tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator cannot manage the connection");
         let unread = Outcome::Unread(obstacle_of(&failure));
         let described = self.described(&reading.document);
         for member in members.into_iter().filter(|member| member.named || member.stored.deleting) {

@@ -63,7 +63,7 @@ impl Tenant {
                 self.authentication_mut()?.token_granted(granted.scopes.as_deref(), known, by_chance());
             }
             Err(failure) => {
-                tracing::warn!(tenant = %self.name, error = %failure, "the tenant gives no token");
+                tracing::warn!(tenant = %self.name, error = %failure, "Auth0 issued no token");
                 self.remember_no_token(&client, &failure).await;
             }
         }
@@ -176,7 +176,7 @@ impl Tenant {
         };
         let asked = if named.is_empty() { NEEDED_SCOPES.map(str::to_owned).to_vec() } else { named.clone() };
         let Some(scopes) = known.lacks(connection, &asked, token, count) else {
-            let message = format!("it asks for {}, which the operator's application has", asked.join(", "));
+            let message = format!("it asks for {}, which the application has", asked.join(", "));
             return Err(Failure::Forbidden { message });
         };
         Ok(MissingScopes { message: Failure::MissingScope { scopes: scopes.clone() }.message(), scopes })

@@ -181,7 +181,7 @@ impl Tenant {
         }
         match self.shared.report.finalizer(object, true).await {
             Ok(kept) => {
-                tracing::warn!(tenant = %self.name, object = %object.key, "somebody took the finalizer from an object that has parameters to remove; it is put back");
+                tracing::warn!(tenant = %self.name, object = %object.key, "somebody removed the finalizer of an object that has parameters to remove; the operator adds it again");
                 Some(kept)
             }
             Err(error) => {
@@ -196,7 +196,7 @@ impl Tenant {
         let (namespace, tenants) =
             self.shared.hub.read(|world| (world.labels(&object.key.namespace).is_some(), world.is_served(Kind::Tenant)));
         if !namespace {
-            return Some("its namespace is not known");
+            return Some("the operator does not know the namespace of the object");
         }
         // A tenant that is not there may be one that can't be seen, or one that is about to be made anew with its kind: that
         // matters where the object would be let go for good.

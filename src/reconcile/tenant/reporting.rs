@@ -49,7 +49,7 @@ impl Tenant {
                 }
             }
             Err(error) => {
-                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written and is tried again");
+                tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written; the operator tries again");
                 self.queue.add_after_failure(Item::Tenant, clock::now(), fastrand::f64());
             }
         }
@@ -104,7 +104,7 @@ impl Tenant {
                 continue;
             }
             if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
-                self.report_left_behind(&as_planned.key, &format!("its namespace takes no events any more; {}", notice.note)).await;
+                self.report_left_behind(&as_planned.key, &format!("its namespace takes no more events; {}", notice.note)).await;
             }
         }
         if conclusion.finalizer == Finalizer::Remove {
@@ -170,9 +170,9 @@ impl Tenant {
     /// What was to be written to an object was not: a date is set to try again.
     pub(crate) fn requeue_after_failure(&mut self, object: &Declared, error: &WriteError) {
         match error {
-            WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object is gone"),
+            WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object was deleted"),
             WriteError::Conflict | WriteError::Failed(_) => {
-                tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written to; it is planned again");
+                tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written; the operator plans it again");
             }
         }
         self.queue.add_after_failure(Item::Object(object.key.clone()), clock::now(), fastrand::f64());
@@ -207,13 +207,13 @@ impl Tenant {
     /// An object is gone that left what it owned.
     pub(crate) async fn report_left(&self, left: &Left, uid: &Uid, why: &str) {
         let notice = status::left_behind(&left.records, why);
-        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object is gone, and left its parameters");
+        tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object was deleted and left its parameters");
         self.shared.report.notice_of(&left.object, uid, &notice).await;
     }
 
     /// An object is gone whose parameters should have been removed first.
     pub(crate) async fn report_stripped(&self, left: &Left) {
-        let note = format!("it was deleted after somebody had taken its finalizer {FINALIZER}; left {left}");
+        let note = format!("deleted after somebody had removed its finalizer {FINALIZER}; left at Auth0: {left}");
         self.report_left_behind(&left.object, &note).await;
     }
 

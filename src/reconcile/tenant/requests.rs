@@ -34,7 +34,7 @@ impl Tenant {
         if !self.request.begin(now) {
             return;
         }
-        tracing::info!(tenant = %self.name, "somebody asks for a look at everything");
+        tracing::info!(tenant = %self.name, "somebody asked for a check of everything");
         let is_tried = self.state.serving_mut().is_some_and(|serving| serving.authentication.asked_for(now));
         if let Some(client) = self.client().filter(|_| is_tried) {
             client.try_again().await;

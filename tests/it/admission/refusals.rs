@@ -172,8 +172,8 @@ async fn who_wrote_nearly_what_is_there_and_may_be_used_is_asked_whether_that_wa
 async fn what_is_unusual_is_accepted_with_a_warning_and_carried_out() {
     let scope = World::shared().scope("warnings").await;
     let odd: [(&str, &str, Value, &str, &str); 8] = [
-        ("future", "invented-tomorrow", json!({}), "blog", "unknown to this version"),
-        ("unlisted", "paypal", json!({}), "blog", "lists no upstream parameters"),
+        ("future", "invented-tomorrow", json!({}), "blog", "does not know this type"),
+        ("unlisted", "paypal", json!({}), "blog", "documents no upstream parameters"),
         ("twitter-plain", "twitter", json!({}), "blog", "OAuth 1"),
         ("twitter-one", "twitter", json!({"protocol": "oauth1"}), "blog", "OAuth 1"),
         ("one", "oauth1", json!({}), "blog", "OAuth 1"),

@@ -25,7 +25,7 @@ async fn without_a_cluster_read_scopes_are_enough_and_owners_are_not_known() {
     scope.auth0.clear_journal();
     let run = |words: &[&str]| Run::of(&scope, words).with("KUBECONFIG", "/nowhere").by_application(&scope, "reader", "marker-reader");
     let ended = run(&["connections"]).end().await;
-    assert!(ended.err.contains("broken: options.upstream_params of the connection is not an object"), "{}", ended.err);
+    assert!(ended.err.contains("broken: options.upstream_params of the connection is not a JSON object"), "{}", ended.err);
     let table = ended.well();
     let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words[0], ["NAME", "ID", "TYPE", "SUPPORTED", "PARAMS", "OWNERS"]);

@@ -57,9 +57,9 @@ async fn an_export_is_adopted_without_any_write_observed_first_and_enforced_then
     assert!(ended.err.contains("objects: 35; connections: 120, of which skipped: 3; requests to the tenant: 4, in"), "{}", ended.err);
     let text = ended.well();
     for skipped in [
-        "# skipped: samlp: it is of type samlp (SAML)",
-        "# skipped: no-object: options.upstream_params of the connection is not an object",
-        "# skipped: only-odd: text is left out: its entry is neither a value nor an alias of today's API",
+        "# skipped: samlp: upstream parameters do nothing on a connection of type samlp (SAML)",
+        "# skipped: no-object: options.upstream_params of the connection is not a JSON object",
+        "# skipped: only-odd: text is left out: it has neither a value nor a known alias",
         "# both is left out",
         "# state is left out: it is reserved",
         "# a b is left out: a parameter name consists of",

@@ -44,9 +44,9 @@ async fn it_ends_as_scripts_want_it() {
 
     let missing = Run::new(&["lint", "missing.yaml"]).end().await;
     assert_eq!(missing.code, Some(1));
-    assert!(missing.out.starts_with("error[unreadable]: can't be read: No such file or directory"), "{}", missing.out);
+    assert!(missing.out.starts_with("error[unreadable]: cannot be read: No such file or directory"), "{}", missing.out);
     let connections = Run::new(&["lint", "--connections", "missing.json", "-"]).end().await;
-    assert!(connections.refused(1).contains("--connections: missing.json can't be read"));
+    assert!(connections.refused(1).contains("--connections: missing.json cannot be read"));
 }
 
 #[tokio::test]

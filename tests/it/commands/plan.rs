@@ -134,7 +134,7 @@ async fn a_plan_ends_with_what_it_found_and_needs_no_right_to_write() {
 
     let alone = |words: &[&str]| Run::of(&scope, &[&["plan", "--no-cluster", path], words].concat()).with("KUBECONFIG", "/nowhere");
     let text = alone(&[]).by_application(&scope, "reader", "reader-secret").end().await.well();
-    assert!(text.contains("+ blog") && text.contains("Note: no cluster was asked"), "{text}");
+    assert!(text.contains("+ blog") && text.contains("Note: without a cluster"), "{text}");
     let err = alone(&[]).end().await.refused(1);
     assert!(err.contains("set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET"), "{err}");
     scope.auth0.add_client("blind", "blind-secret", ["read:connections"]);
@@ -151,7 +151,7 @@ async fn a_plan_ends_with_what_it_found_and_needs_no_right_to_write() {
     scope.world.control_plane.apply(&adds).await.unwrap();
     scope.until_ready("blog").await;
     let text = plan(&scope, Some(&adds), &["--exit-code"]).await.well();
-    assert!(text.contains("Nothing to do: all is as declared."), "{text}");
+    assert!(text.contains("Nothing to do: everything is as declared."), "{text}");
     let whole = plan(&scope, None, &["--exit-code"]).await.well();
     assert!(whole.contains("Plan: 0 to add, 0 to change, 0 to remove. 1 of 1 objects would be ready."), "{whole}");
 }
@@ -185,7 +185,7 @@ async fn files_that_can_not_be_planned_are_named_with_what_to_write() {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
             "the files hold no UpstreamParams and no ClusterAuth0Tenant, but 1 documents",
         ),
-        ("broken", "a: [\n", "this is no YAML"),
+        ("broken", "a: [\n", "this is not YAML"),
         ("nameless", "apiVersion: upstreamparams.dev/v1alpha1\nkind: UpstreamParams\nspec: {}\n", "metadata.name is missing"),
         (
             "kind",

@@ -72,7 +72,7 @@ async fn a_table_has_those_in_trouble_first_and_the_details_say_what_to_do() {
     }
     let text = status(&scope, &["well", &format!("{}/orphan", scope.namespace)]).await.well();
     assert!(text.contains("/well: ready (Ready)") && text.contains("InSync"), "{text}");
-    assert!(text.contains("nobody-has-this (not there, or you may not read it)"), "{text}");
+    assert!(text.contains("nobody-has-this (not found, or you may not read it)"), "{text}");
     assert!(text.contains(&Reason::TenantNotFound.remedy().replace('`', "")), "{text}");
 }
 
@@ -108,10 +108,10 @@ async fn a_developer_with_the_role_view_in_one_namespace_is_told_all_but_what_is
     let ended = Run::of(&scope, &["status", "-n", &scope.namespace, "taken"]).with("KUBECONFIG", &kubeconfig).end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("taken: not ready (ExistingValue)") && ended.out.contains("EVENT"), "{}", ended.out);
-    assert!(ended.err.contains("you may not list clusterauth0tenants") && !ended.err.contains("events are not known"), "{}", ended.err);
+    assert!(ended.err.contains("you may not list clusterauth0tenants") && !ended.err.contains("events are not shown"), "{}", ended.err);
     let bare = developer(&scope, "bare", &[]).await;
     let ended = Run::of(&scope, &["status", "-n", &scope.namespace, "taken"]).with("KUBECONFIG", &bare).end().await;
-    assert!(ended.code == Some(0) && ended.err.contains("events are not known: you may not list events"), "{ended:?}");
+    assert!(ended.code == Some(0) && ended.err.contains("events are not shown: you may not list events"), "{ended:?}");
     let everywhere = Run::of(&scope, &["status", "-A"]).with("KUBECONFIG", &kubeconfig).end().await.refused(1);
     assert!(everywhere.contains("you may not read UpstreamParams of all namespaces") && everywhere.contains("-n"), "{everywhere}");
 }
@@ -227,7 +227,7 @@ async fn who_may_not_ask_or_names_nothing_is_told_so() {
     scope.until_ready("shop").await;
     let kubeconfig = developer(&scope, "viewer", &["view"]).await;
     let said = Run::of(&scope, &["reconcile", "-n", &scope.namespace, "shop"]).with("KUBECONFIG", &kubeconfig).end().await.refused(1);
-    assert!(said.contains("it takes the right to patch upstreamparams in the namespace"), "{said}");
+    assert!(said.contains("that needs the right to patch upstreamparams in the namespace"), "{said}");
     for (words, expected) in [
         (vec!["nobody", "-n", &scope.namespace], "there is no UpstreamParams nobody"),
         (vec!["--tenant", "nobody"], "there is no ClusterAuth0Tenant nobody"),
@@ -256,12 +256,12 @@ async fn a_cluster_without_the_definitions_and_one_without_an_operator_are_told_
     world.install_definitions().await;
     scope.create("shop", on("shop").value("blog", "x")).await;
     let text = Run::of(&scope, &["status", "-n", &namespace]).end().await.well();
-    assert!(text.contains("not looked at yet") && text.contains("no operator holds the Lease"), "{text}");
+    assert!(text.contains("not checked yet") && text.contains("no operator holds the Lease"), "{text}");
     let ended = Run::of(&scope, &["status", "-n", &namespace, "shop", "--wait=1s"]).end().await;
-    assert!(ended.code == Some(1) && ended.out.contains("not looked at yet"), "{ended:?}");
-    assert!(ended.err.contains("the operator has not said within 1 s how all of them stand"), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.out.contains("not checked yet"), "{ended:?}");
+    assert!(ended.err.contains("the operator did not check all of them within 1 s"), "{ended:?}");
     let ended = Run::of(&scope, &["reconcile", "-n", &namespace, "shop", "--timeout", "2s"]).end().await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.contains("no operator holds the Lease"), "{}", ended.err);
-    assert!(ended.out.contains("not looked at within 2 s"), "{}", ended.out);
+    assert!(ended.out.contains("not checked within 2 s"), "{}", ended.out);
 }

@@ -96,7 +96,7 @@ async fn a_walk_that_ends_early_says_why() {
     scope.auth0.inject(Fault::status_with(403, "<html>Callback URL mismatch. marker-page</html>".to_owned()).path("/authorize").times(1));
     let text = run(&["shop"]).end().await.refused(1);
     assert!(!text.contains("marker-page"), "{text}");
-    one_line(text, "give one of its Allowed Callback URLs as --redirect-uri");
+    one_line(text, "use one of its Allowed Callback URLs as --redirect-uri");
     let run = |words: &[&str]| Run::of(&scope, &[&["verify", "shop", "--client-id", "app"], words].concat());
     assert_eq!(run(&["--redirect-uri", CALLBACK]).end().await.code, Some(2), "nothing is expected");
     one_line(run(&["--redirect-uri", "callback", "--expect", "a=b"]).end().await.refused(1), "--redirect-uri: write a whole address");

@@ -121,10 +121,10 @@ async fn a_status_says_what_was_seen_as_of_when_and_what_is_wrong_now() {
     let blind = scope.until_says("blog", "Synced", "Unknown", "TenantNotReady").await;
     assert!(is(&blind, "Ready", "True", "Ready"));
     let synced = blind.status.as_ref().unwrap().conditions.iter().find(|condition| condition.type_ == "Synced").unwrap();
-    let expected = format!("the connection had the parameters as declared when last seen, before {}; now: ", synced.last_transition_time.0);
+    let expected = format!("the connection had the parameters as declared before {}; now: ", synced.last_transition_time.0);
     assert!(message(&blind, "Ready").starts_with(&expected), "{}", message(&blind, "Ready"));
     assert!(message(&blind, "Ready").contains("there is no Secret"), "{}", message(&blind, "Ready"));
-    assert_eq!(message(&blind, "Accepted"), "when last seen: the parameters can be managed on this connection");
+    assert_eq!(message(&blind, "Accepted"), "at the last check: the operator can manage these parameters on this connection");
 
     // Looking again at what cannot be seen changes nothing.
     let version = blind.resource_version();
@@ -135,7 +135,7 @@ async fn a_status_says_what_was_seen_as_of_when_and_what_is_wrong_now() {
     scope.create_secret().await;
     let seen = scope.until_in_sync("blog").await;
     assert_eq!(message(&seen, "Ready"), "the connection has the parameters as declared");
-    assert_eq!(message(&seen, "Accepted"), "the parameters can be managed on this connection");
+    assert_eq!(message(&seen, "Accepted"), "the operator can manage these parameters on this connection");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn an_object_that_observes_after_it_moved_shows_what_enforce_would_remove(
 async fn a_tenant_tells_of_its_transitions_and_what_comes_again_is_counted() {
     let scope = World::shared().scope("tenant-events").await;
     scope.until_tenant("Ready", "True", "Ready").await;
-    assert_eq!(until_tenant_event(&scope, "Ready", 1).await, "the tenant can be used");
+    assert_eq!(until_tenant_event(&scope, "Ready", 1).await, "the operator can use the tenant");
     for count in 1..3 {
         scope.delete_secret().await;
         scope.until_tenant("ResolvedRefs", "False", "SecretNotFound").await;
@@ -210,8 +210,8 @@ async fn what_overwrite_replaced_and_what_retain_left_is_told() {
     scope.delete("blog").await;
     scope.until_gone("blog").await;
     let left = scope.until_event("blog", "ParametersLeft").await;
-    assert_eq!(left, "ParametersLeft: left at Auth0: blog, lang on the connection wordpress; its deletionPolicy is Retain");
-    scope.until_logged("an object is gone, and left its parameters").await;
+    assert_eq!(left, "ParametersLeft: left at Auth0: blog, lang on the connection wordpress, because deletionPolicy is Retain");
+    scope.until_logged("an object was deleted and left its parameters").await;
     assert_eq!(scope.auth0.upstream_params("wordpress"), value("blog", "ours").value("lang", "de"));
 }
 
@@ -221,7 +221,7 @@ async fn a_forgotten_placeholder_is_carried_out_with_a_warning() {
     scope.connection("partner", "oidc");
     scope.create("org", on("partner").value("organization", "{idp_org_id}")).await;
     let object = scope.until_condition("org", "Accepted", "True", "AcceptedWithWarnings").await;
-    assert!(message(&object, "Accepted").contains("parameter organization looks like a placeholder"), "{}", message(&object, "Accepted"));
+    assert!(message(&object, "Accepted").contains("value of organization looks like a placeholder"), "{}", message(&object, "Accepted"));
     assert!(!message(&object, "Accepted").contains("idp_org_id"));
     scope.until_ready("org").await;
     scope.until_event("org", "AcceptedWithWarnings").await;

@@ -41,7 +41,7 @@ async fn another_value_is_refused_for_that_parameter_only_until_it_is_gone() {
     assert_eq!(states(&object)["blog"], ParamState::ExistingValue);
     assert_eq!(states(&object)["hint"], ParamState::Applied);
     assert_eq!(owned(&object, "blog"), Vec::<String>::new());
-    assert!(message(&object, "Synced").starts_with("blog "), "{}", message(&object, "Synced"));
+    assert!(message(&object, "Synced").starts_with("somebody else set another value for blog;"), "{}", message(&object, "Synced"));
     scope.until_event("blog", "ExistingValue").await;
     assert!(!serde_json::to_string(&object).unwrap().contains("marker-theirs"));
     let expected = value("blog", "marker-theirs").alias("hint", "login_hint");

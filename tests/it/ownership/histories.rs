@@ -260,8 +260,8 @@ async fn a_parameter_that_an_import_removes_for_the_third_time_within_an_hour_is
         let ours = |auth0: &TenantHandle| auth0.upstream_params("wordpress") == value("blog", "ours");
         scope.until_auth0_within(2 * SOON, &format!("correction {round}"), ours).await;
     }
-    let says = |object: &UpstreamParams| message(object, "Synced").contains("another tool");
-    let object = scope.until("blog", "Synced says that another tool keeps changing the connection", says).await;
+    let says = |object: &UpstreamParams| message(object, "Synced").contains("somebody else keeps changing");
+    let object = scope.until("blog", "Synced says that somebody else keeps changing the connection", says).await;
     assert!(message(&object, "Synced").contains("keeps changing"), "{}", message(&object, "Synced"));
     assert!(is(&object, "Ready", "True", "Ready"), "a login that is as declared is no failure");
     let object = scope.settle("blog").await;

@@ -62,7 +62,7 @@ async fn whoever_comes_second_is_refused_the_parameter_even_if_it_is_equal_and_g
 
     scope.create("second", second).await;
     let object = scope.until_condition("second", "Accepted", "False", "Conflicted").await;
-    assert!(message(&object, "Accepted").contains("shared belongs to UpstreamParams first"), "{}", message(&object, "Accepted"));
+    assert!(message(&object, "Accepted").contains("UpstreamParams first owns shared"), "{}", message(&object, "Accepted"));
     assert!(!message(&object, "Accepted").contains("own "));
     assert!(is(&object, "Ready", "False", "Conflicted"));
     assert_eq!(message(&object, "Ready"), message(&object, "Accepted"));

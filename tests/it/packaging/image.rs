@@ -40,7 +40,7 @@ async fn the_binary_runs_in_an_empty_root() {
     // shows that it was found.
     scope.create_secret().await;
     scope.create_tenant(tenant()).await;
-    scope.until_tenant_says("Ready", &["private network"]).await;
+    scope.until_tenant_says("Ready", &["private IP addresses only"]).await;
 
     let ended = operator.terminate(Duration::from_secs(30)).await.unwrap();
     assert!(ended.success(), "{ended}\n{}", world.log_text());

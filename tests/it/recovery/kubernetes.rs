@@ -33,7 +33,7 @@ async fn an_object_that_is_gone_before_it_could_clean_up_is_told_of_on_the_tenan
     scope.until_gone("blog").await;
     let told = scope.until_tenant_event("ParametersLeft").await;
     let object = format!("UpstreamParams {}/blog", scope.name);
-    assert!(told.contains(&object) && told.contains("left blog on the connection wordpress"), "{told}");
+    assert!(told.contains(&object) && told.contains("left at Auth0: blog on the connection wordpress"), "{told}");
     assert!(!told.contains("ours"), "{told}");
     let log = scope.world.log_text();
     let line = log.lines().find(|line| line.contains("parameters were left at Auth0") && line.contains(&scope.name)).unwrap();
@@ -49,8 +49,8 @@ async fn what_a_namespace_that_takes_no_events_any_more_left_behind_is_told_on_t
     scope.until_condition("blog", "Ready", "True", "Observing").await;
     scope.delete_namespace().await;
     let told = scope.until_tenant_event("ParametersLeft").await;
-    assert!(told.contains(&format!("UpstreamParams {}/blog", scope.name)) && told.contains("only observes"), "{told}");
-    scope.until_logged("its namespace takes no events any more").await;
+    assert!(told.contains(&format!("UpstreamParams {}/blog", scope.name)) && told.contains("has managementPolicy: Observe"), "{told}");
+    scope.until_logged("its namespace takes no more events").await;
     assert_eq!(scope.auth0.upstream_params("wordpress"), both());
 }
 
@@ -70,7 +70,7 @@ async fn a_finalizer_that_is_taken_is_put_back_without_a_call_to_the_tenant() {
         scope.until_finalizer("blog", true).await;
     }
     assert_eq!(scope.auth0.journal().len(), 0, "Auth0 was not asked");
-    scope.until_logged("somebody took the finalizer from an object").await;
+    scope.until_logged("somebody removed the finalizer of an object").await;
 
     // With an edit in the same write.
     let mut object = scope.get("blog").await;
@@ -467,13 +467,13 @@ async fn passes_that_come_to_no_result_say_so() {
     let names = crowd(&scope, 2).await;
     for name in &names {
         let told = |object: &UpstreamParams| {
-            says(object, "Synced", "Unknown", "Pending") && message(object, "Synced").contains("could not be stored in time")
+            says(object, "Synced", "Unknown", "Pending") && message(object, "Synced").contains("cannot store the ownership record in time")
         };
         let object = scope.until(name, "Pending, and why", told).await;
         assert!(is(&object, "Ready", "Unknown", "Pending"), "{:#?}", object.status);
         assert!(is(&object, "Reconciling", "True", "Progressing"), "{:#?}", object.status);
     }
-    scope.until_logged("passes come to no result").await;
+    scope.until_logged("passes have no result").await;
     assert_eq!(patches(&scope.auth0), 0);
     proxy.clear(&path_of(&scope, "one-of"));
     all_are_written(&scope, &names).await;

@@ -209,9 +209,9 @@ async fn a_second_operator_with_other_flags_writes_nothing_and_says_so() {
         assert_eq!(second.proxy.mark(), 0, "not even to the Lease");
         let (status, text) = second.readiness().await;
         let (whose, says) = if namespace == test_support::OPERATOR_NAMESPACE {
-            ("/first_", "leads; this one takes over when that one ends")
+            ("/first_", "leads; this one takes over when it stops")
         } else {
-            ("of the namespace upstream-params-operator", "serves this cluster. One does, whatever their flags")
+            ("in the namespace upstream-params-operator", "leads, and only one operator leads in a cluster")
         };
         assert!(status == 200 && text.contains(whose) && text.contains(says), "{status} {text}");
         assert_eq!(second.operator.lines("stands by and writes nothing").len(), 1, "{}", second.operator.log());
@@ -220,7 +220,7 @@ async fn a_second_operator_with_other_flags_writes_nothing_and_says_so() {
     }
     assert!(holder(&leases).await.starts_with("upstream-params-operator/first_"));
     assert_eq!(versions(&scope).await, before);
-    assert!(message.contains("the namespace of the operator that serves"), "{message}");
+    assert!(message.contains("the namespace of the leading operator"), "{message}");
     first.operator.stop().await;
     assert_eq!(holder(&leases).await, "", "given back");
 }

@@ -143,7 +143,7 @@ async fn what_a_slow_read_shows_is_as_old_as_the_request() {
     scope.auth0.inject(Fault::delay(Duration::from_secs(3)).method("GET").times(2));
     scope.create("blog", on("blog").value("blog", "x")).await;
     let object = scope.until_condition("blog", "Synced", "Unknown", "RemoteUnavailable").await;
-    assert!(message(&object, "Synced").contains("longer than 2 s"), "{}", message(&object, "Synced"));
+    assert!(message(&object, "Synced").contains("more than 2 s"), "{}", message(&object, "Synced"));
     scope.until_in_sync("blog").await;
     let journal = scope.auth0.journal();
     let write = journal.iter().position(|call| call.method == "PATCH").unwrap();
@@ -200,7 +200,7 @@ async fn a_tenant_that_stops_answering_says_so_and_one_connection_is_not_the_ten
     scope.auth0.inject(Fault::status(503).method("GET").connection(&names[0]));
     scope.until_condition(&names[0], "Synced", "Unknown", "RemoteUnavailable").await;
     scope.looks(&id_of(&scope.auth0, &names[1]), 3).await;
-    assert_eq!(scope.tenant_message("Ready").await, "the tenant can be used", "the other connection is fine");
+    assert_eq!(scope.tenant_message("Ready").await, "the operator can use the tenant", "the other connection is fine");
 
     scope.auth0.inject(Fault::status(503).path("/api/v2/*"));
     scope.until_tenant_says("Ready", &["now: Auth0 answered 503"]).await;
@@ -208,6 +208,6 @@ async fn a_tenant_that_stops_answering_says_so_and_one_connection_is_not_the_ten
     scope.until_tenant("Ready", "True", "Ready").await;
 
     scope.auth0.clear_faults();
-    scope.until_tenant_says("Ready", &["the tenant can be used"]).await;
+    scope.until_tenant_says("Ready", &["the operator can use the tenant"]).await;
     scope.until_in_sync(&names[0]).await;
 }

@@ -311,5 +311,5 @@ async fn an_edit_between_read_and_write_is_overwritten_and_one_after_the_write_i
     assert_eq!(differences().await, "1");
     assert_eq!(scope.auth0.connection("blog")["options"]["client_id"], "theirs", "what is not ours is never repaired");
     assert_eq!(patches(&scope.auth0), 2);
-    scope.until_logged("an edit and the write may have crossed").await;
+    scope.until_logged("somebody may have edited it during that write").await;
 }

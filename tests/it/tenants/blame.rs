@@ -12,7 +12,7 @@ use test_support::{SCOPES, Scope, World};
 use upstream_params_operator::api::upstream_params::UpstreamParams;
 
 /// What a tenant says that is in no trouble.
-const USABLE: &str = "the tenant can be used";
+const USABLE: &str = "the operator can use the tenant";
 
 fn by_id(id: &str) -> Spec {
     on_id(id).value("blog", "x")
@@ -28,7 +28,7 @@ fn shows(scope: &Scope<'_>, id: &str, members: &str) {
 async fn assert_tenant_untroubled(scope: &Scope<'_>) {
     for kind in ["Ready", "Authenticated"] {
         let message = scope.tenant_message(kind).await;
-        assert!(message == USABLE || message == "the tenant accepted the credentials", "{kind}: {message}");
+        assert!(message == USABLE || message == "Auth0 accepted the credentials", "{kind}: {message}");
     }
     let log = scope.world.log_text();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("MissingScope") && line.contains(&scope.name)).collect();
@@ -52,7 +52,7 @@ async fn options_that_one_connection_does_not_show_are_its_own_trouble() {
     for (name, _) in &odd {
         let object = scope.until_condition(name, "Synced", "False", "OptionsHidden").await;
         assert!(is(&object, "Ready", "False", "OptionsHidden"), "{:#?}", object.status);
-        assert!(message(&object, "Synced").contains("no options that can be read"), "{}", message(&object, "Synced"));
+        assert!(message(&object, "Synced").contains("shows no options of this connection"), "{}", message(&object, "Synced"));
         assert_stalled(&object, false);
     }
     // Meanwhile another connection of the tenant is written as ever.
@@ -123,7 +123,7 @@ async fn an_answer_to_a_write_that_cannot_be_read_is_no_missing_scope() {
         scope.auth0.inject(Fault::status_with(200, answer).method("PATCH").connection(&id).times(1));
         scope.create(name, on(name).value("blog", "x")).await;
         let object = scope.until_condition(name, "Synced", "Unknown", "RemoteUnavailable").await;
-        assert!(message(&object, "Synced").contains("unusable answer"), "{}", message(&object, "Synced"));
+        assert!(message(&object, "Synced").contains("answer was not usable"), "{}", message(&object, "Synced"));
         scope.until_in_sync(name).await;
     }
     assert_eq!(patches(&scope.auth0), 6, "each write is made again, as a read shows that it is not there");
@@ -218,7 +218,7 @@ async fn a_foreign_entry_that_auth0_refuses_is_no_fault_of_our_objects() {
     scope.odd_connection("shared", "oauth2", &json!({"client_secret": "marker-idp", "upstream_params": params}));
     let before = scope.auth0.connection("shared");
     three.create().await;
-    three.assert_patient(&["android_client_id", "not this object's", "corrected or removed at Auth0"]).await;
+    three.assert_patient(&["android_client_id", "this object does not own", "correct or remove it at Auth0"]).await;
     assert_eq!(scope.auth0.connection("shared"), before);
 
     scope.auth0.edit("shared", |options| drop(options["upstream_params"].as_object_mut().unwrap().remove("android_client_id")));

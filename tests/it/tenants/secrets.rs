@@ -102,7 +102,7 @@ async fn a_secret_that_is_rotated_at_auth0_first_turns_nothing_red_while_the_tok
     assert_eq!(answered(&scope.auth0, 401), 1, "and the endpoint is not asked again and again");
 
     scope.change_secret(json!({"clientSecret": "marker-rotated"})).await;
-    scope.until_tenant_message("Ready", "no trouble", |message| message == "the tenant can be used").await;
+    scope.until_tenant_message("Ready", "no trouble", |message| message == "the operator can use the tenant").await;
     assert!(is(&scope.get("blog").await, "Ready", "True", "Ready"));
     assert_eq!(scope.events("blog").await.len(), events);
 }
@@ -146,9 +146,9 @@ async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_
         ),
         (&[(id, b"operator"), ("client_secret", good.as_bytes())], &["it has client_secret", "clientSecret is missing"]),
         (&[(id, b"operator"), (secret, b" ")], &["clientSecret is empty"]),
-        (&[(id, b"operator"), (secret, &utf16)], &["clientSecret is written in UTF-16"]),
+        (&[(id, b"operator"), (secret, &utf16)], &["clientSecret is in UTF-16"]),
         (&[(id, b"operator"), (secret, marked.as_bytes())], &["clientSecret begins with a byte order mark"]),
-        (&[(id, b"\xfe\x00"), (secret, b"marker-\xff")], &["clientId is written in UTF-16", "clientSecret is not text"]),
+        (&[(id, b"\xfe\x00"), (secret, b"marker-\xff")], &["clientId is in UTF-16", "clientSecret is not text"]),
     ];
     for (members, texts) in unusable {
         scope.put_secret(members).await;
@@ -161,8 +161,8 @@ async fn credentials_that_are_nearly_right_are_told_what_is_wrong_with_them_and_
     let encoded = b"bWFya2VyLWNsaWVudC1zZWNyZXQ=";
     let odd: [(&[u8], &str); 4] = [
         (&[b"\"", good.as_bytes(), b"\""].concat(), "clientSecret has quotes around it"),
-        (&[good.as_bytes(), b"\t"].concat(), "clientSecret begins or ends with a blank or a tab"),
-        (encoded, "clientSecret looks as if it was encoded in base64 twice"),
+        (&[good.as_bytes(), b"\t"].concat(), "clientSecret begins or ends with a space or a tab"),
+        (encoded, "clientSecret looks like base64 that was encoded twice"),
         (b"${marker-secret}", "clientSecret looks like a placeholder"),
     ];
     for (bytes, text) in odd {

@@ -266,7 +266,7 @@ async fn a_tenant_that_gives_no_token_for_a_while_stays_ready_and_says_why() {
     assert!(is(&object, "Ready", "True", "Ready"), "{:#?}", object.status);
     for kind in ["Ready", "Authenticated"] {
         let message = scope.tenant_message(kind).await;
-        assert!(message.starts_with("the credentials were accepted before; now: ") && message.contains("503"), "{kind}: {message}");
+        assert!(message.starts_with("Auth0 accepted the credentials before; now: ") && message.contains("503"), "{kind}: {message}");
     }
     scope.until_tenant("Ready", "True", "Ready").await;
     let (tenant, name) = ([("tenant", scope.name.as_str())], "upstream_params_tenant_authenticated");
@@ -275,7 +275,7 @@ async fn a_tenant_that_gives_no_token_for_a_while_stays_ready_and_says_why() {
     scope.auth0.clear_faults();
     scope.until_in_sync("blog").await;
     scope.world.until_metric(name, &tenant, 1.0).await;
-    assert_eq!(scope.tenant_message("Ready").await, "the tenant can be used");
+    assert_eq!(scope.tenant_message("Ready").await, "the operator can use the tenant");
 }
 
 #[tokio::test]

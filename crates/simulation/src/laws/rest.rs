@@ -174,7 +174,7 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
     let says = format!("Ready={} {} ({})", ready.status, ready.reason, ready.message);
     let Some(tenant) = scene.tenant(object) else {
         let is_unresolved = object.condition("ResolvedRefs").is_some_and(|refs| refs.reason == "TenantNotFound");
-        let is_old = is_unresolved && ready.message.starts_with("when last seen");
+        let is_old = is_unresolved && ready.message.starts_with("at the last check");
         if ready.reason != "TenantNotFound" && !is_old && (ready.reason != "InvalidSpec" || object.is_valid()) {
             broken(Law::True, format!("{says}, and there is no such tenant object"));
         }
@@ -194,7 +194,7 @@ fn check_object(scene: &Scene, object: &Object, violations: &mut Vec<Violation>)
         // What a look showed is said as of that look while there is nothing to look at.
         let is_unresolved =
             object.condition("ResolvedRefs").is_some_and(|refs| refs.status != "True" && obstacles.contains(refs.reason.as_str()));
-        let is_old = is_unresolved && ready.message.starts_with("when last seen");
+        let is_old = is_unresolved && ready.message.starts_with("at the last check");
         if ready.status == "True" || !(is_old || obstacles.contains(ready.reason.as_str())) {
             broken(Law::True, format!("{says}, and what is in its way is {obstacles:?}"));
         }

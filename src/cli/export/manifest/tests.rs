@@ -56,8 +56,8 @@ fn what_is_left_out_is_said_with_why() {
     let told = told(&items);
     assert!(told[0].starts_with("shop-") && told[0].ends_with(r#" Shop ["blog"]"#), "{told:?}");
     assert_eq!(told[1], r#"a-b con_2 ["blog"]"#);
-    assert!(told[2].starts_with("broken: options.upstream_params of the connection is not an object"), "{told:?}");
-    assert!(told[3].starts_with("saml: it is of type samlp (SAML)"), "{told:?}");
+    assert!(told[2].starts_with("broken: options.upstream_params of the connection is not a JSON object"), "{told:?}");
+    assert!(told[3].starts_with("saml: upstream parameters do nothing on a connection of type samlp (SAML)"), "{told:?}");
     assert!(told[4].starts_with("shop: bad name is left out: a parameter name consists of"), "{told:?}");
     assert_eq!(told.len(), 5);
     let Item::Manifest(first) = &items[0] else { panic!("an object") };

@@ -134,7 +134,7 @@ fn goes(object: &Declared, outcome: &Outcome) -> &'static str {
 
 fn waits(object: &Declared, outcome: &Outcome) -> &'static str {
     let ready = condition(&conclude(object, outcome, &context()).status.conditions, ConditionType::Ready).unwrap().message.clone();
-    if ready.contains("can't be removed yet") { "waits" } else { "" }
+    if ready.contains("cannot remove the parameters yet") { "waits" } else { "" }
 }
 
 #[test]

@@ -285,7 +285,7 @@ async fn a_proxy_in_the_environment_is_for_tenants_and_one_in_the_kubeconfig_for
     let variables = [("https_proxy", proxy.address.as_str()), ("no_proxy", ".auth0.com")];
     let operator = Alone::start(&plain, &[], &variables);
     operator.until_ready().await;
-    operator.until_logged(&["the tenant gives no token"]).await;
+    operator.until_logged(&["Auth0 issued no token"]).await;
     assert!(operator.process.terminate(Duration::from_secs(30)).await.unwrap().success());
     assert_eq!(proxy.asked(), Vec::<String>::new());
 }
@@ -299,7 +299,7 @@ async fn a_proxy_that_cannot_be_used_is_refused_with_what_to_write_and_its_passw
         (
             named("socks4://me:marker-password@proxy.example:1080"),
             vec![],
-            "proxy-url of the cluster current in the kubeconfig is no proxy's address; write http://host:port",
+            "proxy-url of the cluster current in the kubeconfig is not a proxy address; write http://host:port",
         ),
         (named("proxy.example:3128"), vec![], "write http://host:port"),
         (

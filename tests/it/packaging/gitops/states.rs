@@ -112,7 +112,7 @@ pub(super) fn passes() -> Vec<Pass> {
         ("the spec breaks a rule", Outcome::Invalid(Refusal { field: "spec".to_owned(), problem: "must be an object".to_owned() })),
         ("there is no such tenant object", Outcome::TenantNotFound { meant: None }),
         ("the tenant cannot be used", Outcome::TenantNotReady(text())),
-        ("the tenant does not admit the namespace", Outcome::NotPermitted(text())),
+        ("the tenant does not permit the namespace", Outcome::NotPermitted(text())),
         ("there is no such connection", Outcome::ConnectionNotFound { id: None, meant: None }),
         ("the connection has a type without such parameters", refused(UnfitReason::UnsupportedStrategy)),
         ("a reserved parameter is named", refused(UnfitReason::ReservedParam)),

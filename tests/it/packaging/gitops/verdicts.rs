@@ -84,7 +84,7 @@ fn argo_cd_shows_what_does_not_make_an_object_unready() {
     let observing = Context { observing: true, ..states::context() };
     let (health, message) = argo.health(&states::after(&states::pass("to be written, not yet"), &observing, false));
     assert_eq!(health, "Healthy");
-    assert!(message.starts_with("DriftDetected: blog differs from what is declared"), "{message}");
+    assert!(message.starts_with("DriftDetected: the connection wordpress differs in blog;"), "{message}");
     let limited = argo.health(&states::after_sync(&states::pass("reading is over the rate limit"), &states::context()));
     assert_eq!(limited, ("Healthy".to_owned(), "RateLimited: what happened (RateLimited)".to_owned()));
     let good = argo.health(&states::after(&states::pass("everything is as declared"), &states::context(), false));
@@ -106,7 +106,7 @@ fn rows() -> Vec<(String, Value)> {
     let mut rows = vec![
         ("just created".to_owned(), states::unseen("never seen")),
         ("the first write is being made".to_owned(), states::unseen("claimed")),
-        ("edited, and not looked at yet".to_owned(), states::unseen("in sync, then edited")),
+        ("edited, and not checked yet".to_owned(), states::unseen("in sync, then edited")),
     ];
     let left_out = ["nothing has changed since Auth0 refused", "it lets go of everything", "to be written, not yet"];
     for pass in states::passes().into_iter().filter(|pass| !left_out.contains(&pass.name)) {

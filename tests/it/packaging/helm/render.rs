@@ -540,7 +540,7 @@ fn the_notes_say_what_is_left_to_do_and_hold_no_secret() {
     let tenant: Value = serde_saphyr::from_str(tenant).unwrap();
     assert_eq!((kind(&tenant), name(&tenant)), ("ClusterAuth0Tenant", "default"));
     assert!(serde_json::from_value::<upstream_params_operator::api::tenant::ClusterAuth0Tenant>(tenant).is_ok());
-    assert!(notes.contains("Only these namespaces are served: one, two."), "{notes}");
+    assert!(notes.contains("The operator watches only these namespaces: one, two."), "{notes}");
     assert!(notes.contains("podMonitor.enabled has no effect: the cluster does not have monitoring.coreos.com/v1."), "{notes}");
     assert!(!notes.contains("serviceMonitor.enabled"), "{notes}");
 }
