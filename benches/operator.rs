@@ -35,6 +35,9 @@ const SEQUENTIAL: usize = 100;
 /// How many objects are created at a time.
 const AT_ONCE: usize = 32;
 
+/// How many scrapes are measured.
+const SCRAPES: usize = 50;
+
 /// How long a sync may take.
 const LONGEST: Duration = Duration::from_mins(20);
 
@@ -48,7 +51,9 @@ async fn measure() {
     println!("| what | value |\n|---|---|");
     patterns();
     one_by_one().await;
-    println!("\n| objects | | all done after | processor time | resident memory | calls to the tenant |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| objects | | all done after | processor time | resident memory | calls to the tenant | `/metrics` |\n|---|---|---|---|---|---|---|"
+    );
     for objects in sizes {
         many(objects).await;
     }
@@ -143,7 +148,8 @@ async fn many(objects: usize) {
         let wall = start.elapsed().as_secs_f64();
         tokio::time::sleep(Duration::from_secs(3)).await;
         let (used, calls, writes) = (processor_time(&world).as_secs_f64(), scope.auth0.journal().len(), scope.auth0.writes().len());
-        println!("| {objects} | {what} | {wall:.1} s | {used:.1} s | {} | {calls}, {writes} of them writes |", resident(&world));
+        let (resident, scrape) = (resident(&world), scrape(&world).await);
+        println!("| {objects} | {what} | {wall:.1} s | {used:.1} s | {resident} | {calls}, {writes} of them writes | {scrape} |");
         world.stop_operator().await;
     }
 }
@@ -165,6 +171,18 @@ async fn done(scope: &Scope<'_>) -> usize {
 /// What the operator's process has in memory, and the most it ever had.
 fn resident(world: &World) -> String {
     format!("{}, at most {}", world.operator_memory("VmRSS"), world.operator_memory("VmHWM"))
+}
+
+/// What a scrape weighs, and how long it takes.
+async fn scrape(world: &World) -> String {
+    let (mut times, mut bytes, mut series) = (Vec::new(), 0, 0);
+    for _ in 0..SCRAPES {
+        let start = Instant::now();
+        let (_, text) = world.http("/metrics").await.unwrap();
+        times.push(start.elapsed());
+        (bytes, series) = (text.len(), text.lines().filter(|line| !line.starts_with('#')).count());
+    }
+    format!("{bytes} bytes, {series} series, median {:.2} ms", millis(percentile(&mut times, 50)))
 }
 
 /// What the operator's process has used of the processors, in the kernel's ticks of 10 ms.

@@ -37,6 +37,7 @@ pub mod internals {
     pub use crate::clock::WallClock;
     pub use crate::core::obstacle::{Obstacle, ObstacleReason};
     pub use crate::core::pass::plan::{ParamPlan, Verdict};
+    pub use crate::core::schedule::agenda::Agenda;
     pub use crate::core::spec::{Refusal, UnfitReason, policies, spec as parse_spec};
     pub use crate::core::status::tenant::conclude as conclude_tenant;
     pub use crate::core::status::{Context, Outcome, Planned, WriteOutcome, claimed, conclude};
@@ -46,5 +47,5 @@ pub mod internals {
     pub use crate::model::domain::AllowedDomains;
     pub use crate::model::identity::{Fingerprint, ObjectKey};
     pub use crate::run::{Error, Settings, run};
-    pub use crate::telemetry::Metrics;
+    pub use crate::telemetry::{Metrics, RequestTimes};
 }

@@ -78,7 +78,7 @@ documented_names! {
         InvalidSpec: "The spec breaks a rule. The object is older than the rule, or the type of the connection has a limit of its own (10 parameters on a facebook connection).", "Change the spec as the message says.";
         UnsupportedStrategy: "The connection is of a type where upstream parameters do nothing: SAML, WS-Federation, LDAP, database, passwordless.", "Delete the object, or name a connection that speaks OAuth 2 or OpenID Connect.";
         ReservedParam: "A parameter is named that the login itself sets (`state`, `nonce`, `redirect_uri`, PKCE, client credentials, tokens). A fixed one breaks or weakens the login.", "Take the parameter out. If you need it, ask the platform team to list it in `allowedReservedParams` of the `ClusterAuth0Tenant`.";
-        NotPermitted: "`access` of the tenant object does not admit this namespace to this connection.", "Ask the platform team for an access entry in the `ClusterAuth0Tenant`. Check the labels of the namespace.";
+        NotPermitted: "`access` of the tenant object does not admit this namespace to this connection.", "Name a connection that the message lists, or ask the platform team for an access entry in the `ClusterAuth0Tenant`. Check the labels of the namespace.";
         Conflicted: "Another object owns some of the parameters on the same connection. Those are left to it. The others are written.", "Take the parameters out of one of the two objects.";
         Pending: "The operator has no result yet for this version of the object.", "Wait. If it stays, see the conditions of the tenant object and the operator's log.";
         ResolvedRefs: "Everything that the object refers to exists.", "Nothing.";

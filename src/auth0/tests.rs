@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use axum::http;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use super::call::{Observer, RateHeaders};
 use super::failure::{Effect, Unreached};
 use super::scripted::{Received, Reply, Server};
 use super::*;
+use crate::clock::WallClock;
 use crate::model::document::{Document, DocumentError, Entry, PatchBody};
 use crate::model::domain::{Audience, Domain};
 use crate::model::identity::{ConnectionId, ConnectionName};
@@ -52,13 +54,16 @@ impl Bench {
         install_crypto_provider();
         let mut options = TransportOptions { endpoint_override: Some(url.to_owned()), ..TransportOptions::default() };
         change(&mut options);
+        Self::over(Transport::new(&options).expect("transport"))
+    }
+
+    fn over(transport: Transport) -> Self {
         let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
         let log = calls.clone();
         let observer: Observer = Arc::new(move |call| log.lock().push(call.clone()));
         let domain = Domain::parse("example.eu.auth0.com").expect("domain");
         let credentials =
             Credentials::Secret(SharedSecret { client_id: "the-client-id".to_owned(), client_secret: SECRET.to_owned().into() });
-        let transport = Transport::new(&options).expect("transport");
         Self { client: Client::new(transport, domain.clone(), Audience::of(&domain), credentials, observer), calls }
     }
 
@@ -88,10 +93,18 @@ fn error(status: u16, message: &str, code: &str) -> Reply {
 }
 
 /// What reading and writing end in when the API answers like this.
-async fn endings(api: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> (Result<Option<String>, Failure>, Result<String, Failure>) {
+async fn endings(api: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Endings {
+    endings_within(TransportOptions::default().request_timeout, api).await
+}
+
+/// What a read and a write end in.
+type Endings = (Result<Option<String>, Failure>, Result<String, Failure>);
+
+/// As [`endings`], where each request is given up after this time.
+async fn endings_within(request_timeout: Duration, api: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Endings {
     let server = tenant(api).await;
     let bench = Bench::with(&server.url, |options| {
-        options.request_timeout = Duration::from_secs(2);
+        options.request_timeout = request_timeout;
         options.max_body = 10_000;
     });
     let read = bench.client.read(&ID.into()).await.map(|document| document.map(|document| document.id.to_string()));
@@ -348,7 +361,7 @@ async fn an_answer_that_is_none_is_named() {
 
 #[tokio::test]
 async fn an_answer_that_gets_lost_is_told_from_one_that_was_never_asked_for() {
-    let (read, write) = endings(|_| Reply::Silence).await;
+    let (read, write) = endings_within(Duration::from_secs(3), |_| Reply::Silence).await;
     assert_eq!(
         (read, write),
         (Err(Failure::TimedOut { route: Route::ReadConnection }), Err(Failure::TimedOut { route: Route::WriteConnection }))
@@ -426,10 +439,6 @@ async fn no_value_of_a_request_comes_back_in_a_failure() {
     assert!(!format!("{:?} {:?}", bench.client, bench.calls()).contains("MARKER"));
 }
 
-fn by(end: Instant) -> Limits<'static> {
-    Limits { finish_by: Some(end), may_start: None }
-}
-
 /// The second request after a refused token is asked for, too.
 #[tokio::test]
 async fn a_write_that_may_not_start_any_more_does_not() {
@@ -442,29 +451,62 @@ async fn a_write_that_may_not_start_any_more_does_not() {
     assert_eq!(server.lines(), ["POST /oauth/token", &format!("PATCH {PATH}"), "POST /oauth/token"]);
 }
 
-#[tokio::test]
-async fn a_write_that_could_end_too_late_does_not_start() {
-    let server = tenant(|_| Reply::json(200, connection())).await;
-    let bench = Bench::new(&server.url);
-    let soon = Instant::now() + Duration::from_secs(9);
-    assert_eq!(bench.client.write(&ID.into(), &patch_body(), "", by(soon)).await.map(|_| ()), Err(Failure::OutOfTime));
-    assert_eq!(server.lines(), ["POST /oauth/token"]);
-    let later = Instant::now() + Duration::from_secs(12);
-    assert!(bench.client.write(&ID.into(), &patch_body(), "", by(later)).await.is_ok());
+/// A tenant without a network: it gives out tokens at once, and answers everything else after a while, on the clock of the test.
+struct Slow {
+    pause: Duration,
+    answer: (u16, Value),
+    asked: Mutex<Vec<String>>,
 }
 
-#[tokio::test]
+impl HttpClient for Slow {
+    fn execute(&self, request: reqwest::Request, _: usize) -> Executing<'_> {
+        Box::pin(async move {
+            let line = format!("{} {}", request.method(), request.url().path());
+            let is_for_a_token = line.ends_with("/oauth/token");
+            self.asked.lock().push(line);
+            let (status, body) = if is_for_a_token {
+                (200, json!({"access_token": "t0k3n", "expires_in": 86400}))
+            } else {
+                tokio::time::sleep(self.pause).await;
+                self.answer.clone()
+            };
+            Ok(http::Response::builder().status(status).body(body.to_string().into_bytes()).expect("answer"))
+        })
+    }
+}
+
+/// Writes once to a tenant that takes `pause` for an answer, with so much time left. Yields what came of it and what was asked.
+async fn written(pause: Duration, answer: (u16, Value), left: Duration) -> (Result<(), Failure>, Vec<String>) {
+    let slow = Arc::new(Slow { pause, answer, asked: Mutex::default() });
+    let bench = Bench::over(Transport::over(slow.clone(), &TransportOptions::default(), WallClock::system()));
+    let limits = Limits { finish_by: Some(Instant::now() + left), may_start: None };
+    let result = bench.client.write(&ID.into(), &patch_body(), "", limits).await;
+    let asked = slow.asked.lock().clone();
+    (result.map(|_| ()), asked)
+}
+
+const TOKEN: &str = "POST /oauth/token";
+const PATCH: &str = "PATCH /api/v2/connections/con_abc123";
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_could_end_too_late_does_not_start() {
+    let one_request = TransportOptions::default().request_timeout;
+    for (left, expected) in [
+        (one_request, (Ok(()), vec![TOKEN.to_owned(), PATCH.to_owned()])),
+        (one_request.saturating_sub(Duration::from_millis(1)), (Err(Failure::OutOfTime), vec![TOKEN.to_owned()])),
+    ] {
+        assert_eq!(written(Duration::ZERO, (200, connection()), left).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_attempt_does_not_start_too_late_either() {
-    let server = tenant(|_| {
-        std::thread::sleep(Duration::from_millis(300));
-        error(401, "Expired token", "")
-    })
-    .await;
-    let bench = Bench::new(&server.url);
-    bench.client.authenticate().await.expect("token");
-    let in_time_for_one = Instant::now() + TransportOptions::default().request_timeout + Duration::from_millis(250);
-    assert_eq!(bench.client.write(&ID.into(), &patch_body(), "", by(in_time_for_one)).await.map(|_| ()), Err(Failure::OutOfTime));
-    assert_eq!(server.lines(), ["POST /oauth/token", &format!("PATCH {PATH}"), "POST /oauth/token"]);
+    let refused = || (401, json!({"statusCode": 401, "error": "Unauthorized", "message": "Expired token"}));
+    let (pause, one_request) = (Duration::from_millis(300), TransportOptions::default().request_timeout);
+    let (result, asked) = written(pause, refused(), one_request + Duration::from_millis(299)).await;
+    assert_eq!((result, asked), (Err(Failure::OutOfTime), [TOKEN, PATCH, TOKEN].map(str::to_owned).to_vec()));
+    let (_, asked) = written(pause, refused(), one_request + Duration::from_millis(301)).await;
+    assert_eq!(asked, [TOKEN, PATCH, TOKEN, PATCH]);
 }
 
 #[tokio::test]

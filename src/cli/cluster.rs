@@ -1,12 +1,13 @@
 //! The cluster that a command talks to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use super::tenants::given;
-use crate::kubernetes::reach;
+use crate::kubernetes::reach::{self, Observer};
 
 /// Which cluster, as kubectl has it.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,12 +21,13 @@ pub(super) struct ClusterArguments {
 impl ClusterArguments {
     /// A client of this cluster.
     pub(super) async fn client(&self) -> anyhow::Result<kube::Client> {
-        client(self.context.as_deref()).await
+        client(self.context.as_deref(), Arc::new(|_| {})).await
     }
 }
 
-/// A client of the cluster of this context, or of the current one; without a kubeconfig, of the one that this runs in.
-pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client> {
+/// A client of the cluster of this context, or of the current one; without a kubeconfig, of the one that this runs in. The
+/// observer sees each request.
+pub(super) async fn client(context: Option<&str>, observer: Observer) -> anyhow::Result<kube::Client> {
     let mut config = match Kubeconfig::read() {
         Ok(kubeconfig) => from_kubeconfig(kubeconfig, context).await?,
         Err(error) => kube::Config::incluster()
@@ -34,7 +36,13 @@ pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client
     };
     // Watches have an idle time-out of their own; everything else ends within the report's.
     config.connect_timeout = Some(Duration::from_secs(10));
-    reach::client(config).context("the kubeconfig can't be used")
+    reach::client(config, observer).context("the kubeconfig can't be used")
+}
+
+/// A client of the cluster that this kubeconfig names. The observer sees each request.
+#[cfg(feature = "testbed")]
+pub(super) async fn client_of(kubeconfig: Kubeconfig, observer: Observer) -> anyhow::Result<kube::Client> {
+    reach::client(from_kubeconfig(kubeconfig, None).await?, observer).context("the kubeconfig can't be used")
 }
 
 /// The cluster of this context, or of the current one, through the proxy that the kubeconfig names for it, if any. A proxy

@@ -10,7 +10,7 @@ use super::{cluster, tenants};
 use crate::auth0;
 use crate::clock::WallClock;
 use crate::run;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, RequestTimes};
 
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -70,8 +70,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn settings(arguments: Arguments) -> anyhow::Result<run::Settings> {
     let tenants::Reach { allowed, transport } = arguments.reach.reach()?;
+    let requests = RequestTimes::default();
     Ok(run::Settings {
-        client: cluster::client(None).await?,
+        client: cluster::client(None, requests.observer()).await?,
+        requests,
         watched: arguments.watch_namespaces.into_iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
         namespace: arguments.namespace.or_else(pod_namespace).unwrap_or_else(|| "default".to_owned()),
         allowed,

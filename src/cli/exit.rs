@@ -26,4 +26,4 @@ impl From<Exit> for ExitCode {
 }
 
 /// What `--help` says of it.
-pub(super) const HELP: &str = "Exit codes: 0 all is as declared, 1 an error, 2 a command line that can't be understood, 3 differences, where --exit-code asks for it.";
+pub(super) const HELP: &str = "Exit codes: 0 all is as declared, 1 an error, 2 a command line that can't be understood, 3 differences, where --exit-code or --wait asks for it.";

@@ -15,6 +15,11 @@ pub(super) fn span(text: &str) -> Option<Duration> {
     seconds().or_else(spelled)
 }
 
+/// How long to wait at most, as [`span`] reads it.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    span(text).filter(|span| *span <= Duration::from_hours(24)).ok_or_else(|| "write a time such as 90s or 5m".to_owned())
+}
+
 /// What is logged beside the output of a command.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Log")]

@@ -12,12 +12,8 @@ use super::exit::Exit;
 use super::output::{self, Format};
 use super::{Cli, named};
 use crate::api::crd::json_schema;
-
-/// The version of the crate.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The commit that it was built from, where the build was told.
-const COMMIT: Option<&str> = option_env!("UPO_COMMIT");
+use crate::telemetry;
+pub(super) use crate::telemetry::VERSION;
 
 /// Flags of `completions`.
 #[derive(Debug, clap::Args)]
@@ -102,7 +98,7 @@ struct Version {
 /// Prints the version.
 pub(super) fn version(arguments: &VersionArguments) -> anyhow::Result<Exit> {
     let api = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
-    let version = Version { version: VERSION, commit: COMMIT.filter(|commit| !commit.is_empty()), api };
+    let version = Version { version: VERSION, commit: telemetry::revision(), api };
     if let Some(machine) = arguments.output.machine() {
         output::print_value(&version, machine)?;
     } else {

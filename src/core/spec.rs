@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 use crate::api::reason::Reason;
 use crate::api::rules;
 use crate::api::upstream_params::{AdoptionPolicy, Alias, DeletionPolicy, ManagementPolicy};
+use crate::core::near::{asked, nearest};
 use crate::core::strategy::{self, Support};
+use crate::core::tenant::permitted::listed;
 use crate::model::document::{Document, Entry};
 use crate::model::identity::{ConnectionId, ConnectionName};
 
@@ -301,7 +303,7 @@ pub(crate) fn against_connection(
         }
     }
     if let Some(name) = spec.params.keys().find(|name| is_reserved(name) && !allowed_reserved.contains(*name)) {
-        return Err((UnfitReason::ReservedParam, reserved_param(name)));
+        return Err((UnfitReason::ReservedParam, reserved_param(name, allowed_reserved)));
     }
     if let Some(message) = too_many_for(&document.strategy, spec) {
         return Err((UnfitReason::InvalidSpec, message));
@@ -362,10 +364,14 @@ pub(crate) fn unsupported_strategy(strategy: &str, protocol: &str) -> String {
     )
 }
 
-/// What is said of a parameter that [`is_reserved`] where the tenant does not allow it.
-pub(crate) fn reserved_param(name: &str) -> String {
+/// What is said of a parameter that [`is_reserved`] where the tenant does not allow it, but perhaps others.
+pub(crate) fn reserved_param(name: &str, allowed: &BTreeSet<String>) -> String {
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let others = if allowed.is_empty() { String::new() } else { format!(", and this namespace may set only {} here", listed(&allowed)) };
     format!(
-        "spec.params[{name}]: the login itself sets this parameter; remove it, or ask the owner of the tenant to list it in allowedReservedParams of an access entry"
+        "spec.params[{name}]: the login itself sets this parameter{}{others}; remove it, or ask the platform team to list it in \
+         allowedReservedParams of an access entry",
+        asked(nearest(name, allowed.into_iter()))
     )
 }
 

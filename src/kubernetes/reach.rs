@@ -8,8 +8,9 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use hyper::{Method, Request, Response};
 use parking_lot::Mutex;
 
 use kube::client::{AuthError, ClientBuilder};
@@ -18,14 +19,62 @@ use tower::{BoxError, Layer, Service};
 
 use crate::clock;
 
-/// A client that says when the API server stops answering, and when it answers again.
-pub(crate) fn client(config: Config) -> kube::Result<Client> {
-    let reach = Reach(Arc::new(Seen { address: config.cluster_url.to_string(), outage: Mutex::default() }));
+/// What is done at the API server, as its audit log calls it; a list is a `get`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Verb {
+    Get,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    Other,
+}
+
+impl Verb {
+    /// The label value.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    fn of(method: &Method, query: Option<&str>) -> Self {
+        let watches = query.is_some_and(|query| query.split('&').any(|part| matches!(part, "watch=true" | "watch=1")));
+        match *method {
+            Method::GET if watches => Self::Watch,
+            Method::GET => Self::Get,
+            Method::POST => Self::Create,
+            Method::PUT => Self::Update,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One request to the API server, as an observer sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// What was asked for.
+    pub verb: Verb,
+    /// The HTTP status; none where there was no answer.
+    pub status: Option<u16>,
+    /// From the request to the head of the answer: a watch goes on for minutes after that.
+    pub took: Duration,
+}
+
+/// Sees every request, in the task that made it: it must be quick, and must not panic.
+pub(crate) type Observer = Arc<dyn Fn(&Seen) + Send + Sync>;
+
+/// A client that says when the API server stops answering, and when it answers again, and tells the observer of each request.
+pub(crate) fn client(config: Config, observer: Observer) -> kube::Result<Client> {
+    let line = Arc::new(Line { address: config.cluster_url.to_string(), outage: Mutex::default() });
+    let reach = Reach { line, observer };
     Ok(ClientBuilder::try_from(config)?.with_layer(&reach).build())
 }
 
 #[derive(Debug)]
-struct Seen {
+struct Line {
     address: String,
     outage: Mutex<Option<Outage>>,
 }
@@ -36,7 +85,7 @@ struct Outage {
     said: BTreeSet<Kind>,
 }
 
-impl Seen {
+impl Line {
     fn answered(&self) {
         let over = self.outage.lock().take();
         if let Some(outage) = over {
@@ -94,25 +143,28 @@ fn is_tls(error: &(dyn StdError + 'static)) -> bool {
 }
 
 #[derive(Clone)]
-struct Reach(Arc<Seen>);
+struct Reach {
+    line: Arc<Line>,
+    observer: Observer,
+}
 
 impl<S> Layer<S> for Reach {
     type Service = Watched<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Watched { inner, seen: self.0.clone() }
+        Watched { inner, reach: self.clone() }
     }
 }
 
 /// A service whose answers are seen.
 struct Watched<S> {
     inner: S,
-    seen: Arc<Seen>,
+    reach: Reach,
 }
 
-impl<S, Request> Service<Request> for Watched<S>
+impl<S, Question, Answer> Service<Request<Question>> for Watched<S>
 where
-    S: Service<Request>,
+    S: Service<Request<Question>, Response = Response<Answer>>,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
@@ -124,15 +176,41 @@ where
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let (answer, seen) = (self.inner.call(request), self.seen.clone());
+    fn call(&mut self, request: Request<Question>) -> Self::Future {
+        let (verb, started) = (Verb::of(request.method(), request.uri().query()), clock::now());
+        let (answer, Reach { line, observer }) = (self.inner.call(request), self.reach.clone());
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
             match &answer {
-                Ok(_) => seen.answered(),
-                Err(error) => seen.lost(error),
+                Ok(_) => line.answered(),
+                Err(error) => line.lost(error),
             }
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            observer(&Seen { verb, status, took: clock::since(started) });
             answer
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_is_told_from_a_list_by_its_query() {
+        for (method, query, expected) in [
+            (Method::GET, None, "get"),
+            (Method::GET, Some("limit=500&resourceVersion=0"), "get"),
+            (Method::GET, Some("labelSelector=watch%3Dtrue"), "get"),
+            (Method::GET, Some("watch=true&timeoutSeconds=290"), "watch"),
+            (Method::GET, Some("&watch=true"), "watch"),
+            (Method::POST, Some("dryRun=All"), "create"),
+            (Method::PUT, None, "update"),
+            (Method::PATCH, Some("fieldManager=f"), "patch"),
+            (Method::DELETE, None, "delete"),
+            (Method::OPTIONS, None, "other"),
+        ] {
+            assert_eq!(Verb::of(&method, query).as_str(), expected, "{method} {query:?}");
+        }
     }
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Request};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::events::Events;
@@ -152,15 +152,14 @@ impl Report {
     }
 
     async fn put_status(&self, object: &Declared, status: &UpstreamParamsStatus) -> Result<Declared, WriteError> {
-        let body =
-            status_body::<UpstreamParams>(&object.key.name, Some(&object.key.namespace), &object.uid, &object.resource_version, status)?;
+        let (name, namespace) = (&object.key.name, Some(object.key.namespace.as_str()));
+        let body = status_body::<UpstreamParams>(name, namespace, &object.uid, &object.resource_version, status)?;
         self.hub.fold(|world| {
             world.expect(&object.uid, status);
             Vec::new()
         });
-        let api = self.api(object);
-        let written = self.send(api.replace_status(&object.key.name, &as_us(), &body)).await?;
-        let new = Declared { resource_version: written.resource_version().unwrap_or_default(), status: status.clone(), ..object.clone() };
+        let written = self.send(self.replace_status::<UpstreamParams>(name, namespace, body)).await?;
+        let new = Declared { resource_version: written.metadata.resource_version, status: status.clone(), ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
     }
@@ -271,13 +270,27 @@ impl Report {
 
     async fn put_tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()));
-        let written = self.send(api.replace_status(&tenant.name, &as_us(), &body)).await?;
+        let written = self.send(self.replace_status::<ClusterAuth0Tenant>(&tenant.name, None, body)).await?;
         self.hub.fold(|world| {
-            world.wrote_tenant(&tenant.name, &tenant.uid, &written.resource_version().unwrap_or_default(), status);
+            world.wrote_tenant(&tenant.name, &tenant.uid, &written.metadata.resource_version, status);
             Vec::new()
         });
         Ok(())
+    }
+
+    /// Sends a body to the `/status` subresource. Of the answer, which is the whole object, only its version is read.
+    async fn replace_status<K: Resource<DynamicType = ()>>(
+        &self,
+        name: &str,
+        namespace: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Written, kube::Error> {
+        let as_us = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = Request::new(K::url_path(&(), namespace)).replace_subresource("status", name, &as_us, body);
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        // By this name kube's own traces call it.
+        request.extensions_mut().insert("replace_status");
+        self.client.request(request).await
     }
 }
 
@@ -292,25 +305,51 @@ fn regarding<K: Resource<DynamicType = ()>>(name: &str, namespace: Option<&str>,
     }
 }
 
-fn as_us() -> PostParams {
-    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+/// What is sent to the `/status` subresource: metadata and status, which is all that it reads.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody<'a, S> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Planned<'a>,
+    status: &'a S,
 }
 
-/// A body of metadata and status: what the `/status` subresource reads.
+/// The version of an object that a status was planned from.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Planned<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    uid: &'a str,
+    resource_version: &'a str,
+}
+
+/// What is read of the answer to a write.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    metadata: Version,
+}
+
+/// See [`Written`].
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Version {
+    resource_version: String,
+}
+
 fn status_body<K: Resource<DynamicType = ()>>(
     name: &str,
     namespace: Option<&str>,
     uid: &str,
     resource_version: &str,
     status: &impl Serialize,
-) -> Result<DynamicObject, WriteError> {
-    let mut body = DynamicObject::new(name, &ApiResource::erase::<K>(&()));
-    body.metadata.namespace = namespace.map(str::to_owned);
-    body.metadata.uid = Some(uid.to_owned());
-    body.metadata.resource_version = Some(resource_version.to_owned());
-    let status = serde_json::to_value(status).map_err(|_| WriteError::Failed("the status can't be written as JSON".to_owned()))?;
-    body.data = json!({ "status": status });
-    Ok(body)
+) -> Result<Vec<u8>, WriteError> {
+    let metadata = Planned { name, namespace, uid, resource_version };
+    let body = StatusBody { api_version: &K::api_version(&()), kind: &K::kind(&()), metadata, status };
+    serde_json::to_vec(&body).map_err(|_| WriteError::Failed("the status can't be written as JSON".to_owned()))
 }
 
 async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {

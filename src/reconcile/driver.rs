@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
+use crate::clock;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Due, Lane, Next};
 use crate::core::spec::Target;
@@ -247,7 +248,9 @@ async fn authenticate(tenant: &mut Tenant) {
 async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
     let (Some(client), Some(settings)) = (tenant.client(), tenant.serving().cloned()) else { return };
     let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.display_name(&connection));
+    let started = clock::now();
     let next: Next = pass::pass(tenant, client, settings, connection).instrument(span).await;
+    tenant.shared.metrics.pass_took(&tenant.name, clock::since(started));
     tenant.apply(next);
 }
 

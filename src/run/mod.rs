@@ -31,7 +31,7 @@ use crate::model::domain::AllowedDomains;
 use crate::model::identity::ObjectKey;
 use crate::reconcile::driver::{Change, Driver};
 use crate::reconcile::tenant::{Auth0Tenants, Shared};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RequestTimes};
 use tasks::{Ended, Task, Tasks};
 
 /// How long drivers get to finish what they are in: a pass is at most two reads, a few status writes and one PATCH.
@@ -44,6 +44,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// The API server.
     pub client: Client,
+    /// How long the requests of this client take, where it tells them.
+    pub requests: RequestTimes,
     /// The operator's own namespace, where the Secrets of tenants are.
     pub namespace: String,
     /// The namespaces whose objects are served; empty: all.
@@ -91,7 +93,7 @@ impl From<Ended> for Error {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
     let (hub, wakes) = Hub::new();
     let hub = Arc::new(hub);
-    let metrics = Arc::new(Metrics::new(hub.clone()));
+    let metrics = Arc::new(Metrics::new(hub.clone(), &settings.requests));
     let mut tasks = Tasks::default();
     let whose = (settings.namespace.as_str(), settings.instance.as_deref());
     let write = settings.transport.request_timeout();
@@ -207,8 +209,11 @@ impl Operator {
     fn begin(&mut self, leadership: Leadership) {
         tracing::info!("all watches have listed; passes begin");
         self.shared.report = self.shared.report.under(leadership.clone());
+        self.shared.metrics.leads({
+            let leadership = leadership.clone();
+            move || leadership.since_renewal()
+        });
         self.shared.leadership = leadership;
-        self.shared.metrics.leads();
         let (sender, receiver) = mpsc::unbounded_channel();
         self.work.spawn(Task::Orphans, Driver::of_orphans(self.shared.clone(), receiver).run());
         self.orphans = Some(sender);
@@ -409,7 +414,9 @@ mod tests {
             assert!(told.is_err(), "{told:?}");
             assert_eq!((operator.work.len(), operator.drivers.len()), (work, usize::from(work > 0)));
             assert_eq!(operator.shared.metrics.text().contains("\nupstream_params_leader 1\n"), leads);
-            assert_eq!(operator.shared.metrics.text().contains("upstream_params_objects"), leads, "only who leads counts objects");
+            for of_the_leader in ["upstream_params_objects", "upstream_params_waiting_connections", "upstream_params_lease_renewal_age"] {
+                assert_eq!(operator.shared.metrics.text().contains(of_the_leader), leads, "only who leads shows {of_the_leader}");
+            }
         }
     }
 

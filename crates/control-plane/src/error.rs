@@ -15,20 +15,27 @@ use super::supervise;
 pub enum Error {
     /// The programs have to be built, and there is no Go to build them.
     #[error(
-        "{what} has to be built, and `go` is not on PATH: install Go {needed} or newer, \
-         or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kubectl and kube-controller-manager"
+        "{what} has to be built, and `go` is not on PATH: install Go {needed} or newer from https://go.dev/dl, \
+         or set KUBEBUILDER_ASSETS to a folder with {programs}"
     )]
     GoMissing {
         /// What has to be built.
         what: &'static str,
+        /// The programs that takes.
+        programs: String,
         /// The oldest Go that will do.
         needed: &'static str,
     },
     /// `go build` failed.
-    #[error("building {what} failed ({status}); it needs Go {needed} or newer and access to Go modules. The last lines:\n{tail}")]
+    #[error(
+        "building {what} failed ({status}); it needs Go {needed} or newer and access to Go modules (GOPROXY says from where). \
+         Or set KUBEBUILDER_ASSETS to a folder with {programs}. The last lines of Go:\n{tail}"
+    )]
     Build {
         /// What was built.
         what: &'static str,
+        /// The programs that it takes.
+        programs: String,
         /// How `go build` ended.
         status: ExitStatus,
         /// The oldest Go that will do.
@@ -83,6 +90,9 @@ pub enum Error {
     /// The system's random numbers failed.
     #[error("the system gave no random numbers for keys")]
     Random,
+    /// The TLS library has no version of TLS to offer.
+    #[error("the API server can't be asked: there is no version of TLS to speak to it")]
+    Tls,
     /// A component ended instead of becoming ready.
     #[error("{component} ended instead of becoming ready. The last lines of its log:\n{tail}")]
     Ended {
@@ -136,13 +146,14 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 
 /// The end of a log, for an error message.
 pub(super) fn tail(log: &Path) -> String {
-    const LINES: usize = 20;
     match std::fs::read(log) {
-        Ok(content) => {
-            let text = String::from_utf8_lossy(&content);
-            let lines: Vec<&str> = text.lines().collect();
-            lines[lines.len().saturating_sub(LINES)..].join("\n")
-        }
+        Ok(content) => last_lines(&String::from_utf8_lossy(&content).lines().collect::<Vec<_>>()),
         Err(source) => format!("(cannot read {}: {source})", log.display()),
     }
+}
+
+/// The last of many lines, for an error message.
+pub(super) fn last_lines(lines: &[&str]) -> String {
+    const LINES: usize = 20;
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -15,27 +15,32 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    time::Duration,
 };
 
 pub mod binaries;
 mod credentials;
 mod error;
+mod estimate;
 pub mod npm;
+mod probe;
+mod progress;
+mod recipe;
 pub mod supervise;
 #[cfg(test)]
 mod tests;
 
-pub use self::{binaries::Binaries, credentials::User, error::Error};
+pub use self::{
+    binaries::{Binaries, Program},
+    credentials::User,
+    error::Error,
+    progress::{Listener, Progress, on_standard_error},
+};
 
 use self::{
     credentials::SigningKey,
-    error::{io_error, tail},
+    error::io_error,
+    probe::{ApiServer, healthy, listening, until_ready},
     supervise::{Scratch, Supervised, supervise},
 };
 
@@ -63,8 +68,10 @@ const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,ser
 /// ```
 #[derive(Clone)]
 pub struct Options {
-    /// The programs; without them [`binaries::find_or_build`] looks for them.
+    /// The programs; without them [`binaries::find_or_build`] looks for them, or builds those that are needed.
     pub binaries: Option<Binaries>,
+    /// Has kubectl too, for [`ControlPlane::run`]. Without it the one of the `PATH` is run.
+    pub kubectl: bool,
     /// Runs kube-controller-manager too: namespaces really go away, owned objects are collected, service accounts appear, aggregated
     /// roles fill, deployments make pods. Costs about 100 MB and a second.
     pub controllers: bool,
@@ -77,26 +84,31 @@ pub struct Options {
     pub api_server_arguments: Vec<String>,
     /// How long each component may take to become ready.
     pub timeout: Duration,
-    /// Takes a line when programs are built or waited for.
-    pub progress: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is told when programs are built or waited for.
+    pub progress: Arc<Listener>,
 }
 
 impl Default for Options {
-    /// No controllers, a temporary folder, a minute for each component, and progress on standard error.
+    /// No controllers, kubectl, a temporary folder, a minute for each component, and progress on standard error.
     fn default() -> Self {
         Self {
             binaries: None,
+            kubectl: true,
             controllers: false,
             folder: None,
             users: Vec::new(),
             api_server_arguments: Vec::new(),
             timeout: Duration::from_mins(1),
-            progress: Arc::new(|line| {
-                use std::io::Write;
-                // Written rather than printed: the test harness hides what is printed until a test fails, and a build takes minutes.
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }),
+            progress: Arc::new(on_standard_error()),
         }
+    }
+}
+
+impl Options {
+    /// The programs that it takes beside etcd and kube-apiserver.
+    fn programs(&self) -> Vec<Program> {
+        let wanted = [(self.kubectl, Program::Kubectl), (self.controllers, Program::KubeControllerManager)];
+        wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, program)| program).collect()
     }
 }
 
@@ -124,9 +136,10 @@ impl ControlPlane {
     /// Starts etcd, kube-apiserver and, when asked for, kube-controller-manager, and returns when they are ready: objects can be made
     /// in the namespace `default`, which has its service account if there are controllers.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        let programs = options.programs();
         let binaries = match options.binaries {
             Some(binaries) => binaries,
-            None => binaries::find_or_build(&*options.progress).await?,
+            None => binaries::find_or_build(&programs, &*options.progress).await?,
         };
         if options.controllers && binaries.kube_controller_manager.is_none() {
             return Err(Error::NoControllerManager);
@@ -207,7 +220,7 @@ impl ControlPlane {
 
     /// kubectl as the administrator, with caches and settings of its own: nothing of the user's home is read or written.
     pub fn kubectl(&self) -> Command {
-        let mut kubectl = Command::new(&self.binaries.kubectl);
+        let mut kubectl = Command::new(self.binaries.kubectl.as_deref().unwrap_or(Path::new("kubectl")));
         kubectl
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
@@ -230,7 +243,7 @@ impl ControlPlane {
             .kill_on_drop(true)
             .output()
             .await
-            .map_err(io_error("run", &self.binaries.kubectl))?;
+            .map_err(io_error("run", self.binaries.kubectl.as_deref().unwrap_or(Path::new("kubectl"))))?;
         if !output.status.success() {
             let output_text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Error::Kubectl { arguments, status: output.status, output: output_text });
@@ -305,8 +318,9 @@ impl ControlPlane {
     }
 
     async fn until_serving(&self, api_server: Supervised) -> Result<(), Error> {
+        let asked = self.asked()?;
         for path in ["/readyz", "/api/v1/namespaces/default"] {
-            until_ready("kube-apiserver", &api_server, self.timeout, || self.answers(path)).await?;
+            until_ready("kube-apiserver", &api_server, self.timeout, || asked.answers(path)).await?;
         }
         *self.api_server_slot() = Some(Arc::new(api_server));
         Ok(())
@@ -327,19 +341,15 @@ impl ControlPlane {
         ]);
         let controller_manager = component(&command, &self.folder, "kube-controller-manager")?;
         let service_account = "/api/v1/namespaces/default/serviceaccounts/default";
-        until_ready("kube-controller-manager", &controller_manager, self.timeout, || self.answers(service_account)).await?;
+        let asked = self.asked()?;
+        until_ready("kube-controller-manager", &controller_manager, self.timeout, || asked.answers(service_account)).await?;
         self.controller_manager = Some(controller_manager);
         Ok(())
     }
 
-    /// Asks the API server for a path, and tells what is wrong when it does not answer with success.
-    async fn answers(&self, path: &str) -> Result<(), String> {
-        let asked = self.run(["get", "--request-timeout=5s", "--raw", path]).await;
-        if asked.is_err() {
-            // kubectl takes a tenth of a second of CPU time, which a starting server has better use for.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        asked.map(drop).map_err(|error| error.to_string())
+    /// The API server as the administrator asks it.
+    fn asked(&self) -> Result<ApiServer, Error> {
+        ApiServer::new(self.port, &self.ca, &self.admin_token)
     }
 }
 
@@ -438,52 +448,6 @@ fn write(path: &Path, content: &str) -> Result<(), Error> {
 fn component(command: &Command, folder: &Path, name: &str) -> Result<Supervised, Error> {
     let options = supervise::Options::new(folder.join(format!("{name}.log"))).grace(Duration::ZERO);
     Ok(supervise(command, &options)?)
-}
-
-/// Probes a component until that succeeds. A probe's error says what is wrong so far.
-async fn until_ready<P: Future<Output = Result<(), String>>>(
-    name: &'static str,
-    component: &Supervised,
-    within: Duration,
-    probe: impl Fn() -> P,
-) -> Result<(), Error> {
-    let start = Instant::now();
-    loop {
-        let Err(last) = probe().await else {
-            return Ok(());
-        };
-        if !component.is_running() {
-            return Err(Error::Ended { component: name, tail: tail(component.log()) });
-        }
-        if start.elapsed() > within {
-            return Err(Error::NotReady { component: name, within, last, tail: tail(component.log()) });
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn listening(port: u16) -> Result<(), String> {
-    let connected = TcpStream::connect(("127.0.0.1", port)).await;
-    connected.map(drop).map_err(|error| error.to_string())
-}
-
-/// Asks etcd whether it serves: kube-apiserver gives up when it starts before that.
-async fn healthy(port: u16) -> Result<(), String> {
-    let ask = async {
-        let mut connection = TcpStream::connect(("127.0.0.1", port)).await?;
-        connection.write_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = Vec::new();
-        connection.read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = tokio::time::timeout(Duration::from_secs(2), ask)
-        .await
-        .map_err(|_| "no answer in 2 s".to_owned())?
-        .map_err(|error| error.to_string())?;
-    if answer.starts_with(b"HTTP/1.1 200 ") {
-        return Ok(());
-    }
-    Err(String::from_utf8_lossy(&answer).into_owned())
 }
 
 async fn stop(component: &Supervised) -> Result<(), Error> {

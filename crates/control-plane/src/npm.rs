@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::Error;
-use super::binaries::{cache_folder, environment, lock};
 use super::error::{io_error, tail};
 use super::hex;
+use super::progress::{Listener, Progress};
+use super::recipe::{cache_folder, environment, lock};
 use super::supervise::{self, supervise};
 
 /// A package with its lock file.
@@ -28,7 +29,7 @@ pub struct Package<'a> {
 impl Package<'_> {
     /// The program, from the cache or installed into it. Processes that ask at the same time install once. `progress` gets a line
     /// at each step.
-    pub async fn find_or_install(&self, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+    pub async fn find_or_install(&self, progress: &Listener) -> Result<PathBuf, Error> {
         let cache = cache_folder(environment("XDG_CACHE_HOME"), environment("HOME"))?;
         let files = ["package.json", "package-lock.json"].map(|name| self.folder.join(name));
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -53,7 +54,7 @@ impl Package<'_> {
     }
 
     /// Installs into a folder beside `target` and renames it, so that an interrupted installation is never taken for a whole one.
-    async fn install(&self, files: &[PathBuf], target: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+    async fn install(&self, files: &[PathBuf], target: &Path, progress: &Listener) -> Result<(), Error> {
         let folder = target.with_extension("installing");
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(io_error("remove", &folder))?;
@@ -74,13 +75,13 @@ impl Package<'_> {
         npm.current_dir(&folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         let log = folder.join("npm.log");
         let start = Instant::now();
-        progress(&format!("installing {} with npm; later it is cached", self.what));
+        progress(&Progress::Step(format!("installing {} with npm; later it is cached", self.what)));
         let status = supervise(&npm, &supervise::Options::new(&log).grace(Duration::ZERO))?.wait().await?;
         if !status.success() {
             return Err(Error::Npm { what: self.what.to_owned(), status, tail: tail(&log) });
         }
         std::fs::rename(&folder, target).map_err(io_error("rename", &folder))?;
-        progress(&format!("installed {} in {} s", self.what, start.elapsed().as_secs()));
+        progress(&Progress::Step(format!("installed {} in {} s", self.what, start.elapsed().as_secs())));
         Ok(())
     }
 }

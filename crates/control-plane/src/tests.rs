@@ -27,7 +27,7 @@ async fn a_control_plane_with_controllers_works_and_stops_without_a_trace() {
     let token = control_plane.run(["create", "token", "default"]).await.unwrap();
     let kubeconfig = control_plane.folder().join("service-account");
     std::fs::write(&kubeconfig, control_plane.kubeconfig_with_token(token.trim())).unwrap();
-    let mut who = Command::new(&control_plane.binaries().kubectl);
+    let mut who = Command::new(control_plane.binaries().kubectl.as_ref().unwrap());
     who.arg("--kubeconfig").arg(&kubeconfig).args(["auth", "whoami", "--output=name", "--output=jsonpath={.status.userInfo.username}"]);
     let who = who.env("HOME", control_plane.folder()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&who.stdout), "system:serviceaccount:default:default", "{who:?}");
@@ -90,9 +90,24 @@ async fn a_component_that_is_not_ready_in_time_says_so() {
 #[tokio::test]
 async fn controllers_are_refused_without_their_program() {
     let nowhere = PathBuf::from("/nowhere");
-    let binaries = Binaries { etcd: nowhere.clone(), kube_apiserver: nowhere.clone(), kubectl: nowhere, kube_controller_manager: None };
+    let binaries = Binaries { etcd: nowhere.clone(), kube_apiserver: nowhere, kubectl: None, kube_controller_manager: None };
     let options = Options { binaries: Some(binaries), controllers: true, ..Options::default() };
     assert!(matches!(ControlPlane::start(options).await, Err(Error::NoControllerManager)));
+}
+
+#[tokio::test]
+async fn a_control_plane_takes_two_programs_where_nothing_else_is_asked_for() {
+    let options = Options { kubectl: false, ..Options::default() };
+    assert_eq!(options.programs(), []);
+    let control_plane = ControlPlane::start(options).await.unwrap();
+    assert_eq!(control_plane.pids().len(), 2);
+    control_plane.asked().unwrap().answers("/version").await.unwrap();
+    let unknown = control_plane.asked().unwrap().answers("/no-such-path").await.unwrap_err();
+    assert_eq!(unknown, "/no-such-path: HTTP/1.1 404 Not Found");
+    let stranger = ApiServer::new(control_plane.port, &control_plane.ca, "no token").unwrap();
+    assert!(stranger.answers("/version").await.unwrap_err().contains("401"));
+    let elsewhere = ApiServer::new(control_plane.port, b"", &control_plane.admin_token).unwrap();
+    assert!(elsewhere.answers("/version").await.is_err(), "whoever has another certificate is not asked");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use simulation::cluster::{Cluster, Key, Kind};
 use simulation::network::{Fate, Network, ProcessId, Request};
 use tokio_util::sync::CancellationToken;
 use upstream_params_operator::internals::{
-    AllowedDomains, Executing, HttpClient, Lost, Settings, Transport, TransportOptions, Unreached, WallClock, run,
+    AllowedDomains, Executing, HttpClient, Lost, RequestTimes, Settings, Transport, TransportOptions, Unreached, WallClock, run,
 };
 
 struct Prompt;
@@ -58,6 +58,7 @@ async fn start(objects: usize) -> anyhow::Result<u64> {
     let stop = CancellationToken::new();
     let settings = Settings {
         client: cluster.client(PROCESS, Arc::new(Prompt)),
+        requests: RequestTimes::default(),
         namespace: "operator".to_owned(),
         watched: BTreeSet::new(),
         allowed: AllowedDomains::default(),

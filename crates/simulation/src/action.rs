@@ -81,6 +81,8 @@ pub enum Action {
     DeleteNamespace(usize),
     /// A namespace is made, if there is none.
     CreateNamespace(usize),
+    /// The same, with another label `team` than it has else, or none.
+    CreateNamespaceWith(usize, Option<&'static str>),
     /// A backup is made.
     Backup,
     /// The objects of the backup are made anew, as Velero does it: without statuses, finalizers and uids.
@@ -275,6 +277,12 @@ impl fmt::Display for Action {
             Self::Label(namespace, None) => write!(f, "the namespace {} loses its label", NAMESPACES[*namespace]),
             Self::DeleteNamespace(namespace) => write!(f, "somebody deletes the namespace {}", NAMESPACES[*namespace]),
             Self::CreateNamespace(namespace) => write!(f, "somebody creates the namespace {}", NAMESPACES[*namespace]),
+            Self::CreateNamespaceWith(namespace, Some(team)) => {
+                write!(f, "somebody creates the namespace {} with the label team={team}", NAMESPACES[*namespace])
+            }
+            Self::CreateNamespaceWith(namespace, None) => {
+                write!(f, "somebody creates the namespace {} without a label", NAMESPACES[*namespace])
+            }
             Self::Backup => f.write_str("a backup of the cluster is made"),
             Self::Restore => f.write_str("the objects of the backup are made anew"),
             Self::RestoreStore => f.write_str("the store of the cluster is set back to the backup"),

@@ -14,9 +14,18 @@ use crate::scenes::{Drawn, Scene};
 /// How many calls of a history may have something happen to them.
 pub(crate) const CALLS: u32 = 160;
 
-/// In which histories somebody asks for looks: those of these seeds, by what is left of a division. All others tell what they told
-/// before anybody could ask, among them every seed that had ever failed then.
+/// In which histories somebody asks for looks, unless in all: those of these seeds, by what is left of a division. All others tell
+/// what they told before anybody could ask, among them every seed that had ever failed then.
 const ASKING: (u64, u64) = (6, 5);
+
+/// Which history a seed stands for: by itself, or the one in which somebody asks for looks, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seed {
+    /// The number.
+    pub number: u64,
+    /// Whether somebody asks for looks, whatever the number says of it.
+    pub asks: bool,
+}
 
 /// One history.
 #[derive(Clone, Debug)]
@@ -53,12 +62,21 @@ pub enum AtCall {
 impl History {
     /// The history of a seed.
     pub fn draw(seed: u64) -> Self {
+        Self::of(Seed { number: seed, asks: false })
+    }
+
+    /// The history of a seed. Where somebody asks for looks, all else happens as it would without.
+    pub fn of(Seed { number: seed, asks }: Seed) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let mood = Mood::draw(rng);
         if let Some(scene) = Scene::of(seed) {
             let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
-            let Drawn { replicas, tenant, steps, calls } = scene.draw(rng);
+            let Drawn { replicas, tenant, mut steps, mut calls } = scene.draw(rng);
+            if asks {
+                ask(rng, &mood, &mut steps);
+                ask_at_calls(rng, &mood, &mut calls);
+            }
             return Self { seed, replicas, options, tenant, steps, calls };
         }
         let options = (0..2).map(|_| (0..3).map(|_| options(rng)).collect()).collect();
@@ -67,7 +85,7 @@ impl History {
             (0..mood.slots).map(|slot| (Duration::ZERO, Action::Declare(slot, Declaration::draw(rng)))).collect();
         steps.extend((0..rng.usize(6..16)).map(|_| (pause(rng), Action::draw(rng, &mood))));
         let mut calls = calls(rng, &mood);
-        if seed % ASKING.0 == ASKING.1 {
+        if asks || seed % ASKING.0 == ASKING.1 {
             ask(rng, &mood, &mut steps);
             ask_at_calls(rng, &mood, &mut calls);
         }

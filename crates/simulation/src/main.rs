@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use simulation::coverage::Coverage;
-use simulation::history::History;
+use simulation::history::{History, Seed};
 use simulation::laws::Violation;
 use simulation::{log, mutants, run, shrink};
 
@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// One seed is one history, the same on every machine. The first history that breaks a law is told, and the exit code is 1.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// How many histories to run at most; without this and without --seconds, 10,000.
     #[arg(long)]
@@ -32,6 +33,10 @@ struct Arguments {
     /// The seed of the first history; each further one has the next.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Somebody asks for looks in every history, and not in one of six only.
+    #[arg(long)]
+    asking: bool,
 
     /// On how many threads. Which histories are run does not depend on it.
     #[arg(long, default_value_t = 1)]
@@ -60,6 +65,10 @@ struct Arguments {
 }
 
 impl Arguments {
+    fn history(&self, seed: u64) -> History {
+        History::of(Seed { number: seed, asks: self.asking })
+    }
+
     fn histories(&self) -> u64 {
         self.histories.unwrap_or(if self.seconds.is_some() { u64::MAX } else { 10_000 })
     }
@@ -77,7 +86,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if arguments.tell {
-        let told = run::run(&History::draw(arguments.seed), true);
+        let told = run::run(&arguments.history(arguments.seed), true);
         tell(&told);
         return if told.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
@@ -93,7 +102,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let mut history = History::draw(*seed);
+    let mut history = arguments.history(*seed);
     let whole = history.len();
     if arguments.shrink {
         history = shrink::shrink(history, violation.law);
@@ -101,7 +110,8 @@ fn main() -> ExitCode {
     }
     print(format_args!("\nThe history of seed {seed}:\n"));
     tell(&run::run(&history, true));
-    print(format_args!("\nAgain: cargo run --release -p simulation -- --seed {seed} --histories 1 --shrink"));
+    let asking = if arguments.asking { " --asking" } else { "" };
+    print(format_args!("\nAgain: cargo run --release -p simulation -- --seed {seed}{asking} --histories 1 --shrink"));
     ExitCode::FAILURE
 }
 
@@ -135,7 +145,7 @@ impl Total {
                 if seed >= end || arguments.seconds.is_some_and(|seconds| begin.elapsed() >= Duration::from_secs(seconds)) {
                     break;
                 }
-                let report = run::run(&History::draw(seed), false);
+                let report = run::run(&arguments.history(seed), false);
                 part.histories += 1;
                 part.steps += report.steps;
                 part.fewest_steps = part.fewest_steps.min(report.steps);

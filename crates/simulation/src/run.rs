@@ -113,6 +113,7 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
         }
         let unrest = world.unrest();
         if unrest.is_empty() && quiet >= stretch {
+            world.look_at_reads(stretch);
             let (tokens, is_first) = (world.tokens() - tokens, begin.elapsed() <= pause);
             let most = TOKENS_AT_REST + if is_first { TOKENS_TO_REST } else { 0 };
             if tokens > most && !world.has_short_tokens() {

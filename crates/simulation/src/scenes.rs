@@ -28,6 +28,12 @@ pub enum Scene {
     Watches,
     /// Another tool sets the same parameters again and again, and Auth0 refuses some writes.
     Dispute,
+    /// Little may be asked, and there is always an edit to be looked at.
+    Scarce,
+    /// What answers in the place of Auth0 does not know what it speaks of, and tokens take their time.
+    Answers,
+    /// Namespaces are new, and what is in them is seen before they are; processes begin again and again.
+    Newcomers,
 }
 
 /// What a scene makes of a history.
@@ -51,6 +57,9 @@ impl Scene {
             4..8 => Some(Self::Meddling),
             8..11 => Some(Self::Watches),
             11..14 => Some(Self::Dispute),
+            17 | 23 => Some(Self::Scarce),
+            27 => Some(Self::Answers),
+            30 => Some(Self::Newcomers),
             _ => None,
         }
     }
@@ -62,10 +71,17 @@ impl Scene {
             Self::Meddling => (tenant(rng), several(rng, 2, declaration, |rng| vec![meddles(rng)])),
             Self::Watches => (tenant(rng), several(rng, 3, declaration, watches)),
             Self::Dispute => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, dispute(rng)),
+            Self::Scarce => {
+                let rate = [(30, 60, 3), (60, 60, 2), (20, 20, 5)][rng.usize(..3)];
+                (TenantDeclaration { rate, resync: [5, 15][rng.usize(..2)], ..TenantDeclaration::open(0) }, scarce(rng))
+            }
+            Self::Answers => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, answers)),
+            Self::Newcomers => (tenant(rng), several(rng, 2, declaration, newcomers)),
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute => 0,
+            Self::Newcomers => [0, 0, 60][rng.usize(..3)],
+            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
             0 => AtCall::Fate(fate(rng)),
@@ -243,6 +259,83 @@ fn dispute(rng: &mut Rng) -> Vec<(Duration, Action)> {
         *pause = [Duration::ZERO, Duration::from_secs(16), Duration::from_secs(17), Duration::from_secs(40)][rng.usize(..4)];
     }
     steps
+}
+
+/// An edit every second or so of one of three objects on two connections; now and then somebody asks for a look, and one may wait who
+/// is alone on his connection.
+fn scarce(rng: &mut Rng) -> Vec<(Duration, Action)> {
+    let places = [[0, 1, 0], [0, 0, 1], [1, 0, 0]][rng.usize(..3)];
+    let edits = |rng: &mut Rng, slot: usize| Declaration {
+        params: vec![(slot, rng.usize(..ENTRIES.len()))],
+        connection: Named::ByName(places[slot]),
+        observe: false,
+        overwrite: true,
+        retain: false,
+        broken: false,
+        tenant: 0,
+    };
+    let mut steps: Vec<(Duration, Action)> = (0..3).map(|slot| (Duration::ZERO, Action::Declare(slot, edits(rng, slot)))).collect();
+    steps.push((Duration::from_secs(4), Action::Annotate(0)));
+    let most = [600, 1_500, 2_500][rng.usize(..3)];
+    for _ in 0..rng.usize(30..90) {
+        let slot = [0, 0, 0, 1, 1, 2][rng.usize(..6)];
+        let action = match rng.u8(..12) {
+            0 => Action::Ask(slot, Some(rng.u8(..4))),
+            1 => Action::Delete(slot),
+            _ => Action::Declare(slot, edits(rng, slot)),
+        };
+        steps.push((millis(rng, most), action));
+    }
+    steps
+}
+
+/// One that names its connection by its id as often as by its name.
+fn by_any_name(rng: &mut Rng, slot: usize) -> Declaration {
+    let connection = [Named::ByName(0), Named::ById(0), Named::ById(1), Named::ByName(1)][rng.usize(..4)];
+    Declaration { connection, broken: false, ..declaration(rng, slot) }
+}
+
+/// Whatever stands before Auth0 says that there is nothing, tokens are refused when something is to be written, and new ones are slow.
+fn answers(rng: &mut Rng) -> Vec<Action> {
+    let trouble = |meets, what, times| Action::Auth0(0, TenantAction::Trouble(Trouble { meets, after: 0, times: Some(times), what }));
+    let connection = CONNECTIONS[rng.usize(..2)].0.to_owned();
+    let slot = rng.usize(..3);
+    let edit = Action::Declare(slot, by_any_name(rng, slot));
+    match rng.u8(..12) {
+        0..4 => {
+            let says = [Complaint::Plain, Complaint::Page, Complaint::Empty, Complaint::NoConnection][rng.usize(..4)].clone();
+            let meets = if rng.bool() { Meets::Connection(connection) } else { Meets::Reads };
+            vec![trouble(meets, Misfortune::Status(404, says), rng.usize(1..6)), edit]
+        }
+        4..8 => {
+            let late = [100, 1_500, 2_500, 6_000][rng.usize(..4)];
+            let tokens = trouble(Meets::Tokens, Misfortune::Delay(late), 1);
+            vec![tokens, trouble(Meets::Writes, Misfortune::Status(401, Complaint::InvalidToken), 1), edit]
+        }
+        8 => vec![Action::Kill(0), Action::Start(0)],
+        9 => vec![Action::Delete(slot)],
+        10 => vec![trouble(Meets::Writes, Misfortune::LoseAnswer, 1), edit],
+        _ => vec![edit],
+    }
+}
+
+/// Somebody makes a namespace and what is in it, and is quick; a process begins in the middle of it.
+fn newcomers(rng: &mut Rng) -> Vec<Action> {
+    let slot = rng.usize(..3);
+    let namespace = usize::from(SLOTS[slot].0 == NAMESPACES[1]);
+    let team = [None, Some("a"), Some("b")][rng.usize(..3)];
+    let declare = Action::Declare(slot, declaration(rng, slot));
+    match rng.u8(..12) {
+        0..5 => {
+            let late = Action::Lag(Kind::Namespace, Duration::from_millis([20, 300, 4_000][rng.usize(..3)]));
+            vec![late, Action::DeleteNamespace(namespace), Action::CreateNamespaceWith(namespace, team), declare]
+        }
+        5..7 => vec![Action::Kill(0), Action::Start(0), declare],
+        7 => vec![Action::Delete(slot), Action::Kill(0), Action::Start(0)],
+        8 => vec![Action::Label(namespace, team)],
+        9 => vec![Action::Delete(slot), declare],
+        _ => vec![declare],
+    }
 }
 
 /// Quiet until somebody leads, then trouble with the Lease, and for longer than a take-over takes an edit every

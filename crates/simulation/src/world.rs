@@ -8,8 +8,11 @@
 
 #[cfg(test)]
 mod by_hand;
+mod fair;
+mod frugal;
 mod heard;
 mod lease;
+mod records;
 mod scenes;
 mod wire;
 
@@ -26,7 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
-use upstream_params_operator::internals::{self, AllowedDomains, Settings, Transport, TransportOptions, WallClock};
+use upstream_params_operator::internals::{self, AllowedDomains, RequestTimes, Settings, Transport, TransportOptions, WallClock};
 
 use crate::action::{Action, Forgery, WATCHED};
 use crate::cluster::{Break, Cluster, Key, Snapshot};
@@ -126,6 +129,13 @@ struct State {
     may_leave: BTreeSet<usize>,
     leases: lease::Leases,
     heard: heard::Heard,
+    asked: frugal::Asked,
+    waiting: fair::Waiting,
+    looked: fair::Looked,
+    /// The objects whose status somebody else wrote.
+    forged: BTreeSet<usize>,
+    /// Connections of which a process was told that there is none, by host and by name or id.
+    gone: BTreeSet<(ProcessId, String, String)>,
     /// Until when the API server refuses writes to our kinds.
     refuses_until: Option<Instant>,
     /// When it refused which writes of whom.
@@ -141,6 +151,7 @@ struct State {
 struct Chronicle {
     objects: BTreeMap<usize, Arc<seen::Object>>,
     tenants: BTreeMap<usize, Arc<seen::Tenant>>,
+    labels: BTreeMap<usize, BTreeMap<String, String>>,
 }
 
 /// The world of one history.
@@ -213,6 +224,7 @@ impl World {
         let options = TransportOptions { request_timeout: REQUEST_TIMEOUT, max_body: 256 * 1024, ..TransportOptions::default() };
         let settings = Settings {
             client: self.cluster.client(id, network.clone()),
+            requests: RequestTimes::default(),
             namespace: OPERATOR_NAMESPACE.to_owned(),
             watched: BTreeSet::new(),
             allowed: AllowedDomains::default(),
@@ -221,6 +233,7 @@ impl World {
             instance: Some(format!("replica-{replica}")),
             http: None,
         };
+        self.cluster.begins(id);
         let stop = CancellationToken::new();
         let (world, stopped) = (self.clone(), stop.clone());
         let task = tokio::spawn(async move {
@@ -363,6 +376,10 @@ impl World {
             Action::CreateNamespace(number) => {
                 drop(self.cluster.create_namespace(NAMESPACES[*number], &[("team", ["a", "b"][*number])]));
             }
+            Action::CreateNamespaceWith(number, team) => {
+                let label = team.map(|team| ("team", team));
+                drop(self.cluster.create_namespace(NAMESPACES[*number], label.as_slice()));
+            }
             Action::Backup => {
                 let backup = self.cluster.snapshot();
                 self.state.lock().backup = Some((Instant::now(), backup));
@@ -380,6 +397,7 @@ impl World {
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
                     self.lease_is_touched();
+                    self.versions_go_back();
                     self.start_after(Duration::from_secs(40));
                 }
             }
@@ -471,8 +489,15 @@ impl World {
             Action::Label(namespace, _) | Action::DeleteNamespace(namespace) => within(*namespace),
             _ => Vec::new(),
         };
+        let forged: Vec<usize> = match action {
+            Action::Forge(slot, _) => vec![*slot],
+            Action::Restore | Action::RestoreStore => all(),
+            _ => Vec::new(),
+        };
         if !self.begin_is_now() {
-            self.state.lock().may_leave.extend(leaves);
+            let mut state = self.state.lock();
+            state.may_leave.extend(leaves);
+            state.forged.extend(forged);
         }
     }
 
@@ -662,7 +687,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::DeleteSecret(_) => "delete a Secret",
         Action::Label(..) => "label a namespace",
         Action::DeleteNamespace(_) => "delete a namespace",
-        Action::CreateNamespace(_) => "create a namespace",
+        Action::CreateNamespace(_) | Action::CreateNamespaceWith(..) => "create a namespace",
         Action::Backup => "back up",
         Action::Restore => "restore objects",
         Action::RestoreStore => "restore the store",

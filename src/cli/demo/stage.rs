@@ -1,156 +1,179 @@
 //! What the demo plays on: a control plane, an emulated tenant, the operator, the examples.
+//!
+//! Guarantees: everything listens on this machine alone, on ports that were free, and ends with this process; a proxy that the
+//! environment names is asked for nothing.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use auth0_emulator::{Emulator, TenantHandle, seed};
-use control_plane::{ControlPlane, Options};
-use serde_json::{Value, json};
+use control_plane::{ControlPlane, Listener, Options, Progress};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
+use kube::runtime::conditions::is_crd_established;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::examples::{DOMAIN, EXAMPLES, Expected, NAMESPACE, expected};
+use super::story::condition;
 use crate::api::crd;
+use crate::api::reason::EventReason;
+use crate::api::tenant::ClusterAuth0Tenant;
+use crate::api::upstream_params::UpstreamParams;
 use crate::auth0::{Transport, TransportOptions};
-use crate::cli::print;
-use crate::clock::WallClock;
+use crate::cli::cluster;
+use crate::clock::{self, WallClock};
 use crate::model::domain::AllowedDomains;
 use crate::run;
-
-/// The tenant of the examples.
-const DOMAIN: &str = "example.eu.auth0.com";
+use crate::telemetry::RequestTimes;
 
 /// The operator's namespace, where the Secret of the examples is.
 const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
-/// How long the examples may take to settle.
+/// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The scopes that the operator's application has: these and no more.
+/// How often it is asked whether something came about.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How often a port may be taken by somebody else between our look and its use.
+const TRIES: usize = 5;
+
+/// The client of the operator's application, and the scopes it has: these and no more.
+const CLIENT: (&str, &str) = ("demo-operator", "demo-secret");
 const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
-
-/// The examples, as they are in the repository, in the order they are applied.
-const EXAMPLES: [(&str, &str); 7] = [
-    ("namespace.yaml", include_str!("../../../examples/namespace.yaml")),
-    ("tenant.yaml", include_str!("../../../examples/tenant.yaml")),
-    ("wordpress.yaml", include_str!("../../../examples/wordpress.yaml")),
-    ("twitter.yaml", include_str!("../../../examples/twitter.yaml")),
-    ("oidc.yaml", include_str!("../../../examples/oidc.yaml")),
-    ("entra.yaml", include_str!("../../../examples/entra.yaml")),
-    ("saml-refused.yaml", include_str!("../../../examples/saml-refused.yaml")),
-];
-
-/// An example object, its connection, the condition it has to come to, and the parameters the connection then has.
-pub(super) struct Expected {
-    pub(super) object: &'static str,
-    pub(super) connection: &'static str,
-    pub(super) condition: (&'static str, &'static str, &'static str),
-    pub(super) params: Value,
-}
-
-/// What every example has to come to.
-pub(super) fn expected() -> Vec<Expected> {
-    let ready = ("Ready", "True", "Ready");
-    let refused = ("Accepted", "False", "UnsupportedStrategy");
-    let theirs = json!({"theme": {"value": "set-by-somebody-else"}, "blog": {"value": "myblog.wordpress.com"}});
-    let oidc = json!({
-        "audience": {"value": "https://api.corporate.example.com"},
-        "login_hint": {"alias": "login_hint"},
-        "ui_locales": {"alias": "ui_locales"},
-    });
-    let entra = json!({"prompt": {"value": "select_account"}, "domain_hint": {"value": "contoso.com"}});
-    let all = [
-        ("wordpress-blog", "wordpress", ready, theirs),
-        ("twitter-screen-name", "twitter", ready, json!({"screen_name": {"alias": "login_hint"}})),
-        ("corporate-oidc", "corporate-oidc", ready, oidc),
-        ("contoso-accounts", "contoso", ready, entra),
-        ("legacy-saml", "legacy-saml", refused, json!({})),
-    ];
-    all.into_iter().map(|(object, connection, condition, params)| Expected { object, connection, condition, params }).collect()
-}
 
 /// Everything that runs.
 pub(super) struct Stage {
-    pub(super) control_plane: ControlPlane,
     pub(super) emulator: Emulator,
     pub(super) tenant: TenantHandle,
-    /// The connections before the operator came.
-    pub(super) before: Vec<(String, Value)>,
+    /// Where the operator serves its health and its metrics.
+    pub(super) http: SocketAddr,
+    client: Client,
     stop: CancellationToken,
     operator: JoinHandle<Result<(), run::Error>>,
+    control_plane: ControlPlane,
 }
 
 impl Stage {
-    /// Starts everything and applies the examples.
-    pub(super) async fn set() -> anyhow::Result<Self> {
-        print("starting a control plane (built with Go the first time, about ten minutes; then cached)\n")?;
-        let control_plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await?;
+    /// Starts everything, and waits until the operator is ready.
+    pub(super) async fn set(progress: Arc<Listener>) -> anyhow::Result<Self> {
+        // No controllers: nothing here owns anything, and no namespace goes. No kubectl: what is shown is read by this program.
+        progress(&Progress::Step("starting etcd, kube-apiserver, an emulated Auth0 tenant and the operator".to_owned()));
+        let control_plane = ControlPlane::start(Options { kubectl: false, progress, ..Options::default() }).await?;
         let emulator = Emulator::start(auth0_emulator::Options::default())?;
         let tenant = seeded(&emulator)?;
-        let before = tenant.connection_names().into_iter().map(|name| (name.clone(), tenant.connection(&name))).collect();
-        print(&format!("kube-apiserver {} and an emulated tenant {DOMAIN} at {} are up\n", control_plane.server(), emulator.url()))?;
-        install(&control_plane).await?;
+        let kubeconfig = Kubeconfig::from_yaml(control_plane.kubeconfig_yaml())?;
+        let client = cluster::client_of(kubeconfig.clone(), Arc::new(|_| {})).await?;
+        // The operator's metrics are about its own requests.
+        let requests = RequestTimes::default();
+        let as_operator = (cluster::client_of(kubeconfig, requests.observer()).await?, requests);
+        install(&client).await?;
         let stop = CancellationToken::new();
-        let operator = tokio::spawn(run::run(settings(&control_plane, &emulator).await?, stop.clone()));
-        let stage = Self { control_plane, emulator, tenant, before, stop, operator };
-        stage.apply_examples().await?;
-        Ok(stage)
+        let (operator, http) = start(&as_operator, &emulator, &stop).await?;
+        Ok(Self { emulator, tenant, http, client, stop, operator, control_plane })
     }
 
-    async fn apply_examples(&self) -> anyhow::Result<()> {
-        let folder = self.control_plane.folder().join("examples");
-        std::fs::create_dir_all(&folder).context("can't write the examples")?;
-        for (name, text) in EXAMPLES {
-            let path = folder.join(name);
-            std::fs::write(&path, text).context("can't write the examples")?;
-            let said = self.control_plane.run(["apply".as_ref(), "-f".as_ref(), path.as_os_str()]).await?;
-            print(&format!("$ kubectl apply -f examples/{name}\n{said}"))?;
+    /// Applies the examples. Yields the kind of each and what there is to say of it, as the API server has it.
+    pub(super) async fn apply_examples(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut applied = Vec::new();
+        for text in EXAMPLES {
+            let mut object: DynamicObject = serde_saphyr::from_str(text).context("an example is no object")?;
+            let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+            let api: Api<DynamicObject> = match kind.as_str() {
+                "Namespace" => Api::all_with(self.client.clone(), &ApiResource::erase::<Namespace>(&())),
+                "ClusterAuth0Tenant" => {
+                    hurry(&mut object);
+                    Api::all_with(self.client.clone(), &ApiResource::erase::<ClusterAuth0Tenant>(&()))
+                }
+                "UpstreamParams" => Api::namespaced_with(self.client.clone(), NAMESPACE, &ApiResource::erase::<UpstreamParams>(&())),
+                other => bail!("an example is of the kind {other}, which the demo does not know"),
+            };
+            let name = object.name_any();
+            let there = api.patch(&name, &PatchParams::apply("demo"), &Patch::Apply(&object)).await;
+            applied.push((kind, said(&there.with_context(|| format!("{name} can't be applied"))?)));
         }
-        // The examples are for production: there, ten minutes between two looks are right. Nobody watches a demo so long.
-        let quick = json!({"spec": {"resyncIntervalSeconds": 5, "rateLimit": {"readsPerMinute": 600, "requestsPerMinute": 600}}});
-        self.control_plane.run(["patch", "clusterauth0tenant", "default", "--type=merge", "-p", &quick.to_string()]).await?;
-        Ok(())
+        Ok(applied)
+    }
+
+    /// The example objects as they are now, in the order of what is expected of them.
+    pub(super) async fn objects(&self) -> anyhow::Result<Vec<UpstreamParams>> {
+        let all = Api::<UpstreamParams>::namespaced(self.client.clone(), NAMESPACE).list(&ListParams::default()).await?.items;
+        let of = |expected: &Expected| all.iter().find(|object| object.name_any() == expected.object).cloned();
+        Ok(expected().iter().filter_map(of).collect())
     }
 
     /// Waits until every example came to what is expected of it. Yields what did not.
-    pub(super) async fn settle(&self) -> Vec<String> {
-        let give_up = Instant::now() + PATIENCE;
+    pub(super) async fn settle(&self) -> anyhow::Result<Vec<String>> {
+        let start = clock::now();
         loop {
-            let mut open = Vec::new();
-            for expected in expected() {
+            let objects = self.objects().await?;
+            let open = |expected: &Expected| {
+                let came_to = |object: &UpstreamParams| object.name_any() == expected.object && is_as_expected(object, expected);
                 let (kind, status, reason) = expected.condition;
-                if !self.has_condition(expected.object, kind, status, reason).await {
-                    open.push(format!("{} has no {kind}={status} with reason {reason}", expected.object));
-                }
+                let missing = || format!("{} has no {kind}={status} with reason {reason}", expected.object, status = status.as_str());
+                (!objects.iter().any(came_to)).then(missing)
+            };
+            let open: Vec<String> = expected().iter().filter_map(open).collect();
+            if open.is_empty() || clock::since(start) > PATIENCE {
+                return Ok(open);
             }
-            if open.is_empty() || Instant::now() > give_up {
-                return open;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.pause().await?;
         }
     }
 
-    async fn has_condition(&self, object: &str, kind: &str, status: &str, reason: &str) -> bool {
-        let path = format!(
-            "jsonpath={{.metadata.generation}} {{.status.conditions[?(@.type==\"{kind}\")]['observedGeneration','status','reason']}}"
-        );
-        let found = self.control_plane.run(["get", "uparams", object, "-n", "identity", "-o", &path]).await.unwrap_or_default();
-        let generation = found.split(' ').next().unwrap_or_default().to_owned();
-        found == format!("{generation} {generation} {status} {reason}")
+    /// Waits a moment, unless the operator has ended.
+    async fn pause(&self) -> anyhow::Result<()> {
+        if self.operator.is_finished() {
+            bail!("the operator ended; --log info shows what it did");
+        }
+        tokio::time::sleep(AGAIN).await;
+        Ok(())
     }
 
-    /// Plays a colleague who changes one parameter in the Auth0 dashboard.
-    pub(super) fn drift(&self) -> String {
-        self.tenant.edit("wordpress", |options| {
-            options.insert(
-                "upstream_params".to_owned(),
-                json!({"theme": {"value": "set-by-somebody-else"}, "blog": {"value": "changed-in-the-dashboard"}}),
-            );
+    /// Sets a parameter as somebody in the Auth0 dashboard does.
+    pub(super) fn set_by_hand(&self, connection: &str, param: &str, value: &str) -> anyhow::Result<()> {
+        let there = self.tenant.edit(connection, |options| {
+            let params = options.entry("upstream_params").or_insert_with(|| json!({}));
+            if let Some(params) = params.as_object_mut() {
+                params.insert(param.to_owned(), json!({"value": value}));
+            }
         });
-        "a colleague set blog of the connection wordpress to another value; within seconds it is set back:\n  \
-         kubectl get events -n identity --field-selector reason=DriftCorrected\n"
-            .to_owned()
+        if there { Ok(()) } else { bail!("the tenant has no connection {connection}") }
+    }
+
+    /// Waits until a connection has these parameters again. Yields whether it does.
+    pub(super) async fn undone(&self, connection: &str, params: &Map<String, Value>) -> bool {
+        self.tenant.wait_for(|tenant| tenant.upstream_params(connection).as_object() == Some(params), PATIENCE).await
+    }
+
+    /// The events of corrections that there are.
+    pub(super) async fn corrections(&self) -> anyhow::Result<Vec<Event>> {
+        let mut events = Api::<Event>::namespaced(self.client.clone(), NAMESPACE).list(&ListParams::default()).await?.items;
+        events.retain(|event| event.reason.as_deref() == Some(EventReason::DriftCorrected.as_str()));
+        Ok(events)
+    }
+
+    /// What the operator tells of a correction beyond these events: it does so after it wrote, and counts one that it told before.
+    pub(super) async fn correction_beyond(&self, known: &[Event]) -> anyhow::Result<Option<String>> {
+        let start = clock::now();
+        loop {
+            let news = self.corrections().await?.into_iter().find(|event| !known.contains(event));
+            if news.is_some() || clock::since(start) > PATIENCE {
+                return Ok(news.and_then(|event| event.note));
+            }
+            self.pause().await?;
+        }
     }
 
     /// Ends everything, the operator first.
@@ -167,15 +190,40 @@ impl Stage {
         self.control_plane.kubeconfig()
     }
 
-    /// The kubectl that was built, for whoever has none.
-    pub(super) fn kubectl(&self) -> PathBuf {
-        self.control_plane.binaries().kubectl.clone()
+    /// A kubectl for whoever has none, if there is one beside the API server.
+    pub(super) fn kubectl(&self) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let has_one = std::env::split_paths(&path).any(|folder| folder.join("kubectl").is_file());
+        self.control_plane.binaries().kubectl.clone().filter(|_| !has_one)
     }
+}
+
+/// Its name, and of a tenant what is different here.
+fn said(object: &DynamicObject) -> String {
+    let (name, spec) = (object.name_any(), &object.data["spec"]);
+    match (spec["domain"].as_str(), spec["resyncIntervalSeconds"].as_i64()) {
+        (Some(domain), Some(seconds)) => format!("{name}: {domain}, looked at every {seconds} s, so that nobody has to wait"),
+        _ => name,
+    }
+}
+
+/// The examples are for production: there, ten minutes between two looks are right. Nobody watches a demo so long.
+fn hurry(tenant: &mut DynamicObject) {
+    tenant.data["spec"]["resyncIntervalSeconds"] = json!(5);
+    tenant.data["spec"]["rateLimit"] = json!({"readsPerMinute": 600, "requestsPerMinute": 600});
+}
+
+fn is_as_expected(object: &UpstreamParams, expected: &Expected) -> bool {
+    let (kind, status, reason) = expected.condition;
+    let generation = object.meta().generation;
+    condition(object, kind).is_some_and(|condition| {
+        condition.status == status.as_str() && condition.reason == reason.as_str() && condition.observed_generation == generation
+    })
 }
 
 fn seeded(emulator: &Emulator) -> anyhow::Result<TenantHandle> {
     let tenant = emulator.tenant(DOMAIN);
-    tenant.add_client("demo-operator", "demo-secret", SCOPES);
+    tenant.add_client(CLIENT.0, CLIENT.1, SCOPES);
     seed::demo(&tenant)?;
     tenant.edit("twitter", |options| {
         options.remove("upstream_params");
@@ -187,30 +235,66 @@ fn seeded(emulator: &Emulator) -> anyhow::Result<TenantHandle> {
     Ok(tenant)
 }
 
-async fn install(control_plane: &ControlPlane) -> anyhow::Result<()> {
-    let path = control_plane.folder().join("crds.yaml");
-    std::fs::write(&path, crd::crds_yaml()?).context("can't write the CRDs")?;
-    control_plane.apply(&path).await?;
-    control_plane.run(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await?;
-    control_plane.run(["create", "namespace", OPERATOR_NAMESPACE]).await?;
-    control_plane
-        .run([
-            "create",
-            "secret",
-            "generic",
-            "auth0-credentials",
-            "--namespace",
-            OPERATOR_NAMESPACE,
-            "--from-literal=clientId=demo-operator",
-            "--from-literal=clientSecret=demo-secret",
-        ])
-        .await?;
+/// The definitions, and the Secret of the operator.
+async fn install(client: &Client) -> anyhow::Result<()> {
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+    for definition in crd::crds() {
+        let name = definition.name_any();
+        definitions.create(&PostParams::default(), &definition).await.with_context(|| format!("{name} can't be installed"))?;
+        let established = await_condition(definitions.clone(), &name, is_crd_established());
+        tokio::time::timeout(PATIENCE, established).await.with_context(|| format!("{name} is not served"))??;
+    }
+    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": OPERATOR_NAMESPACE}}))?;
+    Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+    let secret = json!({"metadata": {"name": "auth0-credentials"}, "stringData": {"clientId": CLIENT.0, "clientSecret": CLIENT.1}});
+    let secret: Secret = serde_json::from_value(secret)?;
+    Api::namespaced(client.clone(), OPERATOR_NAMESPACE).create(&PostParams::default(), &secret).await?;
     Ok(())
 }
 
-async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::Result<run::Settings> {
-    let kubeconfig = kube::config::Kubeconfig::from_yaml(control_plane.kubeconfig_yaml())?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?;
+/// Starts the operator on a free port, and waits until it is ready.
+async fn start(
+    as_operator: &(Client, RequestTimes),
+    emulator: &Emulator,
+    stop: &CancellationToken,
+) -> anyhow::Result<(JoinHandle<Result<(), run::Error>>, SocketAddr)> {
+    for _ in 0..TRIES {
+        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).context("no port is free")?;
+        let operator = tokio::spawn(run::run(settings(as_operator, emulator, http)?, stop.clone()));
+        match until_ready(operator, http).await? {
+            Ok(operator) => return Ok((operator, http)),
+            // Somebody else was quicker.
+            Err(run::Error::Listen { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("each port that was free is taken by now; start the demo again")
+}
+
+type Running = JoinHandle<Result<(), run::Error>>;
+
+async fn until_ready(operator: Running, http: SocketAddr) -> anyhow::Result<Result<Running, run::Error>> {
+    let probe = reqwest::Client::builder().no_proxy().build()?;
+    let start = clock::now();
+    loop {
+        if operator.is_finished() {
+            return match operator.await? {
+                Ok(()) => bail!("the operator ended before it was ready"),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        let answer = probe.get(format!("http://{http}/readyz")).send().await;
+        if answer.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(Ok(operator));
+        }
+        if clock::since(start) > PATIENCE {
+            bail!("the operator is not ready after {} s; --log info shows why", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn settings((client, requests): &(Client, RequestTimes), emulator: &Emulator, http: SocketAddr) -> anyhow::Result<run::Settings> {
     let allowed = AllowedDomains::default();
     let transport = Transport::new(&TransportOptions {
         allowed_domains: allowed.clone(),
@@ -220,11 +304,12 @@ async fn settings(control_plane: &ControlPlane, emulator: &Emulator) -> anyhow::
     Ok(run::Settings {
         wall: WallClock::system(),
         instance: None,
-        client: kube::Client::try_from(config)?,
+        client: client.clone(),
+        requests: requests.clone(),
         namespace: OPERATOR_NAMESPACE.to_owned(),
         watched: BTreeSet::new(),
         allowed,
         transport,
-        http: None,
+        http: Some(http),
     })
 }

@@ -7,6 +7,7 @@ use crate::api;
 use crate::api::upstream_params::Alias;
 use crate::cli::files::{Document, Oddity, Place, Style, reads_differently};
 use crate::core::admission::{Admission, Problem, Sort};
+use crate::core::near::nearest;
 use crate::core::spec;
 use crate::model::domain::{Audience, Domain};
 
@@ -210,32 +211,9 @@ fn alias_in(text: &str) -> Option<&'static str> {
     words.find_map(|word| Alias::ALL.iter().map(|alias| alias.as_str()).find(|alias| alias.eq_ignore_ascii_case(word)))
 }
 
-/// The name that was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = name.to_lowercase();
-    let scored = known.map(|known| (strsim::damerau_levenshtein(&folded, &known.to_lowercase()), known));
-    let best = scored.min_by_key(|(distance, _)| *distance);
-    best.filter(|(distance, known)| *distance <= (known.chars().count() / 3).max(1) && *known != name).map(|(_, known)| known)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_meant_is_near() {
-        let known = ["connection", "params", "tenantRef", "managementPolicy"];
-        for (name, meant) in [
-            ("conection", Some("connection")),
-            ("param", Some("params")),
-            ("tenantref", Some("tenantRef")),
-            ("managmentPolicy", Some("managementPolicy")),
-            ("anything", None),
-            ("params", None),
-        ] {
-            assert_eq!(nearest(name, known.into_iter()), meant, "{name}");
-        }
-    }
 
     #[test]
     fn a_placeholder_may_name_an_alias() {

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::connections::{Connection, Known, Suits};
-use super::document::{PARAMS, TENANT, nearest, title};
+use super::document::{PARAMS, TENANT, title};
 use super::finding::{Finding, Rule};
 use crate::api::tenant::ClusterAuth0TenantSpec;
 use crate::api::upstream_params::ManagementPolicy;
 use crate::cli::files::{Document, Files};
 use crate::core::admission::Admission;
+use crate::core::near::nearest;
 use crate::core::spec::{self, Policies, Target};
 use crate::core::tenant::Access;
 use crate::model::domain::{Audience, Domain};
@@ -208,12 +209,12 @@ impl<'a> Object<'a> {
                     allowed = reserved;
                     None
                 }
-                Some((name, None)) => Some(format!(
-                    "no access entry of the tenant {} admits the namespace {namespace} to the connection {name}",
-                    self.policies.tenant
-                )),
                 None if tenant.access.admits_namespace(labels) => None,
-                None => Some(format!("no access entry of the tenant {} admits the namespace {namespace}", self.policies.tenant)),
+                // The operator says the same.
+                denied => {
+                    let name = denied.map(|(name, _)| name).unwrap_or_default();
+                    Some(tenant.access.refusal(&self.policies.tenant, (namespace, labels), name))
+                }
             };
             found.extend(
                 message.map(|message| of(self.document, Finding::new(Rule::NotAdmitted, self.document.place(self.target_field), message))),
@@ -221,7 +222,7 @@ impl<'a> Object<'a> {
         }
         for name in self.names().filter(|name| spec::is_reserved(name) && !allowed.contains(*name)) {
             let place = self.document.key_place(&param(name));
-            found.push(of(self.document, Finding::new(Rule::ReservedParam, place, spec::reserved_param(name))));
+            found.push(of(self.document, Finding::new(Rule::ReservedParam, place, spec::reserved_param(name, &allowed))));
         }
     }
 

@@ -17,21 +17,16 @@ use self::report::{Answer, Item};
 use super::cluster::ClusterArguments;
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::runtime::{LogArguments, span};
+use super::runtime::{LogArguments, timeout};
 use super::status::gather::{self, Scope};
 use super::status::render;
 use super::status::report::{ObjectReport, OperatorReport, TenantReport};
+use super::status::wait::{EVENTS_AFTER, PAUSES};
 use crate::clock::{self, WallClock};
 use crate::core::world::{Declared, DeclaredTenant};
 use crate::kubernetes::ask;
 use crate::kubernetes::snapshot::{self, Unread};
 use crate::model::identity::ObjectKey;
-
-/// The pauses between two looks whether it is done: the first, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
-
-/// How long events may take that are told after a status.
-const EVENTS_AFTER: Duration = Duration::from_millis(400);
 
 /// Up to how many objects are read one by one, and with their events.
 const ONE_BY_ONE: usize = 10;
@@ -73,11 +68,6 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     log: LogArguments,
-}
-
-/// How long to wait, as [`span`] reads it.
-fn timeout(text: &str) -> Result<Duration, String> {
-    span(text).filter(|span| *span <= Duration::from_hours(24)).ok_or_else(|| "write a time such as 90s or 5m".to_owned())
 }
 
 /// What there is to ask about, and by what.

@@ -26,7 +26,7 @@ fn orphan(name: &str) -> ObjectReport {
         stale_after: Duration::from_mins(30),
         unready_for: Duration::ZERO,
     };
-    let status = conclude(&object(name), &Outcome::TenantNotFound, &context).status;
+    let status = conclude(&object(name), &Outcome::TenantNotFound { meant: None }, &context).status;
     ObjectReport::of(&Declared { status, ..object(name) }, &BTreeMap::new(), now())
 }
 

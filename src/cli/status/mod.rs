@@ -1,12 +1,16 @@
 //! `status`: how objects and their tenants stand, and what to do.
 //!
-//! Guarantees: nothing is written; what may not be read is said, and is no error, but for the objects themselves.
+//! Guarantees: nothing is written; what may not be read is said, and is no error, but for the objects themselves. A wait ends with
+//! whatever the operator says, well or not.
 
 pub(super) mod gather;
 pub(super) mod render;
 pub(super) mod report;
 #[cfg(test)]
 mod tests;
+pub(super) mod wait;
+
+use std::time::Duration;
 
 use anyhow::bail;
 
@@ -15,7 +19,7 @@ use self::report::Report;
 use super::cluster::ClusterArguments;
 use super::exit::Exit;
 use super::output::{self, Format};
-use super::runtime::LogArguments;
+use super::runtime::{LogArguments, timeout};
 use crate::api::rules;
 use crate::clock::WallClock;
 
@@ -38,6 +42,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     exit_code: bool,
 
+    /// First wait until the operator has said how they stand, well or not, for 60s at most, or as long as this says. Then end as with
+    /// --exit-code; with 1 where it has said nothing until then.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s", value_parser = timeout)]
+    wait: Option<Duration>,
+
     /// How it is printed.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -51,13 +60,21 @@ pub(super) struct Arguments {
 
 /// Prints how they stand.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let now = WallClock::system().now_in_seconds();
-    let report = arguments.log.block_on(async {
+    let (report, is_told) = arguments.log.block_on(async {
         let client = arguments.cluster.client().await?;
         let namespace = arguments.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         let scope = if arguments.all_namespaces { Scope::All } else { Scope::of(&arguments.objects, &namespace)? };
-        gather(&client, &scope, now).await
+        let is_told = match arguments.wait {
+            Some(within) => wait::until_told(&client, &scope, within).await?,
+            None => true,
+        };
+        let mut report = gather(&client, &scope, WallClock::system().now_in_seconds()).await?;
+        if let Some(within) = arguments.wait.filter(|_| !is_told) {
+            report.notes.push(format!("the operator has not said within {} s how all of them stand", within.as_secs()));
+        }
+        anyhow::Ok((report, is_told))
     })?;
+    let now = WallClock::system().now_in_seconds();
     if let Some(machine) = arguments.output.machine() {
         output::print_value(&report, machine)?;
     } else {
@@ -65,7 +82,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         report.notes.iter().for_each(|note| output::say(&output::printable(note)));
     }
     let all_ready = report.counts.ready == report.counts.objects;
-    Ok(if arguments.exit_code && !all_ready { Exit::Differs } else { Exit::Fine })
+    let asks = arguments.exit_code || arguments.wait.is_some();
+    Ok(if !is_told {
+        Exit::Wrong
+    } else if asks && !all_ready {
+        Exit::Differs
+    } else {
+        Exit::Fine
+    })
 }
 
 fn text(report: &Report, named: bool, now: jiff::Timestamp) -> String {

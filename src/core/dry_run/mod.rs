@@ -25,7 +25,7 @@ use crate::core::pass::role::Life;
 use crate::core::spec::Target;
 use crate::core::status::{self, Context, Finalizer, Outcome, WriteOutcome};
 use crate::core::tenant::TenantSettings;
-use crate::core::tenant::triage::{self, Availability, Facts, Triage};
+use crate::core::tenant::triage::{self, Asking, Availability, Facts, Look};
 use crate::core::world::{Connection, Declared, World};
 use crate::model::document::{Document, Entry, Live};
 use crate::model::identity::{ConnectionId, ConnectionName, ObjectKey};
@@ -165,25 +165,27 @@ impl Passes<'_> {
         if let (Ok(spec), true) = (&object.spec, !object.deleting || connections.is_empty()) {
             connections.push(self.find(spec.target.clone()));
         }
-        let admission = triage::admission(self.settings, self.world.labels(&object.key.namespace), object);
         let facts = Facts {
             tenant: Availability::Ready,
             tenant_observes: self.settings.observes,
-            admission,
+            admission: triage::admission(self.settings, self.world.labels(&object.key.namespace), object),
             life: Life::of(object),
             valid: object.spec.is_ok(),
             retains: !object.cleans_up(),
             recorded: claims::any(&object.status),
             has_connections: !connections.is_empty(),
         };
-        match triage::triage(facts) {
-            Triage::Nothing | Triage::TenantNotReady => (None, Vec::new()),
-            Triage::Invalid => (object.spec.as_ref().err().map(|refusal| Outcome::Invalid(refusal.clone())), recorded),
-            Triage::NamespaceDenied => (Some(triage::not_permitted(self.tenant, object, None)), Vec::new()),
-            Triage::NameDenied => (triage::name_not_admitted(self.tenant, admission, object), recorded),
-            Triage::Look => (None, connections),
-            Triage::Release(release) => (Some(Outcome::Released(release.why(object).to_owned())), Vec::new()),
-        }
+        let (outcome, look) = triage::triage(facts).told(self.asking(object), || None);
+        let connections = match look {
+            Look::Nowhere => Vec::new(),
+            Look::WhereRecorded => recorded,
+            Look::Everywhere => connections,
+        };
+        (outcome, connections)
+    }
+
+    fn asking<'a>(&'a self, object: &'a Declared) -> Asking<'a> {
+        Asking { tenant: self.tenant, settings: Some(self.settings), labels: self.world.labels(&object.key.namespace), object }
     }
 
     /// The connection that a target means; itself where there is none.
@@ -303,9 +305,8 @@ impl Passes<'_> {
         let mut told = Vec::new();
         for object in concerned {
             let named = connection.is_named_by(&object);
-            let admission = triage::admission(self.settings, self.world.labels(&object.key.namespace), &object);
-            let refusal = if named && !object.deleting { triage::name_not_admitted(self.tenant, admission, &object) } else { None };
-            told.push((object, refusal.unwrap_or(Outcome::ConnectionNotFound { id: id.cloned() }), named));
+            let outcome = self.asking(&object).not_found(self.world, id, named);
+            told.push((object, outcome, named));
         }
         told.into_iter().fold(false, |changed, (object, outcome, named)| self.conclude(&object, &object, &outcome, named) || changed)
     }

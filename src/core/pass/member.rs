@@ -99,7 +99,7 @@ impl Member {
             Part::Released(Release::NotAdmitted) => Some(Outcome::Released("the tenant does not admit it any more".to_owned())),
             Part::Released(Release::Policy) => Some(Outcome::Released(planned.why_it_leaves().to_owned())),
             Part::Released(Release::NothingOwned) => Some(Outcome::Released("nothing is recorded as its own".to_owned())),
-            Part::ConnectionGone => Some(Outcome::ConnectionNotFound { id: gone.clone() }),
+            Part::ConnectionGone => Some(Outcome::ConnectionNotFound { id: gone.clone(), meant: None }),
         }
     }
 }
@@ -167,7 +167,10 @@ impl Gathering<'_> {
         let answer = Answer {
             refusal: check.as_ref().and_then(|check| check.as_ref().err()).cloned(),
             rejection: rejection.map(str::to_owned),
-            not_permitted: (admission == Admission::Denied).then(|| not_permitted(self.connection.tenant, &object, Some(&document.name))),
+            not_permitted: labels
+                .as_ref()
+                .filter(|_| admission == Admission::Denied)
+                .map(|labels| not_permitted((self.connection.tenant, self.settings), labels, &object)),
             gone: self.gone.cloned(),
         };
         let part = facts.part();

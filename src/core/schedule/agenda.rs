@@ -5,7 +5,7 @@
 //! change take a time that grows with the logarithm of what is due.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::core::schedule::{Change, ConnectionKey, Due, Lane, Next};
 
@@ -23,6 +23,24 @@ pub(crate) enum Pick {
     Idle,
 }
 
+/// The connections of one lane that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// How many.
+    pub connections: usize,
+    /// How long the first of them has been due.
+    pub longest: Duration,
+}
+
+/// What is due, by lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// What somebody edited, and other tries at it.
+    pub edits: Waiting,
+    /// All other looks.
+    pub routine: Waiting,
+}
+
 /// The right of way of a connection that has a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rank {
@@ -32,7 +50,7 @@ enum Rank {
 
 /// The connections of one tenant that have a date.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
+pub struct Agenda {
     due: BTreeMap<ConnectionKey, (Rank, Instant)>,
     /// The same connections, by lane and date.
     edits: BTreeSet<(Instant, ConnectionKey)>,
@@ -96,6 +114,15 @@ impl Agenda {
         self.edits.first().into_iter().chain(self.routine.first()).map(|(at, _)| *at).min()
     }
 
+    /// What is due, and waits.
+    pub(crate) fn backlog(&self, now: Instant) -> Backlog {
+        let waiting = |lane: &BTreeSet<(Instant, ConnectionKey)>| Waiting {
+            connections: lane.iter().take_while(|(at, _)| *at <= now).count(),
+            longest: lane.first().map(|(at, _)| now.saturating_duration_since(*at)).unwrap_or_default(),
+        };
+        Backlog { edits: waiting(&self.edits), routine: waiting(&self.routine) }
+    }
+
     /// Picks what is due now; a connection is taken off. `opens_at`: when the budget allows the next pass. `authentication`:
     /// when that is due.
     pub(crate) fn pick(&mut self, now: Instant, opens_at: Instant, authentication: Option<Instant>) -> Pick {
@@ -124,8 +151,6 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -177,6 +202,24 @@ mod tests {
             })
             .collect();
         assert_eq!(picks.iter().position(|pick| *pick == picked("old")), Some(4));
+    }
+
+    #[test]
+    fn what_waits_is_what_is_due_and_not_picked_yet() {
+        let now = Instant::now();
+        let mut agenda = Agenda::default();
+        let waits = |connections, longest| Waiting { connections, longest: Duration::from_secs(longest) };
+        assert_eq!(agenda.backlog(now), Backlog { edits: waits(0, 0), routine: waits(0, 0) });
+        agenda.edit(id("a"), now);
+        agenda.edit(id("b"), now + 9 * SECOND);
+        agenda.edit(id("c"), now + 11 * SECOND);
+        agenda.again(id("d"), now + 3 * SECOND);
+        let then = now + 10 * SECOND;
+        assert_eq!(agenda.backlog(then), Backlog { edits: waits(2, 10), routine: waits(1, 7) });
+        assert_eq!(agenda.next(then, then), picked("a"));
+        assert_eq!(agenda.backlog(then).edits, waits(1, 1));
+        assert_eq!(agenda.next(then, then), picked("b"));
+        assert_eq!(agenda.backlog(then).edits, waits(0, 0), "the next one is not due yet");
     }
 
     #[test]

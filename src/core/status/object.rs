@@ -10,6 +10,7 @@ use super::outcome::{Accepted, Deletion, Planned, Progress, Resolved, Row, Synce
 use super::{Context, PROGRESS_DEADLINE, about, synced};
 use crate::api::reason::{ConditionStatus, ConditionType, Reason};
 use crate::api::upstream_params::{ConnectionStatus, ParamState};
+use crate::core::near::asked;
 use crate::core::obstacle::Obstacle;
 use crate::core::pass::plan::{ParamPlan, Verdict};
 use crate::core::spec::Target;
@@ -136,20 +137,23 @@ impl Case<'_> {
             Resolved::TenantExists => {
                 Some(known()).filter(|known| known.reason != Reason::TenantNotFound).unwrap_or_else(|| Finding::pending(UNSEEN))
             }
-            Resolved::NoTenant => Finding::fails(
+            Resolved::NoTenant(meant) => Finding::fails(
                 Reason::TenantNotFound,
-                format!("there is no ClusterAuth0Tenant {tenant}; create it, or create this object again with another spec.tenantRef"),
+                format!(
+                    "there is no ClusterAuth0Tenant {tenant}{}; create it, or create this object again with another spec.tenantRef",
+                    asked(meant)
+                ),
             ),
-            Resolved::NoConnection => Finding::fails(Reason::ConnectionNotFound, self.no_connection()),
+            Resolved::NoConnection(meant) => Finding::fails(Reason::ConnectionNotFound, self.no_connection(meant)),
             Resolved::Found => Finding::holds(Reason::ResolvedRefs, "the tenant and the connection exist"),
         }
     }
 
-    fn no_connection(&self) -> String {
+    fn no_connection(&self, meant: Option<&str>) -> String {
         let (tenant, namespace) = (&self.object.policies.tenant, &self.object.key.namespace);
         match self.object.spec.as_ref().map(|spec| &spec.target) {
             Ok(Target::Name(name)) => {
-                format!("the tenant {tenant} has no connection named {name}; create it, or correct spec.connection")
+                format!("the tenant {tenant} has no connection named {name}{}; create it, or correct spec.connection", asked(meant))
             }
             // Which of the two it is, is not everybody's business.
             Ok(Target::Id(id)) => format!(

@@ -105,7 +105,7 @@ mod tests {
         for name in ["a", "b"] {
             let mut stray = object(name);
             stray.policies.tenant = format!("made-up-{name}");
-            world.apply_object(after(stray, &Outcome::TenantNotFound));
+            world.apply_object(after(stray, &Outcome::TenantNotFound { meant: None }));
         }
         let stray = ObjectCounts { not_ready: 2, ..ObjectCounts::default() };
         assert_eq!(count_objects(&world), BTreeMap::from([(String::new(), stray), ("idle".to_owned(), ObjectCounts::default())]));

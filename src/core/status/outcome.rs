@@ -21,7 +21,10 @@ pub enum Outcome {
     /// The spec can't be carried out.
     Invalid(Refusal),
     /// The tenant object does not exist.
-    TenantNotFound,
+    TenantNotFound {
+        /// The one that was probably meant.
+        meant: Option<String>,
+    },
     /// The tenant can't be used at present; the text says why.
     TenantNotReady(String),
     /// The tenant does not admit this namespace, or this connection for it.
@@ -30,6 +33,8 @@ pub enum Outcome {
     ConnectionNotFound {
         /// The id that was looked for, when it was by id.
         id: Option<ConnectionId>,
+        /// The name that was probably meant, of those that the object may use.
+        meant: Option<String>,
     },
     /// The connection could not be read or understood.
     Unread(Obstacle),
@@ -139,7 +144,7 @@ pub(super) struct Row<'a> {
     /// What is said as `Accepted`.
     pub(super) accepted: Accepted<'a>,
     /// What is said as `ResolvedRefs`.
-    pub(super) resolved: Resolved,
+    pub(super) resolved: Resolved<'a>,
     /// What is said as `Synced`.
     pub(super) synced: Synced<'a>,
     /// Whether the tenant as a whole is in trouble: then who was in sync stays ready.
@@ -167,15 +172,15 @@ pub(super) enum Accepted<'a> {
 
 /// What an outcome says as `ResolvedRefs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Resolved {
+pub(super) enum Resolved<'a> {
     /// What this generation was told before.
     AsSeen,
     /// The same, but for a tenant that was missing: there is one now, or this could not have been the outcome.
     TenantExists,
-    /// There is no such tenant object.
-    NoTenant,
-    /// There is no such connection.
-    NoConnection,
+    /// There is no such tenant object; the one that was probably meant.
+    NoTenant(Option<&'a str>),
+    /// There is no such connection; the one that was probably meant.
+    NoConnection(Option<&'a str>),
     /// Both exist.
     Found,
 }
@@ -252,8 +257,8 @@ impl Outcome {
                 synced: Synced::Withheld,
                 tenant: TenantHealth::Fine, record: RecordChange::OwnedOnly, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
-            Self::TenantNotFound => Row {
-                accepted: Accepted::AsSeen, resolved: Resolved::NoTenant, synced: Synced::Withheld,
+            Self::TenantNotFound { meant } => Row {
+                accepted: Accepted::AsSeen, resolved: Resolved::NoTenant(meant.as_deref()), synced: Synced::Withheld,
                 tenant: TenantHealth::Fine, record: RecordChange::Kept, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::TenantNotReady(why) => Row {
@@ -264,8 +269,8 @@ impl Outcome {
                 accepted: Accepted::Refused(Reason::NotPermitted, why.clone()), resolved: Resolved::TenantExists, synced: Synced::Withheld,
                 tenant: TenantHealth::Fine, record: RecordChange::OwnedOnly, deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
-            Self::ConnectionNotFound { id } => Row {
-                accepted: Accepted::AsSeen, resolved: Resolved::NoConnection, synced: Synced::Withheld,
+            Self::ConnectionNotFound { id, meant } => Row {
+                accepted: Accepted::AsSeen, resolved: Resolved::NoConnection(meant.as_deref()), synced: Synced::Withheld,
                 tenant: TenantHealth::Fine, record: RecordChange::without(id.as_ref()), deletion: Deletion::WithTheRecord, next: Progress::TriesAgain,
             },
             Self::Unread(obstacle) => Row {

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 use super::conditions;
-use crate::api::reason::{ConditionStatus, ConditionType};
+use crate::api::reason::{ConditionStatus, ConditionType, Reason};
 use crate::core::world::{Declared, DeclaredTenant};
 
 /// How it stands. In order of the trouble.
@@ -52,6 +52,18 @@ impl Standing {
     }
 }
 
+/// Whether the operator has said how this generation of an object stands, well or not, and is not about to say more.
+pub(crate) fn is_told(object: &Declared) -> bool {
+    match Standing::of(object) {
+        Standing::Ready | Standing::NotReady | Standing::Deleting => true,
+        Standing::Unseen | Standing::Outdated => false,
+        Standing::Unknown => {
+            let ready = conditions::condition(&object.status.conditions, ConditionType::Ready);
+            ready.is_some_and(|ready| ready.reason != Reason::Pending.as_str())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,19 +72,23 @@ mod tests {
 
     #[test]
     fn a_status_counts_for_its_own_generation_only() {
-        use crate::api::reason::Reason::{Pending, Ready, TenantNotReady};
+        use crate::api::reason::Reason::{Pending, Ready, StaleObservation, TenantNotReady};
         let now = jiff::Timestamp::UNIX_EPOCH;
         let conditions = |finding: Finding| Before { conditions: &[], generation: 2, now }.all_dated([(ConditionType::Ready, finding)]);
         let (ready, failing) = (conditions(Finding::holds(Ready, "m")), conditions(Finding::fails(TenantNotReady, "m")));
         let unknown = conditions(Finding::unknown(Pending, "m"));
-        for (observed, conditions, expected) in [
-            (None, &[][..], Standing::Unseen),
-            (Some(-1), &[], Standing::Unseen),
-            (Some(1), &ready, Standing::Outdated),
-            (Some(2), &ready, Standing::Ready),
-            (Some(2), &failing, Standing::NotReady),
-            (Some(2), &unknown, Standing::Unknown),
-            (Some(2), &[], Standing::Unknown),
+        let stale = conditions(Finding::unknown(StaleObservation, "m"));
+        for (observed, conditions, expected, told) in [
+            (None, &[][..], Standing::Unseen, false),
+            (Some(-1), &[], Standing::Unseen, false),
+            // The record of a first write is stored before the operator says anything.
+            (Some(-1), &unknown, Standing::Unseen, false),
+            (Some(1), &ready, Standing::Outdated, false),
+            (Some(2), &ready, Standing::Ready, true),
+            (Some(2), &failing, Standing::NotReady, true),
+            (Some(2), &unknown, Standing::Unknown, false),
+            (Some(2), &stale, Standing::Unknown, true),
+            (Some(2), &[], Standing::Unknown, false),
         ] {
             let mut object = builders::object("a").generation(2);
             object.status.observed_generation = observed;
@@ -81,8 +97,9 @@ mod tests {
             tenant.status.observed_generation = observed;
             tenant.status.conditions = conditions.to_vec();
             assert_eq!((Standing::of(&object), Standing::of_tenant(&tenant)), (expected, expected), "{observed:?}");
+            assert_eq!(is_told(&object), told, "{observed:?}");
             object.deleting = true;
-            assert_eq!(Standing::of(&object), Standing::Deleting);
+            assert_eq!((Standing::of(&object), is_told(&object)), (Standing::Deleting, true));
         }
     }
 }

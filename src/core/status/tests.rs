@@ -121,11 +121,11 @@ fn a_new_object_that_is_refused_says_why() {
             "False/NotPermitted Unknown/Pending Unknown/Pending False/NotPermitted Reconciling/ProgressingWithRetry",
         ),
         (
-            Outcome::TenantNotFound,
+            Outcome::TenantNotFound { meant: None },
             "Unknown/Pending False/TenantNotFound Unknown/Pending False/TenantNotFound Reconciling/ProgressingWithRetry",
         ),
         (
-            Outcome::ConnectionNotFound { id: None },
+            Outcome::ConnectionNotFound { id: None, meant: None },
             "Unknown/Pending False/ConnectionNotFound Unknown/Pending False/ConnectionNotFound Reconciling/ProgressingWithRetry",
         ),
         (
@@ -256,21 +256,21 @@ fn a_refusal_leaves_what_is_recorded() {
     assert_eq!(refused.status.target.as_deref(), Some("wordpress"), "the printer column keeps what it had");
     for outcome in [
         Outcome::NotPermitted("because".into()),
-        Outcome::TenantNotFound,
+        Outcome::TenantNotFound { meant: None },
         Outcome::TenantNotReady("because".into()),
-        Outcome::ConnectionNotFound { id: None },
+        Outcome::ConnectionNotFound { id: None, meant: None },
         Outcome::Refused { reason: UnfitReason::ReservedParam, message: "because".into() },
     ] {
         assert_eq!(after(&a, &outcome, &context()).status.connections, a.status.connections, "{outcome:?}");
     }
-    let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()) }, &context());
+    let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()), meant: None }, &context());
     assert_eq!(gone.status.connections, [], "a connection that is gone took its parameters with it");
 }
 
 #[test]
 fn a_tenant_that_appears_is_no_longer_reported_missing() {
     let a = object("a").wants("blog", "x");
-    let missing = after(&a, &Outcome::TenantNotFound, &context());
+    let missing = after(&a, &Outcome::TenantNotFound { meant: None }, &context());
     let broken = after(&missing, &Outcome::TenantNotReady("no Secret".into()), &context());
     assert_eq!(
         row(&broken),
@@ -336,7 +336,7 @@ fn what_only_observes_does_not_claim_to_look_while_it_cannot() {
 #[test]
 fn a_connection_that_is_gone_and_an_object_that_goes_are_not_said_to_be_as_they_were() {
     let a = in_sync();
-    let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()) }, &context());
+    let gone = after(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()), meant: None }, &context());
     assert_eq!(message(&gone, ConditionType::Accepted), "when last seen: the parameters can be managed on this connection");
     let dying = a.dying();
     let waiting = after(&dying, &Outcome::TenantNotReady("the Secret is gone".into()), &context());
@@ -456,7 +456,7 @@ fn a_tenant_that_begins_to_observe_does_not_turn_its_objects_red() {
 #[test]
 fn no_progress_for_ten_minutes_is_stalled_whatever_heals_it_and_success_clears_it() {
     let a = object("a").wants("blog", "x");
-    let missing = Outcome::ConnectionNotFound { id: None };
+    let missing = Outcome::ConnectionNotFound { id: None, meant: None };
     let just_before = Context { unready_for: PROGRESS_DEADLINE.checked_sub(Duration::from_secs(1)).unwrap(), ..context() };
     assert_eq!(kstatus(&after(&a, &missing, &just_before)), Seen::InProgress);
     let late = Context { unready_for: PROGRESS_DEADLINE, ..context() };
@@ -495,10 +495,10 @@ fn every_ending_twice_is_the_same_status_without_events() {
     let plan = |write: WriteOutcome| part(&a, Role::Owner, &live(&[("lang", "fr")]), write);
     let outcomes = [
         Outcome::Invalid(Refusal { field: "spec".into(), problem: "is wrong".into() }),
-        Outcome::TenantNotFound,
+        Outcome::TenantNotFound { meant: None },
         Outcome::TenantNotReady("because".into()),
         Outcome::NotPermitted("because".into()),
-        Outcome::ConnectionNotFound { id: None },
+        Outcome::ConnectionNotFound { id: None, meant: None },
         Outcome::Unread(obstacle(ObstacleReason::OptionsHidden, true)),
         Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: "because".into() },
         plan(WriteOutcome::Failed(obstacle(ObstacleReason::ApplyFailed, false))),
@@ -727,7 +727,7 @@ fn the_finalizer_goes_when_the_last_record_does() {
     let done = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), &context());
     assert_eq!(done.finalizer, Finalizer::Remove);
     assert_eq!(reasons(&done.notices), [(false, "ParametersRemoved")]);
-    let gone = conclude(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()) }, &context());
+    let gone = conclude(&a, &Outcome::ConnectionNotFound { id: Some(HERE.into()), meant: None }, &context());
     assert_eq!(gone.finalizer, Finalizer::Remove, "a connection that is gone is success");
     let changed = conclude(&a, &part(&a, Role::Leaver, &live(&[("blog", "theirs")]), WriteOutcome::Nothing), &context());
     assert_eq!((changed.finalizer, reasons(&changed.notices)), (Finalizer::Remove, vec![(true, "ParametersLeft")]));
@@ -748,7 +748,7 @@ fn a_lost_record_does_not_let_the_finalizer_go_before_the_connection_was_seen() 
         ),
         (part(&a, Role::Leaver, &live(&[("blog", "x")]), WriteOutcome::Written), Finalizer::Remove),
         (part(&a, Role::Leaver, &live(&[]), WriteOutcome::Nothing), Finalizer::Remove),
-        (Outcome::ConnectionNotFound { id: None }, Finalizer::Remove),
+        (Outcome::ConnectionNotFound { id: None, meant: None }, Finalizer::Remove),
     ];
     for (outcome, expected) in outcomes {
         assert_eq!(conclude(&a, &outcome, &context()).finalizer, expected, "{outcome:?}");
@@ -789,7 +789,7 @@ fn the_finalizer_is_there_while_a_deletion_would_have_something_to_remove() {
     let invalid = record(object("a")).kept().invalid();
     let refusal = Outcome::Invalid(invalid.spec.clone().unwrap_err());
     assert_eq!(conclude(&invalid, &refusal, &context()).finalizer, Finalizer::Keep);
-    assert_eq!(conclude(&in_sync(), &Outcome::TenantNotFound, &context()).finalizer, Finalizer::Keep);
+    assert_eq!(conclude(&in_sync(), &Outcome::TenantNotFound { meant: None }, &context()).finalizer, Finalizer::Keep);
 }
 
 // ---- the claim ----
@@ -908,7 +908,7 @@ fn every_tool_reaches_the_same_verdict() {
     let synced = in_sync();
     assert_eq!(seen(&synced), (Seen::Current, true));
     assert_eq!(seen(&synced.clone().generation(2)), (Seen::InProgress, false), "edited and not yet seen");
-    let transient = after(&new, &Outcome::TenantNotFound, &context());
+    let transient = after(&new, &Outcome::TenantNotFound { meant: None }, &context());
     assert_eq!(seen(&transient), (Seen::InProgress, false));
     let outage = after(&synced, &Outcome::Unread(obstacle(ObstacleReason::RateLimited, true)), &context());
     assert_eq!(seen(&outage), (Seen::Current, true));

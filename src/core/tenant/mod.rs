@@ -5,6 +5,7 @@
 
 pub(crate) mod authentication;
 pub(crate) mod evidence;
+pub(crate) mod permitted;
 pub(crate) mod request;
 pub(crate) mod state;
 pub(crate) mod triage;

@@ -135,11 +135,12 @@ impl<R> TenantState<R> {
         true
     }
 
-    /// What is said of the tenant's objects while no pass can run; nothing when one can. `name` is that of the tenant object.
-    pub(crate) fn not_ready(&self, name: &str) -> Option<Outcome> {
+    /// What is said of the tenant's objects while no pass can run; nothing when one can. `name` is that of the tenant object, and
+    /// `meant` what was probably meant where there is none.
+    pub(crate) fn not_ready(&self, name: &str, meant: impl FnOnce() -> Option<String>) -> Option<Outcome> {
         let named = |message: &str| Some(Outcome::TenantNotReady(format!("the ClusterAuth0Tenant {name} is not ready: {message}")));
         match self {
-            Self::Unknown => Some(Outcome::TenantNotFound),
+            Self::Unknown => Some(Outcome::TenantNotFound { meant: meant() }),
             Self::Refused(_, message) | Self::Unresolved(_, message) => named(message),
             Self::Serving(serving) => match serving.authentication.answer() {
                 Answer::Accepted { .. } => None,
@@ -307,9 +308,9 @@ mod tests {
     #[test]
     fn objects_are_told_why_no_pass_can_run() {
         let now = Instant::now();
-        let told = |state: &State| state.not_ready("t");
+        let told = |state: &State| state.not_ready("t", || None);
         let named = |outcome: Option<Outcome>| matches!(outcome, Some(Outcome::TenantNotReady(text)) if text.contains("t is not ready"));
-        assert!(matches!(told(&State::Unknown), Some(Outcome::TenantNotFound)));
+        assert!(matches!(told(&State::Unknown), Some(Outcome::TenantNotFound { meant: None })));
         assert!(named(told(&of(Some(BAD), now))) && named(told(&of(Some(AWAY), now))));
         let mut state = of(Some(GOOD), now);
         assert!(told(&state).is_none());

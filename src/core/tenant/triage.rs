@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use crate::core::pass::role::Life;
 use crate::core::spec::{Spec, Target};
 use crate::core::status::Outcome;
-use crate::core::tenant::TenantSettings;
-use crate::core::world::Declared;
+use crate::core::tenant::{TenantSettings, permitted};
+use crate::core::world::{Declared, World};
+use crate::model::identity::ConnectionId;
 
 /// Whether the tenant can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +46,6 @@ pub(crate) fn admission(settings: &TenantSettings, labels: Option<&BTreeMap<Stri
         (Some(labels), _) if !settings.admits_namespace(labels) => Admission::NamespaceDenied,
         (Some(labels), Ok(Spec { target: Target::Name(name), .. })) if settings.admission(labels, name).is_none() => Admission::NameDenied,
         (Some(_) | None, _) => Admission::Open,
-    }
-}
-
-/// Why an object may do nothing on the connection that it names: told before anything is read, as whether there is such a
-/// connection is not everybody's business. What an id stands for is known only by a look.
-pub(crate) fn name_not_admitted(tenant: &str, admission: Admission, object: &Declared) -> Option<Outcome> {
-    let Ok(Spec { target: Target::Name(name), .. }) = &object.spec else { return None };
-    match admission {
-        Admission::Open => None,
-        Admission::NamespaceDenied | Admission::NameDenied => Some(not_permitted(tenant, object, Some(name))),
     }
 }
 
@@ -163,19 +154,86 @@ fn of_kept(facts: Facts) -> Triage {
 }
 
 /// What the status says where access does not admit an object. Of a connection that is named by its id it says the same
-/// as where there is none: what it is called, and whether it exists, is not everybody's business.
-pub(crate) fn not_permitted(tenant: &str, object: &Declared, connection: Option<&str>) -> Outcome {
-    if connection.is_some() && object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Id(_))) {
-        return Outcome::ConnectionNotFound { id: None };
+/// as where there is none: what it is called, and whether it exists, is not everybody's business. `labels` are those of the
+/// object's namespace.
+pub(crate) fn not_permitted((tenant, settings): (&str, &TenantSettings), labels: &BTreeMap<String, String>, object: &Declared) -> Outcome {
+    let named = match &object.spec {
+        Ok(Spec { target: Target::Id(_), .. }) if settings.admits_namespace(labels) => {
+            return Outcome::ConnectionNotFound { id: None, meant: None };
+        }
+        Ok(Spec { target: Target::Name(name), .. }) => name.as_str(),
+        Ok(Spec { target: Target::Id(id), .. }) => id.as_str(),
+        Err(_) => "",
+    };
+    Outcome::NotPermitted(settings.refusal(tenant, (&object.key.namespace, labels), named))
+}
+
+/// Who is asked, and by whom: what a message names, and what it may tell.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    /// The name of the tenant object.
+    pub tenant: &'a str,
+    /// What it amounts to; nothing where it can't be used.
+    pub settings: Option<&'a TenantSettings>,
+    /// The labels of the object's namespace, where they are known.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+    /// The object.
+    pub object: &'a Declared,
+}
+
+/// At which connections an object is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At none.
+    Nowhere,
+    /// At those that it has a record of.
+    WhereRecorded,
+    /// At those, and at the one that it names.
+    Everywhere,
+}
+
+impl Triage {
+    /// What is said of the object at once, and where it is looked at. `not_ready` is what is said where the tenant can't be used.
+    pub(crate) fn told(self, asking: Asking<'_>, not_ready: impl FnOnce() -> Option<Outcome>) -> (Option<Outcome>, Look) {
+        match self {
+            Self::Nothing => (None, Look::Nowhere),
+            Self::Invalid => (asking.object.spec.as_ref().err().map(|refusal| Outcome::Invalid(refusal.clone())), Look::Nowhere),
+            Self::TenantNotReady => (not_ready(), Look::Nowhere),
+            Self::NamespaceDenied => (asking.refused(), Look::Nowhere),
+            Self::NameDenied => (asking.name_not_admitted(), Look::WhereRecorded),
+            Self::Look => (None, Look::Everywhere),
+            Self::Release(release) => (Some(Outcome::Released(release.why(asking.object).to_owned())), Look::Nowhere),
+        }
     }
-    let (what, needed) = connection.map_or_else(
-        || (String::new(), "that matches its labels"),
-        |name| (format!(" to the connection {name}"), "that matches its labels and the connection"),
-    );
-    Outcome::NotPermitted(format!(
-        "the ClusterAuth0Tenant {tenant} does not admit the namespace {}{what}; ask its owner for an access entry {needed}",
-        object.key.namespace
-    ))
+}
+
+impl Asking<'_> {
+    /// Why the object may do nothing on the connection that it names: told before anything is read, as whether there is such a
+    /// connection is not everybody's business. What an id stands for is known only by a look.
+    pub(crate) fn name_not_admitted(self) -> Option<Outcome> {
+        let names_it = self.object.spec.as_ref().is_ok_and(|spec| matches!(spec.target, Target::Name(_)));
+        match admission(self.settings?, self.labels, self.object) {
+            Admission::NamespaceDenied | Admission::NameDenied if names_it => self.refused(),
+            Admission::Open | Admission::NamespaceDenied | Admission::NameDenied => None,
+        }
+    }
+
+    /// What is said of the object where a connection that it names, or has a record of, does not exist: that it may do nothing
+    /// there, where it is not admitted, or else that there is none. `names_it` says whether it is the one that it names.
+    pub(crate) fn not_found(self, world: &World, id: Option<&ConnectionId>, names_it: bool) -> Outcome {
+        let refusal = if names_it && !self.object.deleting { self.name_not_admitted() } else { None };
+        refusal.unwrap_or_else(|| Outcome::ConnectionNotFound {
+            id: id.cloned(),
+            meant: self
+                .settings
+                .filter(|_| names_it)
+                .and_then(|settings| permitted::connection_meant(world, self.tenant, settings, self.object)),
+        })
+    }
+
+    fn refused(self) -> Option<Outcome> {
+        Some(not_permitted((self.tenant, self.settings?), self.labels?, self.object))
+    }
 }
 
 #[cfg(test)]

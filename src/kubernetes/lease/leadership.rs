@@ -107,6 +107,12 @@ impl Leadership {
         self.seat.left(self.term)
     }
 
+    /// How long it is since the last renewal was sent; nothing where it does not hold any more.
+    pub(crate) fn since_renewal(&self) -> Option<Duration> {
+        let mut state = self.seat.state.lock();
+        if state.term == self.term { self.seat.since_renewal_of(&mut state) } else { None }
+    }
+
     /// How long a write of whoever led before may still be under way.
     pub(crate) fn settles_in(&self) -> Option<Duration> {
         let settled = self.seat.state.lock().held.as_ref().map(|held| held.settled)?;

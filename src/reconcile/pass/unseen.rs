@@ -45,9 +45,10 @@ impl Pass<'_, Asked> {
             self.tenant.known_connections.forget(id);
         }
         self.tenant.memory.failures.forget(&self.connection);
-        let outcome = Outcome::ConnectionNotFound { id };
         for (object, named) in concerned {
-            let told = self.tell_unseen(&object, &outcome, named).await;
+            let outcome = self.tenant.not_found(&object, id.as_ref(), named);
+            let reasons = self.tenant.as_known_now(&object);
+            let told = self.tell(&object, &object, (&outcome, named), reasons).await;
             let Ok(spec) = &object.spec else { continue };
             let there = self.tenant.key_of(&spec.target);
             if named && !object.deleting {

@@ -53,7 +53,7 @@ impl<'t> Pass<'t, Claimed> {
         if plan.changes.is_empty() || age > FRESH {
             return None;
         }
-        self.tenant.shared.metrics.read_to_write(&self.tenant.name, age.as_secs_f64());
+        self.tenant.shared.metrics.read_to_write(&self.tenant.name, age);
         let objects = self.actors();
         let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), clock::now());
         let may_start = self.fence();

@@ -1,5 +1,5 @@
 //! One tenant, as this process knows it: the only owner of its state, agenda and memory. No locks but for the
-//! budget, which the observer of each call keeps.
+//! budget, which the observer of each call keeps, and for the agenda, which whoever asks for metrics counts.
 //!
 //! - `state`: whether the tenant can be used.
 //! - `authentication`: whether Auth0 accepts its credentials.
@@ -26,6 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::clock;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::Memory;
@@ -47,7 +49,7 @@ pub(crate) struct Tenant {
     orphans: bool,
     pub(crate) shared: Shared,
     state: TenantState<Reach>,
-    agenda: Agenda,
+    agenda: Arc<Mutex<Agenda>>,
     queue: WorkQueue,
     /// Whether it was work at Kubernetes that was done last: then work at Auth0 that is due comes first, as the other may last
     /// and come again.
@@ -83,7 +85,7 @@ impl Tenant {
             orphans: false,
             shared,
             state: TenantState::Unknown,
-            agenda: Agenda::default(),
+            agenda: Arc::default(),
             queue: WorkQueue::default(),
             did_kubernetes: false,
             waits: BTreeMap::new(),
@@ -109,7 +111,8 @@ impl Tenant {
             self.did_kubernetes = true;
             return Step::Kubernetes(item);
         }
-        let pick = self.agenda.pick(now, self.opens_at(now), self.authentication_due());
+        let (opens_at, authentication_due) = (self.opens_at(now), self.authentication_due());
+        let pick = self.agenda.lock().pick(now, opens_at, authentication_due);
         if pick == Pick::Due(Due::Authentication)
             && let Some(serving) = self.state.serving_mut()
         {
@@ -128,7 +131,7 @@ impl Tenant {
 
     /// Takes on what is to be looked at next.
     pub(crate) fn apply(&mut self, next: Next) {
-        self.agenda.apply(next);
+        self.agenda.lock().apply(next);
     }
 
     /// Does work at Kubernetes.

@@ -14,9 +14,10 @@ use crate::core::pass::role::Life;
 use crate::core::schedule::work_queue::Item;
 use crate::core::schedule::{ConnectionKey, Lane, Next, backoff};
 use crate::core::status::Outcome;
+use crate::core::tenant::permitted;
 use crate::core::tenant::state::TenantState;
-use crate::core::tenant::triage::{self, Admission, Availability, Facts, Triage, not_permitted};
-use crate::core::world::{Declared, Kind};
+use crate::core::tenant::triage::{self, Admission, Asking, Availability, Facts, Look};
+use crate::core::world::{Declared, Kind, World};
 use crate::model::identity::{ConnectionId, ObjectKey};
 
 /// How long a deletion waits for what is not known, such as its namespace: longer than a watch that failed takes to be
@@ -101,16 +102,20 @@ impl Tenant {
 
     /// What is said of an object at once, and which of its connections are looked at.
     fn triage(&self, object: &Declared) -> (Option<Outcome>, Vec<ConnectionKey>) {
-        let denied = |name: Option<&str>| Some(not_permitted(&self.name, object, name));
-        match triage::triage(self.facts_of(object)) {
-            Triage::Nothing => (None, Vec::new()),
-            Triage::Invalid => (object.spec.as_ref().err().map(|refusal| Outcome::Invalid(refusal.clone())), Vec::new()),
-            Triage::TenantNotReady => (self.state.not_ready(&self.name), Vec::new()),
-            Triage::NamespaceDenied => (denied(None), Vec::new()),
-            Triage::NameDenied => (self.name_not_admitted(object), self.recorded_subjects(object)),
-            Triage::Look => (None, self.connections_of(object)),
-            Triage::Release(release) => (Some(Outcome::Released(release.why(object).to_owned())), Vec::new()),
-        }
+        let triage = triage::triage(self.facts_of(object));
+        let (outcome, look) = self.shared.hub.read(|world| {
+            triage.told(self.asking(world, object), || self.state.not_ready(&self.name, || permitted::tenant_meant(world, object)))
+        });
+        let connections = match look {
+            Look::Nowhere => Vec::new(),
+            Look::WhereRecorded => self.recorded_subjects(object),
+            Look::Everywhere => self.connections_of(object),
+        };
+        (outcome, connections)
+    }
+
+    fn asking<'a>(&'a self, world: &'a World, object: &'a Declared) -> Asking<'a> {
+        Asking { tenant: &self.name, settings: self.serving(), labels: world.labels(&object.key.namespace), object }
     }
 
     fn facts_of(&self, object: &Declared) -> Facts {
@@ -140,7 +145,12 @@ impl Tenant {
 
     /// Why an object may do nothing on the connection that it names, as far as that is known before anything is read.
     pub(crate) fn name_not_admitted(&self, object: &Declared) -> Option<Outcome> {
-        triage::name_not_admitted(&self.name, self.admission_of(object), object)
+        self.shared.hub.read(|world| self.asking(world, object).name_not_admitted())
+    }
+
+    /// What is said of an object where there is no such connection. `names_it` says whether it is the one that it names.
+    pub(crate) fn not_found(&self, object: &Declared, id: Option<&ConnectionId>, names_it: bool) -> Outcome {
+        self.shared.hub.read(|world| self.asking(world, object).not_found(world, id, names_it))
     }
 
     /// Somebody wrote an object's status: it is reconciled at once, and later each time when that goes on, as each time may

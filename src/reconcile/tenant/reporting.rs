@@ -113,8 +113,10 @@ impl Tenant {
         if goes && !stored.other_finalizers.is_empty() && conclusion.status != stored.status {
             report.status(&stored, &conclusion.status).await?;
         }
-        // What was said here of a record alone is not what waits to be said of the object.
-        if names_it || as_planned.deleting {
+        // What was said here of a record alone is not what waits to be said of the object. Nor is that the object has something at
+        // another Auth0 tenant yet, which no pass over a connection of this one lets go of.
+        let is_left = self.identity().is_none_or(|identity| status::left_elsewhere(&stored, identity).is_none());
+        if (names_it || as_planned.deleting) && is_left {
             self.queue.finish(&Item::Object(as_planned.key.clone()));
         }
         if names_it {

@@ -44,7 +44,7 @@ impl Tenant {
 
     /// Says that what was asked of the tenant is carried out, once it is.
     pub(crate) async fn conclude_request(&mut self) {
-        let first_due = self.agenda.first().into_iter().chain(self.authentication_due()).min();
+        let first_due = self.agenda.lock().first().into_iter().chain(self.authentication_due()).min();
         if self.request.is_through(first_due) {
             self.report_tenant().await;
         }

@@ -53,6 +53,7 @@ impl Shared {
     /// What drivers share where the API server refuses every write, and no tenant can be reached.
     pub(crate) fn refused(hub: Arc<Hub>) -> Self {
         use crate::auth0::{TransportOptions, install_crypto_provider};
+        use crate::telemetry::RequestTimes;
 
         install_crypto_provider();
         let refusing = axum::Router::new().fallback(|| async { axum::http::StatusCode::FORBIDDEN });
@@ -62,7 +63,7 @@ impl Shared {
         Self {
             report: report.under(leadership.clone()),
             leadership,
-            metrics: Arc::new(Metrics::new(hub.clone())),
+            metrics: Arc::new(Metrics::new(hub.clone(), &RequestTimes::default())),
             hub,
             transport: Transport::new(&nowhere).unwrap(),
             allowed: AllowedDomains::default(),

@@ -46,7 +46,7 @@ fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &Sha
         let _ = budget.take(call.route, now);
         budget.observe(call, now);
         drop(budget);
-        metrics.call(&tenant, call.route.as_str(), call.status, call.route == Route::Token && call.status == Some(200));
+        metrics.call(&tenant, call.route.as_str(), (call.status, call.took), call.route == Route::Token && call.status == Some(200));
     };
     let secret = SharedSecret { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
     let (domain, audience) = (settings.domain.clone(), settings.audience.clone());
@@ -62,8 +62,12 @@ impl Tenant {
         let changed = self.state.take_on(resolved, now, |settings, before| Reach::new(name, shared, settings, before, now));
         // What is asked of an object that is made anew under its name can't be told from what was asked of the one before.
         let declared = self.shared.hub.read(|world| world.tenant(&self.name));
+        let is_declared = declared.is_some();
         let is_new = declared.is_some_and(|tenant| self.request.meet(&tenant, now));
         self.report_tenant().await;
+        if is_declared {
+            self.shared.metrics.schedules(&self.name, &self.agenda);
+        }
         if changed || is_new || !self.waits.is_empty() {
             self.reconcile_all().await;
         }

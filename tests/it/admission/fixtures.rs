@@ -88,7 +88,7 @@ fn invalid_fixtures_are_refused_on_the_server_too(kubectl: &dyn Fn() -> Command)
 
 fn examples_are_accepted(kubectl: &dyn Fn() -> Command) {
     // These make the namespaces that the others are in.
-    succeeds(&run(kubectl, WAYS[1], &["namespace.yaml", "rbac.yaml"].map(|file| root().join("examples").join(file))));
+    succeeds(&run(kubectl, WAYS[1], &["namespace.yaml", "second-team.yaml", "rbac.yaml"].map(|file| root().join("examples").join(file))));
     succeeds(&run(kubectl, &["apply", "--server-side", "--dry-run=server"], &files("examples", "yaml")));
 }
 

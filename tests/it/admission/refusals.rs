@@ -122,7 +122,8 @@ async fn a_connection_that_is_not_admitted_is_refused_by_name_without_a_call_and
     let id = scope.connection("other", "wordpress");
 
     scope.create("by-name", on("other").value("named", "x")).await;
-    refused(&scope, "by-name", "NotPermitted", false, &["other", "access entry"]).await;
+    let told = ["to the connection other, only to shop-*, exact; ask the platform team", "access entry"];
+    refused(&scope, "by-name", "NotPermitted", false, &told).await;
     assert!(calls(&scope.auth0, "GET").is_empty());
 
     scope.create("by-id", on_id(&id).value("by_id", "x")).await;
@@ -135,6 +136,36 @@ async fn a_connection_that_is_not_admitted_is_refused_by_name_without_a_call_and
     scope.until_ready("by-name").await;
     scope.until_ready("by-id").await;
     assert_eq!(scope.auth0.upstream_params("other"), value("named", "x").value("by_id", "x"));
+}
+
+#[tokio::test]
+async fn who_wrote_nearly_what_is_there_and_may_be_used_is_asked_whether_that_was_meant() {
+    let scope = World::shared().bare_scope("meant").await;
+    scope.create_secret().await;
+    let access = json!([
+        {"namespaceSelector": {"matchLabels": {"scope": scope.name}}, "connections": ["shop-*", "corporate-oidc"]},
+        {"namespaceSelector": {"matchLabels": {"team": "another"}}, "connections": ["*"]},
+    ]);
+    scope.create_tenant(json!({"access": access})).await;
+    scope.connection("shop-baskets", "oidc");
+    scope.connection("corporate-odic-2", "oidc");
+    scope.create("good", on("shop-baskets").value("blog", "x")).await;
+    scope.until_ready("good").await;
+
+    scope.create("near", on("shop-baskts").value("blog", "x")).await;
+    let object = scope.until_condition("near", "ResolvedRefs", "False", "ConnectionNotFound").await;
+    let said = "has no connection named shop-baskts (did you mean shop-baskets?); create it, or correct spec.connection";
+    assert!(message(&object, "Ready").ends_with(said), "{}", message(&object, "Ready"));
+
+    scope.create("denied", on("corporate-odic").value("blog", "x")).await;
+    let said = "(did you mean corporate-oidc?), only to shop-*, corporate-oidc; ask";
+    refused(&scope, "denied", "NotPermitted", false, &[said]).await;
+
+    let tenant = format!("{}x", scope.name);
+    scope.create("orphan", on("shop-baskets").value("lang", "x").tenant(&tenant)).await;
+    let object = scope.until_condition("orphan", "ResolvedRefs", "False", "TenantNotFound").await;
+    let said = format!("there is no ClusterAuth0Tenant {tenant} (did you mean {}?); create it", scope.name);
+    assert!(message(&object, "Ready").starts_with(&said), "{}", message(&object, "Ready"));
 }
 
 #[tokio::test]

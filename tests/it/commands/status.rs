@@ -146,6 +146,29 @@ async fn what_is_not_there_is_said_in_one_line() {
 }
 
 #[tokio::test]
+async fn a_wait_ends_with_any_answer_and_the_exit_code_says_which() {
+    let scope = World::shared().quiet_scope("status-wait").await;
+    scope.connection("shop", "oidc");
+    scope.create("good", on("shop").value("blog", "ours")).await;
+    scope.create("bad", on("nowhere").value("blog", "ours")).await;
+    let text = status(&scope, &["good", "--wait"]).await.well();
+    assert!(text.contains("good: ready") && text.contains("InSync") | text.contains("Applied"), "{text}");
+    let ended = status(&scope, &["bad", "--wait=90s"]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    for part in ["bad: not ready (ConnectionNotFound)", "has no connection named nowhere", "to do: Create the connection"] {
+        assert!(ended.out.contains(part), "{part}: {}", ended.out);
+    }
+    let all = status(&scope, &["--wait"]).await;
+    assert!(all.code == Some(3) && all.out.contains("2 objects: 1 not ready, 1 ready"), "{all:?}");
+
+    // After an edit, what was said before is no answer.
+    scope.edit("bad", json!({"connection": {"name": "shop"}, "params": {"blog": null, "lang": {"value": "de"}}})).await;
+    let text = status(&scope, &["bad", "--wait"]).await.well();
+    assert!(text.contains("bad: ready"), "{text}");
+    Run::of(&scope, &["status", "--wait=soon"]).end().await.refused(2);
+}
+
+#[tokio::test]
 async fn a_look_is_asked_for_waited_for_and_said_how_it_ended() {
     let scope = World::shared().quiet_scope("reconcile").await;
     scope.connection("shop", "oidc");
@@ -234,6 +257,9 @@ async fn a_cluster_without_the_definitions_and_one_without_an_operator_are_told_
     scope.create("shop", on("shop").value("blog", "x")).await;
     let text = Run::of(&scope, &["status", "-n", &namespace]).end().await.well();
     assert!(text.contains("not looked at yet") && text.contains("no operator holds the Lease"), "{text}");
+    let ended = Run::of(&scope, &["status", "-n", &namespace, "shop", "--wait=1s"]).end().await;
+    assert!(ended.code == Some(1) && ended.out.contains("not looked at yet"), "{ended:?}");
+    assert!(ended.err.contains("the operator has not said within 1 s how all of them stand"), "{ended:?}");
     let ended = Run::of(&scope, &["reconcile", "-n", &namespace, "shop", "--timeout", "2s"]).end().await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.contains("no operator holds the Lease"), "{}", ended.err);

@@ -1,6 +1,5 @@
 //! From auth0-deploy-cli: `docs/migrate/auth0-deploy-cli.md`, with the tool itself.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -21,7 +20,7 @@ fn deploy_cli() -> PathBuf {
         on_a_runtime_of_its_own(async || {
             let folder = root().join("tests/migration/auth0-deploy-cli");
             let package = Package { what: "auth0-deploy-cli", folder: &folder, program: "a0deploy", node: "20.19 or newer" };
-            package.find_or_install(&|line: &str| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap()
+            package.find_or_install(&control_plane::on_standard_error()).await.unwrap()
         })
     };
     PROGRAM.get_or_init(find).clone()

@@ -63,7 +63,7 @@ impl<'a> Journey<'a> {
         };
         std::fs::write(journey.path("ca.pem"), &journey.secure.authority).unwrap();
         std::fs::create_dir(journey.path("bin")).unwrap();
-        journey.program("kubectl", &world.control_plane.binaries().kubectl);
+        journey.program("kubectl", world.control_plane.binaries().kubectl.as_ref().unwrap());
         journey.script("upstream-params-operator", &journey.operator());
         journey
     }

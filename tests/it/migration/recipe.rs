@@ -19,7 +19,7 @@ async fn the_recipe_of_the_emulator_puts_tools_and_the_operator_beside_it() {
     let folder = Scratch::new("recipe").unwrap();
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(&world.control_plane.binaries().kubectl, bin.join("kubectl")).unwrap();
+    std::os::unix::fs::symlink(world.control_plane.binaries().kubectl.as_ref().unwrap(), bin.join("kubectl")).unwrap();
     let shell = |script: &str| {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", script])

@@ -101,16 +101,41 @@ fn remedies<T: Copy>(all: &[T], cells: fn(T) -> [&'static str; 3]) -> String {
 /// Every metric as a scrape shows it.
 fn metrics_table() -> String {
     let text = scrape_of_everything();
-    let mut table = String::from("| metric | type | labels | what it says |\n|---|---|---|---|\n");
+    let mut table = String::from("| metric | type | labels | series, at most | what it says |\n|---|---|---|---|---|\n");
     for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
         let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
         let suffix = if kind == "counter" { "_total" } else { "" };
         let labels = text.lines().find_map(|line| line.strip_prefix(name)?.split_once('{')?.1.split_once('}').map(|(labels, _)| labels));
         let labels = labels.unwrap_or_default();
-        let labels: Vec<&str> = labels.split(',').filter_map(|label| label.split('=').next()).filter(|label| *label != "le").collect();
-        writeln!(table, "| `{name}{suffix}` | {kind} | {} | {} |", labels.join(", "), help.trim_end_matches('.')).unwrap();
+        let labels: Vec<&str> =
+            labels.split(',').filter_map(|label| label.split('=').next()).filter(|label| !matches!(*label, "" | "le")).collect();
+        // Lines of one histogram: its buckets, its sum and its count.
+        let each = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with("_bucket{"))).count();
+        let each = if kind == "histogram" { each + 2 } else { 1 };
+        let (labels, series) = (labels.join(", "), series(&labels, each));
+        writeln!(table, "| `{name}{suffix}` | {kind} | {labels} | {series} | {} |", help.trim_end_matches('.')).unwrap();
     }
     table
+}
+
+/// How many series a metric has at most. The page says which values a label has.
+fn series(labels: &[&str], each: usize) -> String {
+    let page = read(&root().join("docs/reference/metrics.md"));
+    let values = |label: &str| {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| `{label}` | ")));
+        row.unwrap_or_else(|| panic!("the page has no row for {label}")).matches('`').count() / 2
+    };
+    let (mut count, mut tail) = (each, String::new());
+    for label in labels {
+        match *label {
+            "tenant" => tail.push_str(" a tenant"),
+            "status" => tail.push_str(" and HTTP status"),
+            "outcome" => count *= Reason::ALL.len(),
+            "version" | "revision" => {}
+            other => count *= values(other),
+        }
+    }
+    format!("{count}{tail}")
 }
 
 /// The fields of one kind, spec first.

@@ -232,7 +232,7 @@ fn watch(
     state: &mut State,
     request: &Request,
     key: &Key,
-    query: &Query,
+    query: &Query<'_>,
     partial: bool,
 ) -> Result<WatchBody, Refusal> {
     if query.is_set("sendInitialEvents") || !query.get("labelSelector").is_empty() {
@@ -254,7 +254,7 @@ fn watch(
 }
 
 /// A page of a list.
-fn list(state: &State, request: &Request, key: &Key, query: &Query, partial: bool) -> Result<Bytes, Refusal> {
+fn list(state: &State, request: &Request, key: &Key, query: &Query<'_>, partial: bool) -> Result<Bytes, Refusal> {
     if !query.get("labelSelector").is_empty() {
         return Err(Refusal::bad_request("the simulated API server has no label selectors"));
     }
@@ -303,7 +303,7 @@ fn list(state: &State, request: &Request, key: &Key, query: &Query, partial: boo
 }
 
 /// At which version a page shows the objects, and where it begins.
-fn list_begin(state: &State, request: &Request, kind: Kind, query: &Query) -> Result<(u64, String), Refusal> {
+fn list_begin(state: &State, request: &Request, kind: Kind, query: &Query<'_>) -> Result<(u64, String), Refusal> {
     let (token, asked) = (query.get("continue"), query.get("resourceVersion"));
     if !token.is_empty() {
         if !asked.is_empty() && asked != "0" {

@@ -148,7 +148,17 @@ impl Cluster {
     /// Of each object of a kind the version that a process had been shown last, and all that came after: what the process may
     /// know. What it was shown in this very moment it may not have taken in yet.
     pub fn known(&self, process: ProcessId, kind: Kind) -> Vec<Version> {
-        self.state.lock().chronicle.known(process, kind)
+        self.known_before(process, kind, Duration::ZERO)
+    }
+
+    /// The same, as it was so long ago, with all that came after.
+    pub fn known_before(&self, process: ProcessId, kind: Kind, before: Duration) -> Vec<Version> {
+        self.state.lock().chronicle.known(process, kind, before)
+    }
+
+    /// A process begins: whatever is there, it lists it before it acts.
+    pub fn begins(&self, process: ProcessId) {
+        self.state.lock().chronicle.begins(process);
     }
 
     /// The text of each object of a kind, by namespace and name.

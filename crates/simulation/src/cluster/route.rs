@@ -1,5 +1,7 @@
 //! What an address means.
 
+use std::borrow::Cow;
+
 use super::kind::{Key, Kind};
 
 /// What a request is about.
@@ -16,8 +18,8 @@ impl Route {
         Kind::ALL.into_iter().find_map(|kind| {
             let names = kind.names();
             let rest = path.strip_prefix(names.root)?.strip_prefix('/')?;
-            let parts: Vec<String> = rest.split('/').map(decoded).collect();
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            let parts: Vec<Cow<'_, str>> = rest.split('/').map(decoded).collect();
+            let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
             let (namespace, rest) = match parts.as_slice() {
                 ["namespaces", namespace, plural, rest @ ..] if names.namespaced && *plural == names.plural => (*namespace, rest),
                 [plural, rest @ ..] if *plural == names.plural && (!names.namespaced || rest.is_empty()) => ("", rest),
@@ -36,16 +38,16 @@ impl Route {
 
 /// The parameters of a query.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
-    pub(super) fn read(query: &str) -> Self {
+impl<'a> Query<'a> {
+    pub(super) fn read(query: &'a str) -> Self {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decoded(name), decoded(value))).collect())
     }
 
     pub(super) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref()).unwrap_or_default()
     }
 
     pub(super) fn is_set(&self, name: &str) -> bool {
@@ -53,9 +55,9 @@ impl Query {
     }
 }
 
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(byte) = bytes.get(at) {
@@ -67,5 +69,5 @@ fn decoded(text: &str) -> String {
         });
         at += if escaped.is_some() { 3 } else { 1 };
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }

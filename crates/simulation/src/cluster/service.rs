@@ -61,6 +61,7 @@ impl Service<http::Request<kube::client::Body>> for ApiServer {
             return Box::pin(ready(answer));
         }
         let (sender, receiver) = oneshot::channel();
+        let asked = journey.request.is_write().then(|| (self.network.clone(), journey.request.clone()));
         tokio::spawn(async move {
             if let Some(answer) = journey.make().await {
                 // Whoever asked may be gone.
@@ -69,7 +70,14 @@ impl Service<http::Request<kube::client::Body>> for ApiServer {
         });
         Box::pin(async move {
             match receiver.await {
-                Ok(answer) => answer,
+                Ok(answer) => {
+                    if let (Ok(answer), Some((network, request))) = (&answer, asked)
+                        && let AnswerBody::Whole(Some(text)) = answer.body()
+                    {
+                        network.is_answered(&request, answer.status().as_u16(), text);
+                    }
+                    answer
+                }
                 Err(_) => pending().await,
             }
         })

@@ -1,7 +1,7 @@
 //! The law of a record, asked when a status is written or our finalizer is taken: what is ours and still there stays recorded, unless
 //! its owner may let go of it.
 
-use super::seen::{Document, FINALIZER, Object, canonical_text, fingerprint};
+use super::seen::{Document, FINALIZER, Object, Param, canonical_text, fingerprint};
 use super::write::Scene;
 use super::{Law, Violation};
 
@@ -23,22 +23,43 @@ pub struct Looked<'a> {
     pub shown: Option<&'a Document>,
 }
 
-/// Checks what an object records of a connection, of the version that is about to be replaced.
-pub fn check(scene: &Scene, old: &Object, after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
+/// The entries of a connection whose record goes with a write of an object: each parameter, its entry, and the fingerprint.
+fn going<'a>(
+    host: &'a str,
+    old: &'a Object,
+    after: After<'a>,
+    looked: Looked<'a>,
+) -> impl Iterator<Item = (&'a Param, String, String)> + 'a {
     let Looked { is: document, shown } = looked;
-    for param in old.params_on(&document.id) {
+    old.params_on(&document.id).filter_map(move |param| {
         let entry_in = |document: &Document| document.params.get(&param.name).and_then(|text| canonical_text(text));
-        let Some(entry) = entry_in(document) else { continue };
-        let print = fingerprint(&scene.host, &document.id, &param.name, &entry);
-        let records =
-            |object: &Object| object.params_on(&document.id).any(|other| other.name == param.name && other.owned.contains(&print));
+        let entry = entry_in(document)?;
+        let print = fingerprint(host, &document.id, &param.name, &entry);
         let stays = match after {
-            After::Status(new) => records(new),
+            After::Status(new) => records(new, &document.id, &param.name, &print),
             After::Gone => false,
         };
-        let others = || scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).filter_map(|(_, versions)| versions.last());
         let was_seen = shown.is_none_or(|shown| entry_in(shown).as_ref() == Some(&entry));
-        if records(old) && was_seen && !stays && !others().any(|other| records(other)) && scene.is_bound(&old.metadata.uid, document) {
+        (records(old, &document.id, &param.name, &print) && was_seen && !stays).then_some((param, entry, print))
+    })
+}
+
+fn records(object: &Object, id: &str, name: &str, print: &String) -> bool {
+    object.params_on(id).any(|param| param.name == *name && param.owned.contains(print))
+}
+
+/// Whether any record of a connection goes, so that [`check`] may have something to say: that is mostly not so, and known at once.
+pub fn is_at_stake(host: &str, old: &Object, after: After<'_>, looked: Looked<'_>) -> bool {
+    going(host, old, after, looked).next().is_some()
+}
+
+/// Checks what an object records of a connection, of the version that is about to be replaced.
+pub fn check(scene: &Scene, old: &Object, after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
+    let document = looked.is;
+    for (param, entry, print) in going(&scene.host, old, after, looked) {
+        let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).filter_map(|(_, versions)| versions.last());
+        let is_kept = others.any(|other| records(other, &document.id, &param.name, &print));
+        if !is_kept && scene.is_bound(&old.metadata.uid, document) {
             let text = format!("{}: the record of {}={entry} on {} goes, and it is there", old.key(), param.name, document.name);
             violations.push(Violation::of(Law::NothingLeft, text));
         }

@@ -6,6 +6,7 @@
 
 pub mod kept;
 pub mod rest;
+pub mod said;
 pub mod seen;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,10 @@ pub enum Law {
     Patient,
     /// No more is asked than the tenant object allows.
     Budget,
+    /// Nothing is asked in vain.
+    Frugal,
+    /// Whoever waits is looked at before others are looked at again and again.
+    Fair,
     /// No secret, and no option that is not ours, is shown.
     Secret,
     /// No part of the operator ends by itself.
@@ -58,7 +63,7 @@ pub enum Law {
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Foreign,
         Self::Fresh,
         Self::Least,
@@ -70,6 +75,8 @@ impl Law {
         Self::Heard,
         Self::Patient,
         Self::Budget,
+        Self::Frugal,
+        Self::Fair,
         Self::Secret,
         Self::Alive,
         Self::Rest,
@@ -98,6 +105,11 @@ impl Law {
                 "what somebody keeps changing is set back twice at once, then once a minute at most; what is refused is sent again at a pace"
             }
             Self::Budget => "no more is asked than the tenant object allows",
+            Self::Frugal => {
+                "nothing is asked in vain: what is at rest is read as often as the tenant object says, and no write rests on a version that \
+                 its process knows to be gone"
+            }
+            Self::Fair => "whoever waits for a look gets it before the others were looked at two dozen times, however scarce the budget is",
             Self::Secret => "no secret, and no option that is not ours, is shown",
             Self::Alive => "no part of the operator ends by itself",
             Self::Rest => "after the last fault everything comes to rest",

@@ -2,8 +2,10 @@
 //! operator's reading is no fault of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -284,6 +286,11 @@ impl Tenant {
             .any(|access| access.namespace_selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
     }
 
+    /// Whether a namespace with these labels is admitted to everything.
+    pub fn admits_to_all(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.admits(labels, "any name, and no pattern but one for all").is_some()
+    }
+
     /// Whether nothing is written for it.
     pub fn observes(&self) -> bool {
         self.spec.management_policy == "Observe"
@@ -324,19 +331,17 @@ impl Document {
         let mut members = members(text);
         let string = |raw: Option<String>| raw.and_then(|raw| serde_json::from_str::<String>(&raw).ok()).unwrap_or_default();
         let options = members.remove("options");
-        let (foreign, params) = options.as_deref().map(split_options).unwrap_or_default();
+        let mut foreign = options.as_deref().map(self::members).unwrap_or_default();
+        let params = foreign.remove("upstream_params");
         Self {
             id: string(members.remove("id")),
             name: string(members.remove("name")),
             strategy: string(members.remove("strategy")),
             display_name: members.remove("display_name"),
-            foreign,
-            params,
-            has_usable_params: options
-                .as_deref()
-                .and_then(|options| self::members(options).remove("upstream_params"))
-                .is_none_or(|text| text == "null" || text.starts_with('{')),
+            has_usable_params: params.as_deref().is_none_or(|text| text == "null" || text.starts_with('{')),
             has_options: options.is_some_and(|options| options.starts_with('{')),
+            foreign,
+            params: params_of(params),
         }
     }
 
@@ -359,14 +364,44 @@ pub fn id_of(text: &str) -> String {
 /// The members of `options` beside the parameters, and the parameters.
 pub fn split_options(options: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let mut foreign = members(options);
-    let params = foreign.remove("upstream_params").filter(|text| text.starts_with('{')).map(|text| members(&text)).unwrap_or_default();
+    let params = params_of(foreign.remove("upstream_params"));
     (foreign, params)
+}
+
+fn params_of(text: Option<String>) -> BTreeMap<String, String> {
+    text.filter(|text| text.starts_with('{')).map(|text| members(&text)).unwrap_or_default()
 }
 
 /// The members of a JSON object as text; none where it is no object.
 pub fn members(text: &str) -> BTreeMap<String, String> {
-    let read: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
-    read.into_iter().map(|(name, raw)| (name, raw.get().to_owned())).collect()
+    serde_json::from_str::<Members>(text).map(|members| members.0).unwrap_or_default()
+}
+
+/// See [`members`]: each is copied once, as this is done for every document that is looked at.
+struct Members(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, text)) = map.next_entry::<String, &RawValue>()? {
+            members.insert(name, text.get().to_owned());
+        }
+        Ok(Members(members))
+    }
 }
 
 /// An entry in the one form in which two can be compared; none where it is none of ours.

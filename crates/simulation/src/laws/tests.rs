@@ -41,6 +41,8 @@ fn every_law_can_be_broken() {
             ),
             Law::Patient => (answered(&[Answer::Taken; 3]), answered(&[Answer::Taken; 2])),
             Law::Budget => (read_at_once(22), read_at_once(20)),
+            Law::Frugal => (rests_on(&[7], 6), rests_on(&[6], 7)),
+            Law::Fair => (overtaken(25), overtaken(24)),
             Law::Secret => {
                 let logged = |text: String| in_a_world(|world| world.logged(Level::INFO, &text));
                 (logged(format!("it is {MARKER}")), logged("it is a secret".to_owned()))
@@ -220,6 +222,37 @@ fn written_by(holder: Option<u32>, processes: &[u32]) -> Vec<Violation> {
 fn read_at_once(times: usize) -> Vec<Violation> {
     // One was read already.
     in_a_world(|world| (1..times).for_each(|_| read(world, 0)))
+}
+
+/// What is said where a process writes a status for a version, after it made these.
+fn rests_on(made: &[u64], version: u64) -> Vec<Violation> {
+    let body = |version: u64| json!({"metadata": {"resourceVersion": version.to_string()}}).to_string();
+    in_a_world(|world| {
+        let path = "/apis/upstreamparams.dev/v1alpha1/namespaces/team-a/upstreamparams/one/status".to_owned();
+        let mut put = Request { server: Server::Kubernetes, path, ..request(world, 0, "PUT", &body(version)) };
+        for version in made {
+            world.is_answered(&put, 200, body(*version).as_bytes());
+        }
+        world.fate(&mut put);
+    })
+}
+
+/// What is said where a connection is read so often while somebody waits for a look at another.
+fn overtaken(times: usize) -> Vec<Violation> {
+    in_a_world(|world| {
+        let declaration = |connection| crate::declare::Declaration {
+            tenant: 0,
+            connection: crate::declare::Named::ByName(connection),
+            params: vec![(0, 1)],
+            observe: false,
+            overwrite: false,
+            retain: false,
+            broken: false,
+        };
+        world.happen(&Action::Declare(0, declaration(1)));
+        world.knows_everything(0);
+        (0..times).for_each(|_| read(world, 0));
+    })
 }
 
 // ---- objects and documents ----

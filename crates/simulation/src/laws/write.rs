@@ -79,7 +79,7 @@ impl Scene {
     }
 
     /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
-    fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
+    pub(super) fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
         stays && self.proves(object, document, name, text) && self.is_bound_by(object, document)
     }
@@ -110,8 +110,23 @@ impl Scene {
         })
     }
 
+    /// Whether an object is admitted to what it names, whatever of all that it may have known a process goes by.
+    pub fn is_admitted_by_all(&self, object: &Object) -> bool {
+        let tenants = self.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default"));
+        let (Some(tenants), Some(namespaces)) = (tenants, self.namespaces.get(&object.metadata.namespace)) else { return false };
+        tenants.iter().all(|tenant| {
+            let serving = tenant.as_ref().filter(|tenant| tenant.spec.domain == self.host);
+            let admits = |labels: &Option<_>| {
+                let (Some(tenant), Some(labels)) = (serving, labels) else { return false };
+                let named = object.spec.connection.name.as_deref();
+                named.map_or_else(|| tenant.admits_to_all(labels), |name| tenant.admits(labels, name).is_some())
+            };
+            namespaces.iter().all(admits)
+        })
+    }
+
     /// Whether one tenant object at most stands for the Auth0 tenant: of several only one serves.
-    fn has_one_tenant(&self) -> bool {
+    pub fn has_one_tenant(&self) -> bool {
         let stands = |tenant: &&Arc<Tenant>| tenant.spec.domain == self.host;
         self.tenants.values().filter(|versions| versions.iter().flatten().any(|tenant| stands(&tenant))).count() <= 1
     }
@@ -198,7 +213,8 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
         if let Some(was) = was {
             let owns = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| scene.proves(object, read, name, was));
             let keeps = |versions: &Vec<Arc<Object>>| versions.iter().all(|object| scene.keeps(object, read, name, was));
-            let had = |versions: &Vec<Arc<Object>>| versions.first().is_some_and(|object| has_record_of(object, &read.id, name));
+            // What was only claimed holds nothing, as nothing is sent while a write may be on its way that sets it.
+            let had = |versions: &Vec<Arc<Object>>| versions.iter().any(|object| was_applied(object, &read.id, name));
             let was_entry = canonical_text(was);
             let declares = |versions: &Vec<Arc<Object>>| {
                 versions
@@ -210,7 +226,7 @@ pub fn check(scene: &Scene, read: &Document, body: &str, violations: &mut Vec<Vi
             }
             // As after a restore: the login must not change because records are lost.
             if !proved && scene.has_one_tenant() && scene.objects.values().any(declares) && !who.iter().any(|versions| had(versions)) {
-                broken(Law::Permitted, what("another declares what is there, and nobody had a record"));
+                broken(Law::Permitted, what("another declares what is there, and nobody had it in sync"));
             }
         }
         let back: Vec<&Object> = who.iter().filter_map(|versions| versions.last().map(Arc::as_ref)).collect();
@@ -248,10 +264,6 @@ fn has_arrived_beside(object: &Object, id: &str) -> bool {
     let arrived = |param: &super::seen::Param| ["InSync", "Applied", "Removing"].contains(&param.state.as_str());
     let elsewhere = |connection: &super::seen::Connection| connection.id != id && connection.params.iter().all(arrived);
     accepted.is_some_and(|accepted| accepted.status == "True") && object.status.connections.iter().any(elsewhere)
-}
-
-fn has_record_of(object: &Object, id: &str, name: &str) -> bool {
-    object.params_on(id).any(|param| param.name == name && !param.owned.is_empty())
 }
 
 /// Whether Auth0 refused what an object declares, so that it can't act.

@@ -15,6 +15,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "Pace::Routine => (now + jittered(resync, chance) * 1000).min(unsettled.unwrap_or(now + resync * 1000)),")],
     },
     Mutant {
+        name: "looks-come-too-often", room: Room::Schedule,
+        wrong: "a connection that is as declared is looked at five times as often as the tenant object says",
+        edits: &[Edit(PACE,
+            "Pace::Routine => (now + jittered(resync, chance)).min(unsettled.unwrap_or(now + resync)),",
+            "Pace::Routine => (now + jittered(resync, chance) / 5).min(unsettled.unwrap_or(now + resync)),")],
+    },
+    Mutant {
+        name: "last-edit-goes-first", room: Room::Schedule,
+        wrong: "of several edits the last is looked at first, so that one may wait for ever while others edit",
+        edits: &[Edit("src/core/schedule/agenda.rs",
+            "let Some((_, connection)) = self.lane(rank).pop_first() else",
+            "let Some((_, connection)) = self.lane(rank).pop_last() else")],
+    },
+    Mutant {
+        name: "edits-starve-the-rest", room: Room::Schedule,
+        wrong: "a look that is overdue waits for as long as somebody edits something",
+        edits: &[Edit("src/core/schedule/agenda.rs",
+            "let routine_first = routine_due && (!edit_due || self.overtaken >= OVERTAKEN);",
+            "let routine_first = routine_due && (!edit_due || self.overtaken >= OVERTAKEN * 1_000);")],
+    },
+    Mutant {
         name: "failed-write-has-no-date", room: Room::Schedule,
         wrong: "a write that failed is not tried again",
         edits: &[Edit(CONCLUDE,

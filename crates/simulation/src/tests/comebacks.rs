@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use super::scripts::{BLOG, Beat, HERE, HINT, LANG, anything, at_every_call, declares, live, observes, of, param};
+use super::scripts::{BLOG, Beat, HERE, HINT, LANG, anything, at_every_call, declares, live, object, observes, of, param, writes};
 use crate::action::{Action, Forgery};
-use crate::declare::{AccessDeclaration, Declaration, ENTRIES, TenantDeclaration};
+use crate::declare::{AccessDeclaration, CONNECTIONS, Declaration, ENTRIES, PARAMS, TenantDeclaration};
 use crate::history::AtCall;
-use crate::noise::{Meets, Misfortune, TenantAction, Trouble};
+use crate::noise::{Edit, Meets, Misfortune, TenantAction, Trouble};
 
 /// What may happen around each call: this, right before it or right after it took effect.
 fn around(action: &Action) -> impl Fn(&str) -> Vec<AtCall> {
@@ -138,6 +138,36 @@ fn what_was_only_claimed_is_anybodys_when_whoever_claimed_it_cannot_act() {
             other => panic!("{what}: {other:?}"),
         };
         assert_eq!(param(scene, 1, BLOG).state, expected, "{what}");
+    });
+}
+
+/// A tenant object stands for another Auth0 tenant by now, and the API server refuses writes. The next look at the connection comes
+/// before the next try to let go of what the object had at the first tenant, which is let go of all the same.
+#[test]
+fn what_an_object_has_at_another_tenant_is_let_go_of_also_after_a_look_at_this_one() {
+    let stands_for = |domain| Beat::Do(tenant(TenantDeclaration { resync: 15, ..TenantDeclaration::open(domain) }));
+    let refused = Beat::Do(Action::RefuseWrites(Duration::from_secs(40)));
+    let script = [stands_for(0), declares(0, HERE, BLOG, 1), Beat::Pass, refused, stands_for(1)];
+    let script: Vec<Beat> = script.into_iter().chain(std::iter::repeat_n(Beat::Pass, 9)).collect();
+    let kills = |call: &str| if writes(call) { vec![AtCall::KilledAfter] } else { Vec::new() };
+    at_every_call("the tenant moves", &script, kills, |scene, what| {
+        let object = object(scene, 0).unwrap();
+        assert_eq!(object.condition("Ready").unwrap().status, "True", "{what}");
+        assert_eq!(object.status.connections.len(), 1, "{what}: {:?}", object.status);
+    });
+}
+
+/// One claims a name to set it to another value, and dies before its write. Somebody else who declares what is there has it, unless
+/// the write was sent: the login does not change without need.
+#[test]
+fn what_was_only_claimed_does_not_beat_whoever_declares_what_is_there() {
+    let there = TenantAction::Edited(CONNECTIONS[HERE].0.to_owned(), Edit::Param(PARAMS[BLOG].to_owned(), ENTRIES[2].to_owned()));
+    let overwrites = Beat::Do(Action::Declare(0, Declaration { overwrite: true, ..of(HERE, &[(BLOG, 1)]) }));
+    let script = [Beat::Do(Action::Auth0(0, there)), overwrites, Beat::Pass, declares(1, HERE, BLOG, 2), Beat::Whole];
+    let kills = |_: &str| vec![AtCall::KilledBefore, AtCall::KilledAfter];
+    at_every_call("only claimed, to overwrite", &script, kills, |scene, what| {
+        let expected = if live(scene, HERE, BLOG) == Some(ENTRIES[2]) { ["Conflicted", "InSync"] } else { ["InSync", "Conflicted"] };
+        assert_eq!([param(scene, 0, BLOG).state, param(scene, 1, BLOG).state], expected, "{what}");
     });
 }
 

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONNECTIONS, DOMAINS, Process, World};
 use crate::laws::Violation;
+use crate::network::ProcessId;
 
 impl World {
     /// All laws that did not hold.
@@ -15,6 +16,11 @@ impl World {
     pub(crate) fn connection_id(&self, number: usize) -> String {
         let document = self.tenants.get(DOMAINS[0]).unwrap().connection(CONNECTIONS[number].0);
         document["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A process knows all that is there by now.
+    pub(crate) fn knows_everything(&self, process: u32) {
+        self.cluster.begins(ProcessId(process));
     }
 
     /// A process panics as soon as it runs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::World;
+use super::{State, World};
 use crate::laws::Law;
 use crate::laws::seen::{self, Document, Object};
 use crate::laws::write::{Changed, Correction};
@@ -169,16 +169,19 @@ impl World {
 
     /// A process is shown a connection: whether it has changed since it was refused, and who has given in.
     pub(super) fn sees(&self, request: &Request, id: &str, text: &str) {
-        let document = Document::read(text);
         let mut state = self.state.lock();
-        let ours = state.ours.clone();
         let is_here = |at: &At| (at.0, at.1.as_str(), at.2.as_str()) == (request.process, request.host.as_str(), id);
-        for refused in state.heard.refused.iter_mut().filter(|refused| is_here(&refused.at)) {
+        let State { heard, ours, .. } = &mut *state;
+        if !heard.refused.iter().any(|refused| is_here(&refused.at)) && !heard.fights.keys().any(|(at, _)| is_here(at)) {
+            return;
+        }
+        let document = Document::read(text);
+        for refused in heard.refused.iter_mut().filter(|refused| is_here(&refused.at)) {
             // Something has changed, although it may be as it was again by and by.
             let before = &refused.sent.document;
             refused.may_be_forgotten |= (&before.foreign, &before.params) != (&document.foreign, &document.params);
         }
-        state.heard.fights.retain(|(at, name), fight| {
+        heard.fights.retain(|(at, name), fight| {
             if !is_here(at) {
                 return true;
             }

@@ -34,7 +34,7 @@ pub(super) struct Leases {
 
 /// Whether a request is about the Lease.
 pub(super) fn is_lease(request: &Request) -> bool {
-    request.path.contains("/leases")
+    request.path.starts_with("/apis/coordination.k8s.io/")
 }
 
 /// The part of a Lease that says who holds it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::World;
 use crate::cluster::{Kind, Version};
@@ -13,8 +14,14 @@ use crate::network::{ProcessId, Request};
 impl World {
     /// What a process may have known of the cluster now.
     pub(super) fn write_scene(&self, request: &Request) -> write::Scene {
+        self.scene_since(request, Duration::ZERO)
+    }
+
+    /// What a process may have known since this long ago, with what it did not know then.
+    pub(super) fn scene_since(&self, request: &Request, before: Duration) -> write::Scene {
         let mut scene = write::Scene { host: request.host.clone(), ..write::Scene::default() };
-        for version in self.known(request, Kind::Object) {
+        let known = |kind| self.cluster.known_before(request.process, kind, before);
+        for version in known(Kind::Object) {
             if let Some(object) = self.object_of(&version) {
                 let versions = scene.objects.entry(object.metadata.uid.clone()).or_default();
                 if version.is_news && versions.is_empty() {
@@ -24,19 +31,32 @@ impl World {
                 versions.push(object);
             }
         }
-        for version in self.known(request, Kind::Tenant) {
-            scene.tenants.entry(version.name.clone()).or_default().push(self.tenant_of(&version));
+        for version in known(Kind::Tenant) {
+            let versions = scene.tenants.entry(version.name.clone()).or_default();
+            if version.is_news && versions.is_empty() {
+                versions.push(None);
+            }
+            versions.push(self.tenant_of(&version));
         }
-        for version in self.known(request, Kind::Namespace) {
-            let labels = version.text.as_deref().map(labels_of);
-            scene.namespaces.entry(version.name.clone()).or_default().push(labels);
+        for version in known(Kind::Namespace) {
+            let versions = scene.namespaces.entry(version.name.clone()).or_default();
+            if version.is_news && versions.is_empty() {
+                versions.push(None);
+            }
+            versions.push(self.labels_of(&version));
         }
         scene
     }
 
-    /// Of each object of a kind the version that the process was shown last, and all that came after.
-    fn known(&self, request: &Request, kind: Kind) -> Vec<Version> {
-        self.cluster.known(request.process, kind)
+    /// The newest version that there is of the object that a request is about, if it is the one of this uid.
+    pub(super) fn known_object(&self, request: &Request, uid: &str) -> Option<Arc<seen::Object>> {
+        let path = request.path.split(['?', '#']).next()?;
+        let (namespace, name) = path.split_once("/namespaces/")?.1.split_once("/upstreamparams/")?;
+        let name = name.strip_suffix("/status").unwrap_or(name);
+        let is_it = |version: &Version| version.name.split_once('/') == Some((namespace, name));
+        let known = self.cluster.known(request.process, Kind::Object);
+        let mut objects = known.iter().rev().filter(|version| is_it(version)).filter_map(|version| self.object_of(version));
+        objects.find(|object| object.metadata.uid == uid)
     }
 
     fn object_of(&self, version: &Version) -> Option<Arc<seen::Object>> {
@@ -51,6 +71,12 @@ impl World {
         let mut state = self.state.lock();
         let read = || Arc::new(serde_json::from_slice(text).unwrap_or_default());
         Some(state.chronicle.tenants.entry(version.number).or_insert_with(read).clone())
+    }
+
+    fn labels_of(&self, version: &Version) -> Option<BTreeMap<String, String>> {
+        let text = version.text.as_deref()?;
+        let mut state = self.state.lock();
+        Some(state.chronicle.labels.entry(version.number).or_insert_with(|| labels_of(text)).clone())
     }
 
     /// Whether somebody tampered with an object, or it may let go of what it has.

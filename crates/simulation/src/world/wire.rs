@@ -10,7 +10,7 @@ use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Law, kept, write};
+use crate::laws::{Law, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
 use crate::noise::MARKER;
 use crate::story::Who;
@@ -98,6 +98,10 @@ impl Network for World {
     }
 
     fn is_answered(&self, request: &Request, status: u16, body: &[u8]) {
+        match request.server {
+            Server::Kubernetes => return self.hears_version(request, status, body),
+            Server::Auth0 => self.hears_that_none_is_there(request, status, body),
+        }
         if request.is_write() {
             self.hears(request, status, body);
         }
@@ -242,10 +246,12 @@ impl World {
                 self.look_for_secrets(&request.body, || format!("{} {}", request.method, request.path));
                 if !is_lease(request) {
                     self.look_at_leader(request, Duration::ZERO);
-                    self.count_told(request);
                 }
+                self.look_at_version(request);
                 if request.path.contains("/upstreamparams/") {
                     self.look_at_record(request);
+                } else if !is_lease(request) {
+                    self.count_told(request);
                 }
             }
             Server::Kubernetes => {}
@@ -253,6 +259,10 @@ impl World {
             Server::Auth0 => {
                 self.look_at_pause(request);
                 self.look_at_budget(request);
+                if !request.is_write() {
+                    self.note_read(request);
+                    self.look_at_turns(request);
+                }
                 if request.is_write() {
                     self.look_at_leader(request, REQUEST_TIMEOUT);
                     self.look_at_write(request);
@@ -308,11 +318,19 @@ impl World {
         let (sent, _) = seen::members(&body).get("options").map(|options| seen::split_options(options)).unwrap_or_default();
         let (read, any) = {
             let state = self.state.lock();
-            let mine =
+            let mut mine =
                 state.reads.iter().rev().filter(|read| read.process == request.process && read.host == request.host && read.id == id);
-            let read: Vec<(Instant, Document)> = mine.map(|read| (read.at, Document::read(&read.text))).collect();
-            let any = read.first().map(|(_, document)| document.clone());
-            (read.into_iter().find(|(_, document)| document.foreign == sent && document.has_options), any)
+            // Mostly the newest is it.
+            let mut any = None;
+            let read = mine.find_map(|read| {
+                let document = Document::read(&read.text);
+                if document.foreign == sent && document.has_options {
+                    return Some((read.at, document));
+                }
+                any.get_or_insert(document);
+                None
+            });
+            (read, any)
         };
         self.look_at_others(request, now);
         let Some((at, document)) = read else {
@@ -350,10 +368,7 @@ impl World {
     fn remember_shown(&self, request: &Request, status: u16) {
         let mut state = self.state.lock();
         let place = |id: &str| (request.process, request.host.clone(), id.to_owned());
-        let is_list = request.path.contains("?name=");
-        if status == 404 && !is_list {
-            state.shown.insert(place(request.path.rsplit('/').next().unwrap_or_default()), None);
-        } else if status == 200
+        if status == 200
             && let Some(Read { id, text, .. }) =
                 state.reads.last().filter(|read| read.process == request.process && read.host == request.host)
         {
@@ -361,6 +376,23 @@ impl World {
             state.shown.insert(place(&id), Some(text.clone()));
             drop(state);
             self.sees(request, &id, &text);
+        }
+    }
+
+    /// A process is told that there is no such connection: by Auth0 itself, in its words.
+    fn hears_that_none_is_there(&self, request: &Request, status: u16, body: &[u8]) {
+        let key = match request.path.split_once("?name=") {
+            Some((_, rest)) if status == 200 && (body.trim_ascii() == b"[]" || contains(body, r#""connections":[]"#)) => {
+                rest.split('&').next()
+            }
+            None if status == 404 && contains(body, "inexistent_connection") => request.path.rsplit('/').next(),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let place = (request.process, request.host.clone(), key.to_owned());
+            let mut state = self.state.lock();
+            state.shown.insert(place.clone(), None);
+            state.gone.insert(place);
         }
     }
 
@@ -392,39 +424,6 @@ impl World {
         }
     }
 
-    /// What is ours and still there stays recorded.
-    fn look_at_record(&self, request: &Request) {
-        let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
-        let mut scene = self.write_scene(request);
-        let Some(old) = scene.objects.get(&sent.metadata.uid).and_then(|versions| versions.last()).cloned() else { return };
-        let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
-        let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
-        // One of an older version is refused.
-        if old.metadata.resource_version != sent.metadata.resource_version {
-            return;
-        }
-        let mut violations = Vec::new();
-        kept::check_tone(&old, &sent, is_status, &mut violations);
-        if is_status {
-            self.look_at_rejection(request, &old, &sent);
-        }
-        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
-        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
-            let Some(host) = &connection.tenant else { continue };
-            let Some(text) = self.tenants.get(host).and_then(|tenant| tenant.connection_text(&connection.id)) else { continue };
-            let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
-            if shown == Some(None) {
-                continue;
-            }
-            let (is, shown) = (Document::read(&text), shown.flatten().map(|text| Document::read(&text)));
-            scene.host.clone_from(host);
-            kept::check(&scene, &old, after, kept::Looked { is: &is, shown: shown.as_ref() }, &mut violations);
-        }
-        for violation in violations {
-            self.break_law(violation.law, violation.text);
-        }
-    }
-
     /// What the operator set, as it stands there now.
     fn remember_written(&self, request: &Request) {
         let Some(tenant) = self.tenants.get(&request.host) else { return };
@@ -443,7 +442,7 @@ impl World {
         }
     }
 
-    /// Counts what statuses and events say.
+    /// Counts what the status of a tenant object, or an event, says.
     fn count_told(&self, request: &Request) {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
@@ -452,14 +451,19 @@ impl World {
             status: seen::Status,
         }
         let Told { reason, status } = serde_json::from_slice(&request.body).unwrap_or_default();
-        for condition in &status.conditions {
-            self.count(Kind::Reason, &condition.reason);
-        }
-        for param in status.connections.iter().flat_map(|connection| &connection.params) {
-            self.count(Kind::State, &param.state);
-        }
+        self.count_status(&status);
         if let Some(reason) = reason {
             self.count(Kind::Event, &reason);
+        }
+    }
+
+    pub(super) fn count_status(&self, status: &seen::Status) {
+        let mut state = self.state.lock();
+        for condition in &status.conditions {
+            state.coverage.count(Kind::Reason, &condition.reason);
+        }
+        for param in status.connections.iter().flat_map(|connection| &connection.params) {
+            state.coverage.count(Kind::State, &param.state);
         }
     }
 

@@ -135,11 +135,16 @@ impl<'s, 'a> Question<'s, 'a> {
         claimant.wants(self.name).is_some()
     }
 
-    /// Whether a claimant has a record of the name, and can't act. What it only claimed, as far as anybody knows, is not held: its
-    /// value is not there, never was in sync, and no write is on its way that could set it.
-    fn is_held_by(&self, claimant: &Claimant<'_>) -> bool {
+    /// Whether a claimant has a record of the name that keeps others from it. What it only claimed, as far as anybody knows, does
+    /// not: its value is not there, never was in sync, and no write is on its way that could set it.
+    fn has_valid_record(&self, claimant: &Claimant<'_>) -> bool {
         let is_more = || claimant.claim(self.name).applied || self.state.unsettled || self.proves(claimant);
-        claimant.part.role == Role::Holder && claimant.holds(self.name) && is_more()
+        claimant.holds(self.name) && is_more()
+    }
+
+    /// Whether one that can't act keeps the name.
+    fn is_held_by(&self, claimant: &Claimant<'_>) -> bool {
+        claimant.part.role == Role::Holder && self.has_valid_record(claimant)
     }
 
     fn decide(&self) -> Decision {
@@ -192,7 +197,7 @@ impl<'s, 'a> Question<'s, 'a> {
         let is_unwritten = || self.all().any(|claimant| self.proves(claimant));
         proved
             .or_else(|| self.all().find(|claimant| self.is_held_by(claimant) && self.proves(claimant)))
-            .or_else(|| wanting().find(|claimant| claimant.holds(self.name)))
+            .or_else(|| wanting().find(|claimant| self.has_valid_record(claimant)))
             .or_else(|| self.all().find(|claimant| self.is_held_by(claimant)).filter(|_| !is_unwritten()))
             .or_else(|| wanting().find(declares_live))
             .or_else(|| wanting().next())

@@ -470,6 +470,25 @@ fn the_record_that_proves_the_live_value_wins_over_one_that_was_only_claimed() {
 }
 
 #[test]
+fn what_was_only_claimed_does_not_beat_whoever_declares_what_is_there() {
+    // A pass was cut short between the claim and the write, and then somebody declared what is there.
+    let claimed = object("claimed").born(1).wants("blog", "y").overwriting().lists("blog", Pending, &["y"]);
+    let equal = object("equal").born(2).wants("blog", "x");
+    let plan = planned(&live(&[("blog", "x")]), &[owner(&claimed), owner(&equal)]);
+    assert_eq!((entries(&plan), verdict(&plan, &equal, "blog")), (Vec::new(), Some(Verdict::InSync)));
+    assert_eq!(verdict(&plan, &claimed, "blog"), Some(Verdict::Conflicted(equal.key.clone())));
+    // What was in sync, and was changed by somebody else, is kept.
+    let applied = object("claimed").born(1).wants("blog", "y").lists("blog", InSync, &["y"]);
+    let plan = planned(&live(&[("blog", "x")]), &[owner(&applied), owner(&equal)]);
+    assert_eq!(verdict(&plan, &applied, "blog"), Some(CORRECT));
+    // So is what the write that was claimed may still set.
+    let (found, disputes) = (live(&[("blog", "x")]), BTreeMap::new());
+    let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: true };
+    let participants = [owner(&claimed), owner(&equal)].map(|(object, role)| Participant { object, role });
+    assert_eq!(verdict(&super::plan(state, &participants, false), &equal, "blog"), Some(Verdict::Conflicted(claimed.key)));
+}
+
+#[test]
 fn a_holder_whose_claim_was_never_written_does_not_keep_anothers_value_from_going() {
     // A hand-over was cut short between the claims and the write, and then its taker became invalid.
     let taker = object("taker").lists("blog", Pending, &["y"]).invalid();

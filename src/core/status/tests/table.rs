@@ -53,11 +53,11 @@ fn outcomes(object: &Declared) -> Vec<Outcome> {
     let tenants = || obstacle(ObstacleReason::RateLimited, true);
     vec![
         Outcome::Invalid(Refusal { field: "spec".to_owned(), problem: "is wrong".to_owned() }),
-        Outcome::TenantNotFound,
+        Outcome::TenantNotFound { meant: None },
         Outcome::TenantNotReady(text()),
         Outcome::NotPermitted(text()),
-        Outcome::ConnectionNotFound { id: None },
-        Outcome::ConnectionNotFound { id: Some(HERE.into()) },
+        Outcome::ConnectionNotFound { id: None, meant: None },
+        Outcome::ConnectionNotFound { id: Some(HERE.into()), meant: None },
         Outcome::Unread(ours()),
         Outcome::Unread(tenants()),
         Outcome::Refused { reason: UnfitReason::UnsupportedStrategy, message: text() },
@@ -79,11 +79,11 @@ fn name(outcome: &Outcome) -> &'static str {
     let of = |obstacle: &Obstacle, tenants: &'static str, ours: &'static str| if obstacle.tenant_wide { tenants } else { ours };
     match outcome {
         Outcome::Invalid(_) => "invalid",
-        Outcome::TenantNotFound => "no tenant",
+        Outcome::TenantNotFound { .. } => "no tenant",
         Outcome::TenantNotReady(_) => "tenant not ready",
         Outcome::NotPermitted(_) => "not permitted",
-        Outcome::ConnectionNotFound { id: None } => "no connection",
-        Outcome::ConnectionNotFound { id: Some(_) } => "connection gone",
+        Outcome::ConnectionNotFound { id: None, .. } => "no connection",
+        Outcome::ConnectionNotFound { id: Some(_), .. } => "connection gone",
         Outcome::Unread(obstacle) => of(obstacle, "unread, tenant's", "unread, ours"),
         Outcome::Refused { .. } => "refused",
         Outcome::StillRejected { .. } => "still rejected",

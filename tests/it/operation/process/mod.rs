@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use upstream_params_operator::internals::{
-    AllowedDomains, Error, Settings, Transport, TransportOptions, WallClock, install_crypto_provider, run,
+    AllowedDomains, Error, RequestTimes, Settings, Transport, TransportOptions, WallClock, install_crypto_provider, run,
 };
 
 use scripted::{Alone, Proxy, Server, api, empty_list, is_watch, kubeconfig, nothing, ok, with_cluster};
@@ -47,6 +47,7 @@ impl Embedded {
             wall: WallClock::system(),
             instance: None,
             client: Client::new(api(answer), "default"),
+            requests: RequestTimes::default(),
             namespace: OPERATOR_NAMESPACE.to_owned(),
             watched: BTreeSet::new(),
             allowed: AllowedDomains::default(),

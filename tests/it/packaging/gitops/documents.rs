@@ -1,7 +1,6 @@
 //! The files that users copy: they say what they are said to say, and name only what exists.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::process::{Command, Output};
 
 use control_plane::binaries;
@@ -96,7 +95,8 @@ const DASHBOARD: &str = "charts/upstream-params-operator/files/dashboard/upstrea
 /// Every word of a text that looks like one of the operator's metrics. `upstream_params` itself is the field at Auth0.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words.filter(|word| word.starts_with("upstream_params_") && *word != "upstream_params_operator").map(str::to_owned).collect()
+    let ours = |word: &&str| word.starts_with("upstream_params_") || word.starts_with("process_");
+    words.filter(|word| ours(word) && *word != "upstream_params_operator").map(str::to_owned).collect()
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn alerts_and_dashboard_name_only_metrics_that_exist_and_the_documentation_names
 
 /// promtool, with these arguments, at the root of the repository.
 async fn promtool(arguments: &[&str]) -> Output {
-    let program = binaries::promtool(&|line| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap();
+    let program = binaries::promtool(&control_plane::on_standard_error()).await.unwrap();
     Command::new(program).args(arguments).current_dir(root()).output().unwrap()
 }
 
@@ -149,9 +149,12 @@ async fn the_cases_of_the_alerts_fail_when_an_alert_is_wrong() {
     let wrongs = [
         ("== 1)\n    for: 10m", "== 1)\n    for: 40m"),
         ("max(upstream_params_leader) == 0\n    for: 5m", "min(upstream_params_leader) == 0\n    for: 5m"),
+        ("upstream_params_build_info)) > 1\n    for: 1h", "upstream_params_build_info)) > 1\n    for: 10m"),
         ("upstream_params_tenant_authenticated) == 0", "upstream_params_tenant_authenticated) == 2"),
         ("age_seconds) > 1800", "age_seconds) > 18000"),
         ("calls_total[30m])) > 30", "calls_total[30m])) >= 0"),
+        ("wait_seconds) > 1800", "wait_seconds) > 600"),
+        ("seconds_count[30m])) > 10", "seconds_count[30m])) > 0"),
         ("{status=\"429\"}", "{status=\"200\"}"),
         ("status!~\"2..|429\"", "status=\"429\""),
         ("stalled_objects) > 0", "stalled_objects) > 1"),
@@ -183,6 +186,67 @@ async fn every_query_of_the_dashboard_is_promql_about_a_metric_of_the_operator()
         assert!(!filled_in.contains('$'), "a variable that the dashboard lacks: {query}");
         let parsed = promtool(&["--experimental", "promql", "format", &filled_in]).await;
         assert!(parsed.status.success(), "{query}: {}", text(&parsed));
+    }
+}
+
+/// A scrape in the older text format, which is the one that `promtool check metrics` reads: a counter has its suffix in its name,
+/// and there are no units and no end.
+fn as_older_text(scrape: &str) -> String {
+    let counters: Vec<&str> = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let lines = scrape.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF");
+    let older = lines.map(|line| {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(&name) => format!("# {what} {name}_total {rest}\n"),
+            _ => format!("{line}\n"),
+        }
+    });
+    older.collect()
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let scratch = Scratch::new("metrics").unwrap();
+    let check = async |scrape: &str| {
+        let file = scratch.path().join("scrape.txt");
+        std::fs::write(&file, as_older_text(scrape)).unwrap();
+        let program = binaries::promtool(&control_plane::on_standard_error()).await.unwrap();
+        Command::new(program).args(["check", "metrics", "--extended"]).stdin(std::fs::File::open(file).unwrap()).output().unwrap()
+    };
+    let scrape = crate::packaging::tidy::scrape_of_everything();
+    let right = check(&scrape).await;
+    assert!(right.status.success() && right.stderr.is_empty(), "{}", text(&right));
+    // It read all of them.
+    for name in ["upstream_params_pass_duration_seconds", "upstream_params_passes_total", "process_cpu_seconds_total"] {
+        assert!(text(&right).contains(name), "{name}: {}", text(&right));
+    }
+    let wrong = check(&scrape.replace("process_virtual_memory_bytes", "process_virtual_memory_kilobytes")).await;
+    assert!(!wrong.status.success(), "{}", text(&wrong));
+}
+
+/// The part of the picture that is one panel.
+fn drawn(picture: &str, id: u64) -> Option<&str> {
+    picture.split_once(&format!("<g id=\"panel-{id}\">"))?.1.split_once("</g>").map(|(panel, _)| panel)
+}
+
+/// That it is what the recording yields is what `go -C tests/dashboard run . --check` says.
+#[test]
+fn the_picture_of_the_dashboard_has_every_panel_with_its_queries_and_something_in_it() {
+    let escape =
+        |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;");
+    let picture = read("docs/images/dashboard.svg");
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert_eq!(picture.matches("<g id=\"panel-").count(), panels.len());
+    for panel in panels {
+        let title = panel["title"].as_str().unwrap();
+        let drawn = drawn(&picture, panel["id"].as_u64().unwrap()).unwrap_or_else(|| panic!("{title} is not in the picture"));
+        assert!(drawn.contains(&format!("<title>{}</title>", escape(title))), "{title}");
+        let queries: Vec<&str> = panel["targets"].as_array().unwrap().iter().map(|target| target["expr"].as_str().unwrap()).collect();
+        let described = format!("<desc>{}</desc>", escape(&queries.join("\n")));
+        assert!(drawn.contains(&described), "{title} has other queries now; draw it anew: cd tests/dashboard && go run .");
+        let values = if panel["type"] == "stat" { "class=\"text value\"" } else { "class=\"line l" };
+        assert!(drawn.contains(values), "{title} is empty");
     }
 }
 

@@ -110,10 +110,10 @@ pub(super) fn passes() -> Vec<Pass> {
     let other = ObjectKey { namespace: "identity".to_owned(), name: "older".to_owned() };
     let all = [
         ("the spec breaks a rule", Outcome::Invalid(Refusal { field: "spec".to_owned(), problem: "must be an object".to_owned() })),
-        ("there is no such tenant object", Outcome::TenantNotFound),
+        ("there is no such tenant object", Outcome::TenantNotFound { meant: None }),
         ("the tenant cannot be used", Outcome::TenantNotReady(text())),
         ("the tenant does not admit the namespace", Outcome::NotPermitted(text())),
-        ("there is no such connection", Outcome::ConnectionNotFound { id: None }),
+        ("there is no such connection", Outcome::ConnectionNotFound { id: None, meant: None }),
         ("the connection has a type without such parameters", refused(UnfitReason::UnsupportedStrategy)),
         ("a reserved parameter is named", refused(UnfitReason::ReservedParam)),
         ("the connection's type allows fewer parameters", refused(UnfitReason::InvalidSpec)),

@@ -3,6 +3,7 @@
 mod cluster;
 mod files;
 mod life;
+mod people;
 mod render;
 mod rights;
 mod rolling;
@@ -34,7 +35,7 @@ fn helm(version: Helm) -> Command {
         // A thread of its own: some callers are inside a runtime.
         let find = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let progress = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
+            let progress = control_plane::on_standard_error();
             Helm::ALL.map(|version| (version, runtime.block_on(version.find_or_build(&progress)).unwrap()))
         };
         std::thread::spawn(find).join().unwrap()

@@ -182,13 +182,15 @@ fn effects() -> Vec<Effect> {
 }
 
 /// The values that take something away, or that another value hides: each has a test of its own below.
-const ALONE: [&str; 9] = [
+const ALONE: [&str; 11] = [
     "image.tag",
     "crds.enabled",
     "rbac.create",
     "rbac.aggregateToView",
     "rbac.aggregateToEdit",
     "rbac.tenantsRole",
+    "rbac.tenantsViewRole",
+    "rbac.tenantsViewers",
     "serviceAccount.create",
     "podDisruptionBudget.enabled",
     "podDisruptionBudget.maxUnavailable",
@@ -254,6 +256,7 @@ fn nothing_but_what_is_needed_is_there_by_default() {
         "ClusterRole upstream-params-operator",
         "ClusterRole upstream-params-operator-edit",
         "ClusterRole upstream-params-operator-tenants",
+        "ClusterRole upstream-params-operator-tenants-view",
         "ClusterRole upstream-params-operator-view",
         "ClusterRoleBinding upstream-params-operator",
         "CustomResourceDefinition clusterauth0tenants.upstreamparams.dev",
@@ -394,6 +397,32 @@ fn roles_can_be_left_out() {
     assert_eq!(without(json!({"aggregateToView": false})), ["ClusterRole -view"]);
     assert_eq!(without(json!({"aggregateToEdit": false})), ["ClusterRole -edit"]);
     assert_eq!(without(json!({"tenantsRole": false})), ["ClusterRole -tenants"]);
+    assert_eq!(without(json!({"tenantsViewRole": false})), ["ClusterRole -tenants-view"]);
+}
+
+#[test]
+fn tenants_are_read_by_whom_the_values_name_and_by_nobody_else() {
+    let everybody = json!([
+        {"kind": "Group", "name": "system:authenticated"},
+        {"kind": "User", "name": "ada"},
+        {"kind": "ServiceAccount", "name": "deploy", "namespace": "ci"},
+    ]);
+    let of = |objects: &[Value]| {
+        let bindings = objects.iter().filter(|object| kind(object) == "ClusterRoleBinding" && name(object).ends_with("-tenants-view"));
+        bindings.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of(&rendered(&json!({}))), [] as [Value; 0]);
+    let bound = of(&rendered(&json!({"rbac": {"tenantsViewers": everybody}})));
+    assert_eq!(bound.len(), 1);
+    assert_eq!(bound[0]["roleRef"]["name"], "upstream-params-operator-tenants-view");
+    let subjects = bound[0]["subjects"].as_array().unwrap();
+    assert_eq!(subjects[0], json!({"kind": "Group", "name": "system:authenticated", "apiGroup": "rbac.authorization.k8s.io"}));
+    assert_eq!((&subjects[1]["name"], &subjects[2]["namespace"]), (&json!("ada"), &json!("ci")));
+    let refused = refusal(&json!({"rbac": {"tenantsViewers": everybody, "tenantsViewRole": false}}));
+    assert!(refused.contains("rbac.tenantsViewers: the role that it binds is not made; set rbac.tenantsViewRole too"), "{refused}");
+    for wrong in [json!([{"kind": "Group"}]), json!([{"kind": "Robot", "name": "x"}]), json!([{"kind": "ServiceAccount", "name": "x"}])] {
+        assert!(refusal(&json!({"rbac": {"tenantsViewers": wrong}})).contains("tenantsViewers"));
+    }
 }
 
 #[test]

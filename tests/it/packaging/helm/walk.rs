@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         let programs = folder.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         symlink(helm(version).get_program(), programs.join("helm")).unwrap();
-        symlink(&cluster.world.control_plane.binaries().kubectl, programs.join("kubectl")).unwrap();
+        symlink(cluster.world.control_plane.binaries().kubectl.as_ref().unwrap(), programs.join("kubectl")).unwrap();
         symlink(operator_binary(), programs.join("upstream-params-operator")).unwrap();
         std::fs::write(folder.path().join("values.json"), cluster.values().to_string()).unwrap();
 
@@ -135,9 +135,14 @@ impl<'a> Walk<'a> {
         auth0.add_client(CLIENT_ID, CLIENT_SECRET, SCOPES);
         // A walk before this one may have left its parameter on purpose.
         auth0.delete_connection("wordpress");
+        let walk = Self { cluster, folder, auth0 };
+        walk.create_connection();
+        walk
+    }
+
+    fn create_connection(&self) {
         let options = json!({"client_id": "idp", "client_secret": "marker-idp-secret-of-walk", "scope": ["auth"]});
-        auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
-        Self { cluster, folder, auth0 }
+        self.auth0.create_connection(&json!({"name": "wordpress", "strategy": "wordpress", "options": options})).unwrap();
     }
 
     fn blog(&self) -> Value {
@@ -150,11 +155,37 @@ impl<'a> Walk<'a> {
         self.run(FIRST_DAY, "sed ").await;
         self.run(FIRST_DAY, "upstream-params-operator connections").await;
         self.run(FIRST_DAY, "upstream-params-operator export").await;
+        self.first_object_of_no_connection().await;
         self.run(FIRST_DAY, "kubectl apply -f examples/namespace.yaml").await;
+        self.run(FIRST_DAY, "generation=").await;
         self.run(FIRST_DAY, "upstream-params-operator status").await;
         assert_eq!(self.blog(), Value::Null, "an operator that observes writes nothing");
         self.run(FIRST_DAY, "kubectl apply -f examples/tenant.yaml").await;
         assert_eq!(self.blog(), json!({"value": "myblog.wordpress.com"}));
+    }
+
+    /// The first object of somebody who did not change the connection's name, and whose tenant has none of it: whatever the guide
+    /// waits with ends, and says so.
+    async fn first_object_of_no_connection(&self) {
+        self.auth0.delete_connection("wordpress");
+        let apply = block(FIRST_DAY, "kubectl apply -f examples/namespace.yaml");
+        let said = "the tenant default has no connection named wordpress; create it, or correct spec.connection";
+        let planned = self.try_shell(&apply).await;
+        assert!(!planned.status.success() && text(&planned.stdout).contains(said), "{}", text(&planned.stdout));
+        let applied = self.try_shell(&apply.replace("upstream-params-operator plan", "true")).await;
+        let shown = text(&applied.stdout);
+        assert_eq!(applied.status.code(), Some(3), "{shown}\n{}", text(&applied.stderr));
+        for part in ["identity/wordpress-blog: not ready (ConnectionNotFound)", said, "to do: Create the connection"] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        let waited = self.try_shell(&block(FIRST_DAY, "generation=")).await;
+        let shown = text(&waited.stdout);
+        assert!(waited.status.success(), "{shown}\n{}", text(&waited.stderr));
+        let columns: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(columns[..5], ["wordpress-blog", "wordpress", "False", "Unknown", "ConnectionNotFound"], "{shown}");
+        assert!(shown.contains(said), "{shown}");
+        self.shell("kubectl delete -f examples/wordpress.yaml --timeout=60s").await;
+        self.create_connection();
     }
 
     /// Makes the chart that of a release, as the release workflow does, with an image of this digit only.

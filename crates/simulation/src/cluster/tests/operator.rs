@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use upstream_params_operator::api::upstream_params::UpstreamParamsStatus;
 use upstream_params_operator::internals::{
-    self, AllowedDomains, Executing, HttpClient, Lost, Settings, Transport, TransportOptions, Unreached, WallClock,
+    self, AllowedDomains, Executing, HttpClient, Lost, RequestTimes, Settings, Transport, TransportOptions, Unreached, WallClock,
 };
 
 use super::*;
@@ -28,6 +28,7 @@ fn started(cluster: &Cluster, client: Client) -> (JoinHandle<Result<(), internal
     let stop = CancellationToken::new();
     let settings = Settings {
         client,
+        requests: RequestTimes::default(),
         namespace: "operator".to_owned(),
         watched: BTreeSet::new(),
         allowed: AllowedDomains::default(),

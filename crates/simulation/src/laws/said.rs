@@ -1,0 +1,81 @@
+//! The law of what a status says and records when it is written: that what is said to be in an object's way was so not long ago, as far as
+//! its process may have known, and that nobody is given what another has.
+
+use super::seen::{Condition, Document, Named, Object, canonical_text, fingerprint};
+use super::write::Scene;
+use super::{Law, Violation};
+
+/// A status that is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The object before.
+    pub old: &'a Object,
+    /// The object with its new status.
+    pub sent: &'a Object,
+}
+
+impl Told<'_> {
+    /// The condition of this type, where it has this reason and had another before.
+    fn newly(&self, kind: &str, reason: &str) -> Option<&Condition> {
+        let said = self.sent.condition(kind).filter(|said| said.reason == reason)?;
+        let before = self.old.condition(kind);
+        before.is_none_or(|before| (&before.reason, before.observed_generation) != (&said.reason, said.observed_generation)).then_some(said)
+    }
+}
+
+/// Checks what is said to be in an object's way. `scene` is what the process may have known since it began to look into that;
+/// `is_gone`: whether it was ever told that there is no such connection.
+pub fn check_reasons(scene: &Scene, told: Told<'_>, is_gone: impl Fn(&Named) -> bool, violations: &mut Vec<Violation>) {
+    let (object, key) = (told.old, told.old.key());
+    let tenants = scene.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default"));
+    let labels = scene.namespaces.get(&object.metadata.namespace);
+    let some_labels = || labels.into_iter().flatten().flatten();
+    let mut some_tenants = tenants.into_iter().flatten().flatten();
+    if told.newly("Ready", "NotPermitted").is_some() {
+        let denies = some_tenants.clone().any(|tenant| {
+            some_labels().any(|labels| match &object.spec.connection.name {
+                Some(name) => tenant.admits(labels, name).is_none(),
+                // Its name is not known here.
+                None => true,
+            })
+        });
+        if !denies {
+            violations
+                .push(Violation::of(Law::True, format!("{key} is told that it is not permitted, and nothing that was known forbids it")));
+        }
+    }
+    if told.newly("Ready", "TenantNotFound").is_some() && tenants.is_some_and(|versions| versions.iter().all(Option::is_some)) {
+        let text = format!("{key} is told that its tenant object does not exist, which its process had to know");
+        violations.push(Violation::of(Law::True, text));
+    }
+    if told.newly("ResolvedRefs", "ConnectionNotFound").is_some() {
+        // Who names an id is not told whether there is such a connection where it is not admitted to it.
+        let may_hide =
+            object.spec.connection.id.is_some() && !some_tenants.all(|tenant| some_labels().all(|labels| tenant.admits_to_all(labels)));
+        if !may_hide && !is_gone(&object.spec.connection) {
+            let text = format!("{key} is told that its connection does not exist, and Auth0 never said so");
+            violations.push(Violation::of(Law::True, text));
+        }
+    }
+}
+
+/// Checks what an object records anew of a connection: not what another has, who may keep it.
+pub fn check_records(scene: &Scene, told: Told<'_>, document: &Document, violations: &mut Vec<Violation>) {
+    let (old, sent) = (told.old, told.sent);
+    for param in sent.params_on(&document.id) {
+        let Some(live) = document.params.get(&param.name) else { continue };
+        let Some(entry) = canonical_text(live) else { continue };
+        let print = fingerprint(&scene.host, &document.id, &param.name, &entry);
+        let before = || old.params_on(&document.id).filter(|before| before.name == param.name);
+        let had: Vec<&String> = before().flat_map(|before| &before.owned).collect();
+        let others = || scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).map(|(_, versions)| versions);
+        let keeper = others().find(|versions| versions.iter().all(|object| scene.keeps(object, document, &param.name, live)));
+        if let Some(keeper) = keeper.and_then(|versions| versions.last())
+            && param.owned.iter().any(|print| !had.contains(&print))
+            && !had.contains(&&print)
+        {
+            let text = format!("{} records {} of {}, which {} has and keeps", old.key(), param.name, document.name, keeper.key());
+            violations.push(Violation::of(Law::OneOwner, text));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the laws say of a status or a finalizer that is written: of the record in it, and of what it tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::World;
+use crate::cluster::Key;
+use crate::declare::SLOTS;
+use crate::laws::seen::{self, Document};
+use crate::laws::{Violation, kept, said, write};
+use crate::network::Request;
+
+/// Within what time what is said of an object was looked into.
+const LOOKED_WITHIN: Duration = Duration::from_mins(1);
+
+impl World {
+    /// What is ours and still there stays recorded.
+    pub(super) fn look_at_record(&self, request: &Request) {
+        let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) else { return };
+        self.count_status(&sent.status);
+        let Some(old) = self.known_object(request, &sent.metadata.uid) else { return };
+        let is_status = request.path.split('?').next().is_some_and(|path| path.ends_with("/status"));
+        let goes = !is_status && old.is_deleting() && old.has_finalizer() && !sent.has_finalizer();
+        // One of an older version is refused.
+        if old.metadata.resource_version != sent.metadata.resource_version {
+            return;
+        }
+        let mut violations = Vec::new();
+        kept::check_tone(&old, &sent, is_status, &mut violations);
+        let lately = self.scene_since(request, LOOKED_WITHIN);
+        let told = said::Told { old: &old, sent: &sent };
+        if is_status {
+            self.look_at_rejection(request, &old, &sent);
+            let is_gone = |named: &seen::Named| {
+                let key = named.id.as_ref().or(named.name.as_ref());
+                self.state.lock().gone.iter().any(|(process, _, gone)| *process == request.process && Some(gone) == key)
+            };
+            said::check_reasons(&lately, told, is_gone, &mut violations);
+        }
+        let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
+        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
+            let Some((host, is, shown)) = self.looked_at(request, connection) else { continue };
+            let looked = kept::Looked { is: &is, shown: shown.as_ref() };
+            if kept::is_at_stake(&host, &old, after, looked) {
+                let scene = write::Scene { host, ..self.write_scene(request) };
+                kept::check(&scene, &old, after, looked, &mut violations);
+            }
+        }
+        for connection in sent.status.connections.iter().filter(|_| is_status) {
+            let Some((host, is, Some(shown))) = self.looked_at(request, connection) else { continue };
+            if shown.params == is.params {
+                self.look_at_owners(host, &lately, told, &is, &mut violations);
+            }
+        }
+        for violation in violations {
+            self.break_law(violation.law, violation.text);
+        }
+    }
+
+    /// The host of a connection of a status, the connection as it is, and as the process was shown it last; nothing where there is none,
+    /// as far as it knows.
+    fn looked_at(&self, request: &Request, connection: &seen::Connection) -> Option<(String, Document, Option<Document>)> {
+        let host = connection.tenant.clone()?;
+        let text = self.tenants.get(&host).and_then(|tenant| tenant.connection_text(&connection.id))?;
+        let shown = self.state.lock().shown.get(&(request.process, host.clone(), connection.id.clone())).cloned();
+        if shown == Some(None) {
+            return None;
+        }
+        Some((host, Document::read(&text), shown.flatten().map(|text| Document::read(&text))))
+    }
+
+    /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
+    fn look_at_owners(&self, host: String, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
+        let is_there = |object: &seen::Object| {
+            let key = Key::object(&object.metadata.namespace, &object.metadata.name);
+            let now: Option<seen::Object> = self.cluster.read_as(&key);
+            now.is_some_and(|now| now.metadata.uid == object.metadata.uid)
+        };
+        let counts = |uid: &String, versions: &[Arc<seen::Object>]| {
+            let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));
+            last.is_some_and(|last| last.params_on(&is.id).next().is_some() && is_there(last))
+        };
+        let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
+        let others = write::Scene {
+            host,
+            objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
+            tenants: lately.tenants.clone(),
+            namespaces: lately.namespaces.clone(),
+        };
+        if others.has_one_tenant() {
+            said::check_records(&others, told, is, violations);
+        }
+    }
+
+    /// Whether somebody else wrote the status of an object.
+    fn is_forged(&self, object: &seen::Object) -> bool {
+        let state = self.state.lock();
+        state.forged.iter().any(|slot| SLOTS[*slot] == (object.metadata.namespace.as_str(), object.metadata.name.as_str()))
+    }
+}
