@@ -210,7 +210,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     let check = async |scrape: &str| {
         let file = scratch.path().join("scrape.txt");
         std::fs::write(&file, as_older_text(scrape)).unwrap();
-        let program = binaries::promtool(&|line| drop(writeln!(std::io::stderr(), "{line}"))).await.unwrap();
+        let program = binaries::promtool(&control_plane::on_standard_error()).await.unwrap();
         Command::new(program).args(["check", "metrics", "--extended"]).stdin(std::fs::File::open(file).unwrap()).output().unwrap()
     };
     let scrape = crate::packaging::tidy::scrape_of_everything();
