@@ -34,7 +34,7 @@ fn folder() -> PathBuf {
 /// The files, in the order of the index.
 fn listed() -> Vec<String> {
     let links = links_of(&read(&folder().join("README.md")));
-    links.into_iter().filter(|link| link.ends_with(".yaml")).collect()
+    links.into_iter().filter(|link| link.strip_suffix(".yaml").is_some()).collect()
 }
 
 /// Kind, namespace and name.
