@@ -152,7 +152,7 @@ async fn a_wait_ends_with_any_answer_and_the_exit_code_says_which() {
     scope.create("good", on("shop").value("blog", "ours")).await;
     scope.create("bad", on("nowhere").value("blog", "ours")).await;
     let text = status(&scope, &["good", "--wait"]).await.well();
-    assert!(text.contains("good: ready") && text.contains("InSync") | text.contains("Applied"), "{text}");
+    assert!(text.contains("good: ready") && (text.contains("InSync") || text.contains("Applied")), "{text}");
     let ended = status(&scope, &["bad", "--wait=90s"]).await;
     assert_eq!(ended.code, Some(3), "{ended:?}");
     for part in ["bad: not ready (ConnectionNotFound)", "has no connection named nowhere", "to do: Create the connection"] {
