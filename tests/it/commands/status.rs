@@ -65,7 +65,7 @@ async fn a_table_has_those_in_trouble_first_and_the_details_say_what_to_do() {
         "ExistingValue  no",
         &ParamState::ExistingValue.meaning().replace('`', ""),
         &format!("to do: {}", Reason::ExistingValue.remedy().replace('`', "")),
-        "next look: within about",
+        "next check: within about",
         "Warning",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -92,7 +92,7 @@ async fn a_watch_that_dies_after_the_first_list_ends_the_operator_with_an_error_
     let port = operator.address.port();
     trigger.notify_one();
     let error = operator.ended().await.unwrap_err().to_string();
-    assert!(error.starts_with("the watch of Secrets panicked although nobody asked it to end"), "{error}");
+    assert!(error.starts_with("the watch of Secrets panicked unexpectedly"), "{error}");
     assert_eq!(get_status(("127.0.0.1", port), "/readyz").await, None, "nobody is told any more that it is ready");
 }
 
