@@ -82,7 +82,7 @@ impl Demo {
     }
 
     /// Presses Ctrl-C while it does something, and sees that it ends.
-    async fn is_interrupted(self) {
+    async fn interrupt(self) {
         self.press_ctrl_c();
         let (status, said, errors) = self.end().await;
         assert_eq!(status.code(), INTERRUPTED, "{said}\n{errors}");
@@ -183,15 +183,15 @@ async fn the_demo_stays_up_serves_metrics_plays_the_colleague_and_ends_with_ctrl
 async fn ctrl_c_ends_the_demo_at_every_stage_and_nothing_of_it_is_left() {
     let building = Demo::with_go(Some("sleep 1000"));
     until("Go runs", async || running_in(building.scratch.path()).iter().any(|line| line.contains("/bin/go"))).await;
-    building.is_interrupted().await;
+    building.interrupt().await;
     let starting = Demo::with_envtest(&["--once"]);
     until("the API server starts", async || running_in(starting.scratch.path()).iter().any(|line| line.contains("--secure-port"))).await;
-    starting.is_interrupted().await;
+    starting.interrupt().await;
     // The story takes seconds from here to its end, as the operator has to find out by itself what the colleague did.
     for stage in ["1. Before", "6. What was refused"] {
         let mut telling = Demo::with_envtest(&["--once"]);
         telling.until(stage);
-        telling.is_interrupted().await;
+        telling.interrupt().await;
     }
 }
 
