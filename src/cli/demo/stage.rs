@@ -202,7 +202,7 @@ impl Stage {
 fn said(object: &DynamicObject) -> String {
     let (name, spec) = (object.name_any(), &object.data["spec"]);
     match (spec["domain"].as_str(), spec["resyncIntervalSeconds"].as_i64()) {
-        (Some(domain), Some(seconds)) => format!("{name}: {domain}, looked at every {seconds} s, so that nobody has to wait"),
+        (Some(domain), Some(seconds)) => format!("{name}: {domain}, checked every {seconds} s, so that nobody has to wait"),
         _ => name,
     }
 }
