@@ -169,6 +169,13 @@ impl Change {
         self.acted_for().any(|uid| uid == object)
     }
 
+    /// The objects that want it: the one that sets the value, or everybody who gives up what goes. Where one gives up what another
+    /// sets, the new value is no wish of its own.
+    pub(super) fn wanted_by(&self) -> impl Iterator<Item = &Uid> {
+        let others = if self.entry.is_none() { self.others.as_slice() } else { &[] };
+        std::iter::once(&self.actor).chain(others)
+    }
+
     /// The objects whose record it touches, the one that wants it first.
     pub(super) fn acted_for(&self) -> impl Iterator<Item = &Uid> {
         std::iter::once(&self.actor).chain(&self.others)
