@@ -14,16 +14,20 @@ use crate::model::identity::{Fingerprint, Uid};
 pub(super) struct Claimant<'a> {
     part: Participant<'a>,
     claims: BTreeMap<String, Claim>,
+    /// Whether these are what it may have had, as its status was lost.
+    is_restored: bool,
 }
 
 impl<'a> Claimant<'a> {
     pub(super) fn new(part: Participant<'a>, connection_ref: ConnectionRef<'_>) -> Self {
         let status = &part.object.status;
         let mut claims = claims::on(status, connection_ref.connection);
+        let mut is_restored = false;
         if part.role == Role::Leaver && part.object.deleting && part.object.finalizer && !claims::any(status) {
             claims = restored(part.object, connection_ref);
+            is_restored = true;
         }
-        Self { part, claims }
+        Self { part, claims, is_restored }
     }
 
     /// Takes these names out of its record: others have them now.
@@ -219,7 +223,9 @@ impl<'s, 'a> Question<'s, 'a> {
         let verdict = self.verdict(winner, releasing, entry);
         let (claim, after) = self.record(winner, releasing, &verdict);
         if let Verdict::Write { drift, .. } = verdict {
-            let others = releasing.iter().map(|giver| giver.uid().clone()).collect();
+            // A record that was lost is not made anew of what the winner's own record proves to be its own.
+            let is_guess = |giver: &&&Claimant<'_>| giver.is_restored && self.proves(winner);
+            let others = releasing.iter().filter(|giver| !is_guess(giver)).map(|giver| giver.uid().clone()).collect();
             let from = self.live().cloned();
             decision.change = Some(Change { from, entry: Some(entry.clone()), actor: winner.uid().clone(), others, drift });
         }

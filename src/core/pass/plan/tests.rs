@@ -307,6 +307,20 @@ fn a_lost_record_never_takes_what_another_object_owns() {
     assert!(planned(&live(&[("blog", "x")]), &[leaver(&lost), holder(&invalid)]).changes.is_empty());
 }
 
+#[test]
+fn a_lost_record_is_not_made_anew_of_what_another_object_owns_and_changes() {
+    let lost = object("lost").wants("blog", "lost").dying();
+    let b = object("b").wants("blog", "new");
+    let others = |b: &Declared, found: &str| {
+        let plan = planned(&live(&[("blog", found)]), &[leaver(&lost), owner(b)]);
+        assert_eq!(entries(&plan), [set("blog", "new")]);
+        plan.changes["blog"].others.clone()
+    };
+    assert_eq!(others(&b.clone().lists("blog", InSync, &["old"]), "old"), Vec::<Uid>::new());
+    assert_eq!(others(&b.clone().lists("blog", Pending, &["lost"]), "lost"), Vec::<Uid>::new(), "also where that is what it declares");
+    assert_eq!(others(&b, "lost"), std::slice::from_ref(&lost.uid), "without it nobody could prove the value");
+}
+
 // ---- several objects ----
 
 #[test]
