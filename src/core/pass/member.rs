@@ -78,7 +78,7 @@ impl Member {
             Part::RejectedLeaver
             | Part::NotPermitted(_)
             | Part::Refused(_)
-            | Part::StillRejected(_)
+            | Part::StillRejected
             | Part::Left
             | Part::Released(_)
             | Part::ConnectionGone => self.outcome_of_its_own(planned, &document.id, &described),
@@ -92,7 +92,7 @@ impl Member {
             Part::Owner | Part::Observer | Part::Leaver | Part::Mover | Part::Waiting(_) => None,
             Part::NotPermitted(_) => not_permitted.clone(),
             Part::Refused(_) => refusal.clone().map(|(reason, message)| Outcome::Refused { reason, message }),
-            Part::StillRejected(_) | Part::RejectedLeaver => {
+            Part::StillRejected | Part::RejectedLeaver => {
                 rejection.clone().map(|message| Outcome::StillRejected { message, warnings: self.warnings.clone() })
             }
             Part::Left => Some(Outcome::Planned(Planned::left(planned, id, described.clone()))),
