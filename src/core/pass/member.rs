@@ -78,7 +78,7 @@ impl Member {
             Part::RejectedLeaver
             | Part::NotPermitted(_)
             | Part::Refused(_)
-            | Part::StillRejected(_)
+            | Part::StillRejected
             | Part::Left
             | Part::Released(_)
             | Part::ConnectionGone => self.outcome_of_its_own(planned, &document.id, &described),
@@ -92,7 +92,7 @@ impl Member {
             Part::Owner | Part::Observer | Part::Leaver | Part::Mover | Part::Waiting(_) => None,
             Part::NotPermitted(_) => not_permitted.clone(),
             Part::Refused(_) => refusal.clone().map(|(reason, message)| Outcome::Refused { reason, message }),
-            Part::StillRejected(_) | Part::RejectedLeaver => {
+            Part::StillRejected | Part::RejectedLeaver => {
                 rejection.clone().map(|message| Outcome::StillRejected { message, warnings: self.warnings.clone() })
             }
             Part::Left => Some(Outcome::Planned(Planned::left(planned, id, described.clone()))),
@@ -108,19 +108,19 @@ impl Member {
 
 /// What became of the write for one object.
 fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
-    let acted_for = plan.acted_for().contains(object);
+    let pending = |message: &str| {
+        WriteOutcome::Postponed(Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false })
+    };
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
-    if acted_for || waits_as_told {
-        write.clone()
-    } else if deferred {
-        WriteOutcome::Postponed(Obstacle {
-            reason: ObstacleReason::Pending,
-            message: "the operator writes other changes of this connection first; these are next".to_owned(),
-            tenant_wide: false,
-        })
-    } else {
-        WriteOutcome::Nothing
+    match write {
+        WriteOutcome::Rejected(_) if plan.changes_for(object) && !plan.authors().contains(object) => {
+            pending("Auth0 refused the value that another object declares for a parameter of this one; the operator goes on without it")
+        }
+        // Who only adopts what is there has nothing to write.
+        _ if plan.changes_for(object) || waits_as_told => write.clone(),
+        _ if deferred => pending("the operator writes other changes of this connection first; these are next"),
+        _ => WriteOutcome::Nothing,
     }
 }
 
@@ -217,5 +217,51 @@ impl Gathering<'_> {
             retains: object.policies.deletion == DeletionPolicy::Retain,
             rejected: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::upstream_params::ParamState::InSync;
+    use crate::core::pass::plan::{ConnectionState, Role, plan};
+    use crate::tests::builders::{here, live, object};
+
+    /// What each of these is told of a write that came to this.
+    fn told(found: &[(&str, &str)], parts: &[(&Declared, Role)], write: &WriteOutcome) -> Vec<&'static str> {
+        let (found, disputes) = (live(found), BTreeMap::new());
+        let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: false };
+        let participants: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
+        let plan = plan(state, &participants, false);
+        let of = |object: &Declared| match write_for(&plan, &object.uid, write) {
+            WriteOutcome::Nothing => "nothing",
+            WriteOutcome::Written => "written",
+            WriteOutcome::Failed(_) => "failed",
+            WriteOutcome::Postponed(_) => "postponed",
+            WriteOutcome::Rejected(_) => "rejected",
+        };
+        parts.iter().map(|(object, _)| of(object)).collect()
+    }
+
+    #[test]
+    fn what_auth0_refused_is_told_to_those_who_want_it() {
+        let refused = WriteOutcome::Rejected("no".to_owned());
+        let failed = WriteOutcome::Failed(Obstacle { reason: ObstacleReason::ApplyFailed, message: "no".to_owned(), tenant_wide: false });
+        let gives = object("a").lists("blog", InSync, &["x"]).lists("lang", InSync, &["de"]).dying();
+        let adopts = object("b").wants("lang", "de");
+        let takes = object("c").wants("blog", "y").wants("lang", "de");
+        let found = [("blog", "x"), ("lang", "de")];
+        // It removes one name, and another passes from it as it is.
+        let parts = [(&gives, Role::Leaver), (&adopts, Role::Owner)];
+        assert_eq!(told(&found, &parts, &refused), ["rejected", "nothing"]);
+        assert_eq!(told(&found, &parts, &failed), ["failed", "nothing"]);
+        // It only gives up what another sets.
+        let parts = [(&gives, Role::Leaver), (&takes, Role::Owner)];
+        assert_eq!(told(&found, &parts, &refused), ["postponed", "rejected"]);
+        assert_eq!(told(&found, &parts, &failed), ["failed", "failed"]);
+        // Two have a record of what goes.
+        let too = object("d").lists("blog", InSync, &["x"]).dying();
+        let parts = [(&gives, Role::Leaver), (&too, Role::Leaver), (&adopts, Role::Owner)];
+        assert_eq!(told(&found, &parts, &refused), ["rejected", "rejected", "nothing"]);
     }
 }

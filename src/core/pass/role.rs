@@ -125,8 +125,9 @@ pub(crate) enum Part {
     NotPermitted(Hold),
     /// Names the connection, and is told what can't be managed here.
     Refused(Hold),
-    /// Names the connection, and is told what the API refused before.
-    StillRejected(Hold),
+    /// Names the connection, and is told what the API refused before. It keeps what it declares, and what is there as it declares
+    /// it is its own.
+    StillRejected,
     /// Is not admitted here any more and has its place elsewhere: the record goes, the parameters stay, and it is told so.
     Left,
     /// Is being deleted, and lets go of everything.
@@ -143,7 +144,8 @@ impl Part {
             Self::Observer => Some(Role::Observer),
             Self::Leaver => Some(Role::Leaver),
             Self::Mover | Self::RejectedLeaver => Some(Role::Mover),
-            Self::Waiting(hold) | Self::NotPermitted(hold) | Self::Refused(hold) | Self::StillRejected(hold) => hold.role(),
+            Self::StillRejected => Some(Role::Rejected),
+            Self::Waiting(hold) | Self::NotPermitted(hold) | Self::Refused(hold) => hold.role(),
             // What it leaves passes to whoever wants it by way of a claim, as every record does.
             Self::Left => Some(Role::Bystander),
             Self::Released(_) | Self::ConnectionGone => None,
@@ -209,7 +211,7 @@ impl Facts {
             Names::Another { accepted: false } => Part::Mover,
             Names::This { fits: false } => Part::Refused(self.hold()),
             Names::This { fits: true } if self.observes => Part::Observer,
-            Names::This { fits: true } if self.rejected => Part::StillRejected(self.hold()),
+            Names::This { fits: true } if self.rejected => Part::StillRejected,
             Names::This { fits: true } => Part::Owner,
         }
     }
@@ -299,8 +301,7 @@ mod tests {
         granted     alive   unfit          y     *         *    y        *       *          Refused(Record)
         granted     alive   fits           *     *         *    y        *       *          Observer
         granted     alive   fits           *     *         *    n        *       n          Owner
-        granted     alive   fits           n     *         *    n        *       y          StillRejected(Nothing)
-        granted     alive   fits           y     *         *    n        *       y          StillRejected(Names)
+        granted     alive   fits           *     *         *    n        *       y          StillRejected
     ";
 
     /// Every combination of facts, with its cells.

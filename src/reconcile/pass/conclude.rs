@@ -56,15 +56,16 @@ impl Pass<'_, Written> {
 
     fn remember_rejected(&mut self, message: &str) {
         let Written { reading, members, plan, .. } = &self.at;
-        let (document, actors) = (&reading.document, plan.actors());
-        for member in members.iter().filter(|member| actors.contains(&member.stored.uid)) {
+        let (document, authors) = (&reading.document, plan.authors());
+        for member in members.iter().filter(|member| authors.contains(&member.stored.uid)) {
             self.tenant.memory.rejections.note(&member.stored, document, message.to_owned());
         }
     }
 
     /// When the connection is looked at again.
     fn set_date(&mut self, write: &WriteOutcome, pace: Pace) {
-        let deferred = !self.at.plan.deferred.is_empty();
+        let is_given_up = matches!(write, WriteOutcome::Rejected(_)) && self.at.plan.has_givers();
+        let deferred = !self.at.plan.deferred.is_empty() || is_given_up;
         let unsettled = self.tenant.unsettled_for(&self.at.reading.document.id);
         let (lane, pace, unsettled) = match write {
             WriteOutcome::Failed(_) => (Lane::Retry, pace, unsettled),

@@ -13,6 +13,7 @@ use crate::history::{AtCall, History};
 use crate::laws::rest::Scene;
 use crate::laws::seen::{Object, Param};
 use crate::network::{Ending, Fate};
+use crate::noise::{Complaint, Meets, Misfortune, TenantAction, Trouble};
 use crate::story::Who;
 
 /// The connections: `wordpress` and `corporate`.
@@ -215,6 +216,23 @@ fn what_was_only_claimed_keeps_nobody_from_what_another_leaves() {
         assert_eq!(live(scene, HERE, HINT), Some(ENTRIES[3]), "{what}");
         assert_eq!(param(scene, 0, HINT).state, "InSync", "{what}");
     });
+}
+
+/// Auth0 refuses that one removes what it does not declare any more. What it declares beside that is another's, who leaves it.
+#[test]
+fn what_is_there_as_a_refused_one_declares_it_stays_when_its_owner_leaves_it() {
+    let refuses = |times| {
+        let trouble = Trouble { meets: Meets::Writes, after: 0, times: Some(times), what: Misfortune::Status(400, Complaint::Params) };
+        Beat::Do(Action::Auth0(0, TenantAction::Trouble(trouble)))
+    };
+    let before = [declares(0, HERE, BLOG, 1), declares(1, HERE, HINT, 1), Beat::Pass];
+    for times in [1, 2] {
+        let after = [refuses(times), declares(1, HERE, BLOG, 1), Beat::Pass, declares(0, HERE, HINT, 2), Beat::Pass];
+        killed_at_every_call(&format!("{times} refusals"), &[&before[..], &after].concat(), |scene, what| {
+            assert_eq!((live(scene, HERE, BLOG), live(scene, HERE, HINT)), (Some(ENTRIES[1]), Some(ENTRIES[2])), "{what}");
+            assert_eq!([param(scene, 0, HINT).state, param(scene, 1, BLOG).state], ["InSync", "InSync"], "{what}");
+        });
+    }
 }
 
 /// What another object adopted is not taken back by the one that only observed, although it is older.

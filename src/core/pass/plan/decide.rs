@@ -14,16 +14,20 @@ use crate::model::identity::{Fingerprint, Uid};
 pub(super) struct Claimant<'a> {
     part: Participant<'a>,
     claims: BTreeMap<String, Claim>,
+    /// Whether these are what it may have had, as its status was lost.
+    is_restored: bool,
 }
 
 impl<'a> Claimant<'a> {
     pub(super) fn new(part: Participant<'a>, connection_ref: ConnectionRef<'_>) -> Self {
         let status = &part.object.status;
         let mut claims = claims::on(status, connection_ref.connection);
+        let mut is_restored = false;
         if part.role == Role::Leaver && part.object.deleting && part.object.finalizer && !claims::any(status) {
             claims = restored(part.object, connection_ref);
+            is_restored = true;
         }
-        Self { part, claims }
+        Self { part, claims, is_restored }
     }
 
     /// Takes these names out of its record: others have them now.
@@ -36,10 +40,17 @@ impl<'a> Claimant<'a> {
         &self.part.object.uid
     }
 
-    fn wants(&self, name: &str) -> Option<&'a Entry> {
-        match (&self.part.object.spec, self.part.role) {
-            (Ok(spec), Role::Owner) => spec.params.get(name),
-            _ => None,
+    fn declares(&self, name: &str) -> Option<&'a Entry> {
+        self.part.object.spec.as_ref().ok()?.params.get(name)
+    }
+
+    /// What it wants to be there. One whose changes were refused wants nothing but what is.
+    fn wants(&self, name: &str, live: Option<&Live>) -> Option<&'a Entry> {
+        let declared = self.declares(name)?;
+        match self.part.role {
+            Role::Owner => Some(declared),
+            Role::Rejected if matches!(live, Some(Live::Entry(entry)) if entry == declared) => Some(declared),
+            Role::Rejected | Role::Observer | Role::Leaver | Role::Holder | Role::Mover | Role::Bystander => None,
         }
     }
 
@@ -77,7 +88,7 @@ pub(super) fn decide(state: ConnectionState<'_>, mut claimants: Vec<Claimant<'_>
     let mut plan = Plan::default();
     for claimant in &claimants {
         // An object that takes part is concluded, also when it has nothing left here.
-        if !matches!(claimant.part.role, Role::Holder | Role::Mover) {
+        if !matches!(claimant.part.role, Role::Holder | Role::Rejected | Role::Mover) {
             plan.objects.entry(claimant.uid().clone()).or_default();
         }
     }
@@ -131,8 +142,12 @@ impl<'s, 'a> Question<'s, 'a> {
         self.state.connection_ref.owns(&claimant.claim(self.name).owned, self.name, self.live())
     }
 
+    fn wanted<'c>(&self, claimant: &Claimant<'c>) -> Option<&'c Entry> {
+        claimant.wants(self.name, self.live())
+    }
+
     fn wants(&self, claimant: &Claimant<'_>) -> bool {
-        claimant.wants(self.name).is_some()
+        self.wanted(claimant).is_some()
     }
 
     /// Whether a claimant has a record of the name that keeps others from it. What it only claimed, as far as anybody knows, does
@@ -144,7 +159,12 @@ impl<'s, 'a> Question<'s, 'a> {
 
     /// Whether one that can't act keeps the name.
     fn is_held_by(&self, claimant: &Claimant<'_>) -> bool {
-        claimant.part.role == Role::Holder && self.has_valid_record(claimant)
+        let keeps = match claimant.part.role {
+            Role::Holder => true,
+            Role::Rejected => claimant.declares(self.name).is_some(),
+            Role::Owner | Role::Observer | Role::Leaver | Role::Mover | Role::Bystander => false,
+        };
+        keeps && self.has_valid_record(claimant)
     }
 
     fn decide(&self) -> Decision {
@@ -165,7 +185,8 @@ impl<'s, 'a> Question<'s, 'a> {
             }
         } else {
             // Also where somebody keeps the name: what it can't prove to be its own is not what it keeps.
-            self.release(releasing.into_iter().filter(|giver| giver.part.role != Role::Mover).collect(), &mut decision);
+            let stays = |giver: &&Claimant<'_>| matches!(giver.part.role, Role::Mover | Role::Rejected);
+            self.release(releasing.into_iter().filter(|giver| !stays(giver)).collect(), &mut decision);
             if !self.state.unsettled {
                 decision.lost = self.held_twice();
             }
@@ -173,11 +194,13 @@ impl<'s, 'a> Question<'s, 'a> {
         decision
     }
 
-    /// Who has a record of the name and gives it up. One that is still to be accepted elsewhere does where `taken`.
+    /// Who has a record of the name and gives it up. One that is still to be accepted elsewhere, or whose changes were refused, does
+    /// where `taken`.
     fn releasing(&self, taken: bool) -> Vec<&'s Claimant<'a>> {
         let gives = |claimant: &Claimant<'_>| match claimant.part.role {
             Role::Owner | Role::Observer | Role::Leaver => true,
             Role::Mover => taken,
+            Role::Rejected => taken && claimant.declares(self.name).is_none(),
             Role::Holder | Role::Bystander => false,
         };
         self.all().filter(|claimant| gives(claimant) && claimant.holds(self.name) && !self.wants(claimant)).collect()
@@ -191,7 +214,7 @@ impl<'s, 'a> Question<'s, 'a> {
     /// whose record it was in sync.
     fn whose(&self) -> Option<&'s Claimant<'a>> {
         let wanting = || self.all().filter(|claimant| self.wants(claimant));
-        let declares_live = |claimant: &&Claimant<'_>| claimant.wants(self.name).cloned().map(Live::Entry).as_ref() == self.live();
+        let declares_live = |claimant: &&Claimant<'_>| self.wanted(claimant).cloned().map(Live::Entry).as_ref() == self.live();
         let proved = wanting().filter(|claimant| self.proves(claimant)).min_by_key(|claimant| !claimant.claim(self.name).applied);
         // Where the live value is proved to be another's, what one that can't act only claimed was never written.
         let is_unwritten = || self.all().any(|claimant| self.proves(claimant));
@@ -206,20 +229,22 @@ impl<'s, 'a> Question<'s, 'a> {
     /// Of two that hold the same name until they have moved or can act again, as after a hand-over that was cut short, the
     /// one whose it is keeps it. Yields the others.
     fn held_twice(&self) -> Vec<Uid> {
-        let holders = || self.all().filter(|one| matches!(one.part.role, Role::Mover | Role::Holder) && one.holds(self.name));
-        let keeper = holders()
-            .min_by_key(|one| (!self.proves(one), !one.claim(self.name).applied, one.part.role != Role::Holder))
-            .map(Claimant::uid);
+        let holders =
+            || self.all().filter(|one| matches!(one.part.role, Role::Mover | Role::Holder | Role::Rejected) && one.holds(self.name));
+        let keeper =
+            holders().min_by_key(|one| (!self.proves(one), !one.claim(self.name).applied, one.part.role == Role::Mover)).map(Claimant::uid);
         holders().map(Claimant::uid).filter(|uid| Some(*uid) != keeper).cloned().collect()
     }
 
     /// The winner of the name sets it, or is told why not. Yields whether the value is its own from then on.
     fn set(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], decision: &mut Decision) -> bool {
-        let Some(entry) = winner.wants(self.name) else { return false };
+        let Some(entry) = self.wanted(winner) else { return false };
         let verdict = self.verdict(winner, releasing, entry);
         let (claim, after) = self.record(winner, releasing, &verdict);
         if let Verdict::Write { drift, .. } = verdict {
-            let others = releasing.iter().map(|giver| giver.uid().clone()).collect();
+            // A record that was lost is not made anew of what the winner's own record proves to be its own.
+            let is_guess = |giver: &&&Claimant<'_>| giver.is_restored && self.proves(winner);
+            let others = releasing.iter().filter(|giver| !is_guess(giver)).map(|giver| giver.uid().clone()).collect();
             let from = self.live().cloned();
             decision.change = Some(Change { from, entry: Some(entry.clone()), actor: winner.uid().clone(), others, drift });
         }
@@ -233,7 +258,7 @@ impl<'s, 'a> Question<'s, 'a> {
     /// The winner's record before the write, and after it.
     fn record(&self, winner: &Claimant<'_>, releasing: &[&Claimant<'_>], verdict: &Verdict) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
         let owned = winner.claim(self.name).owned;
-        let Some(new) = winner.wants(self.name).map(|entry| self.state.connection_ref.fingerprint(self.name, entry)) else {
+        let Some(new) = self.wanted(winner).map(|entry| self.state.connection_ref.fingerprint(self.name, entry)) else {
             return (owned.clone(), owned);
         };
         match verdict {

@@ -11,7 +11,7 @@ use crate::tests::seeds;
 const NAMES: [&str; 3] = ["blog", "lang", "hint"];
 const VALUES: [&str; 3] = ["v1", "v2", "v3"];
 const STATES: [ParamState; 4] = [ParamState::InSync, ParamState::Pending, ParamState::Conflicted, ParamState::Removing];
-const ROLES: [Role; 6] = [Role::Owner, Role::Observer, Role::Leaver, Role::Mover, Role::Holder, Role::Bystander];
+const ROLES: [Role; 7] = [Role::Owner, Role::Observer, Role::Leaver, Role::Mover, Role::Holder, Role::Rejected, Role::Bystander];
 
 fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(NAMES.to_vec())

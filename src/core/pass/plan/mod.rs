@@ -8,6 +8,7 @@
 //! - a parameter that one object gives up and another wants changes hands in one PATCH;
 //! - an object that only observes or is not admitted neither takes part nor holds anything; its record stays until
 //!   another object takes the name over, and goes then;
+//! - for an object whose changes Auth0 refused nothing is written, and what is there as it declares it is its own all the same;
 //! - a record passes from one object to another only by way of a claim, also where nothing has to be written;
 //! - nothing is planned where nothing differs.
 //!
@@ -37,8 +38,11 @@ pub(crate) enum Role {
     Observer,
     /// Is being deleted, or names another connection where it was accepted: what it owns here goes.
     Leaver,
-    /// Holds what it owns and writes nothing: it became invalid or was rejected.
+    /// Holds what it owns and writes nothing: it became invalid, or can't be managed here.
     Holder,
+    /// Names this connection, and Auth0 refused its changes: nothing is written for it. What it declares it holds, and has where
+    /// that is there already; what it owns and does not declare stays, but for what another object declares here.
+    Rejected,
     /// Names another connection and is still to be accepted there: what it owns stays until then, but for what another
     /// object declares here.
     Mover,
@@ -51,7 +55,7 @@ impl Role {
     /// Whether it has a say in what is written.
     fn acts(self) -> bool {
         match self {
-            Self::Owner | Self::Leaver | Self::Holder | Self::Mover => true,
+            Self::Owner | Self::Leaver | Self::Holder | Self::Rejected | Self::Mover => true,
             Self::Observer | Self::Bystander => false,
         }
     }
@@ -167,6 +171,13 @@ pub struct Change {
 impl Change {
     pub(super) fn is_for(&self, object: &Uid) -> bool {
         self.acted_for().any(|uid| uid == object)
+    }
+
+    /// The objects that want it: the one that sets the value, or everybody who gives up what goes. Where one gives up what another
+    /// sets, the new value is no wish of its own.
+    pub(super) fn wanted_by(&self) -> impl Iterator<Item = &Uid> {
+        let others = if self.entry.is_none() { self.others.as_slice() } else { &[] };
+        std::iter::once(&self.actor).chain(others)
     }
 
     /// The objects whose record it touches, the one that wants it first.

@@ -57,7 +57,8 @@ pub(super) fn lose(plan: &mut Plan, state: ConnectionState<'_>, participants: &[
         let uid = &part.object.uid;
         for (name, claim) in claims::on(&part.object.status, state.connection_ref.connection) {
             let Some(keeper) = keepers.get(&name).filter(|keeper| *keeper != uid && !claim.owned.is_empty()) else { continue };
-            let told = part.role != Role::Mover && plan.objects.get(uid).is_some_and(|params| params.contains_key(&name));
+            let is_told = !matches!(part.role, Role::Mover | Role::Rejected);
+            let told = is_told && plan.objects.get(uid).is_some_and(|params| params.contains_key(&name));
             if !told {
                 plan.lost.entry(uid.clone()).or_default().insert(name.clone());
             }

@@ -34,6 +34,10 @@ fn holder(object: &Declared) -> (&Declared, Role) {
     (object, Role::Holder)
 }
 
+fn rejected(object: &Declared) -> (&Declared, Role) {
+    (object, Role::Rejected)
+}
+
 fn observer(object: &Declared) -> (&Declared, Role) {
     (object, Role::Observer)
 }
@@ -307,6 +311,20 @@ fn a_lost_record_never_takes_what_another_object_owns() {
     assert!(planned(&live(&[("blog", "x")]), &[leaver(&lost), holder(&invalid)]).changes.is_empty());
 }
 
+#[test]
+fn a_lost_record_is_not_made_anew_of_what_another_object_owns_and_changes() {
+    let lost = object("lost").wants("blog", "lost").dying();
+    let b = object("b").wants("blog", "new");
+    let others = |b: &Declared, found: &str| {
+        let plan = planned(&live(&[("blog", found)]), &[leaver(&lost), owner(b)]);
+        assert_eq!(entries(&plan), [set("blog", "new")]);
+        plan.changes["blog"].others.clone()
+    };
+    assert_eq!(others(&b.clone().lists("blog", InSync, &["old"]), "old"), Vec::<Uid>::new());
+    assert_eq!(others(&b.clone().lists("blog", Pending, &["lost"]), "lost"), Vec::<Uid>::new(), "also where that is what it declares");
+    assert_eq!(others(&b, "lost"), std::slice::from_ref(&lost.uid), "without it nobody could prove the value");
+}
+
 // ---- several objects ----
 
 #[test]
@@ -372,6 +390,42 @@ fn an_object_that_became_invalid_keeps_its_names_and_writes_nothing() {
     assert_eq!(verdict(&plan, &b, "blog"), Some(Verdict::Conflicted(a.key.clone())));
     assert_eq!(entries(&plan), [set("lang", "de")]);
     assert!(!plan.objects.contains_key(&a.uid), "its line of status stays as it is");
+}
+
+#[test]
+fn what_is_there_as_one_declares_it_whose_changes_were_refused_passes_to_it_and_does_not_go() {
+    let a = object("a").lists("blog", InSync, &["x"]).wants("lang", "de");
+    let refused = object("b").wants("blog", "x").wants("hint", "bad");
+    let found = live(&[("blog", "x"), ("lang", "de")]);
+    let plan = planned(&found, &[owner(&a), rejected(&refused)]);
+    assert!(plan.changes.is_empty(), "{plan:?}");
+    assert!(plan.adopts(&refused.uid));
+    assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Handed));
+    assert_eq!(plan.claims_of(&refused.uid), BTreeMap::from([("blog".to_owned(), vec![print("blog", "x")])]));
+    // Nothing is written for it, so another value is nothing to wait with.
+    let other = object("b").wants("blog", "y");
+    assert_eq!(entries(&planned(&found, &[owner(&a), rejected(&other)])), [removed("blog")]);
+    let stays = object("a").wants("blog", "x").lists("blog", InSync, &["x"]);
+    assert!(planned(&found, &[owner(&stays), rejected(&refused)]).is_empty());
+}
+
+#[test]
+fn one_whose_changes_were_refused_keeps_what_it_declares_and_gives_way_in_what_it_does_not() {
+    let refused = object("a").wants("blog", "new").lists("blog", InSync, &["old"]).lists("lang", InSync, &["de"]);
+    let found = live(&[("blog", "old"), ("lang", "de")]);
+    assert!(planned(&found, &[rejected(&refused)]).is_empty(), "what it gives up is one of the changes that were refused");
+    let b = object("b").wants("blog", "other").wants("lang", "fr");
+    let mut plan = planned(&found, &[rejected(&refused), owner(&b)]);
+    assert_eq!(verdict(&plan, &b, "blog"), Some(Verdict::Conflicted(refused.key.clone())));
+    assert_eq!(entries(&plan), [set("lang", "fr")]);
+    assert_eq!(plan.acted_for(), BTreeSet::from([refused.uid.clone(), b.uid.clone()]), "both store their claim first");
+    assert_eq!(plan.losses(&refused.uid), BTreeSet::new());
+    plan.written = true;
+    assert_eq!(plan.losses(&refused.uid), BTreeSet::from(["lang".to_owned()]));
+    // Another value than it had is still its own, and what it lost stays lost.
+    let plan = planned(&live(&[("blog", "theirs"), ("lang", "fr")]), &[rejected(&refused), owner(&b)]);
+    assert_eq!(verdict(&plan, &b, "blog"), Some(Verdict::Conflicted(refused.key.clone())));
+    assert_eq!((verdict(&plan, &b, "lang"), plan.changes.is_empty()), (Some(Verdict::InSync), true));
 }
 
 #[test]

@@ -65,6 +65,22 @@ impl Plan {
         actors.into_iter().cloned().collect()
     }
 
+    /// The objects that want the changes: what Auth0 says of these, it says to them.
+    pub fn authors(&self) -> BTreeSet<&Uid> {
+        self.changes.values().flat_map(Change::wanted_by).collect()
+    }
+
+    /// Whether a change is made for this object now, or the object gives way to it.
+    pub fn changes_for(&self, object: &Uid) -> bool {
+        self.changes.values().any(|change| change.is_for(object))
+    }
+
+    /// Whether somebody gives way to a change: without it, that one's own is still to be made.
+    pub fn has_givers(&self) -> bool {
+        let authors = self.authors();
+        self.changes.values().flat_map(Change::acted_for).any(|uid| !authors.contains(uid))
+    }
+
     /// Whether nothing has to be written, neither at Auth0 nor as a claim.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.adopted.is_empty()
