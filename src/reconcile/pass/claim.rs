@@ -53,7 +53,7 @@ impl<'t> Pass<'t, Planned> {
         }
         let unwritten = if self.at.plan.changes.is_empty() { Some(Ended::WITHOUT_A_WRITE) } else { self.obstacle() };
         // What only changes hands is claimed also where nothing can be written.
-        let adopters = || self.at.plan.adopted.values().cloned().collect();
+        let adopters = || self.at.plan.adopters().into_iter().collect();
         let claimants: Vec<Uid> = if unwritten.is_none() { self.at.plan.acted_for_in_order() } else { adopters() };
         let (claimed, late) = self.store_claims(&claimants).await;
         self.at.plan.retain_adopted(&claimed);
