@@ -21,7 +21,7 @@ const EARLY: f64 = 0.8;
 /// What was asked, and answered.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The reads since all is calm: when, and of what.
+    /// The reads since all is calm, and since a process listed last: when, and of what.
     reads: Vec<(Instant, String)>,
     /// The versions of objects that processes made, as they were answered.
     versions: BTreeMap<(ProcessId, String), u64>,
@@ -76,6 +76,11 @@ impl World {
         if state.calm {
             state.asked.reads.push((Instant::now(), format!("{}{}", request.host, request.path)));
         }
+    }
+
+    /// A process lists what there is: before that it may not have known of what it would have come to rest with.
+    pub(super) fn note_list(&self) {
+        self.state.lock().asked.reads.clear();
     }
 
     /// Everything was at rest for so long: connections were read as often as that needs.

@@ -253,6 +253,7 @@ impl World {
                     self.count_told(request);
                 }
             }
+            Server::Kubernetes if is_list(request) => self.note_list(),
             Server::Kubernetes => {}
             Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
             Server::Auth0 => {
