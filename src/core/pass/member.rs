@@ -113,14 +113,16 @@ fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
     };
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
     let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
-    match write {
-        WriteOutcome::Rejected(_) if plan.changes_for(object) && !plan.authors().contains(object) => {
-            pending("Auth0 refused the value that another object declares for a parameter of this one; the operator goes on without it")
-        }
-        // Who only adopts what is there has nothing to write.
-        _ if plan.changes_for(object) || waits_as_told => write.clone(),
-        _ if deferred => pending("the operator writes other changes of this connection first; these are next"),
-        _ => WriteOutcome::Nothing,
+    let changes = plan.changes_for(object);
+    if changes && matches!(write, WriteOutcome::Rejected(_)) && !plan.authors().contains(object) {
+        pending("Auth0 refused the value that another object declares for a parameter of this one; the operator goes on without it")
+    } else if changes || waits_as_told {
+        write.clone()
+    } else if deferred {
+        pending("the operator writes other changes of this connection first; these are next")
+    } else {
+        // Also for whoever only adopts what is there.
+        WriteOutcome::Nothing
     }
 }
 

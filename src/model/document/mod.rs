@@ -346,10 +346,15 @@ impl Document {
         Some(sha256(&[text.as_bytes()]))
     }
 
-    /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does.
+    /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does. In which
+    /// way there are no parameters is no difference.
     pub(crate) fn options_hash(&self) -> Option<[u8; 32]> {
+        let mut members = self.options.clone().ok()?;
+        if self.params().is_ok_and(|params| params.0.is_empty()) {
+            members.remove(UPSTREAM_PARAMS);
+        }
         let mut text = String::new();
-        canonical_members(self.options.as_ref().ok()?, COMPARED_DEPTH, &mut text);
+        canonical_members(&members, COMPARED_DEPTH, &mut text);
         Some(sha256(&[text.as_bytes()]))
     }
 }

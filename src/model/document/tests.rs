@@ -211,6 +211,10 @@ fn the_foreign_hash_asks_for_meaning_and_ignores_what_is_ours() {
     }
     let all = |options: &str| document(options).options_hash().unwrap();
     assert_ne!(all(r#"{"upstream_params":{"k":{"value":"1"}}}"#), all(r#"{"upstream_params":{"k":{"value":"2"}}}"#));
+    for none in [r#"{"upstream_params":null}"#, r#"{"upstream_params":{}}"#] {
+        assert_eq!(all("{}"), all(none));
+    }
+    assert_ne!(all("{}"), all(r#"{"upstream_params":[]}"#));
 }
 
 #[test]
