@@ -126,9 +126,9 @@ mod tests {
         let mut queue = WorkQueue::default();
         let mut after = |outdated: bool| {
             if outdated {
-                queue.add_again(Item::Tenant, now, 1.0)
+                queue.add_again(Item::Tenant, now, 1.0);
             } else {
-                queue.add_after_failure(Item::Tenant, now, 1.0)
+                queue.add_after_failure(Item::Tenant, now, 1.0);
             }
             queue.first().unwrap() - now
         };
