@@ -11,6 +11,9 @@ use simulation::history::{History, Seed};
 use simulation::laws::Violation;
 use simulation::{log, mutants, run, shrink};
 
+/// After so many histories a survey says how far it is.
+const PROGRESS: u64 = 10_000;
+
 /// With the system's allocator a quarter of a history's time is allocation, with this one little of it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,7 +49,7 @@ struct Arguments {
     #[arg(long)]
     shrink: bool,
 
-    /// Do not stop at the first history that breaks a law: count them, and list the first seed of each law.
+    /// Do not stop at the first history that breaks a law: list all that do. Each is also said on standard error when it is found.
     #[arg(long)]
     survey: bool,
 
@@ -136,7 +139,8 @@ struct Total {
 
 impl Total {
     fn run(arguments: &Arguments) -> Self {
-        let (next, stop, begin) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Instant::now());
+        let (next, histories) = (AtomicU64::new(arguments.seed), AtomicU64::new(0));
+        let (stop, begin) = (AtomicBool::new(false), Instant::now());
         let end = arguments.seed.saturating_add(arguments.histories());
         let work = || {
             let mut part = Self { fewest_steps: u64::MAX, ..Self::default() };
@@ -152,10 +156,17 @@ impl Total {
                 part.simulated += report.lasted;
                 part.coverage.add(report.coverage);
                 if let Some(violation) = report.violation {
-                    part.broken.push((seed, violation));
-                    if !arguments.survey {
+                    if arguments.survey {
+                        // A run of hours may be cut off before it says what it came to.
+                        eprintln(format_args!("seed {seed}: {violation}"));
+                    } else {
                         stop.store(true, Ordering::Relaxed);
                     }
+                    part.broken.push((seed, violation));
+                }
+                let done = histories.fetch_add(1, Ordering::Relaxed) + 1;
+                if arguments.survey && done.is_multiple_of(PROGRESS) {
+                    eprintln(format_args!("{done} histories, {:.0} s", begin.elapsed().as_secs_f64()));
                 }
             }
             part
