@@ -2,7 +2,8 @@
 //!
 //! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
 //! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
-//! (only a version that differs in nothing a plan depends on is followed);
+//! (only a version that differs in nothing a plan depends on is followed), and is not even sent where the newer version is
+//! known ([`WriteError::Outdated`]);
 //! what was written is folded into the world at once; nothing is sent but by who leads at that moment. A write ends within
 //! [`TIMEOUT`], and before the Lease does.
 
@@ -48,6 +49,9 @@ pub(crate) enum WriteError {
     /// The object changed, or is another one of the same name: plan again from the newer version.
     #[error("the object changed since it was read")]
     Conflict,
+    /// It was not sent, as a newer version of the object is known: plan again from that one.
+    #[error("the operator knows a newer version of the object than the one it planned from")]
+    Outdated,
     /// The object is gone.
     #[error("the object is gone")]
     Gone,
@@ -126,6 +130,9 @@ impl Report {
             if self.fence.as_ref().is_some_and(|holds| !self.hub.read(|world| holds(world))) {
                 return Err(WriteError::Conflict);
             }
+            if let Some(newest) = self.hub.read(|world| world.newer_object(&object)) {
+                object = followed(&object, &newest).ok_or(WriteError::Outdated)?;
+            }
             let written = match change {
                 Change::Status(status) => self.put_status(&object, status).await,
                 Change::Finalizer(present) => self.patch_finalizer(&object, present).await,
@@ -143,8 +150,7 @@ impl Report {
         for _ in 0..WATCH_TRIES {
             let newest = self.hub.read(|world| world.object(&object.key))?;
             if newest.resource_version != object.resource_version {
-                let same = newest.finalizer == object.finalizer && !newest.differs(object);
-                return same.then(|| Declared::clone(&newest));
+                return followed(object, &newest);
             }
             tokio::time::sleep(WATCH_PAUSE).await;
         }
@@ -247,6 +253,9 @@ impl Report {
     pub(crate) async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let mut tenant = tenant.clone();
         for _ in 0..REBASES {
+            if let Some(newest) = self.hub.read(|world| world.newer_tenant(&tenant)) {
+                tenant = tenant_followed(&tenant, &newest).ok_or(WriteError::Outdated)?;
+            }
             match self.put_tenant_status(&tenant, status).await {
                 Err(WriteError::Conflict) => tenant = self.tenant_moved_on(&tenant).await.ok_or(WriteError::Conflict)?,
                 ended => return ended,
@@ -259,9 +268,7 @@ impl Report {
         for _ in 0..WATCH_TRIES {
             let newest = self.hub.read(|world| world.tenant(&tenant.name))?;
             if newest.resource_version != tenant.resource_version {
-                let (resource_version, reconcile_at) = (newest.resource_version.clone(), newest.reconcile_at.clone());
-                let same = DeclaredTenant { resource_version, reconcile_at, ..tenant.clone() } == *newest;
-                return same.then(|| DeclaredTenant::clone(&newest));
+                return tenant_followed(tenant, &newest);
             }
             tokio::time::sleep(WATCH_PAUSE).await;
         }
@@ -292,6 +299,18 @@ impl Report {
         request.extensions_mut().insert("replace_status");
         self.client.request(request).await
     }
+}
+
+/// Another version of an object, if nothing differs in it that a plan depends on.
+fn followed(object: &Declared, newest: &Declared) -> Option<Declared> {
+    let same = newest.finalizer == object.finalizer && !newest.differs(object);
+    same.then(|| newest.clone())
+}
+
+fn tenant_followed(tenant: &DeclaredTenant, newest: &DeclaredTenant) -> Option<DeclaredTenant> {
+    let (resource_version, reconcile_at) = (newest.resource_version.clone(), newest.reconcile_at.clone());
+    let same = DeclaredTenant { resource_version, reconcile_at, ..tenant.clone() } == *newest;
+    same.then(|| newest.clone())
 }
 
 fn regarding<K: Resource<DynamicType = ()>>(name: &str, namespace: Option<&str>, uid: &str) -> ObjectReference {
@@ -366,39 +385,4 @@ async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube:
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::tests::builders;
-
-    /// A report to an API server that refuses everything, and how many requests it saw.
-    fn report() -> (Report, Arc<AtomicUsize>) {
-        let requests = Arc::new(AtomicUsize::new(0));
-        let seen = requests.clone();
-        let refusing = axum::Router::new().fallback(move || {
-            seen.fetch_add(1, Ordering::Relaxed);
-            async { axum::http::StatusCode::FORBIDDEN }
-        });
-        let hub = Arc::new(Hub::new().0);
-        (Report::new(Client::new(refusing, "default"), hub, None, WallClock::system()), requests)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
-        let (report, requests) = report();
-        let (object, tenant) = (builders::object("one"), builders::tenant("one"));
-        let notice = Notice::new(false, "Test", "a test".to_owned());
-        for (report, expected) in [(report.clone(), 0), (report.under(Leadership::of_a_test()), 5)] {
-            for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
-                assert!(matches!(written, Err(WriteError::Failed(_))), "{written:?}");
-            }
-            assert!(report.tenant_status(&tenant, &tenant.status).await.is_err());
-            report.notice(&object, &notice).await;
-            report.tenant_notice(&tenant, &notice).await;
-            // Longer than it is tried again.
-            tokio::time::sleep(Duration::from_mins(2)).await;
-            assert_eq!(requests.load(Ordering::Relaxed), expected);
-        }
-    }
-}
+mod tests;

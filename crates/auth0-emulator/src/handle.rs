@@ -180,6 +180,11 @@ impl TenantHandle {
         self.lock().find(name_or_id).map(connections::document)
     }
 
+    /// The name of a connection.
+    pub fn connection_name(&self, name_or_id: &str) -> Option<String> {
+        self.lock().find(name_or_id).map(|connection| connection.name().to_owned())
+    }
+
     /// The stored `options.upstream_params` of a connection; `null` when absent (or `null`).
     pub fn upstream_params(&self, name_or_id: &str) -> serde_json::Value {
         let state = self.lock();

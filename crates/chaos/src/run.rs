@@ -162,10 +162,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Looks after the replicas. What must not be is said at once: a run that can't go on has no report.
     async fn watch(&mut self) {
-        let now = self.now();
+        let (now, told) = (self.now(), self.stage.violations.len());
         for (after, later) in self.stage.watch_replicas().await {
             self.put(now + after, Step::Later(later));
+        }
+        for what in &self.stage.violations[told..] {
+            (self.say)(&format!("{:>5} s  VIOLATION: {what}", now.as_secs()));
         }
     }
 

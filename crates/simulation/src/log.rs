@@ -79,8 +79,12 @@ impl Subscriber for Listening {
 struct Text<'a>(&'a mut String);
 
 impl Visit for Text<'_> {
+    /// The same as [`Self::record_debug`] adds, and most fields are text.
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
+        let name: &[&str] = if field.name() == "message" { &[] } else { &[field.name(), "="] };
+        for part in name.iter().chain([&value, &" "]) {
+            self.0.push_str(part);
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

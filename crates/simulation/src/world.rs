@@ -32,7 +32,7 @@ use tracing::Level;
 use upstream_params_operator::internals::{self, AllowedDomains, RequestTimes, Settings, Transport, TransportOptions, WallClock};
 
 use crate::action::{Action, Forgery, WATCHED};
-use crate::cluster::{Break, Cluster, Key, Snapshot};
+use crate::cluster::{Break, Cluster, Key, Kind as ClusterKind, Snapshot};
 use crate::coverage::{Coverage, Kind};
 use crate::declare::{CONNECTIONS, DOMAINS, NAMESPACES, OPERATOR_NAMESPACE, SLOTS, SecretDeclaration, TENANTS, secret_name};
 use crate::history::History;
@@ -121,6 +121,9 @@ struct State {
     coverage: Coverage,
     story: Vec<Line>,
     chronicle: Chronicle,
+    scenes: scenes::Scenes,
+    /// The longest interval between two looks, and how many versions of tenant objects there were when it was asked for.
+    interval: Option<(usize, Duration)>,
     /// The last write to Auth0, or to the API server but to the Lease.
     last_write: Option<Instant>,
     steps: u64,
@@ -336,8 +339,8 @@ impl World {
                 };
                 let (key, mut spec) = (object(*slot), declaration.spec(id_of));
                 // Which tenant it belongs to can't be changed: admission refuses it.
-                if let Some(there) = self.cluster.read(&key) {
-                    spec["tenantRef"] = there["spec"]["tenantRef"].clone();
+                if let Some(mut there) = self.cluster.read_field(&key, "spec") {
+                    spec["tenantRef"] = there["tenantRef"].take();
                 }
                 drop(self.cluster.apply(&key, spec));
             }
@@ -508,8 +511,8 @@ impl World {
 
     /// The Auth0 tenant that a tenant object stands for.
     fn host_of(&self, tenant: &str) -> Option<String> {
-        let tenant = self.cluster.read(&Key::tenant(tenant))?;
-        tenant["spec"]["domain"].as_str().map(str::to_owned)
+        let spec = self.cluster.read_field(&Key::tenant(tenant), "spec")?;
+        spec["domain"].as_str().map(str::to_owned)
     }
 
     /// The secret that the Auth0 tenant of a tenant object takes at present.
@@ -588,8 +591,14 @@ impl World {
 
     /// The longest interval between two looks at a connection that a tenant object asks for.
     pub(crate) fn longest_interval(&self) -> Duration {
+        let count = self.cluster.count(ClusterKind::Tenant);
+        if let Some((_, interval)) = self.state.lock().interval.filter(|(then, _)| *then == count) {
+            return interval;
+        }
         let specs = TENANTS.iter().filter_map(|name| self.cluster.read_as::<seen::Tenant>(&Key::tenant(name)));
-        Duration::from_secs(specs.map(|tenant| tenant.spec.resync_interval_seconds).max().unwrap_or_default())
+        let interval = Duration::from_secs(specs.map(|tenant| tenant.spec.resync_interval_seconds).max().unwrap_or_default());
+        self.state.lock().interval = Some((count, interval));
+        interval
     }
 
     /// How many requests for a token there were.

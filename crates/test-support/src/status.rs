@@ -45,6 +45,11 @@ pub(crate) fn message_of(conditions: &[Condition], kind: &str) -> String {
     conditions.iter().find(|condition| condition.type_ == kind).map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
+/// The value of the annotation by which a look was asked for that has ended.
+pub fn handled(object: &UpstreamParams) -> Option<&str> {
+    object.status.as_ref()?.last_handled_reconcile_at.as_deref()
+}
+
 /// When each condition last came to another status.
 pub fn transition_times(object: &UpstreamParams) -> BTreeMap<String, String> {
     conditions(object).iter().map(|condition| (condition.type_.clone(), format!("{:?}", condition.last_transition_time))).collect()

@@ -4,7 +4,7 @@
 //! it is done. Adding, taking and finding the first date take a time that grows with the logarithm of the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::core::schedule::backoff;
 use crate::model::identity::ObjectKey;
@@ -38,10 +38,23 @@ impl WorkQueue {
 
     /// It failed: it is tried again, after a longer pause each time.
     pub(crate) fn add_after_failure(&mut self, item: Item, now: Instant, chance: f64) {
+        let at = now + backoff(self.count_failure(&item), chance);
+        self.set(item, at);
+    }
+
+    /// It was planned from what is not the latest: it is planned again at once, and where that goes on, as after any failure.
+    pub(crate) fn add_again(&mut self, item: Item, now: Instant, chance: f64) {
+        let pause = match self.count_failure(&item) {
+            1 => Duration::ZERO,
+            failures => backoff(failures - 1, chance),
+        };
+        self.set(item, now + pause);
+    }
+
+    fn count_failure(&mut self, item: &Item) -> u32 {
         let failures = self.failures.entry(item.clone()).or_default();
         *failures = failures.saturating_add(1);
-        let at = now + backoff(*failures, chance);
-        self.set(item, at);
+        *failures
     }
 
     fn set(&mut self, item: Item, at: Instant) {
@@ -89,8 +102,6 @@ impl WorkQueue {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -107,6 +118,26 @@ mod tests {
         assert_eq!(queue.first(), None, "taken, so not twice");
         queue.finish(&Item::Tenant);
         assert_eq!(after(&mut queue, now), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_was_planned_from_what_is_not_the_latest_is_planned_again_at_once_but_not_each_time() {
+        let now = Instant::now();
+        let mut queue = WorkQueue::default();
+        let mut after = |outdated: bool| {
+            if outdated {
+                queue.add_again(Item::Tenant, now, 1.0);
+            } else {
+                queue.add_after_failure(Item::Tenant, now, 1.0);
+            }
+            queue.first().unwrap() - now
+        };
+        assert_eq!([after(true), after(true), after(true)], [0, 1, 2].map(Duration::from_secs));
+        assert_eq!(after(false), Duration::from_secs(8), "it is one count");
+        queue.finish(&Item::Tenant);
+        queue.add_after_failure(Item::Tenant, now, 1.0);
+        queue.add_again(Item::Tenant, now, 1.0);
+        assert_eq!(queue.first().unwrap() - now, Duration::from_secs(1));
     }
 
     #[test]

@@ -356,6 +356,12 @@ impl World {
         self.objects.get(key).cloned()
     }
 
+    /// The newer version of an object that is known, if one is.
+    pub fn newer_object(&self, object: &Declared) -> Option<Arc<Declared>> {
+        let known = self.objects.get(&object.key).filter(|known| known.uid == object.uid)?;
+        is_older(&object.resource_version, &known.resource_version).then(|| known.clone())
+    }
+
     /// All objects that name this tenant.
     pub fn objects_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Declared>> {
         self.objects.of(tenant)
@@ -380,6 +386,12 @@ impl World {
     /// The tenant of this name.
     pub fn tenant(&self, name: &str) -> Option<Arc<DeclaredTenant>> {
         self.tenants.get(name).cloned()
+    }
+
+    /// The newer version of a tenant that is known, if one is.
+    pub fn newer_tenant(&self, tenant: &DeclaredTenant) -> Option<Arc<DeclaredTenant>> {
+        let known = self.tenants.get(&tenant.name).filter(|known| known.uid == tenant.uid)?;
+        is_older(&tenant.resource_version, &known.resource_version).then(|| known.clone())
     }
 
     /// All tenants.

@@ -40,7 +40,10 @@ pub(super) struct Claimed {
 }
 
 /// Claims that are on their way to the API server, each with the number of its member.
-pub(super) type Late = JoinSet<(usize, Result<Declared, WriteError>)>;
+pub(super) type Late = JoinSet<(usize, Stored)>;
+
+/// What became of a claim: the object as it is then, also where only the finalizer was stored, and the error.
+type Stored = (Declared, Result<(), WriteError>);
 
 impl<'t> Pass<'t, Planned> {
     /// Stores the claims. Yields a pass that is at its end where nothing can be written, or nothing has to be.
@@ -50,7 +53,7 @@ impl<'t> Pass<'t, Planned> {
         }
         let unwritten = if self.at.plan.changes.is_empty() { Some(Ended::WITHOUT_A_WRITE) } else { self.obstacle() };
         // What only changes hands is claimed also where nothing can be written.
-        let adopters = || self.at.plan.adopted.values().cloned().collect();
+        let adopters = || self.at.plan.adopters().into_iter().collect();
         let claimants: Vec<Uid> = if unwritten.is_none() { self.at.plan.acted_for_in_order() } else { adopters() };
         let (claimed, late) = self.store_claims(&claimants).await;
         self.at.plan.retain_adopted(&claimed);
@@ -145,31 +148,30 @@ impl Claim {
         Self { object: object.clone(), connection: connection.clone(), records, removed }
     }
 
-    /// Stores it, the finalizer first. Yields the object as it is then.
-    async fn store(self, report: &Report, wall: &WallClock) -> Result<Declared, WriteError> {
+    /// Stores it, the finalizer first.
+    async fn store(self, report: &Report, wall: &WallClock) -> Stored {
         let mut stored = Declared::clone(&self.object);
+        let written = self.store_to(&mut stored, report, wall).await;
+        (stored, written)
+    }
+
+    async fn store_to(&self, stored: &mut Declared, report: &Report, wall: &WallClock) -> Result<(), WriteError> {
         if !stored.finalizer && stored.cleans_up() && !stored.deleting {
-            stored = Declared { status: stored.status.clone(), ..report.finalizer(&stored, true).await? };
+            *stored = Declared { status: stored.status.clone(), ..report.finalizer(stored, true).await? };
         }
-        let status = status::claimed(&stored, &self.connection, &self.records, &self.removed, wall.now_in_seconds());
-        report.status(&stored, &status).await
+        let status = status::claimed(stored, &self.connection, &self.records, &self.removed, wall.now_in_seconds());
+        *stored = report.status(stored, &status).await?;
+        Ok(())
     }
 }
 
 /// Takes in the end of a claim: whose it was, where it is stored; else the object and the error.
-fn take_in(
-    ended: Result<(usize, Result<Declared, WriteError>), JoinError>,
-    members: &mut [Member],
-) -> Option<Result<Uid, (Arc<Declared>, WriteError)>> {
-    let (number, stored) = ended.ok()?;
+fn take_in(ended: Result<(usize, Stored), JoinError>, members: &mut [Member]) -> Option<Result<Uid, (Arc<Declared>, WriteError)>> {
+    let (number, (stored, written)) = ended.ok()?;
     let member = members.get_mut(number)?;
-    Some(match stored {
-        Ok(stored) => {
-            member.stored = Arc::new(stored);
-            Ok(member.stored.uid.clone())
-        }
-        Err(error) => Err((member.stored.clone(), error)),
-    })
+    // What is concluded is written to the version that the claim made, also where that was the finalizer's alone.
+    member.stored = Arc::new(stored);
+    Some(written.map(|()| member.stored.uid.clone()).map_err(|error| (member.stored.clone(), error)))
 }
 
 /// Waits for the claims that came too late for the write: what is concluded is written to the version that they made.

@@ -50,8 +50,15 @@ impl<'t> Pass<'t, Asked> {
             self.tenant.answered(&self.client).await;
         }
         match found {
-            Err(failure) => Break(self.unread(concerned, failure).await),
-            Ok(None) => Break(self.not_found(concerned).await),
+            // Told to those that it concerns by now, as they are by now.
+            Err(failure) => {
+                let concerned = self.concerned();
+                Break(self.unread(concerned, failure).await)
+            }
+            Ok(None) => {
+                let concerned = self.concerned();
+                Break(self.not_found(concerned).await)
+            }
             Ok(Some(reading)) => self.take_in(reading).await,
         }
     }
@@ -102,6 +109,11 @@ impl<'t> Pass<'t, Asked> {
 
     /// Notes what was read, and gathers everybody whom it concerns.
     async fn take_in(mut self, reading: Reading) -> ControlFlow<Next, Pass<'t, Read>> {
+        let live = reading.document.live();
+        if live.is_ok() {
+            // Before anybody is gathered: where that is news of the tenant, all its objects are told so.
+            self.tenant.proved(&self.client, Route::ReadConnection).await;
+        }
         let declared = self.tenant.shared.hub.read(|world| world.tenant(&self.tenant.name));
         let Some(declared) = declared.filter(|_| !self.tenant.is_outdated()) else {
             // What the tenant admits changed during the read: the news is taken in before the next pass.
@@ -113,10 +125,9 @@ impl<'t> Pass<'t, Asked> {
         self.note(&reading);
         let members = self.gather(&reading);
         self.look_elsewhere(&asked, concerned, &members);
-        match reading.document.live() {
+        match live {
             Err(error) => Break(self.unusable(members, &reading, error).await),
             Ok(live) => {
-                self.tenant.proved(&self.client, Route::ReadConnection).await;
                 self.tenant.shared.metrics.good_look(&self.tenant.name);
                 for member in &members {
                     self.tenant.memory.clocks.note_look(&member.stored, clock::now());

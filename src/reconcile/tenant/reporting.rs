@@ -50,7 +50,7 @@ impl Tenant {
             }
             Err(error) => {
                 tracing::warn!(tenant = %self.name, %error, "the tenant's status could not be written; the operator tries again");
-                self.queue.add_after_failure(Item::Tenant, clock::now(), fastrand::f64());
+                self.try_again(Item::Tenant, &error);
             }
         }
     }
@@ -171,11 +171,21 @@ impl Tenant {
     pub(crate) fn requeue_after_failure(&mut self, object: &Declared, error: &WriteError) {
         match error {
             WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object was deleted"),
-            WriteError::Conflict | WriteError::Failed(_) => {
+            WriteError::Conflict | WriteError::Outdated | WriteError::Failed(_) => {
                 tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written; the operator plans it again");
             }
         }
-        self.queue.add_after_failure(Item::Object(object.key.clone()), clock::now(), fastrand::f64());
+        self.try_again(Item::Object(object.key.clone()), error);
+    }
+
+    /// What was to be written was not: how soon it is planned again goes by the reason.
+    fn try_again(&mut self, item: Item, error: &WriteError) {
+        let (now, chance) = (clock::now(), fastrand::f64());
+        match error {
+            // What is known now can be planned from at once.
+            WriteError::Outdated => self.queue.add_again(item, now, chance),
+            WriteError::Conflict | WriteError::Gone | WriteError::Failed(_) => self.queue.add_after_failure(item, now, chance),
+        }
     }
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.

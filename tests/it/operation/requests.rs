@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use test_support::journal::{error, id_of, reads, token_requests};
 use test_support::manifest::{on, value};
-use test_support::status::{assert_complete, message};
+use test_support::status::{assert_complete, handled, message};
 use test_support::wait::throughout;
 use test_support::{Scope, World};
 use upstream_params_operator::api::RECONCILE_AT;
@@ -23,10 +23,6 @@ async fn ask(scope: &Scope<'_>, name: &str, by: &str) {
 
 async fn ask_tenant(scope: &Scope<'_>, by: impl Into<Value>) {
     scope.tenants().patch(&scope.name, &PatchParams::default(), &Patch::Merge(asking(by))).await.unwrap();
-}
-
-fn handled(object: &UpstreamParams) -> Option<&str> {
-    object.status.as_ref()?.last_handled_reconcile_at.as_deref()
 }
 
 async fn until_handled(scope: &Scope<'_>, name: &str, by: &str) -> UpstreamParams {

@@ -1,6 +1,7 @@
 //! Every version of every object, for the laws: what was there when, and what a process had been shown of it. No process sees it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,7 +16,7 @@ pub struct Version {
     /// Its number, of all versions of the kind that there ever were.
     pub number: usize,
     /// The namespace and the name, or the name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The object; none: it was gone then.
     pub text: Option<Bytes>,
     /// Whether the process that was asked about has not been shown it.
@@ -30,9 +31,25 @@ const KEPT: Duration = Duration::from_mins(2);
 /// How many versions a process had been shown of a kind, from this moment on.
 type Shown = (Instant, usize);
 
+/// What is known of a kind: how many versions a process had been shown, of how many. Where that is the same, the same is known. By
+/// default none was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    shown: usize,
+    all: usize,
+}
+
+/// The versions of a kind.
+#[derive(Debug, Default)]
+struct Versions {
+    all: Vec<Version>,
+    /// The numbers of those of each object, by its name.
+    by_name: BTreeMap<Arc<str>, Vec<usize>>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
-    versions: [Vec<Version>; 6],
+    kinds: [Versions; 6],
     /// In the order of time.
     shown: BTreeMap<(ProcessId, Kind), Vec<Shown>>,
     /// How many versions of each kind there were when a process began.
@@ -42,13 +59,15 @@ pub(super) struct Chronicle {
 impl Chronicle {
     /// Notes a version.
     pub(super) fn note(&mut self, kind: Kind, name: String, resource_version: u64, text: Option<Bytes>) {
-        let versions = &mut self.versions[kind.index()];
-        versions.push(Version { number: versions.len(), name, text, is_news: false, revision: resource_version });
+        let Versions { all, by_name } = &mut self.kinds[kind.index()];
+        let (name, number): (Arc<str>, usize) = (name.into(), all.len());
+        by_name.entry(name.clone()).or_default().push(number);
+        all.push(Version { number, name, text, is_news: false, revision: resource_version });
     }
 
     /// Notes that a process has everything of a kind up to this resourceVersion.
     pub(super) fn show(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
-        let versions = &self.versions[kind.index()];
+        let versions = &self.kinds[kind.index()].all;
         let count = versions.iter().rposition(|version| version.revision <= resource_version).map_or(0, |at| at + 1);
         let now = Instant::now();
         let shown = self.shown.entry((process, kind)).or_default();
@@ -64,19 +83,37 @@ impl Chronicle {
 
     /// A process begins. Nothing that is there now can be news to it: it lists everything before it acts.
     pub(super) fn begins(&mut self, process: ProcessId) {
-        self.begins.insert(process, std::array::from_fn(|kind| self.versions[kind].len()));
+        self.begins.insert(process, std::array::from_fn(|kind| self.kinds[kind].all.len()));
     }
 
-    /// Of each object of a kind the version that a process had been shown last, so long before this moment, and all that came after.
-    /// What is shown in a moment may be taken in later in it.
-    pub(super) fn known(&self, process: ProcessId, kind: Kind, before: Duration) -> Vec<Version> {
-        let now = Instant::now();
+    /// How many versions of a kind there ever were.
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        self.kinds[kind.index()].all.len()
+    }
+
+    /// The newest version of each object of a kind; of one that is gone that it is.
+    pub(super) fn newest(&self, kind: Kind) -> Vec<Version> {
+        let Versions { all, by_name } = &self.kinds[kind.index()];
+        by_name.values().filter_map(|numbers| all.get(*numbers.last()?)).cloned().collect()
+    }
+
+    /// What a process knew of a kind so long before this moment. What is shown in a moment may be taken in later in it.
+    pub(super) fn mark(&self, process: ProcessId, kind: Kind, before: Duration) -> Mark {
+        let (now, all) = (Instant::now(), self.count(kind));
         let mut shown = self.shown.get(&(process, kind)).into_iter().flatten().rev();
         let shown = shown.find(|(at, _)| *at + before < now).map_or(0, |(_, count)| *count);
         let shown = shown.max(self.begins.get(&process).map_or(0, |counts| counts[kind.index()]));
-        let (before, after) = self.versions[kind.index()].split_at(shown.min(self.versions[kind.index()].len()));
-        let last: BTreeMap<&str, &Version> = before.iter().map(|version| (version.name.as_str(), version)).collect();
-        let news = after.iter().map(|version| Version { is_news: true, ..version.clone() });
-        last.into_values().cloned().chain(news).collect()
+        Mark { shown: shown.min(all), all }
+    }
+
+    /// Of each object of a kind the version that a process had been shown last, and all that came after.
+    pub(super) fn known(&self, kind: Kind, Mark { shown, .. }: Mark) -> Vec<Version> {
+        let Versions { all, by_name } = &self.kinds[kind.index()];
+        let last = by_name.values().filter_map(|numbers| {
+            let before = numbers.partition_point(|number| *number < shown);
+            all.get(*numbers.get(before.checked_sub(1)?)?)
+        });
+        let news = all.iter().skip(shown).map(|version| Version { is_news: true, ..version.clone() });
+        last.cloned().chain(news).collect()
     }
 }

@@ -34,7 +34,7 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-pub use chronicle::Version;
+pub use chronicle::{Mark, Version};
 pub use journal::{Entry, Verb, Who, Writes};
 pub use kind::{Key, Kind};
 pub use people::Snapshot;
@@ -145,15 +145,26 @@ impl Cluster {
         std::mem::take(&mut self.state.lock().journal.entries)
     }
 
-    /// Of each object of a kind the version that a process had been shown last, and all that came after: what the process may
-    /// know. What it was shown in this very moment it may not have taken in yet.
-    pub fn known(&self, process: ProcessId, kind: Kind) -> Vec<Version> {
-        self.known_before(process, kind, Duration::ZERO)
+    /// What a process knew of these kinds so long ago. What it was shown in this very moment it may not have taken in yet.
+    pub fn marks<const N: usize>(&self, process: ProcessId, kinds: [Kind; N], before: Duration) -> [Mark; N] {
+        let state = self.state.lock();
+        kinds.map(|kind| state.chronicle.mark(process, kind, before))
     }
 
-    /// The same, as it was so long ago, with all that came after.
-    pub fn known_before(&self, process: ProcessId, kind: Kind, before: Duration) -> Vec<Version> {
-        self.state.lock().chronicle.known(process, kind, before)
+    /// Of each object of a kind the version that a process had been shown last, and all that came after: what the process may
+    /// know.
+    pub fn known(&self, kind: Kind, mark: Mark) -> Vec<Version> {
+        self.state.lock().chronicle.known(kind, mark)
+    }
+
+    /// The newest version of each object of a kind; of one that is gone that it is.
+    pub fn newest(&self, kind: Kind) -> Vec<Version> {
+        self.state.lock().chronicle.newest(kind)
+    }
+
+    /// How many versions of a kind there ever were.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.state.lock().chronicle.count(kind)
     }
 
     /// A process begins: whatever is there, it lists it before it acts.

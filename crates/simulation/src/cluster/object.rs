@@ -68,6 +68,15 @@ impl Object {
         serde_json::from_slice(&self.text).unwrap_or_default()
     }
 
+    /// What of it a patch may change: of a custom resource all but its status.
+    pub(super) fn patched_value(&self) -> Value {
+        let spec = self.content.get("spec").filter(|_| self.key.kind.is_custom());
+        let Some(spec) = spec.and_then(|spec| serde_json::from_str::<Value>(spec).ok()) else { return self.value() };
+        let mut value: Value = serde_json::from_slice(self.partial()).unwrap_or_default();
+        value["spec"] = spec;
+        value
+    }
+
     /// A field of a Secret or an Event that selectors may name.
     pub(super) fn text_field(&self, name: &str) -> String {
         self.content.get(name).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
@@ -151,6 +160,19 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// An object as it is, with another spec and without any other field.
+    pub(super) fn with_spec(object: &Object, spec: Value) -> Self {
+        let (key, meta) = (&object.key, &object.meta);
+        Self {
+            name: key.name.clone(),
+            namespace: key.namespace.clone(),
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version,
+            free: meta.free.clone(),
+            fields: Map::from_iter([("spec".to_owned(), spec)]),
+        }
+    }
+
     pub(super) fn read(value: Value) -> Result<Self, Refusal> {
         let Value::Object(mut fields) = value else {
             return Err(Refusal::bad_request("the object provided is unrecognized"));

@@ -61,8 +61,8 @@ impl Cluster {
     pub fn replace_spec(&self, key: &Key, spec: Value) -> Result<(), Refusal> {
         self.write(Verb::Update, key, |state| {
             let current = state.get(key).ok_or_else(|| Refusal::not_found(key))?;
-            let mut sent = Sent::read(current.value())?;
-            sent.fields.insert("spec".to_owned(), spec);
+            // Of the fields of a custom resource its spec alone counts here.
+            let sent = Sent::with_spec(current, spec);
             state.replace(key, sent).map(|(object, _)| Some(object))
         })
         .map(drop)
@@ -177,6 +177,16 @@ impl Cluster {
     pub fn read(&self, key: &Key) -> Option<Value> {
         let object = self.current(key)?;
         Some(object.value())
+    }
+
+    /// One field of an object as it is, such as its spec.
+    pub fn read_field(&self, key: &Key, field: &str) -> Option<Value> {
+        serde_json::from_str(self.current(key)?.content.get(field)?).ok()
+    }
+
+    /// The uid of an object.
+    pub fn uid(&self, key: &Key) -> Option<String> {
+        Some(self.current(key)?.meta.uid.clone())
     }
 
     /// An object as it is, as this type.

@@ -86,8 +86,8 @@ impl Limits {
         if self.most_items.is_some_and(|most| items.len() as u64 > most) {
             return Some("has too many items".to_owned());
         }
-        let key = |item: &Value| -> Vec<Value> { self.keys.iter().map(|key| item[key].clone()).collect() };
-        let twice = !self.keys.is_empty() && (1..items.len()).any(|n| items[..n].iter().any(|item| key(item) == key(&items[n])));
+        let is_same = |one: &Value, other: &Value| self.keys.iter().all(|key| one[key] == other[key]);
+        let twice = !self.keys.is_empty() && (1..items.len()).any(|n| items[..n].iter().any(|item| is_same(item, &items[n])));
         twice.then(|| "has an item twice".to_owned())
     }
 }

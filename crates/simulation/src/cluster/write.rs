@@ -80,7 +80,7 @@ impl State {
     /// Applies a merge patch.
     pub(super) fn patch(&mut self, key: &Key, patch: Value) -> Result<Arc<Object>, Refusal> {
         let current = self.get(key).cloned().ok_or_else(|| Refusal::not_found(key))?;
-        let mut value = current.value();
+        let mut value = current.patched_value();
         merge(&mut value, patch);
         let sent = Sent::read(value)?;
         is_current(&current, "", sent.resource_version, false)?;

@@ -23,6 +23,11 @@ impl Told<'_> {
     }
 }
 
+/// Whether any condition has another reason than before, so that [`check_reasons`] may have something to say.
+pub fn is_news(told: Told<'_>) -> bool {
+    told.sent.status.conditions.iter().any(|said| told.newly(&said.kind, &said.reason).is_some())
+}
+
 /// Checks what is said to be in an object's way. `scene` is what the process may have known since it began to look into that;
 /// `is_gone`: whether it was ever told that there is no such connection.
 pub fn check_reasons(scene: &Scene, told: Told<'_>, is_gone: impl Fn(&Named) -> bool, violations: &mut Vec<Violation>) {

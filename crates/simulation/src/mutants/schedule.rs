@@ -69,8 +69,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "work-queue-never-pauses", room: Room::Schedule,
         wrong: "what the API server refuses is tried again without a pause",
         edits: &[Edit("src/core/schedule/work_queue.rs",
-            "let at = now + backoff(*failures, chance);",
-            "let at = now + backoff(*failures, chance) / 10_000;")],
+            "let at = now + backoff(self.count_failure(&item), chance);",
+            "let at = now + backoff(self.count_failure(&item), chance) / 10_000;")],
     },
     Mutant {
         name: "new-credentials-tell-nobody", room: Room::Schedule,

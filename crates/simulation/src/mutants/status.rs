@@ -111,7 +111,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "status-that-failed-has-no-date", room: Room::Report,
         wrong: "a status that could not be written is not tried again",
         edits: &[Edit(REPORTING,
-            "self.queue.add_after_failure(Item::Object(object.key.clone()), clock::now(), fastrand::f64());",
+            "self.try_again(Item::Object(object.key.clone()), error);",
             "")],
     },
     Mutant {

@@ -256,6 +256,29 @@ fn an_observer_that_enforces_again_finds_its_name_taken() {
     });
 }
 
+/// Several names pass to another object as they are. Its claim of them is stored once: of two that are on their way at the same
+/// time, one would be refused for the other.
+#[test]
+fn whoever_takes_over_several_names_claims_them_at_once() {
+    let both = |slot| Beat::Do(Action::Declare(slot, of(HERE, &[(BLOG, 1), (HINT, 1)])));
+    let script = [both(0), Beat::Pass, Beat::Do(Action::Delete(0)), both(1), Beat::Pass];
+    let conflicts: Vec<String> = lines(&history(&script, BTreeMap::new()))
+        .into_iter()
+        .map(|line| line.text)
+        .filter(|text| text.ends_with("is answered 409"))
+        .collect();
+    assert_eq!(conflicts, [""; 0]);
+    let refused = |call: &str| {
+        let is_written = call.contains("/upstreamparams/") && !call.starts_with("GET ");
+        if is_written { vec![AtCall::Fate(Fate { ending: Ending::Refused(500), ..Fate::PROMPT })] } else { Vec::new() }
+    };
+    at_every_call("two names", &script, refused, |scene, what| {
+        for name in [BLOG, HINT] {
+            assert_eq!(param(scene, 1, name).state, "InSync", "{what}");
+        }
+    });
+}
+
 /// A cluster that is restored from a backup has no statuses, no finalizers and equal ages: the value that is live stays.
 #[test]
 fn a_restore_changes_no_login() {

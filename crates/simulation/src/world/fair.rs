@@ -32,13 +32,7 @@ impl World {
             Some((_, rest)) => (rest.split('&').next(), None),
             None => (None, request.path.rsplit('/').next()),
         };
-        let tenant = self.tenants.get(&request.host);
-        let name_of = |id: &str| {
-            let names = tenant.as_ref().map(auth0_emulator::TenantHandle::connection_names).unwrap_or_default();
-            let is_it =
-                |name: &String| tenant.as_ref().and_then(|tenant| tenant.connection_text(name)).is_some_and(|text| text.contains(id));
-            names.into_iter().find(is_it)
-        };
+        let name_of = |id: &str| self.tenants.get(&request.host).and_then(|tenant| tenant.connection_name(id));
         let read_name = asked_name.map(str::to_owned).or_else(|| asked_id.and_then(name_of));
         self.look_at_edits(request, &scene, read_name.as_deref(), asked_id);
         if let Some(name) = read_name {

@@ -21,21 +21,17 @@ const EARLY: f64 = 0.8;
 /// What was asked, and answered.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The reads since all is calm: when, and of what.
+    /// The reads since all is calm, and since a process listed last: when, and of what.
     reads: Vec<(Instant, String)>,
     /// The versions of objects that processes made, as they were answered.
     versions: BTreeMap<(ProcessId, String), u64>,
 }
 
-/// What the laws read of a body that is written or answered.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Written {
-    metadata: seen::Metadata,
-}
-
+/// The version in the metadata of a body that is written or answered. It is the first member of this name, and a string can't hold one, as
+/// its quotes are escaped: so nothing else has to be read.
 fn version_in(body: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<Written>(body).ok()?.metadata.resource_version.parse().ok()
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once(r#""resourceVersion":""#)?;
+    rest.split('"').next()?.parse().ok()
 }
 
 /// The path of an object, without what of it is written.
@@ -53,7 +49,8 @@ impl World {
 
     /// A write to an object is sent: not one that rests on an older version than its process made itself.
     pub(super) fn look_at_version(&self, request: &Request) {
-        let (Some(object), Some(version)) = (object_of(request), version_in(&request.body)) else { return };
+        let Some(object) = object_of(request) else { return };
+        let Some(version) = version_in(&request.body) else { return };
         let made = self.state.lock().asked.versions.get(&(request.process, object)).copied();
         if let Some(made) = made.filter(|made| version < *made) {
             let text = format!(
@@ -66,7 +63,8 @@ impl World {
 
     /// A write to an object was answered.
     pub(super) fn hears_version(&self, request: &Request, status: u16, body: &[u8]) {
-        let (Some(object), Some(version), true) = (object_of(request), version_in(body), status == 200) else { return };
+        let Some(object) = object_of(request).filter(|_| status == 200) else { return };
+        let Some(version) = version_in(body) else { return };
         let mut state = self.state.lock();
         let made = state.asked.versions.entry((request.process, object)).or_default();
         *made = version.max(*made);
@@ -78,6 +76,11 @@ impl World {
         if state.calm {
             state.asked.reads.push((Instant::now(), format!("{}{}", request.host, request.path)));
         }
+    }
+
+    /// A process lists what there is: before that it may not have known of what it would have come to rest with.
+    pub(super) fn note_list(&self) {
+        self.state.lock().asked.reads.clear();
     }
 
     /// Everything was at rest for so long: connections were read as often as that needs.

@@ -1,5 +1,6 @@
 //! What the laws say of a status or a finalizer that is written: of the record in it, and of what it tells.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ use crate::network::Request;
 
 /// Within what time what is said of an object was looked into.
 const LOOKED_WITHIN: Duration = Duration::from_mins(1);
+
+/// Whether a status records anything of a connection that another one does not.
+fn has_more(connection: &seen::Connection, than: &seen::Object) -> bool {
+    let has = |name: &str, print: &String| than.params_on(&connection.id).any(|param| param.name == name && param.owned.contains(print));
+    connection.params.iter().any(|param| param.owned.iter().any(|print| !has(&param.name, print)))
+}
 
 impl World {
     /// What is ours and still there stays recorded.
@@ -27,7 +34,7 @@ impl World {
         }
         let mut violations = Vec::new();
         kept::check_tone(&old, &sent, is_status, &mut violations);
-        let lately = self.scene_since(request, LOOKED_WITHIN);
+        let lately = LazyCell::new(|| self.scene(request.process, "", LOOKED_WITHIN));
         let told = said::Told { old: &old, sent: &sent };
         if is_status {
             self.look_at_rejection(request, &old, &sent);
@@ -35,18 +42,22 @@ impl World {
                 let key = named.id.as_ref().or(named.name.as_ref());
                 self.state.lock().gone.iter().any(|(process, _, gone)| *process == request.process && Some(gone) == key)
             };
-            said::check_reasons(&lately, told, is_gone, &mut violations);
+            if said::is_news(told) {
+                said::check_reasons(&lately, told, is_gone, &mut violations);
+            }
         }
         let after = if is_status { kept::After::Status(&sent) } else { kept::After::Gone };
-        for connection in old.status.connections.iter().filter(|_| is_status || goes) {
+        // Of most writes nothing has to be looked up: they record what was recorded before.
+        let loses = |connection: &&seen::Connection| goes || (is_status && has_more(connection, &sent));
+        for connection in old.status.connections.iter().filter(loses) {
             let Some((host, is, shown)) = self.looked_at(request, connection) else { continue };
             let looked = kept::Looked { is: &is, shown: shown.as_ref() };
             if kept::is_at_stake(&host, &old, after, looked) {
-                let scene = write::Scene { host, ..self.write_scene(request) };
+                let scene = self.scene(request.process, &host, Duration::ZERO);
                 kept::check(&scene, &old, after, looked, &mut violations);
             }
         }
-        for connection in sent.status.connections.iter().filter(|_| is_status) {
+        for connection in sent.status.connections.iter().filter(|connection| is_status && has_more(connection, &old)) {
             let Some((host, is, Some(shown))) = self.looked_at(request, connection) else { continue };
             if shown.params == is.params {
                 self.look_at_owners(host, &lately, told, &is, &mut violations);
@@ -73,8 +84,7 @@ impl World {
     fn look_at_owners(&self, host: String, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
         let is_there = |object: &seen::Object| {
             let key = Key::object(&object.metadata.namespace, &object.metadata.name);
-            let now: Option<seen::Object> = self.cluster.read_as(&key);
-            now.is_some_and(|now| now.metadata.uid == object.metadata.uid)
+            self.cluster.uid(&key).is_some_and(|uid| uid == object.metadata.uid)
         };
         let counts = |uid: &String, versions: &[Arc<seen::Object>]| {
             let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));

@@ -5,23 +5,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::World;
-use crate::cluster::{Kind, Version};
+use crate::cluster::{Kind, Mark, Version};
 use crate::declare::SLOTS;
 use crate::laws::seen::{self, Document};
 use crate::laws::{Violation, rest, write};
 use crate::network::{ProcessId, Request};
 
+/// The kinds that scenes are about.
+const KINDS: [Kind; 3] = [Kind::Object, Kind::Tenant, Kind::Namespace];
+
+/// The scenes that were judged last, by process, host and how long ago, and what was known in each: mostly that is still so at the
+/// next call.
+pub(super) type Scenes = BTreeMap<(ProcessId, String, Duration), ([Mark; KINDS.len()], Arc<write::Scene>)>;
+
 impl World {
     /// What a process may have known of the cluster now.
-    pub(super) fn write_scene(&self, request: &Request) -> write::Scene {
-        self.scene_since(request, Duration::ZERO)
+    pub(super) fn write_scene(&self, request: &Request) -> Arc<write::Scene> {
+        self.scene(request.process, &request.host, Duration::ZERO)
     }
 
-    /// What a process may have known since this long ago, with what it did not know then.
-    pub(super) fn scene_since(&self, request: &Request, before: Duration) -> write::Scene {
-        let mut scene = write::Scene { host: request.host.clone(), ..write::Scene::default() };
-        let known = |kind| self.cluster.known_before(request.process, kind, before);
-        for version in known(Kind::Object) {
+    /// What a process may have known of what concerns a host since this long ago, with what it did not know then.
+    pub(super) fn scene(&self, process: ProcessId, host: &str, before: Duration) -> Arc<write::Scene> {
+        let marks = self.cluster.marks(process, KINDS, before);
+        let place = (process, host.to_owned(), before);
+        if let Some((_, scene)) = self.state.lock().scenes.get(&place).filter(|(known, _)| *known == marks) {
+            return scene.clone();
+        }
+        let scene = Arc::new(self.new_scene(host, marks));
+        self.state.lock().scenes.insert(place, (marks, scene.clone()));
+        scene
+    }
+
+    fn new_scene(&self, host: &str, [objects, tenants, namespaces]: [Mark; KINDS.len()]) -> write::Scene {
+        let mut scene = write::Scene { host: host.to_owned(), ..write::Scene::default() };
+        for version in self.cluster.known(Kind::Object, objects) {
             if let Some(object) = self.object_of(&version) {
                 let versions = scene.objects.entry(object.metadata.uid.clone()).or_default();
                 if version.is_news && versions.is_empty() {
@@ -31,15 +48,15 @@ impl World {
                 versions.push(object);
             }
         }
-        for version in known(Kind::Tenant) {
-            let versions = scene.tenants.entry(version.name.clone()).or_default();
+        for version in self.cluster.known(Kind::Tenant, tenants) {
+            let versions = scene.tenants.entry(version.name.to_string()).or_default();
             if version.is_news && versions.is_empty() {
                 versions.push(None);
             }
             versions.push(self.tenant_of(&version));
         }
-        for version in known(Kind::Namespace) {
-            let versions = scene.namespaces.entry(version.name.clone()).or_default();
+        for version in self.cluster.known(Kind::Namespace, namespaces) {
+            let versions = scene.namespaces.entry(version.name.to_string()).or_default();
             if version.is_news && versions.is_empty() {
                 versions.push(None);
             }
@@ -53,10 +70,14 @@ impl World {
         let path = request.path.split(['?', '#']).next()?;
         let (namespace, name) = path.split_once("/namespaces/")?.1.split_once("/upstreamparams/")?;
         let name = name.strip_suffix("/status").unwrap_or(name);
-        let is_it = |version: &Version| version.name.split_once('/') == Some((namespace, name));
-        let known = self.cluster.known(request.process, Kind::Object);
-        let mut objects = known.iter().rev().filter(|version| is_it(version)).filter_map(|version| self.object_of(version));
-        objects.find(|object| object.metadata.uid == uid)
+        let scene = self.write_scene(request);
+        let newest = scene.objects.get(uid)?.last()?;
+        ((newest.metadata.namespace.as_str(), newest.metadata.name.as_str()) == (namespace, name)).then(|| newest.clone())
+    }
+
+    /// The objects that there are.
+    pub(super) fn objects_now(&self) -> Vec<Arc<seen::Object>> {
+        self.cluster.newest(Kind::Object).iter().filter_map(|version| self.object_of(version)).collect()
     }
 
     fn object_of(&self, version: &Version) -> Option<Arc<seen::Object>> {
@@ -91,8 +112,8 @@ impl World {
             return false;
         }
         let print = seen::fingerprint(host, id, name, entry);
-        // No process has this number, so none was shown anything: all versions that there ever were.
-        let all = self.cluster.known(ProcessId(u32::MAX), Kind::Object);
+        // To whom nothing was shown all versions are news that there ever were.
+        let all = self.cluster.known(Kind::Object, Mark::default());
         let records = |object: &seen::Object| object.params_on(id).any(|param| param.name == name && param.owned.contains(&print));
         all.iter().filter_map(|version| self.object_of(version)).any(|object| records(&object) && self.may_leave(&object))
     }

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
-use crate::cluster::Kind as ClusterKind;
 use crate::coverage::Kind;
 use crate::history::AtCall;
 use crate::laws::seen::{self, Document};
@@ -254,6 +253,7 @@ impl World {
                     self.count_told(request);
                 }
             }
+            Server::Kubernetes if is_list(request) => self.note_list(),
             Server::Kubernetes => {}
             Server::Auth0 if request.path == "/oauth/token" => self.state.lock().tokens += 1,
             Server::Auth0 => {
@@ -412,8 +412,7 @@ impl World {
         if sets.is_empty() {
             return;
         }
-        let texts = self.cluster.texts(ClusterKind::Object);
-        let objects: Vec<seen::Object> = texts.iter().filter_map(|(_, text)| serde_json::from_slice(text).ok()).collect();
+        let objects = self.objects_now();
         for (name, entry) in sets {
             let print = seen::fingerprint(&request.host, id, &name, &entry);
             let is_recorded =

@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
+use upstream_params_operator::api::{FINALIZER, RECONCILE_AT};
 
 use crate::manifest::{Params, merge};
 use crate::{OPERATOR_NAMESPACE, SCOPES, World, from};
@@ -97,6 +97,14 @@ impl Scope<'_> {
     /// The object as it is.
     pub async fn get(&self, name: &str) -> UpstreamParams {
         self.api().get(name).await.unwrap()
+    }
+
+    /// Asks for a look at an object by the annotation. Yields the value that is handled when the look has ended.
+    pub async fn ask(&self, name: &str) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let by = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.patch(name, json!({"metadata": {"annotations": {RECONCILE_AT: by}}})).await;
+        by
     }
 
     /// Merges into the status of an object, as somebody with the right to write it; `null` removes.

@@ -10,7 +10,7 @@ use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams}
 use super::Scope;
 use crate::journal::reads;
 use crate::manifest::{on, theirs};
-use crate::status::{assert_complete, has_finalizer, holds, is, says, states};
+use crate::status::{assert_complete, handled, has_finalizer, holds, is, says, states};
 use crate::wait::{SOON, eventually_within, object};
 
 /// Any test of the scope.
@@ -112,12 +112,14 @@ impl Scope<'_> {
         object(&self.namespaces(), &self.namespace, ("its end", 2 * SOON), gone, async || self.describe("").await).await;
     }
 
-    /// Waits until an object is ready and another look has confirmed what was written.
+    /// Waits until an object is ready and another look has confirmed what was written. No look that this caused is left to come.
     pub async fn settle(&self, name: &str) -> UpstreamParams {
         self.until_ready(name).await;
-        self.prod().await;
+        let by = self.ask(name).await;
         let settled = |object: &UpstreamParams| {
-            is(object, "Ready", "True", "Ready") && states(object).values().all(|state| *state == ParamState::InSync)
+            handled(object) == Some(by.as_str())
+                && is(object, "Ready", "True", "Ready")
+                && states(object).values().all(|state| *state == ParamState::InSync)
         };
         self.until(name, "ready, and every parameter InSync", settled).await
     }

@@ -490,6 +490,15 @@ fn a_name_with_an_equal_value_changes_hands_without_a_write() {
 }
 
 #[test]
+fn whoever_takes_over_several_names_is_one_adopter() {
+    let a = object("a").lists("blog", InSync, &["x"]).lists("lang", InSync, &["de"]).dying();
+    let b = object("b").wants("blog", "x").wants("lang", "de");
+    let plan = planned(&live(&[("blog", "x"), ("lang", "de")]), &[leaver(&a), owner(&b)]);
+    assert_eq!(plan.adopted.len(), 2);
+    assert_eq!((plan.adopters(), plan.acted_for_in_order()), (BTreeSet::from([b.uid.clone()]), vec![b.uid.clone()]));
+}
+
+#[test]
 fn of_two_that_hold_a_name_until_they_have_moved_the_one_whose_it_is_keeps_it() {
     let first = object("a").lists("blog", InSync, &["old"]);
     let second = object("b").lists("blog", Applied, &["x"]);

@@ -91,6 +91,11 @@ impl Plan {
         self.changes.values().flat_map(Change::acted_for).chain(self.adopted.values()).cloned().collect()
     }
 
+    /// Who takes a name over as it is, each once, however many names that are.
+    pub fn adopters(&self) -> BTreeSet<Uid> {
+        self.adopted.values().cloned().collect()
+    }
+
     /// Whether an object takes a name over as it is, whose old record has to go first.
     pub fn adopts(&self, object: &Uid) -> bool {
         self.adopted.values().any(|adopter| adopter == object)

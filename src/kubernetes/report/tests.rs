@@ -1,0 +1,82 @@
+//! Writes to an API server that refuses everything: which of them are sent.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::tests::builders;
+
+/// A report to an API server that refuses everything, and how many requests it saw.
+fn report() -> (Report, Arc<AtomicUsize>) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let seen = requests.clone();
+    let refusing = axum::Router::new().fallback(move || {
+        seen.fetch_add(1, Ordering::Relaxed);
+        async { axum::http::StatusCode::FORBIDDEN }
+    });
+    let hub = Arc::new(Hub::new().0);
+    (Report::new(Client::new(refusing, "default"), hub, None, WallClock::system()), requests)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
+    let (report, requests) = report();
+    let (object, tenant) = (builders::object("one"), builders::tenant("one"));
+    let notice = Notice::new(false, "Test", "a test".to_owned());
+    for (report, expected) in [(report.clone(), 0), (report.under(Leadership::of_a_test()), 5)] {
+        for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
+            assert!(matches!(written, Err(WriteError::Failed(_))), "{written:?}");
+        }
+        assert!(report.tenant_status(&tenant, &tenant.status).await.is_err());
+        report.notice(&object, &notice).await;
+        report.tenant_notice(&tenant, &notice).await;
+        // Longer than it is tried again.
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(requests.load(Ordering::Relaxed), expected);
+    }
+}
+
+/// What is planned from a version that is known to be gone, by what the newer one differs in.
+#[tokio::test(start_paused = true)]
+async fn what_would_be_refused_for_a_version_that_is_known_is_not_sent() {
+    let (report, requests) = report();
+    let report = report.under(Leadership::of_a_test());
+    let object = builders::object("one");
+    let newer = Declared { resource_version: "2".to_owned(), ..object.clone() };
+    let other_status = object.clone().lists("blog", crate::api::upstream_params::ParamState::InSync, &["x"]).status;
+    for (what, known, sent) in [
+        ("the same version", object.clone(), 2),
+        ("nothing but metadata", Declared { other_finalizers: vec!["theirs".to_owned()], ..newer.clone() }, 2),
+        ("another status", Declared { status: other_status, ..newer.clone() }, 0),
+        ("our finalizer", newer.clone().kept(), 0),
+        ("the spec", newer.clone().generation(2), 0),
+        // Which of the two is there now, the API server says.
+        ("another object of its name", Declared { uid: "uid-other".into(), ..newer.clone() }, 2),
+        ("an older version", Declared { resource_version: "0".to_owned(), ..object.clone() }, 2),
+    ] {
+        report.hub.fold(|world| {
+            world.objects_are_listed(None);
+            world.list_objects(None, vec![known])
+        });
+        let before = requests.load(Ordering::Relaxed);
+        for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
+            assert_eq!(matches!(written, Err(WriteError::Outdated)), sent == 0, "{what}: {written:?}");
+        }
+        assert_eq!(requests.load(Ordering::Relaxed) - before, sent, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_tenant_is_not_sent_for_a_version_that_is_known_to_be_gone_either() {
+    let (report, requests) = report();
+    let report = report.under(Leadership::of_a_test());
+    let tenant = builders::tenant("one");
+    let newer = DeclaredTenant { resource_version: "2".to_owned(), ..tenant.clone() };
+    let asked = DeclaredTenant { reconcile_at: Some("now".to_owned()), ..newer.clone() };
+    for (known, sent) in [(asked, 1), (DeclaredTenant { generation: 2, ..newer }, 0)] {
+        report.hub.fold(|world| world.apply_tenant(known));
+        let before = requests.load(Ordering::Relaxed);
+        let written = report.tenant_status(&tenant, &tenant.status).await;
+        assert_eq!(matches!(written, Err(WriteError::Outdated)), sent == 0, "{written:?}");
+        assert_eq!(requests.load(Ordering::Relaxed) - before, sent);
+    }
+}
