@@ -32,10 +32,11 @@ impl Failures {
     }
 }
 
-/// The changes that the API refused, by the object that they are of.
+/// The changes that the API refused, by the object that they are of: one for each connection, as an object that moves has some on
+/// two.
 #[derive(Debug, Default)]
 pub(crate) struct Rejections {
-    by_object: BTreeMap<Uid, Rejection>,
+    by_object: BTreeMap<Uid, Vec<Rejection>>,
 }
 
 /// A refused change: it is the same as long as neither the object nor the connection has changed.
@@ -52,13 +53,16 @@ impl Rejections {
     /// Notes that the API refused this object's changes to a connection as it is, and what it said.
     pub(crate) fn note(&mut self, object: &Declared, document: &Document, message: String) {
         let (generation, connection, options) = (object.generation, document.id.clone(), document.options_hash());
-        self.by_object.insert(object.uid.clone(), Rejection { generation, connection, options, message });
+        let known = self.by_object.entry(object.uid.clone()).or_default();
+        known.retain(|rejection| rejection.generation == generation && rejection.connection != connection);
+        known.push(Rejection { generation, connection, options, message });
     }
 
     /// What the API said when it refused the same changes before, if neither the object nor the connection has changed since.
     pub(crate) fn of(&self, object: &Declared, document: &Document) -> Option<&str> {
-        let Rejection { generation, connection, options, message } = self.by_object.get(&object.uid)?;
-        let same = (*generation, connection, *options) == (object.generation, &document.id, document.options_hash());
+        let here = self.by_object.get(&object.uid)?.iter().find(|rejection| rejection.connection == document.id)?;
+        let Rejection { generation, connection: _, options, message } = here;
+        let same = (*generation, *options) == (object.generation, document.options_hash());
         same.then_some(message.as_str())
     }
 
@@ -115,5 +119,18 @@ mod tests {
         assert_eq!(rejections.of(&a.clone().generation(2), &here), None);
         assert_eq!(rejections.of(&a, &document("con_2", "{}")), None);
         assert_eq!(rejections.of(&a, &document("con_1", r#"{"a":1}"#)), None);
+    }
+
+    #[test]
+    fn what_is_refused_on_one_connection_is_not_forgotten_for_what_is_refused_on_another() {
+        let (a, here, there) = (object("a"), document("con_1", "{}"), document("con_2", "{}"));
+        let mut rejections = Rejections::default();
+        rejections.note(&a, &here, "old".into());
+        rejections.note(&a, &here, "here".into());
+        rejections.note(&a, &there, "there".into());
+        assert_eq!((rejections.of(&a, &here), rejections.of(&a, &there)), (Some("here"), Some("there")));
+        let edited = a.clone().generation(2);
+        rejections.note(&edited, &there, "edited".into());
+        assert_eq!((rejections.of(&a, &here), rejections.of(&edited, &there)), (None, Some("edited")));
     }
 }
