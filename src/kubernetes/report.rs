@@ -49,7 +49,7 @@ pub(crate) enum WriteError {
     /// The object changed, or is another one of the same name: plan again from the newer version.
     #[error("the object changed since it was read")]
     Conflict,
-    /// It was not sent, as a newer version of the object is known: plan again from that one.
+    /// It was not sent, as a newer version of the object is known, or another one of its name: plan again from that one.
     #[error("the operator knows a newer version of the object than the one it planned from")]
     Outdated,
     /// The object is gone.

@@ -356,10 +356,10 @@ impl World {
         self.objects.get(key).cloned()
     }
 
-    /// The newer version of an object that is known, if one is.
+    /// What is known by now of an object that was planned from: a newer version of it, or another object of its name.
     pub fn newer_object(&self, object: &Declared) -> Option<Arc<Declared>> {
-        let known = self.objects.get(&object.key).filter(|known| known.uid == object.uid)?;
-        is_older(&object.resource_version, &known.resource_version).then(|| known.clone())
+        let is_newer = |known: &Declared| known.uid != object.uid || is_older(&object.resource_version, &known.resource_version);
+        self.objects.get(&object.key).filter(|known| is_newer(known)).cloned()
     }
 
     /// All objects that name this tenant.
@@ -388,10 +388,10 @@ impl World {
         self.tenants.get(name).cloned()
     }
 
-    /// The newer version of a tenant that is known, if one is.
+    /// What is known by now of a tenant that was planned from: a newer version of it, or another one of its name.
     pub fn newer_tenant(&self, tenant: &DeclaredTenant) -> Option<Arc<DeclaredTenant>> {
-        let known = self.tenants.get(&tenant.name).filter(|known| known.uid == tenant.uid)?;
-        is_older(&tenant.resource_version, &known.resource_version).then(|| known.clone())
+        let is_newer = |known: &DeclaredTenant| known.uid != tenant.uid || is_older(&tenant.resource_version, &known.resource_version);
+        self.tenants.get(&tenant.name).filter(|known| is_newer(known)).cloned()
     }
 
     /// All tenants.
