@@ -3,6 +3,7 @@
 //! A process holds the Lease from when the API server stored its own last write of it, for the length of a Lease. That is later than
 //! when it sent that write, so whoever goes by that is within it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,8 +25,8 @@ pub(super) const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 pub(super) struct Leases {
     /// Who wrote it last as its own, and when that was stored; nobody where it was given back.
     held: Option<(ProcessId, Instant)>,
-    /// Who ever saw that somebody else held it.
-    saw: Vec<ProcessId>,
+    /// Who saw that somebody else held it, and when he saw that last.
+    saw: BTreeMap<ProcessId, Instant>,
     /// When somebody deleted it or set it back.
     touched: Option<Instant>,
     /// What becomes of a process's requests about it, and until when.
@@ -90,8 +91,8 @@ impl World {
             self.may_forget(Some(request.process));
             let mut state = self.state.lock();
             let is_anothers = state.leases.held.is_some_and(|(holder, _)| holder != request.process);
-            if lease.is_held() && is_anothers && !state.leases.saw.contains(&request.process) {
-                state.leases.saw.push(request.process);
+            if lease.is_held() && is_anothers {
+                state.leases.saw.insert(request.process, now);
             }
             return;
         }
@@ -99,7 +100,7 @@ impl World {
         let mut state = self.state.lock();
         let before = std::mem::replace(&mut state.leases.held, takes.then_some((request.process, now)));
         let under_way = state.in_flight.iter().any(|write| write.process == request.process && write.since.elapsed() < LANDS_WITHIN);
-        let saw = state.leases.saw.contains(&request.process);
+        let saw = state.leases.saw.get(&request.process).is_some_and(|at| now.duration_since(*at) < LEASE);
         drop(state);
         let number = request.process.0;
         match before {
@@ -107,7 +108,8 @@ impl World {
                 let text = format!("process {number} gives the Lease back while a write of its own may still be on its way");
                 self.break_law(Law::Alone, text);
             }
-            // Whoever never saw it held takes one that was deleted at once.
+            // Whoever never saw it held takes one that was deleted at once; and who saw it, when it was away for that long as far as he
+            // saw, although somebody may have had another between two of his looks.
             Some((holder, stored)) if takes && holder != request.process && (saw || !self.is_excused(now)) => {
                 let age = now.duration_since(stored);
                 if age < LEASE {
