@@ -1,6 +1,8 @@
 //! Histories that are about one thing, so that what is rare elsewhere meets in them: the Lease that changes hands while writes are on
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
+mod scarce;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -73,7 +75,7 @@ impl Scene {
             Self::Dispute => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, dispute(rng)),
             Self::Scarce => {
                 let rate = [(30, 60, 3), (60, 60, 2), (20, 20, 5)][rng.usize(..3)];
-                (TenantDeclaration { rate, resync: [5, 15][rng.usize(..2)], ..TenantDeclaration::open(0) }, scarce(rng))
+                (TenantDeclaration { rate, resync: [5, 15][rng.usize(..2)], ..TenantDeclaration::open(0) }, scarce::steps(rng, rate.0))
             }
             Self::Answers => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, answers)),
             Self::Newcomers => (tenant(rng), several(rng, 2, declaration, newcomers)),
@@ -257,34 +259,6 @@ fn dispute(rng: &mut Rng) -> Vec<(Duration, Action)> {
     // Long enough apart to be seen each time.
     for (pause, _) in steps.iter_mut().skip(3) {
         *pause = [Duration::ZERO, Duration::from_secs(16), Duration::from_secs(17), Duration::from_secs(40)][rng.usize(..4)];
-    }
-    steps
-}
-
-/// An edit every second or so of one of three objects on two connections; now and then somebody asks for a look, and one may wait who
-/// is alone on his connection.
-fn scarce(rng: &mut Rng) -> Vec<(Duration, Action)> {
-    let places = [[0, 1, 0], [0, 0, 1], [1, 0, 0]][rng.usize(..3)];
-    let edits = |rng: &mut Rng, slot: usize| Declaration {
-        params: vec![(slot, rng.usize(..ENTRIES.len()))],
-        connection: Named::ByName(places[slot]),
-        observe: false,
-        overwrite: true,
-        retain: false,
-        broken: false,
-        tenant: 0,
-    };
-    let mut steps: Vec<(Duration, Action)> = (0..3).map(|slot| (Duration::ZERO, Action::Declare(slot, edits(rng, slot)))).collect();
-    steps.push((Duration::from_secs(4), Action::Annotate(0)));
-    let most = [600, 1_500, 2_500][rng.usize(..3)];
-    for _ in 0..rng.usize(30..90) {
-        let slot = [0, 0, 0, 1, 1, 2][rng.usize(..6)];
-        let action = match rng.u8(..12) {
-            0 => Action::Ask(slot, Some(rng.u8(..4))),
-            1 => Action::Delete(slot),
-            _ => Action::Declare(slot, edits(rng, slot)),
-        };
-        steps.push((millis(rng, most), action));
     }
     steps
 }
