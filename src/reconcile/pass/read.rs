@@ -12,6 +12,7 @@ use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
 use crate::clock;
 use crate::core::pass::member::{Gathering, Member};
+use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::spec::{Spec, Target};
 use crate::core::world::{Declared, DeclaredTenant, World};
@@ -55,8 +56,12 @@ impl<'t> Pass<'t, Asked> {
                 let concerned = self.concerned();
                 Break(self.unread(concerned, failure).await)
             }
+            // And only to those for whom it was asked: it may be there as whoever came since names it.
             Ok(None) => {
-                let concerned = self.concerned();
+                let asked_for = |(object, named): &(Arc<Declared>, bool)| {
+                    concerned.iter().any(|(before, was_named)| is_asked_for_alike((before, *was_named), (object, *named)))
+                };
+                let concerned = self.concerned().into_iter().filter(asked_for).collect();
                 Break(self.not_found(concerned).await)
             }
             Ok(Some(reading)) => self.take_in(reading).await,
@@ -168,16 +173,28 @@ impl<'t> Pass<'t, Asked> {
     /// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he
     /// belongs: who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
     fn look_elsewhere(&mut self, asked: &ConnectionKey, concerned: Concerned, members: &[Member]) {
+        let mut is_left = false;
         for (object, named) in concerned {
             let member = members.iter().find(|member| member.stored.uid == object.uid);
-            let elsewhere = match (named, member, &object.spec) {
-                (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => continue,
-                (true, _, Ok(spec)) => self.tenant.key_of(&spec.target),
-                (true | false, _, _) => asked.clone(),
-            };
-            self.next.at(elsewhere, Lane::Edit, clock::now());
+            match (named, member, &object.spec) {
+                (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => {}
+                (true, _, Ok(spec)) => self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, clock::now()),
+                (true | false, _, _) => is_left = true,
+            }
+        }
+        if is_left {
+            // It comes to another end only when the others have let go of it, which may take as long as nothing can be stored.
+            let passes = self.tenant.memory.failures.count(asked);
+            let at = NextLook::of(Pace::Again(passes)).at(self.clock());
+            self.next.at(asked.clone(), Lane::Edit, at);
         }
     }
+}
+
+/// Whether an object speaks of the connection as it did before.
+fn is_asked_for_alike((before, was_named): (&Declared, bool), (object, named): (&Declared, bool)) -> bool {
+    let target = |object: &Declared| object.spec.as_ref().ok().map(|spec| spec.target.clone());
+    before.uid == object.uid && was_named == named && target(before) == target(object)
 }
 
 /// Whether one of these objects names a connection by this name.

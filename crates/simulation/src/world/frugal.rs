@@ -1,7 +1,7 @@
 //! What is asked in vain: reads of what is at rest beyond what the tenant object asks for, and writes that rest on a version of which
 //! their process knows that it is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,11 +18,16 @@ const SPARE: f64 = 3.0;
 /// By how much a look may come earlier than the interval says.
 const EARLY: f64 = 0.8;
 
+/// So many reads of one thing by one process within this time are a loop: people and other tools do not change things that often.
+const LOOP: (usize, Duration) = (40, Duration::from_secs(10));
+
 /// What was asked, and answered.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The reads since all is calm, and since a process listed last: when, and of what.
     reads: Vec<(Instant, String)>,
+    /// The last reads of each thing by each process.
+    last: BTreeMap<(ProcessId, String), VecDeque<Instant>>,
     /// The versions of objects that processes made, as they were answered.
     versions: BTreeMap<(ProcessId, String), u64>,
 }
@@ -72,9 +77,20 @@ impl World {
 
     /// A connection is read.
     pub(super) fn note_read(&self, request: &Request) {
+        let (now, what) = (Instant::now(), format!("{}{}", request.host, request.path));
         let mut state = self.state.lock();
+        let last = state.asked.last.entry((request.process, what.clone())).or_default();
+        last.push_back(now);
+        if last.len() > LOOP.0
+            && let Some(first) = last.pop_front()
+            && now.duration_since(first) < LOOP.1
+        {
+            drop(state);
+            let text = format!("process {} reads {what} more than {} times in {:?}", request.process.0, LOOP.0, LOOP.1);
+            return self.break_law(Law::Frugal, text);
+        }
         if state.calm {
-            state.asked.reads.push((Instant::now(), format!("{}{}", request.host, request.path)));
+            state.asked.reads.push((now, what));
         }
     }
 
