@@ -1,7 +1,8 @@
 //! The fourth step: one PATCH with everything that is claimed.
 //!
 //! Guarantees: it starts only while the document is fresh, all that it rests on is declared as it was and the Lease lasts until
-//! it must have ended, also after a token was renewed for it; it counts as written only when the answer shows what was sent.
+//! it must have ended, also after a token was renewed for it; it counts as written only when the answer shows what was sent;
+//! what Auth0 refused is not sent again before something changes.
 
 use std::collections::BTreeSet;
 
@@ -25,19 +26,21 @@ use crate::reconcile::failure::{Phase, obstacle_of};
 impl<'t> Pass<'t, Claimed> {
     /// Writes what is claimed.
     pub(super) async fn write(mut self) -> Pass<'t, Written> {
-        let answer = self.patch().await;
+        let known = self.known_refusal();
+        let answer = if known.is_none() { self.patch().await } else { None };
         until_stored(std::mem::take(&mut self.at.late), &mut self.at.planned.members).await;
-        let ended = match answer {
-            None | Some(Err(Failure::OutOfTime | Failure::Gone)) => Ended::NoResult,
-            Some(Ok(answer)) => {
+        let ended = match (known, answer) {
+            (Some(message), _) => self.split_or_rejected(message),
+            (None, None | Some(Err(Failure::OutOfTime | Failure::Gone))) => Ended::NoResult,
+            (None, Some(Ok(answer))) => {
                 self.remember_written(&answer);
                 // Those are next, at once: to tell them so would take as long as to write them.
                 let Claimed { planned, unclaimed, .. } = &mut self.at;
                 planned.members.retain(|member| !unclaimed.contains(&member.stored.uid));
                 Ended::With(WriteOutcome::Written, Pace::Routine)
             }
-            Some(Err(Failure::Rejected { message, about })) => self.refused(message, about).await,
-            Some(Err(failure)) => self.failed(failure).await,
+            (None, Some(Err(Failure::Rejected { message, about }))) => self.refused(message, about).await,
+            (None, Some(Err(failure))) => self.failed(failure).await,
         };
         self.then(|Claimed { planned, late: _, unclaimed: _ }| {
             let Planned { declared: _, reading, members, plan } = planned;
@@ -121,19 +124,32 @@ impl<'t> Pass<'t, Claimed> {
 
     /// What follows from a 400: only what this PATCH changes can be the objects' own fault.
     async fn refused(&mut self, message: String, about: About) -> Ended {
-        let Planned { reading, plan, .. } = &self.at.planned;
+        let Planned { reading, members, plan, .. } = &self.at.planned;
         let about = match about {
             About::Entry(path) => foreign_entry(&reading.document, plan, &path).map_or(About::Entry(path), About::Foreign),
             about @ (About::Options | About::Params | About::Foreign(_)) => about,
         };
         let ours = matches!(about, About::Params | About::Entry(_));
-        let several = plan.actors().len() > 1;
         let failure = Failure::Rejected { message, about };
-        match (ours, several) {
-            (true, true) => Ended::Split,
-            (true, false) => Ended::With(WriteOutcome::Rejected(failure.message()), Pace::Routine),
-            (false, _) => self.failed(failure).await,
+        if !ours {
+            return self.failed(failure).await;
         }
+        let (objects, message) = (members.iter().map(|member| &*member.stored), failure.message());
+        self.tenant.memory.refused_writes.note(&reading.document, objects, plan.entries(), message.clone());
+        self.split_or_rejected(message)
+    }
+
+    /// What Auth0 said when it refused this very write before, which may have been another's then, or that of several.
+    fn known_refusal(&self) -> Option<String> {
+        let Planned { reading, members, plan, .. } = &self.at.planned;
+        let objects = members.iter().map(|member| &*member.stored);
+        self.tenant.memory.refused_writes.of(&reading.document, objects, &plan.entries()).map(str::to_owned)
+    }
+
+    /// What was refused is told to the one whose it is; where it is that of several, each one's is tried alone.
+    fn split_or_rejected(&self, message: String) -> Ended {
+        let several = self.at.planned.plan.actors().len() > 1;
+        if several { Ended::Split } else { Ended::With(WriteOutcome::Rejected(message), Pace::Routine) }
     }
 
     async fn failed(&mut self, failure: Failure) -> Ended {

@@ -4,6 +4,7 @@ use super::{Edit, Mutant, Room};
 
 const ROLE: &str = "src/core/pass/role.rs";
 const MEMBER: &str = "src/core/pass/member.rs";
+const WRITE: &str = "src/reconcile/pass/write.rs";
 const TENANT: &str = "src/core/tenant/mod.rs";
 const SPEC: &str = "src/core/spec.rs";
 
@@ -54,9 +55,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "refused-change-is-sent-again", room: Room::Role,
         wrong: "a change that Auth0 refused is sent again at every look, although nothing has changed",
-        edits: &[Edit(MEMBER,
-            "let facts = Facts { admission, rejected: rejection.is_some(), ",
-            "let facts = Facts { admission, rejected: false, ")],
+        edits: &[
+            Edit(MEMBER,
+                "let facts = Facts { admission, rejected: rejection.is_some(), ",
+                "let facts = Facts { admission, rejected: false, "),
+            Edit(WRITE,
+                "let known = self.known_refusal();",
+                "let known = self.known_refusal().filter(|_| false);"),
+        ],
     },
     Mutant {
         name: "unknown-namespace-is-admitted", room: Room::Access,

@@ -121,8 +121,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "refusal-is-held-against-all", room: Room::Pass,
         wrong: "where Auth0 refuses the changes of several objects together, all of them are told that theirs are refused",
         edits: &[Edit(WRITE,
-            "(true, true) => Ended::Split,",
-            "(true, true) => Ended::With(WriteOutcome::Rejected(failure.message()), Pace::Routine),")],
+            "if several { Ended::Split } else {",
+            "if several && message.is_empty() { Ended::Split } else {")],
     },
     Mutant {
         name: "foreign-refusal-is-the-objects-fault", room: Room::Pass,
