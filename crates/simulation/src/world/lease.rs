@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A process begins: what is there it knows when it takes the Lease, unless that is gone by then.
-    pub(super) fn note_work(&self, process: ProcessId) {
+    pub(crate) fn note_work(&self, process: ProcessId) {
         let work = self.work();
         self.state.lock().leases.work.insert(process, work);
     }
