@@ -125,7 +125,7 @@ fn that_an_operator_worked_may_show_after_the_first_look_from_which_the_time_cou
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
     assert_eq!(candidate.sees(None, false, start), settled(0));
     assert_eq!(candidate.sees(None, true, start + Duration::from_secs(13)), Standing::Held(LEFT));
-    assert_eq!(candidate.sees(None, false, start + Duration::from_secs(14)), Standing::Held(LEFT - Duration::from_secs(1)));
+    assert_eq!(candidate.sees(None, false, start + Duration::from_secs(14)), Standing::Held(Duration::from_secs(6)));
 }
 
 #[test]
