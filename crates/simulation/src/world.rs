@@ -237,6 +237,7 @@ impl World {
             http: None,
         };
         self.cluster.begins(id);
+        self.note_work(id);
         let stop = CancellationToken::new();
         let (world, stopped) = (self.clone(), stop.clone());
         let task = tokio::spawn(async move {
@@ -399,7 +400,7 @@ impl World {
                     // A real one is restored while nobody can reach it.
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
-                    self.lease_is_touched();
+                    self.lease_is_set_back();
                     self.versions_go_back();
                     self.start_after(Duration::from_secs(40));
                 }
@@ -436,7 +437,7 @@ impl World {
             Action::JumpClock(replica, seconds) => drop(self.skews.get(*replica).map(|skew| skew.fetch_add(*seconds, Ordering::Relaxed))),
             Action::DeleteLease => {
                 drop(self.cluster.delete(&Key::lease("default", "upstream-params-operator")));
-                self.lease_is_touched();
+                self.lease_is_deleted();
             }
             Action::TroubleLease(replica, how, span) => self.trouble_the_lease(*replica, how.fate(), *span),
             Action::RefuseWrites(span) => self.state.lock().refuses_until = Some(Instant::now() + *span),

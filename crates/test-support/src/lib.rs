@@ -30,7 +30,7 @@ mod world;
 pub use api_proxy::{Act, ApiProxy, Request, Rule};
 pub use operator::{Launch, Operator, free_port, get, get_status, operator_binary};
 pub use scope::Scope;
-pub use world::{LEASE, OPERATOR_NAMESPACE, SCOPES, Setup, World, client};
+pub use world::{GIVEN_BACK, LEASE, OPERATOR_NAMESPACE, SCOPES, Setup, World, client};
 
 /// A typed object of its JSON.
 pub fn from<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {

@@ -20,6 +20,8 @@ pub const OPERATOR_NAMESPACE: &str = "upstream-params-operator";
 
 /// The name of the Lease of whoever leads, which is in the namespace `default`.
 pub const LEASE: &str = "upstream-params-operator";
+/// The patch of a Lease that gives it back, as the documentation says it.
+pub const GIVEN_BACK: &str = r#"{"spec":{"holderIdentity":"","leaseDurationSeconds":1}}"#;
 
 /// The scopes that the operator's application needs.
 pub const SCOPES: [&str; 4] = ["read:connections", "read:connections_options", "update:connections", "update:connections_options"];
@@ -185,12 +187,12 @@ impl World {
         operator.stop().await;
     }
 
-    /// Kills the operator as a machine that dies. Its Lease is deleted, as whoever knows that it is dead may do: the next one
-    /// would wait until it has run out, which has tests of its own.
+    /// Kills the operator as a machine that dies. Its Lease is given back for it, as whoever knows that it is dead may do: the next
+    /// one would wait until it has run out, which has tests of its own.
     pub async fn kill_operator(&self) {
         let operator = self.operator().take().unwrap();
         operator.process.kill().await.unwrap();
-        self.control_plane.run(["delete", "lease", LEASE, "--namespace", "default"]).await.unwrap();
+        self.control_plane.run(["patch", "lease", LEASE, "--namespace", "default", "--type=merge", "--patch", GIVEN_BACK]).await.unwrap();
     }
 
     /// The id of the operator's process, which runs.

@@ -2,8 +2,8 @@
 //!
 //! Guarantees: a Lease that somebody holds is never taken before it has stood unchanged for its whole length, as measured by
 //! whoever wants it; what its dates say is read by nobody, so clocks may differ. One that was given back is free at once.
-//! One that is absent or blank is free at once as well, but for whoever saw somebody hold it: for that one it is held until
-//! it has run out, whoever deleted or emptied it.
+//! One that is absent or blank is free at once where no operator ever worked, as in a first installation. Elsewhere somebody
+//! deleted or emptied it, and its holder may still write: it is held until it has run out, for whoever did not see its holder, too.
 //!
 //! Assumes: a renewal changes the Lease ([`Record::renewed`]).
 
@@ -131,8 +131,9 @@ impl Candidate {
         &self.identity
     }
 
-    /// Takes in what was read just now: a Lease, or that there is none.
-    pub(crate) fn sees(&mut self, record: Option<&Record>, now: Instant) -> Standing {
+    /// Takes in what was read just now: a Lease, or that there is none. `worked` is whether some operator ever worked in this
+    /// cluster, as far as is known.
+    pub(crate) fn sees(&mut self, record: Option<&Record>, worked: bool, now: Instant) -> Standing {
         if self.since.is_none() || self.seen.as_ref() != record {
             self.seen = record.cloned();
             self.since = Some(now);
@@ -149,7 +150,7 @@ impl Candidate {
                 before: Before::Ourselves,
             };
         }
-        if known.is_given_back() || (known.is_blank() && !self.held) {
+        if known.is_given_back() || (known.is_blank() && !self.held && !worked) {
             self.held = false;
             return free(Before::Settled);
         }

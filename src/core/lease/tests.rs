@@ -20,12 +20,18 @@ fn ran_out(transitions: i64) -> Standing {
     Standing::Free { transitions, before: Before::RanOut }
 }
 
-/// What a candidate makes of the last of these looks, each so many seconds after the first.
+/// What a candidate makes of the last of these looks, each so many seconds after the first, where no operator ever worked as far
+/// as it knows.
 fn after(looks: &[Look]) -> Standing {
+    after_where(false, looks)
+}
+
+/// The same, and whether some operator ever worked.
+fn after_where(worked: bool, looks: &[Look]) -> Standing {
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
     let mut standing = Standing::Held(Duration::ZERO);
     for (seconds, record) in looks {
-        standing = candidate.sees(record.as_ref(), start + Duration::from_secs(*seconds));
+        standing = candidate.sees(record.as_ref(), worked, start + Duration::from_secs(*seconds));
     }
     standing
 }
@@ -96,6 +102,33 @@ fn what_a_lease_means_for_whoever_wants_it() {
 }
 
 #[test]
+fn where_an_operator_worked_before_a_lease_that_is_not_there_is_held_by_somebody_unknown() {
+    let blank = || Some(Record::default());
+    let given_back = Some(held("ns/other_2", "a").given_back("b".to_owned()));
+    let for_seconds = |seconds| Standing::Held(Duration::from_secs(seconds));
+    for (what, looks, expected) in [
+        ("deleted", vec![(0, None)], for_seconds(20)),
+        ("deleted, from the first look on", vec![(0, None), (13, None)], Standing::Held(LEFT)),
+        ("deleted, and not made again", vec![(0, None), (13, None), (20, None)], ran_out(0)),
+        ("deleted, and made again by its holder", vec![(0, None), (13, Some(held("ns/other_2", "a")))], for_seconds(20)),
+        ("deleted, and given back after it was made again", vec![(0, None), (1, given_back.clone())], settled(5)),
+        ("emptied", vec![(0, blank()), (13, blank())], Standing::Held(LEFT)),
+        ("emptied, and left so", vec![(0, blank()), (20, blank())], ran_out(0)),
+        ("given back", vec![(0, given_back)], settled(5)),
+    ] {
+        assert_eq!(after_where(true, &looks), expected, "{what}");
+    }
+}
+
+#[test]
+fn that_an_operator_worked_may_show_after_the_first_look_from_which_the_time_counts_all_the_same() {
+    let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
+    assert_eq!(candidate.sees(None, false, start), settled(0));
+    assert_eq!(candidate.sees(None, true, start + Duration::from_secs(13)), Standing::Held(LEFT));
+    assert_eq!(candidate.sees(None, false, start + Duration::from_secs(14)), Standing::Held(Duration::from_secs(6)));
+}
+
+#[test]
 fn what_a_leader_makes_of_a_lease_that_is_not_as_it_left_it() {
     let emptied = |transitions| Record { holder: Some(String::new()), transitions, ..held(US, "a") };
     for (what, found, expected) in [
@@ -115,10 +148,10 @@ fn what_a_leader_makes_of_a_lease_that_is_not_as_it_left_it() {
 #[test]
 fn what_was_seen_before_it_held_the_lease_is_forgotten() {
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
-    assert_eq!(candidate.sees(Some(&held("ns/other_2", "a")), start), Standing::Held(LENGTH));
+    assert_eq!(candidate.sees(Some(&held("ns/other_2", "a")), false, start), Standing::Held(LENGTH));
     candidate.holds_it();
     // An hour later the same text is a Lease of which nothing is known.
-    assert_eq!(candidate.sees(Some(&held("ns/other_2", "a")), start + Duration::from_hours(1)), Standing::Held(LENGTH));
+    assert_eq!(candidate.sees(Some(&held("ns/other_2", "a")), false, start + Duration::from_hours(1)), Standing::Held(LENGTH));
     assert_eq!(candidate.identity(), US);
 }
 

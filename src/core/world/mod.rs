@@ -399,6 +399,16 @@ impl World {
         self.tenants.values()
     }
 
+    /// Whether anything here is the work of an operator, this one included. Before it writes to a connection for the first time,
+    /// every operator writes what it is about to do into the status of an object.
+    pub fn shows_work(&self) -> bool {
+        // What nobody has looked at yet is given -1 by its definition.
+        let is_seen = |generation: Option<i64>| generation.is_some_and(|generation| generation >= 0);
+        let is_worked_on =
+            |object: &Declared| object.finalizer || !object.status.connections.is_empty() || is_seen(object.status.observed_generation);
+        self.tenants().any(|tenant| is_seen(tenant.status.observed_generation)) || self.objects().any(|object| is_worked_on(object))
+    }
+
     /// The labels of a namespace; `None` when it is not known (yet), which is not the same as having none: a watch of
     /// objects may be ahead of that of namespaces.
     pub fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {

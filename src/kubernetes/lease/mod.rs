@@ -27,7 +27,7 @@ use self::leadership::Seat;
 use super::report::FIELD_MANAGER;
 use crate::clock::{self, WallClock};
 use crate::core::lease::{self, Before, Candidate, Claim, Record, Standing, Stopwatch};
-use crate::core::world::Kind;
+use crate::core::world::{Kind, World};
 use crate::kubernetes::hub::Hub;
 pub(crate) use leadership::Leadership;
 
@@ -166,7 +166,8 @@ impl Elector {
     async fn look(&mut self, could_serve: bool) -> Result<Option<Owned>, Trouble> {
         let found = self.find(lease::REQUEST).await?;
         let record = found.as_ref().map(record);
-        match self.candidate.sees(record.as_ref(), clock::now()) {
+        let worked = self.hub.read(World::shows_work);
+        match self.candidate.sees(record.as_ref(), worked, clock::now()) {
             Standing::Held(left) => {
                 self.stands_by(record.as_ref(), left);
                 Ok(None)
@@ -226,9 +227,17 @@ impl Elector {
         let holder = record.and_then(|record| record.holder.clone()).filter(|holder| !holder.is_empty());
         let since = record.and_then(|record| record.acquired.clone()).unwrap_or_default();
         let Some(holder) = holder else {
-            let text = format!(
-                "the Lease {NAME} in the namespace {NAMESPACE} has no holder, but its last holder may still write; waiting until it expires"
-            );
+            let text = if record.is_some() {
+                format!(
+                    "the Lease {NAME} in the namespace {NAMESPACE} has no holder, but its last holder may still write; waiting until it \
+                     expires"
+                )
+            } else {
+                format!(
+                    "there is no Lease {NAME} in the namespace {NAMESPACE}, but an operator worked here before, and may still write; \
+                     waiting as long as for a Lease that expires"
+                )
+            };
             if self.says(&text) {
                 tracing::info!(seconds = left.as_secs(), "stands by and writes nothing: {text}");
             }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::core::world::Kind;
+use crate::tests::builders;
 
 /// How long a write at a tenant may be under way.
 const WRITE: Duration = Duration::from_secs(10);
@@ -262,6 +263,38 @@ async fn who_lost_a_lease_that_somebody_deleted_since_waits_for_the_end_of_its_o
     server.is_in_trouble(0);
     let (waited, settles) = process.until_leads().await;
     assert!(waited <= 2 && waited + settles >= WRITE.as_secs() - 1, "{waited}, {settles}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_lease_where_an_operator_worked_waits_as_after_one_that_was_killed() {
+    for (written, waits, settles) in [(false, 0, 0), (true, 20, WRITE.as_secs())] {
+        let server = Server::default();
+        let mut process = Process::start(&server, "new");
+        let mut object = builders::object("object");
+        object.status.observed_generation = Some(if written { 1 } else { -1 });
+        process.hub.fold(|world| world.apply_object(object));
+        process.listed();
+        assert_eq!(process.until_leads().await, (waits, settles), "{written}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_lease_was_deleted_writes_it_again_before_a_new_process_takes_it() {
+    let server = Server::default();
+    let mut first = Process::ready(&server, "first");
+    first.until_leads().await;
+    seconds(1).await;
+    server.is_in_trouble(500);
+    seconds(5).await;
+    *server.lease.lock() = None;
+    server.is_in_trouble(0);
+    let second = Process::start(&server, "second");
+    let mut tenant = builders::tenant("default");
+    tenant.status.observed_generation = Some(1);
+    second.hub.fold(|world| world.apply_tenant(tenant));
+    second.listed();
+    seconds(60).await;
+    assert!(first.leads() && !second.leads());
 }
 
 /// What somebody does to the Lease.

@@ -12,7 +12,7 @@ use test_support::journal::patches;
 use test_support::manifest::{edit, on};
 use test_support::repository::root;
 use test_support::wait::{eventually, eventually_within, until};
-use test_support::{ApiProxy, LEASE, Operator, Scope, World, get, on_a_runtime_of_its_own};
+use test_support::{ApiProxy, GIVEN_BACK, LEASE, Operator, Scope, World, get, on_a_runtime_of_its_own};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// What a Lease that runs out and the wait after it take at most, on a busy machine.
@@ -24,7 +24,8 @@ async fn world() -> MutexGuard<'static, World> {
     let start = || on_a_runtime_of_its_own(async || Mutex::new(World::setup().without_operator().start().await));
     let world = WORLD.get_or_init(start).lock().await;
     // A test that failed may have left a Lease that nobody holds any more.
-    drop(leases(&world).await.delete(LEASE, &DeleteParams::default()).await);
+    let given_back: Value = serde_json::from_str(GIVEN_BACK).unwrap();
+    drop(leases(&world).await.patch(LEASE, &PatchParams::default(), &Patch::Merge(given_back)).await);
     world
 }
 

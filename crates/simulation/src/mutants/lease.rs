@@ -49,7 +49,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "deleted-lease-is-free", room: Room::Lease,
         wrong: "a Lease that somebody deleted or emptied is free at once, also for who saw that it was held",
         edits: &[Edit(ELECTION,
-            "if known.is_given_back() || (known.is_blank() && !self.held) {",
+            "if known.is_given_back() || (known.is_blank() && !self.held && !worked) {",
             "if known.is_given_back() || known.is_blank() {")],
     },
     Mutant {

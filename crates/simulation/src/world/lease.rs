@@ -3,13 +3,14 @@
 //! A process holds the Lease from when the API server stored its own last write of it, for the length of a Lease. That is later than
 //! when it sent that write, so whoever goes by that is within it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::World;
-use crate::cluster::Key;
+use crate::cluster::{Key, Kind};
 use crate::laws::Law;
 use crate::network::{Fate, ProcessId, Request};
 use crate::tenant::REQUEST_TIMEOUT;
@@ -27,8 +28,16 @@ pub(super) struct Leases {
     held: Option<(ProcessId, Instant)>,
     /// Who saw that somebody else held it, and when he saw that last.
     saw: BTreeMap<ProcessId, Instant>,
-    /// When somebody deleted it or set it back.
-    touched: Option<Instant>,
+    /// The uids of what was the work of an operator when a process began: it lists them before it takes the Lease.
+    work: BTreeMap<ProcessId, BTreeSet<String>>,
+    /// When a process looked first, since it held the Lease last, and nobody held it.
+    looked: BTreeMap<ProcessId, Instant>,
+    /// When somebody set it back.
+    set_back: Option<Instant>,
+    /// When somebody deleted it.
+    deleted: Option<Instant>,
+    /// When somebody took one that was deleted, as he could not know that its holder might still write.
+    unknowing: Option<Instant>,
     /// What becomes of a process's requests about it, and until when.
     fates: Vec<(ProcessId, Instant, Fate)>,
 }
@@ -57,10 +66,34 @@ impl Lease {
     }
 }
 
+/// Whether what began by this may still go on.
+fn is_recent(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN)
+}
+
 impl World {
-    /// Somebody deleted the Lease, or set it back: for a while two processes may hold it, each with a right to.
-    pub(super) fn lease_is_touched(&self) {
-        self.state.lock().leases.touched = Some(Instant::now());
+    /// Somebody set the Lease back: for a while two processes may hold it, each with a right to.
+    pub(super) fn lease_is_set_back(&self) {
+        self.state.lock().leases.set_back = Some(Instant::now());
+    }
+
+    /// Somebody deleted the Lease: for a while two processes may hold it, if the other one can't know that there was a first.
+    pub(super) fn lease_is_deleted(&self) {
+        self.state.lock().leases.deleted = Some(Instant::now());
+    }
+
+    /// A process begins: what is there it knows when it takes the Lease, unless that is gone by then.
+    pub(crate) fn note_work(&self, process: ProcessId) {
+        let work = self.work();
+        self.state.lock().leases.work.insert(process, work);
+    }
+
+    /// The uids of what has the status of an operator.
+    fn work(&self) -> BTreeSet<String> {
+        let texts = [Kind::Object, Kind::Tenant].into_iter().flat_map(|kind| self.cluster.texts(kind));
+        let objects = texts.filter_map(|(_, text)| serde_json::from_slice::<Value>(&text).ok());
+        let seen = objects.filter(|object| object["status"]["observedGeneration"].as_i64().is_some_and(|generation| generation >= 0));
+        seen.filter_map(|object| object["metadata"]["uid"].as_str().map(str::to_owned)).collect()
     }
 
     /// From now on this becomes of the requests of a replica about the Lease.
@@ -79,7 +112,21 @@ impl World {
     }
 
     pub(super) fn is_excused(&self, now: Instant) -> bool {
-        self.state.lock().leases.touched.is_some_and(|at| now.duration_since(at) < LEASE + LANDS_WITHIN)
+        let state = self.state.lock();
+        is_recent(state.leases.set_back, now) || is_recent(state.leases.unknowing, now)
+    }
+
+    /// Whether a process may take the Lease of another that has not run out, as it can't know of the other: nothing was there of
+    /// an operator's work when it began, or it has waited for as long as a Lease lasts since it looked first, and what came and
+    /// went between two of its looks it did not see.
+    fn is_unknowing(&self, process: ProcessId, now: Instant) -> bool {
+        let work = self.work();
+        let state = self.state.lock();
+        let leases = &state.leases;
+        let saw = leases.saw.get(&process).is_some_and(|at| now.duration_since(*at) < LEASE);
+        let waited = leases.looked.get(&process).is_some_and(|at| now.duration_since(*at) >= LEASE);
+        let knows = leases.work.get(&process).is_some_and(|known| !known.is_disjoint(&work));
+        is_recent(leases.deleted, now) && !saw && (waited || !knows)
     }
 
     /// A request about the Lease took effect.
@@ -93,6 +140,8 @@ impl World {
             let is_anothers = state.leases.held.is_some_and(|(holder, _)| holder != request.process);
             if lease.is_held() && is_anothers {
                 state.leases.saw.insert(request.process, now);
+            } else if !lease.is_held() {
+                state.leases.looked.entry(request.process).or_insert(now);
             }
             return;
         }
@@ -100,7 +149,6 @@ impl World {
         let mut state = self.state.lock();
         let before = std::mem::replace(&mut state.leases.held, takes.then_some((request.process, now)));
         let under_way = state.in_flight.iter().any(|write| write.process == request.process && write.since.elapsed() < LANDS_WITHIN);
-        let saw = state.leases.saw.get(&request.process).is_some_and(|at| now.duration_since(*at) < LEASE);
         drop(state);
         let number = request.process.0;
         match before {
@@ -108,16 +156,19 @@ impl World {
                 let text = format!("process {number} gives the Lease back while a write of its own may still be on its way");
                 self.break_law(Law::Alone, text);
             }
-            // Whoever never saw it held takes one that was deleted at once; and who saw it, when it was away for that long as far as he
-            // saw, although somebody may have had another between two of his looks.
-            Some((holder, stored)) if takes && holder != request.process && (saw || !self.is_excused(now)) => {
+            Some((holder, stored)) if takes && holder != request.process && now.duration_since(stored) < LEASE => {
                 let age = now.duration_since(stored);
-                if age < LEASE {
+                if self.is_unknowing(request.process, now) {
+                    self.state.lock().leases.unknowing = Some(now);
+                } else if !self.is_excused(now) {
                     let text = format!("process {number} takes the Lease, which process {} wrote {age:?} ago", holder.0);
                     self.break_law(Law::Alone, text);
                 }
             }
             _ => {}
+        }
+        if takes {
+            self.state.lock().leases.looked.remove(&request.process);
         }
     }
 

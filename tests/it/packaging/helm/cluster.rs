@@ -82,6 +82,8 @@ impl Cluster {
         succeeds(&self.helm(Helm::V4, &arguments, &Value::Null).await);
         self.until_stopped().await;
         self.delete_lease();
+        // Where an operator worked before, the next one would wait in case that it still writes. There may be no definition of these.
+        drop(self.kubectl(&["delete", "clusterauth0tenants", "--all"], ""));
         // Whoever waits for the definitions to go would wait for finalizers that nobody removes.
         let left = self.kubectl(&["get", "upstreamparams", "--all-namespaces", "--output=json"], "");
         let left: Value = serde_json::from_slice(&left.stdout).unwrap_or_default();

@@ -41,6 +41,42 @@ fn whoever_writes_holds_the_lease_and_nobody_takes_it_or_gives_it_back_too_early
     }
 }
 
+/// Only who can't know that there was a holder takes a Lease at once that somebody deleted.
+#[test]
+fn a_lease_that_was_deleted_is_taken_at_once_by_who_finds_no_work_of_an_operator_and_by_nobody_else() {
+    for (worked, before, broken) in [(false, true, false), (true, true, true), (true, false, false)] {
+        let taken = in_a_world(|world| {
+            let declaration = crate::declare::Declaration {
+                tenant: 0,
+                connection: crate::declare::Named::ByName(0),
+                params: vec![(0, 0)],
+                observe: false,
+                overwrite: false,
+                retain: false,
+                broken: false,
+            };
+            let work = || {
+                if worked {
+                    world.happen(&Action::Forge(0, crate::action::Forgery::Ready));
+                }
+            };
+            world.happen(&Action::Declare(0, declaration));
+            if before {
+                work();
+            }
+            world.note_work(ProcessId(1));
+            if !before {
+                work();
+            }
+            write_lease(world, 0, "first");
+            world.happen(&Action::DeleteLease);
+            write_lease(world, 1, "second");
+        });
+        let is_broken = taken.iter().any(|violation| violation.law == Law::Alone);
+        assert_eq!(is_broken, broken, "an operator worked: {worked}, before the process began: {before}");
+    }
+}
+
 /// What is refused is sent again at a pace.
 #[test]
 fn a_write_that_the_api_server_refuses_is_not_sent_again_at_once_for_ever() {
