@@ -173,17 +173,22 @@ impl<'t> Pass<'t, Asked> {
     /// Whoever was concerned by the connection as it was known and is not by the one that was read is looked at where he
     /// belongs: who named it, under the name or id that he gives; who holds a record on it, under the id that is gone.
     fn look_elsewhere(&mut self, asked: &ConnectionKey, concerned: Concerned, members: &[Member]) {
-        let mut is_left = false;
+        let mut belongs_there = false;
         for (object, named) in concerned {
             let member = members.iter().find(|member| member.stored.uid == object.uid);
-            match (named, member, &object.spec) {
-                (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => {}
-                (true, _, Ok(spec)) => self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, clock::now()),
-                (true | false, _, _) => is_left = true,
+            let elsewhere = match (named, member, &object.spec) {
+                (true, Some(Member { named: true, .. }), _) | (false, Some(_), _) => continue,
+                (true, _, Ok(spec)) => self.tenant.key_of(&spec.target),
+                (true | false, _, _) => asked.clone(),
+            };
+            if elsewhere == *asked {
+                belongs_there = true;
+            } else {
+                self.next.at(elsewhere, Lane::Edit, clock::now());
             }
         }
-        if is_left {
-            // It comes to another end only when the others have let go of it, which may take as long as nothing can be stored.
+        if belongs_there {
+            // That comes to another end only when the others have let go of it, which may take as long as nothing can be stored.
             let passes = self.tenant.memory.failures.count(asked);
             let at = NextLook::of(Pace::Again(passes)).at(self.clock());
             self.next.at(asked.clone(), Lane::Edit, at);

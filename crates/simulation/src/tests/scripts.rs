@@ -235,26 +235,35 @@ fn what_is_there_as_a_refused_one_declares_it_stays_when_its_owner_leaves_it() {
     }
 }
 
-/// A connection is made anew under its name while the API server stores nothing. One still names it, the other has moved away, and
-/// both have a record of the one that is gone: that is no reason to ask for it all the time.
+/// A connection is made anew under its name while the API server stores nothing. One still names it, and has a record of the one that
+/// is gone. Another has moved away and has one too, or names the one that is gone by its id: that is no reason to ask for it all the
+/// time.
 #[test]
 fn what_cannot_be_stored_of_a_connection_that_is_gone_is_no_reason_to_ask_for_it_all_the_time() {
     let remade = TenantAction::Remade { name: "wordpress".to_owned(), strategy: "oidc".to_owned(), number: 7 };
-    let script = [
-        declares(0, HERE, BLOG, 1),
-        declares(1, HERE, HINT, 1),
-        Beat::Pass,
-        Beat::Do(Action::RefuseWrites(Duration::from_secs(30))),
-        Beat::Do(Action::Auth0(0, remade)),
-        declares(1, ELSEWHERE, HINT, 1),
-        declares(0, HERE, BLOG, 2),
-        Beat::Pass,
-        Beat::Whole,
-    ];
-    let history = history(&script, BTreeMap::new());
-    let (report, scene) = run(&history);
-    assert_holds(&history, &report, "nothing can be stored");
-    assert_eq!([param(&scene, 0, BLOG).state, param(&scene, 1, HINT).state], ["InSync", "InSync"]);
+    let by_id = Declaration { connection: Named::ById(HERE), ..of(HERE, &[(HINT, 1)]) };
+    for (what, before, after, state) in [
+        ("moved", of(HERE, &[(HINT, 1)]), of(ELSEWHERE, &[(HINT, 1)]), Some("InSync")),
+        ("by its id", by_id.clone(), Declaration { params: vec![(HINT, 2)], ..by_id }, None),
+    ] {
+        let script = [
+            declares(0, HERE, BLOG, 1),
+            Beat::Do(Action::Declare(1, before)),
+            Beat::Pass,
+            Beat::Do(Action::RefuseWrites(Duration::from_secs(30))),
+            Beat::Do(Action::Declare(1, after)),
+            Beat::Do(Action::Auth0(0, remade.clone())),
+            declares(0, HERE, BLOG, 2),
+            Beat::Pass,
+            Beat::Whole,
+        ];
+        let history = history(&script, BTreeMap::new());
+        let (report, scene) = run(&history);
+        assert_holds(&history, &report, what);
+        assert_eq!(param(&scene, 0, BLOG).state, "InSync", "{what}");
+        let other = object(&scene, 1).unwrap().status.connections.first().and_then(|there| there.params.first());
+        assert_eq!(other.map(|param| param.state.as_str()), state, "{what}");
+    }
 }
 
 /// What another object adopted is not taken back by the one that only observed, although it is older.
