@@ -2,8 +2,8 @@
 //!
 //! Guarantees: a Lease that somebody holds is never taken before it has stood unchanged for its whole length, as measured by
 //! whoever wants it; what its dates say is read by nobody, so clocks may differ. One that was given back is free at once.
-//! One that is absent or blank is free at once where no operator ever worked, as in a first installation. Elsewhere somebody
-//! deleted or emptied it, and its holder may still write: it is held until it has run out, for whoever did not see its holder, too.
+//! One that is absent or blank is free at once where no operator ever worked, as in a first installation. Elsewhere, and for
+//! whoever saw somebody hold it, somebody deleted or emptied it, and its holder may still write: it is held until it has run out.
 //!
 //! Assumes: a renewal changes the Lease ([`Record::renewed`]).
 
