@@ -341,22 +341,24 @@ impl Document {
     pub(crate) fn foreign_hash(&self) -> Option<[u8; 32]> {
         let mut members = self.options.clone().ok()?;
         members.remove(UPSTREAM_PARAMS);
-        let mut text = String::new();
-        canonical_members(&members, COMPARED_DEPTH, &mut text);
-        Some(sha256(&[text.as_bytes()]))
+        Some(hash_of_meaning(&members))
     }
 
     /// A hash of all of `options`, as [`Document::foreign_hash`]; changes when anything of the connection's settings does. In which
     /// way there are no parameters is no difference.
     pub(crate) fn options_hash(&self) -> Option<[u8; 32]> {
-        let mut members = self.options.clone().ok()?;
         if self.params().is_ok_and(|params| params.0.is_empty()) {
-            members.remove(UPSTREAM_PARAMS);
+            return self.foreign_hash();
         }
-        let mut text = String::new();
-        canonical_members(&members, COMPARED_DEPTH, &mut text);
-        Some(sha256(&[text.as_bytes()]))
+        self.options.as_ref().ok().map(hash_of_meaning)
     }
+}
+
+/// Equal where the members mean the same.
+fn hash_of_meaning(members: &Members) -> [u8; 32] {
+    let mut text = String::new();
+    canonical_members(members, COMPARED_DEPTH, &mut text);
+    sha256(&[text.as_bytes()])
 }
 
 /// The body of one PATCH, ready to send. Holds secrets.
