@@ -11,6 +11,12 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use upstream_params_operator::api::RECONCILE_AT;
+
+/// The change of an object or a tenant object that asks for a look by this value; `null`: asks no more.
+pub fn asking(by: impl Into<Value>) -> Value {
+    json!({"metadata": {"annotations": {RECONCILE_AT: by.into()}}})
+}
 
 /// Upstream parameters, as a manifest declares them and as a tenant shows them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

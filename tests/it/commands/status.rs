@@ -3,6 +3,7 @@
 use auth0_emulator::Fault;
 use serde_json::{Value, json};
 use test_support::manifest::{on, theirs, value};
+use test_support::status::handled;
 use test_support::{Scope, World};
 use upstream_params_operator::api::reason::Reason;
 use upstream_params_operator::api::upstream_params::ParamState;
@@ -201,11 +202,7 @@ async fn a_look_is_asked_for_waited_for_and_said_how_it_ended() {
 
     let text = reconcile(&["-n", &scope.namespace, "shop", "--no-wait"]).await.well();
     let by = text.trim().rsplit_once(' ').unwrap().1.to_owned();
-    scope
-        .until("shop", "carried out", |object| {
-            object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref()) == Some(&by)
-        })
-        .await;
+    scope.until("shop", "carried out", |object| handled(object) == Some(by.as_str())).await;
     // Of the object exactly the annotation is ours.
     let managed = scope.get("shop").await.metadata.managed_fields.unwrap();
     let ours: Vec<_> = managed.iter().filter(|entry| entry.manager.as_deref() == Some("upstream-params-cli")).collect();

@@ -6,16 +6,11 @@ use auth0_emulator::Fault;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use test_support::journal::{error, id_of, reads, token_requests};
-use test_support::manifest::{on, value};
+use test_support::manifest::{asking, on, value};
 use test_support::status::{assert_complete, handled, message};
 use test_support::wait::throughout;
 use test_support::{Scope, World};
-use upstream_params_operator::api::RECONCILE_AT;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-
-fn asking(by: impl Into<Value>) -> Value {
-    json!({"metadata": {"annotations": {RECONCILE_AT: by.into()}}})
-}
 
 async fn ask(scope: &Scope<'_>, name: &str, by: &str) {
     scope.patch(name, asking(by)).await;

@@ -10,11 +10,10 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use test_support::journal::{calls, id_of, patches};
-use test_support::manifest::{edit, on, theirs};
-use test_support::status::{has_finalizer, is, states};
+use test_support::manifest::{asking, edit, on, theirs};
+use test_support::status::{handled, has_finalizer, is, states};
 use test_support::wait::until;
 use test_support::{Scope, World, from};
-use upstream_params_operator::api::RECONCILE_AT;
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::{ParamState, UpstreamParams};
 
@@ -72,16 +71,17 @@ async fn what_is_asked_for_while_nobody_runs_is_not_lost(scope: &Scope<'_>) {
     scope.create("asked", on("blog").value("asked", "x")).await;
     scope.until_in_sync("asked").await;
     scope.world.kill_operator().await;
-    let asking = |by: &str| json!({"metadata": {"annotations": {RECONCILE_AT: by}}});
     scope.patch("asked", asking("while it is away")).await;
     let as_anybody = PatchParams::default();
     scope.tenants().patch(&scope.name, &as_anybody, &Patch::Merge(asking("while it is away"))).await.unwrap();
     scope.world.start_operator();
-    let handled = |status: Option<&String>| status.is_some_and(|by| by == "while it is away");
-    let object = |object: &UpstreamParams| handled(object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref()));
+    let object = |object: &UpstreamParams| handled(object) == Some("while it is away");
     // The Lease of one that was killed has to run out first.
     scope.until_within(Duration::from_mins(1), "asked", "carried out", object).await;
-    let tenant = |tenant: &ClusterAuth0Tenant| handled(tenant.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref()));
+    let tenant = |tenant: &ClusterAuth0Tenant| {
+        let handled = tenant.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+        handled == Some("while it is away")
+    };
     scope.until_tenant_passes("carried out", tenant).await;
     scope.delete("asked").await;
     scope.until_gone("asked").await;

@@ -11,11 +11,11 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use upstream_params_operator::api::FINALIZER;
 use upstream_params_operator::api::tenant::ClusterAuth0Tenant;
 use upstream_params_operator::api::upstream_params::UpstreamParams;
-use upstream_params_operator::api::{FINALIZER, RECONCILE_AT};
 
-use crate::manifest::{Params, merge};
+use crate::manifest::{Params, asking, merge};
 use crate::{OPERATOR_NAMESPACE, SCOPES, World, from};
 
 /// One test's own part of a world.
@@ -103,7 +103,7 @@ impl Scope<'_> {
     pub async fn ask(&self, name: &str) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let by = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        self.patch(name, json!({"metadata": {"annotations": {RECONCILE_AT: by}}})).await;
+        self.patch(name, asking(by.as_str())).await;
         by
     }
 
