@@ -3,7 +3,7 @@
 //! Guarantees: every status and finalizer write carries the `uid` and the `resourceVersion` it was planned from, so a
 //! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
 //! (only a version that differs in nothing a plan depends on is followed), and is not even sent where the newer version is
-//! known ([`WriteError::Outdated`]);
+//! known ([`WriteError::Outdated`]), or that the object is gone;
 //! what was written is folded into the world at once; nothing is sent but by who leads at that moment. A write ends within
 //! [`TIMEOUT`], and before the Lease does.
 
@@ -22,7 +22,7 @@ use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
 use crate::clock::WallClock;
 use crate::core::status::Notice;
-use crate::core::world::{Declared, DeclaredTenant, ObjectKey, World};
+use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Since, World};
 use crate::kubernetes::hub::Hub;
 use crate::kubernetes::lease::Leadership;
 use crate::model::identity::Uid;
@@ -52,7 +52,7 @@ pub(crate) enum WriteError {
     /// It was not sent, as a newer version of the object is known, or another one of its name: plan again from that one.
     #[error("the operator knows a newer version of the object than the one it planned from")]
     Outdated,
-    /// The object is gone.
+    /// The object is gone, as the API server says, or the world: then it was not sent.
     #[error("the object is gone")]
     Gone,
     /// The API server refused or did not answer. Names the status at most.
@@ -130,8 +130,10 @@ impl Report {
             if self.fence.as_ref().is_some_and(|holds| !self.hub.read(|world| holds(world))) {
                 return Err(WriteError::Conflict);
             }
-            if let Some(newest) = self.hub.read(|world| world.newer_object(&object)) {
-                object = followed(&object, &newest).ok_or(WriteError::Outdated)?;
+            match self.hub.read(|world| world.since(&object)) {
+                Since::Nothing => {}
+                Since::Newer(newest) => object = followed(&object, &newest).ok_or(WriteError::Outdated)?,
+                Since::Gone => return Err(WriteError::Gone),
             }
             let written = match change {
                 Change::Status(status) => self.put_status(&object, status).await,
@@ -253,8 +255,10 @@ impl Report {
     pub(crate) async fn tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let mut tenant = tenant.clone();
         for _ in 0..REBASES {
-            if let Some(newest) = self.hub.read(|world| world.newer_tenant(&tenant)) {
-                tenant = tenant_followed(&tenant, &newest).ok_or(WriteError::Outdated)?;
+            match self.hub.read(|world| world.tenant_since(&tenant)) {
+                Since::Nothing => {}
+                Since::Newer(newest) => tenant = tenant_followed(&tenant, &newest).ok_or(WriteError::Outdated)?,
+                Since::Gone => return Err(WriteError::Gone),
             }
             match self.put_tenant_status(&tenant, status).await {
                 Err(WriteError::Conflict) => tenant = self.tenant_moved_on(&tenant).await.ok_or(WriteError::Conflict)?,

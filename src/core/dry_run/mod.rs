@@ -19,7 +19,7 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::member::{Gathering, Member, participants};
-use crate::core::pass::memory::attempts::Rejections;
+use crate::core::pass::memory::refusals::Refusals;
 use crate::core::pass::plan::{self, Effect, Line, Plan, Verdict, When};
 use crate::core::pass::role::Life;
 use crate::core::spec::Target;
@@ -226,10 +226,10 @@ impl Passes<'_> {
     }
 
     fn members(&self, document: &Document) -> Vec<Member> {
-        let (identity, rejections) = (Some(self.settings.audience.identity()), Rejections::default());
+        let (identity, refusals) = (Some(self.settings.audience.identity()), Refusals::default());
         let connection = Connection { tenant: self.tenant, identity, id: Some(&document.id), name: Some(&document.name) };
         let (world, settings, known_connections) = (&*self.world, self.settings, &self.known);
-        Gathering { world, settings, connection, document, gone: None, known_connections, rejections: &rejections }.members()
+        Gathering { world, settings, connection, document, gone: None, known_connections, refusals: &refusals }.members()
     }
 
     fn plan(&self, document: &Document, live: &BTreeMap<String, Live>, members: &[Member]) -> Plan {

@@ -10,7 +10,7 @@ use crate::api::upstream_params::{ConnectionStatus, DeletionPolicy, ManagementPo
 use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
-use crate::core::pass::memory::attempts::Rejections;
+use crate::core::pass::memory::refusals::Refusals;
 use crate::core::pass::plan::{Participant, Plan};
 use crate::core::pass::role::{Admission, Facts, Life, Names, Part, Release};
 use crate::core::spec::{self, UnfitReason};
@@ -147,7 +147,7 @@ pub(crate) struct Gathering<'a> {
     /// The connections that were seen.
     pub(crate) known_connections: &'a KnownConnections,
     /// What the API refused.
-    pub(crate) rejections: &'a Rejections,
+    pub(crate) refusals: &'a Refusals,
 }
 
 impl Gathering<'_> {
@@ -166,7 +166,7 @@ impl Gathering<'_> {
             (Some(_), Some(_)) => Admission::Granted,
         };
         let check = self.check(&object, &reserved.unwrap_or_default());
-        let rejection = self.rejections.of(&object, document);
+        let rejection = self.refusals.of_object(document, &object);
         let facts = Facts { admission, rejected: rejection.is_some(), ..self.facts(&object, check.as_ref().is_some_and(Result::is_ok)) };
         let answer = Answer {
             refusal: check.as_ref().and_then(|check| check.as_ref().err()).cloned(),

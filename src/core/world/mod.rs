@@ -83,6 +83,27 @@ impl Kind {
     pub const ALL: [Self; 4] = [Self::Object, Self::Tenant, Self::Namespace, Self::Secret];
 }
 
+/// What became of what was planned from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since<T> {
+    /// Nothing that is known.
+    Nothing,
+    /// A newer version, or another of its name.
+    Newer(Arc<T>),
+    /// It is gone.
+    Gone,
+}
+
+impl<T> Since<T> {
+    fn of(known: Option<&Arc<T>>, is_newer: impl Fn(&T) -> bool) -> Self {
+        match known {
+            None => Self::Gone,
+            Some(known) if is_newer(known) => Self::Newer(known.clone()),
+            Some(_) => Self::Nothing,
+        }
+    }
+}
+
 /// Whether `old` is certainly an earlier version than `new`. Versions of one kind compare as numbers (Kubernetes 1.35,
 /// KEP-5504; so in every etcd-backed server before); anything else counts as news, and a stale write gets its 409.
 fn is_older(old: &str, new: &str) -> bool {
@@ -356,10 +377,10 @@ impl World {
         self.objects.get(key).cloned()
     }
 
-    /// What is known by now of an object that was planned from: a newer version of it, or another object of its name.
-    pub fn newer_object(&self, object: &Declared) -> Option<Arc<Declared>> {
+    /// What is known by now of an object that was planned from.
+    pub fn since(&self, object: &Declared) -> Since<Declared> {
         let is_newer = |known: &Declared| known.uid != object.uid || is_older(&object.resource_version, &known.resource_version);
-        self.objects.get(&object.key).filter(|known| is_newer(known)).cloned()
+        Since::of(self.objects.get(&object.key), is_newer)
     }
 
     /// All objects that name this tenant.
@@ -388,10 +409,10 @@ impl World {
         self.tenants.get(name).cloned()
     }
 
-    /// What is known by now of a tenant that was planned from: a newer version of it, or another one of its name.
-    pub fn newer_tenant(&self, tenant: &DeclaredTenant) -> Option<Arc<DeclaredTenant>> {
+    /// What is known by now of a tenant that was planned from.
+    pub fn tenant_since(&self, tenant: &DeclaredTenant) -> Since<DeclaredTenant> {
         let is_newer = |known: &DeclaredTenant| known.uid != tenant.uid || is_older(&tenant.resource_version, &known.resource_version);
-        self.tenants.get(&tenant.name).filter(|known| is_newer(known)).cloned()
+        Since::of(self.tenants.get(&tenant.name), is_newer)
     }
 
     /// All tenants.

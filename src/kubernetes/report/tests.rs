@@ -21,6 +21,7 @@ fn report() -> (Report, Arc<AtomicUsize>) {
 async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
     let (report, requests) = report();
     let (object, tenant) = (builders::object("one"), builders::tenant("one"));
+    report.hub.fold(|world| [world.apply_object(object.clone()), world.apply_tenant(tenant.clone())].concat());
     let notice = Notice::new(false, "Test", "a test".to_owned());
     for (report, expected) in [(report.clone(), 0), (report.under(Leadership::of_a_test()), 5)] {
         for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
@@ -35,7 +36,7 @@ async fn who_does_not_lead_sends_nothing_and_who_leads_does() {
     }
 }
 
-/// What is planned from a version that is known to be gone, by what the newer one differs in.
+/// What is planned from an object, or a version, that is known to be gone, by what the newer one differs in.
 #[tokio::test(start_paused = true)]
 async fn what_would_be_refused_for_a_version_that_is_known_is_not_sent() {
     let (report, requests) = report();
@@ -43,6 +44,10 @@ async fn what_would_be_refused_for_a_version_that_is_known_is_not_sent() {
     let object = builders::object("one");
     let newer = Declared { resource_version: "2".to_owned(), ..object.clone() };
     let other_status = object.clone().lists("blog", crate::api::upstream_params::ParamState::InSync, &["x"]).status;
+    for written in [report.status(&object, &object.status).await, report.finalizer(&object, true).await] {
+        assert_eq!(written, Err(WriteError::Gone));
+    }
+    assert_eq!(requests.load(Ordering::Relaxed), 0);
     for (what, known, sent) in [
         ("the same version", object.clone(), 2),
         ("nothing but metadata", Declared { other_finalizers: vec!["theirs".to_owned()], ..newer.clone() }, 2),
@@ -70,6 +75,8 @@ async fn the_status_of_a_tenant_is_not_sent_for_a_version_that_is_known_to_be_go
     let report = report.under(Leadership::of_a_test());
     let tenant = builders::tenant("one");
     let newer = DeclaredTenant { resource_version: "2".to_owned(), ..tenant.clone() };
+    assert_eq!(report.tenant_status(&tenant, &tenant.status).await, Err(WriteError::Gone));
+    assert_eq!(requests.load(Ordering::Relaxed), 0);
     let asked = DeclaredTenant { reconcile_at: Some("now".to_owned()), ..newer.clone() };
     for (known, sent) in [(asked, 1), (DeclaredTenant { generation: 2, ..newer }, 0)] {
         report.hub.fold(|world| world.apply_tenant(known));

@@ -58,7 +58,7 @@ impl Pass<'_, Written> {
         let Written { reading, members, plan, .. } = &self.at;
         let (document, authors) = (&reading.document, plan.authors());
         for member in members.iter().filter(|member| authors.contains(&member.stored.uid)) {
-            self.tenant.memory.rejections.note(&member.stored, document, message.to_owned());
+            self.tenant.memory.refusals.note_object(document, &member.stored, message.to_owned());
         }
     }
 

@@ -147,8 +147,8 @@ impl<'t> Pass<'t, Asked> {
         let Tenant { known_connections, memory, .. } = &*self.tenant;
         let connection = self.tenant.connection(Some(&document.id), Some(&document.name));
         let gathering = |world: &World| {
-            let (settings, gone, rejections) = (&self.settings, gone.as_ref(), &memory.rejections);
-            Gathering { world, settings, connection, document, gone, known_connections, rejections }.members()
+            let (settings, gone, refusals) = (&self.settings, gone.as_ref(), &memory.refusals);
+            Gathering { world, settings, connection, document, gone, known_connections, refusals }.members()
         };
         self.tenant.shared.hub.read(gathering)
     }
@@ -156,6 +156,7 @@ impl<'t> Pass<'t, Asked> {
     /// Notes the connection as it was read; from now on the pass is about its id.
     fn note(&mut self, reading: &Reading) {
         let document = &reading.document;
+        self.tenant.memory.refusals.saw(document);
         if self.tenant.known_connections.saw(document) {
             self.tenant.shared.metrics.foreign_difference(&self.tenant.name);
             tracing::warn!(tenant = %self.tenant.name, connection = %document.name, "other options of the connection differ from those after the last write; somebody may have edited it during that write");

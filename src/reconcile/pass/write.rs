@@ -108,6 +108,7 @@ impl<'t> Pass<'t, Claimed> {
     /// Notes what was written, and counts what was set back.
     fn remember_written(&mut self, answer: &Document) {
         self.tenant.known_connections.wrote(answer);
+        self.tenant.memory.refusals.saw(answer);
         let Planned { members, plan, .. } = &self.at.planned;
         let now = Moment { at: clock::now(), time: self.tenant.shared.wall.now_in_seconds() };
         let corrected: Vec<(&String, &Uid)> =
@@ -135,7 +136,7 @@ impl<'t> Pass<'t, Claimed> {
             return self.failed(failure).await;
         }
         let (objects, message) = (members.iter().map(|member| &*member.stored), failure.message());
-        self.tenant.memory.refused_writes.note(&reading.document, objects, plan.entries(), message.clone());
+        self.tenant.memory.refusals.note_write(&reading.document, objects, plan.entries(), message.clone());
         self.split_or_rejected(message)
     }
 
@@ -143,7 +144,7 @@ impl<'t> Pass<'t, Claimed> {
     fn known_refusal(&self) -> Option<String> {
         let Planned { reading, members, plan, .. } = &self.at.planned;
         let objects = members.iter().map(|member| &*member.stored);
-        self.tenant.memory.refused_writes.of(&reading.document, objects, &plan.entries()).map(str::to_owned)
+        self.tenant.memory.refusals.of_write(&reading.document, objects, &plan.entries()).map(str::to_owned)
     }
 
     /// What was refused is told to the one whose it is; where it is that of several, each one's is tried alone.

@@ -45,6 +45,14 @@ struct Refused {
     may_be_forgotten: bool,
 }
 
+impl Refused {
+    /// Its process is shown the connection: where something has changed, it may be as it was again by and by.
+    fn shown(&mut self, document: &Document) {
+        let before = &self.sent.document;
+        self.may_be_forgotten |= (&before.foreign, &before.params) != (&document.foreign, &document.params);
+    }
+}
+
 /// The corrections of one parameter.
 struct Fight {
     owner: (String, i64),
@@ -137,6 +145,9 @@ impl World {
         match status {
             200 => {
                 let answer = Document::read(&String::from_utf8_lossy(body));
+                for refused in state.heard.refused.iter_mut().filter(|refused| refused.at == at) {
+                    refused.shown(&answer);
+                }
                 for Correction { name, owner } in &sent.corrections {
                     let entry = sent.changed.iter().find(|(changed, _)| changed == name).and_then(|(_, entry)| entry.clone());
                     if answer.params.get(name).and_then(|text| seen::canonical_text(text)) != entry {
@@ -177,9 +188,7 @@ impl World {
         }
         let document = Document::read(text);
         for refused in heard.refused.iter_mut().filter(|refused| is_here(&refused.at)) {
-            // Something has changed, although it may be as it was again by and by.
-            let before = &refused.sent.document;
-            refused.may_be_forgotten |= (&before.foreign, &before.params) != (&document.foreign, &document.params);
+            refused.shown(&document);
         }
         heard.fights.retain(|(at, name), fight| {
             if !is_here(at) {

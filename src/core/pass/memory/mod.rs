@@ -6,13 +6,15 @@
 pub(crate) mod attempts;
 pub(crate) mod clocks;
 pub(crate) mod disputes;
+pub(crate) mod refusals;
 pub(crate) mod requests;
 
 use std::collections::BTreeSet;
 
-use self::attempts::{Failures, RefusedWrites, Rejections, Turns};
+use self::attempts::{Failures, Turns};
 use self::clocks::{Clocks, StatusWrites};
 use self::disputes::Disputes;
+use self::refusals::Refusals;
 use self::requests::Requests;
 use crate::core::schedule::ConnectionKey;
 use crate::model::identity::{ConnectionId, Uid};
@@ -24,10 +26,8 @@ pub(crate) struct Memory {
     pub clocks: Clocks,
     /// How often somebody else wrote the status of an object.
     pub status_writes: StatusWrites,
-    /// What the API refused, by object.
-    pub rejections: Rejections,
-    /// What the API refused, by connection.
-    pub refused_writes: RefusedWrites,
+    /// What the API refused.
+    pub refusals: Refusals,
     /// How often looks failed in a row.
     pub failures: Failures,
     /// Where changes go one object at a time.
@@ -41,14 +41,13 @@ pub(crate) struct Memory {
 impl Memory {
     /// Forgets the objects, and the connections, that are not among these.
     pub(crate) fn retain(&mut self, present: &BTreeSet<Uid>, connections: &BTreeSet<ConnectionKey>) {
-        let Self { clocks, status_writes, rejections, refused_writes, failures, turns, disputes, requests } = self;
+        let Self { clocks, status_writes, refusals, failures, turns, disputes, requests } = self;
         let is_there = |connection: &ConnectionId| connections.contains(&ConnectionKey::Id(connection.clone()));
         clocks.retain(|object| present.contains(object));
         status_writes.retain(|object| present.contains(object));
-        rejections.retain(|object| present.contains(object));
+        refusals.retain(|object| present.contains(object), is_there);
         requests.retain(|object| present.contains(object));
         failures.retain(|connection| connections.contains(connection));
-        refused_writes.retain(is_there);
         turns.retain(is_there);
         disputes.retain(is_there);
     }
@@ -56,31 +55,24 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Instant;
 
     use super::*;
     use crate::core::pass::memory::disputes::{Moment, Parameter};
-    use crate::model::document::Document;
-    use crate::tests::builders::object;
 
     #[test]
     fn nothing_is_remembered_of_objects_and_connections_that_nobody_names() {
         let now = Moment { at: Instant::now(), time: jiff::Timestamp::UNIX_EPOCH };
         let ids: [ConnectionId; 2] = ["con_1".into(), "con_2".into()];
         let [here, there] = ids.clone().map(ConnectionKey::Id);
-        let (mut memory, object, changes) = (Memory::default(), object("a"), BTreeMap::new());
-        let document =
-            |id: &ConnectionId| Document::parse(&format!(r#"{{"id":"{id}","name":"shop","strategy":"oidc","options":{{}}}}"#)).unwrap();
+        let mut memory = Memory::default();
         for connection in &ids {
             memory.disputes.note_correction(Parameter { connection, name: "blog" }, (&"uid".into(), 1), true, now);
             memory.turns.begin(connection);
-            memory.refused_writes.note(&document(connection), [&object], changes.clone(), "no".into());
             memory.failures.count(&ConnectionKey::Id(connection.clone()));
         }
         memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
         assert_eq!(ids.each_ref().map(|id| memory.disputes.on(id, now.at).len()), [1, 0]);
-        assert_eq!(ids.each_ref().map(|id| memory.refused_writes.of(&document(id), [&object], &changes)), [Some("no"), None]);
         let [one, other] = &ids;
         assert_eq!([memory.turns.take(one), memory.turns.take(one), memory.turns.take(other)], [Some(0), Some(1), None]);
         assert_eq!([memory.failures.count(&here), memory.failures.count(&there)], [2, 1]);
