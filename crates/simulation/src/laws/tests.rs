@@ -186,11 +186,12 @@ fn answered(answers: &[Answer]) -> Vec<Violation> {
     in_a_world(|world| {
         let (document, id) = (document(r#""options":{}"#), world.connection_id(0));
         let owner = ("uid-one".to_owned(), 2);
+        let concerned = write::Concerned { uid: owner.0.clone(), generation: owner.1, ..write::Concerned::default() };
         let corrections = vec![write::Correction { name: "blog".to_owned(), owner: owner.clone() }];
         for (number, answer) in (1..).zip(answers) {
             let request = Request { number, path: format!("/api/v2/connections/{id}"), ..request(world, 0, "PATCH", "") };
             let changed = vec![("blog".to_owned(), Some(V1.to_owned()))];
-            world.look_at_answers(&request, &document, (changed, corrections.clone()), vec![owner.clone()]);
+            world.look_at_answers(&request, &document, (changed, corrections.clone()), vec![concerned.clone()]);
             let (status, body) = match answer {
                 Answer::Taken => (200, format!(r#"{{"id":"{id}",{}}}"#, options(V1))),
                 Answer::Refused("") => {

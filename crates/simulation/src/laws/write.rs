@@ -131,18 +131,34 @@ impl Scene {
         self.tenants.values().filter(|versions| versions.iter().flatten().any(|tenant| stands(&tenant))).count() <= 1
     }
 
-    /// Those whom a connection concerns, as they are: they name it, or say something of it. With their generations.
-    pub fn concerned(&self, document: &Document) -> Vec<(String, i64)> {
+    /// Those whom a connection concerns, as they are: they name it, or say something of it.
+    pub fn concerned(&self, document: &Document) -> Vec<Concerned> {
         let concerns = |object: &&Arc<Object>| {
             object.names(&document.id, &document.name) || object.status.connections.iter().any(|connection| connection.id == document.id)
         };
         let newest = self.objects.values().filter_map(|versions| versions.last()).filter(concerns);
-        newest.map(|object| (object.metadata.uid.clone(), object.metadata.generation)).collect()
+        let concerned = |object: &Arc<Object>| Concerned {
+            uid: object.metadata.uid.clone(),
+            generation: object.metadata.generation,
+            lists: object.params_on(&document.id).map(|param| param.name.clone()).collect(),
+        };
+        newest.map(concerned).collect()
     }
 
     fn versions(&self) -> impl Iterator<Item = &Object> {
         self.objects.values().flatten().map(Arc::as_ref)
     }
+}
+
+/// One whom a connection concerns.
+#[derive(Clone, Debug, Default)]
+pub struct Concerned {
+    /// Which object it is.
+    pub uid: String,
+    /// Which version of its spec.
+    pub generation: i64,
+    /// The names that its status lists on that connection.
+    pub lists: BTreeSet<String>,
 }
 
 /// What a PATCH changes: names, and what to; nothing: it is removed.

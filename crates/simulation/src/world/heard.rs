@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{State, World};
 use crate::laws::Law;
 use crate::laws::seen::{self, Document, Object};
-use crate::laws::write::{Changed, Correction};
+use crate::laws::write::{Changed, Concerned, Correction};
 use crate::network::{ProcessId, Request};
 
 /// How often a value that somebody keeps changing is set back as soon as that is seen, within [`WINDOW`].
@@ -31,8 +31,20 @@ struct Sent {
     document: Document,
     changed: Changed,
     corrections: Vec<Correction>,
-    /// The objects that the connection concerned, and their generations.
-    declared: Vec<(String, i64)>,
+    concerned: Vec<Concerned>,
+}
+
+impl Sent {
+    /// Whether everybody whom it concerned is as then.
+    fn is_declared_alike(&self, concerned: &[Concerned]) -> bool {
+        let declares = |concerned: &Concerned| (concerned.uid.clone(), concerned.generation);
+        self.concerned.iter().map(declares).eq(concerned.iter().map(declares))
+    }
+
+    /// Whether the status of an object listed a name when it was sent.
+    fn was_listed(&self, uid: &str, name: &str) -> bool {
+        self.concerned.iter().any(|concerned| concerned.uid == uid && concerned.lists.contains(name))
+    }
 }
 
 /// One that Auth0 refused.
@@ -107,7 +119,7 @@ impl World {
         request: &Request,
         document: &Document,
         (changed, corrections): (Changed, Vec<Correction>),
-        declared: Vec<(String, i64)>,
+        concerned: Vec<Concerned>,
     ) {
         let (at, now) = (at(request), Instant::now());
         let mut broken = Vec::new();
@@ -115,7 +127,8 @@ impl World {
         let is_same = |refused: &&Refused| {
             let Refused { sent, .. } = refused;
             refused.at == at
-                && (&sent.changed, &sent.declared) == (&changed, &declared)
+                && sent.changed == changed
+                && sent.is_declared_alike(&concerned)
                 && (&sent.document.foreign, &sent.document.params) == (&document.foreign, &document.params)
         };
         if state.heard.refused.iter().filter(|refused| refused.is_ours && !refused.may_be_forgotten).any(|refused| is_same(&refused)) {
@@ -130,7 +143,7 @@ impl World {
                 broken.push((Law::Patient, text));
             }
         }
-        state.heard.sent.insert(request.number, Sent { document: document.clone(), changed, corrections, declared });
+        state.heard.sent.insert(request.number, Sent { document: document.clone(), changed, corrections, concerned });
         drop(state);
         for (law, text) in broken {
             self.break_law(law, text);
@@ -211,7 +224,11 @@ impl World {
             return;
         }
         let is_its_own = |refused: &Refused| {
-            let own = |name: &String| old.spec.params.contains_key(name) || old.params_on(&refused.at.2).any(|param| param.name == *name);
+            // Somebody may have changed its status meanwhile, which is no change of what it declares.
+            let own = |name: &String| {
+                let lists = old.params_on(&refused.at.2).any(|param| param.name == *name);
+                lists || old.spec.params.contains_key(name) || refused.sent.was_listed(&old.metadata.uid, name)
+            };
             refused.at.0 == request.process && refused.is_ours && refused.sent.changed.iter().all(|(name, _)| own(name))
         };
         if !self.state.lock().heard.refused.iter().any(is_its_own) {

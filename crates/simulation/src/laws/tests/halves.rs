@@ -98,15 +98,17 @@ fn a_write_that_the_api_server_refuses_is_not_sent_again_at_once_for_ever() {
 /// Who is told that Auth0 refuses his parameters has had a write of his own refused, for them.
 #[test]
 fn a_refusal_is_told_to_whoever_it_is_about_and_to_nobody_else() {
-    let told = |changed: &[&str], answer: &'static str| {
+    let told = |changed: &[&str], lists: &[&str], answer: &'static str| {
         in_a_world(|world| {
             let request = Request { number: 1, ..request(world, 0, "PATCH", "") };
             let changed = changed.iter().map(|name| ((*name).to_owned(), Some(V1.to_owned()))).collect();
-            world.look_at_answers(&request, &document(r#""options":{}"#), (changed, Vec::new()), Vec::new());
-            world.is_answered(&request, 400, answer.as_bytes());
             let (old, mut sent) = (claiming(V1), claiming(V1));
             sent["status"]["conditions"][3]["reason"] = json!("Rejected");
             let [old, sent] = [old, sent].map(|object| serde_json::from_value::<Object>(object).unwrap());
+            let lists = lists.iter().map(|name| (*name).to_owned()).collect();
+            let then = write::Concerned { uid: old.metadata.uid.clone(), generation: old.metadata.generation, lists };
+            world.look_at_answers(&request, &document(r#""options":{}"#), (changed, Vec::new()), vec![then]);
+            world.is_answered(&request, 400, answer.as_bytes());
             world.look_at_rejection(&request, &old, &sent);
         })
     };
@@ -114,16 +116,21 @@ fn a_refusal_is_told_to_whoever_it_is_about_and_to_nobody_else() {
         r#"{"message":"'Too many properties' on property options.upstream_params (Options)."}"#,
         r#"{"message":"'No match' on property options.upstream_params.blog.value."}"#,
     );
-    for (changed, answer, broken) in [
-        (&["blog"][..], whole, false),
-        (&["blog"], entry, false),
-        (&["blog", "lang"], whole, true),
-        (&["lang"], whole, true),
-        (&["blog"], r#"{"message":"'No match' on property options.upstream_params.theirs."}"#, true),
-        (&["blog"], r#"{"message":"'No match' on property options.icon_url (The icon)."}"#, true),
-        (&["blog"], "", true),
+    for (changed, lists, answer, broken) in [
+        (&["blog"][..], &[][..], whole, false),
+        (&["blog"], &[], entry, false),
+        (&["blog", "lang"], &[], whole, true),
+        (&["blog", "lang"], &["lang"], whole, false),
+        (&["lang"], &[], whole, true),
+        (&["blog"], &[], r#"{"message":"'No match' on property options.upstream_params.theirs."}"#, true),
+        (&["blog"], &[], r#"{"message":"'No match' on property options.icon_url (The icon)."}"#, true),
+        (&["blog"], &[], "", true),
     ] {
-        assert_eq!(told(changed, answer).iter().any(|violation| violation.law == Law::Heard), broken, "{changed:?}, {answer}");
+        assert_eq!(
+            told(changed, lists, answer).iter().any(|violation| violation.law == Law::Heard),
+            broken,
+            "{changed:?}, {lists:?}, {answer}"
+        );
     }
 }
 
