@@ -103,12 +103,12 @@ impl Pass<'_, Written> {
         self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));
         let (tenant, connection) = (&self.tenant.name, &self.at.reading.document.name);
         if passes < TOLD {
-            tracing::info!(%tenant, %connection, "a pass had no result and runs again");
+            tracing::info!(%tenant, %connection, "a check had no result and runs again");
             return;
         }
         tracing::warn!(
             %tenant, %connection, passes,
-            "passes have no result, because the ownership record cannot be stored in time"
+            "checks have no result, because the ownership record cannot be stored in time"
         );
         let message = "the operator cannot store the ownership record in time, because the Kubernetes API server is slow or refuses it, \
                        or the objects keep changing; the operator tries again";

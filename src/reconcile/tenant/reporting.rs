@@ -131,7 +131,7 @@ impl Tenant {
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
-            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "check");
         }
         Ok(())
     }
