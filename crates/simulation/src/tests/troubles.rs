@@ -1,0 +1,61 @@
+//! Histories of trouble that lasts: whose it is, and what it costs meanwhile. What is asked before all is well again is counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::scripts::{BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, history, writes};
+use super::{assert_holds, run, story};
+use crate::action::Action;
+use crate::cluster::Kind;
+use crate::declare::TenantDeclaration;
+use crate::history::AtCall;
+use crate::network::{Ending, Fate};
+use crate::noise::{Complaint, Edit, Meets, Misfortune, TenantAction, Trouble};
+
+/// From now on, or for so many calls after so many.
+fn trouble(meets: Meets, (after, times): (usize, Option<usize>), what: Misfortune) -> Beat {
+    Beat::Do(Action::Auth0(0, TenantAction::Trouble(Trouble { meets, after, times, what })))
+}
+
+const ALWAYS: (usize, Option<usize>) = (0, None);
+
+/// What is asked before all is well again, where all laws hold.
+#[track_caller]
+fn asked(what: &str, beats: &[Beat]) -> Vec<String> {
+    let history = history(beats, BTreeMap::new());
+    let (report, _) = run(&history);
+    assert_holds(&history, &report, what);
+    calls(&history)
+}
+
+/// Of these calls as many as the word says are within these bounds.
+#[track_caller]
+fn assert_count(beats: &[Beat], calls: &[String], what: &str, is_it: impl Fn(&str) -> bool, (least, most): (usize, usize)) {
+    let count = calls.iter().filter(|call| is_it(call)).count();
+    assert!((least..=most).contains(&count), "{what}: {count}\n{}", story(&history(beats, BTreeMap::new())));
+}
+
+fn for_passes(count: usize) -> Vec<Beat> {
+    vec![Beat::Pass; count]
+}
+
+/// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
+#[test]
+fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {
+    let late = |call: &str| {
+        let late = Fate { out: Duration::from_secs(14), ending: Ending::NeverAnswered, back: Duration::ZERO };
+        if writes(call) { vec![AtCall::Fate(late)] } else { Vec::new() }
+    };
+    let script = [
+        declares(0, HERE, BLOG, 1),
+        Beat::Pass,
+        Beat::Do(Action::DeleteTenant(0)),
+        Beat::Pass,
+        Beat::Do(Action::Tenant(0, TenantDeclaration::open(0))),
+        declares(0, HERE, BLOG, 2),
+        Beat::Pass,
+        Beat::Pass,
+        Beat::Pass,
+    ];
+    at_every_call("made anew", &script, late, anything);
+}
