@@ -22,7 +22,7 @@ impl Pass<'_, Asked> {
     pub(super) async fn unread(mut self, concerned: Vec<(Arc<Declared>, bool)>, failure: Failure) -> Next {
         let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator could not read the connection");
-        let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
+        let failure = self.tenant.learn_from_failure(&self.connection, Phase::Read, failure).await;
         let outcome = Outcome::Unread(obstacle_of(&failure));
         for (object, named) in concerned {
             if named || object.deleting {
@@ -64,7 +64,8 @@ impl Pass<'_, Asked> {
 
     /// The connection was read, but its options can't be used.
     pub(super) async fn unusable(mut self, members: Vec<Member>, reading: &Reading, error: DocumentError) -> Next {
-        let failure = self.tenant.learn_from_failure(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
+        let failure = Failure::BadDocument { route: Route::ReadConnection, error };
+        let failure = self.tenant.learn_from_failure(&self.connection, Phase::Read, failure).await;
         let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator cannot manage the connection");
         let unread = Outcome::Unread(obstacle_of(&failure));

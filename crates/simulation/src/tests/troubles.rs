@@ -39,6 +39,21 @@ fn for_passes(count: usize) -> Vec<Beat> {
     vec![Beat::Pass; count]
 }
 
+/// The API refuses every token for one connection, and takes it for the others: nobody else is told so again and again.
+#[test]
+fn a_token_that_is_refused_for_one_connection_is_held_against_the_tenant_once() {
+    for meets in [Meets::Connection("corporate".to_owned()), Meets::WritesTo("corporate".to_owned())] {
+        let refuses = trouble(meets.clone(), ALWAYS, Misfortune::Status(401, Complaint::InvalidToken));
+        let mut script = vec![declares(0, HERE, BLOG, 1), declares(1, ELSEWHERE, BLOG, 1), Beat::Pass, refuses];
+        script.push(declares(1, ELSEWHERE, BLOG, 2));
+        script.extend(for_passes(24));
+        let calls = asked(&format!("{meets:?}"), &script);
+        let told = |call: &str| call.contains("/team-a/upstreamparams/one/status");
+        assert_count(&script, &calls, "what the other is told", told, (2, 8));
+        assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 24));
+    }
+}
+
 /// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
 #[test]
 fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {
