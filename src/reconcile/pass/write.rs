@@ -158,6 +158,11 @@ impl<'t> Pass<'t, Claimed> {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
         let failure = self.tenant.learn_from_failure(&self.connection, Phase::Write, failure).await;
+        let Planned { reading, plan, .. } = &self.at.planned;
+        if !failure.tenant_wide() && plan.actors().len() > 1 {
+            // It may be what one of them wants, also where it does not say so.
+            self.tenant.memory.turns.begin(&reading.document.id);
+        }
         let pace = self.pace(&failure, Phase::Write);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
     }

@@ -39,6 +39,16 @@ fn for_passes(count: usize) -> Vec<Beat> {
     vec![Beat::Pass; count]
 }
 
+/// Auth0 refuses whatever holds one value, and speaks of another option: the other object gets what it wants all the same.
+#[test]
+fn what_auth0_refuses_of_one_without_saying_so_keeps_no_other_from_what_it_declares() {
+    let refuses = Misfortune::Status(400, Complaint::Quoting("v1".to_owned()));
+    let script = [trouble(Meets::Writes, ALWAYS, refuses), declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2), Beat::Pass, Beat::Pass];
+    let calls = asked("refused", &script);
+    let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
+    assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+}
+
 /// The API refuses every token for one connection, and takes it for the others: nobody else is told so again and again.
 #[test]
 fn a_token_that_is_refused_for_one_connection_is_held_against_the_tenant_once() {
@@ -52,6 +62,18 @@ fn a_token_that_is_refused_for_one_connection_is_held_against_the_tenant_once() 
         assert_count(&script, &calls, "what the other is told", told, (2, 8));
         assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 24));
     }
+}
+
+/// Something changes another option after each read, and Auth0 refuses what two objects want: they do not take turns all the time.
+#[test]
+fn two_whose_changes_are_refused_do_not_take_turns_without_end_where_the_connection_changes_all_the_time() {
+    let mut script = vec![trouble(Meets::Writes, ALWAYS, Misfortune::Status(400, Complaint::Params))];
+    let edits = |nth: usize| Misfortune::EditBetween(Edit::Option("seen".to_owned(), nth.to_string()));
+    script.extend((0..100).map(|nth| trouble(Meets::Reads, (nth, Some(1)), edits(nth))));
+    script.extend([declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2)]);
+    script.extend(for_passes(12));
+    let calls = asked("changes all the time", &script);
+    assert_count(&script, &calls, "writes", writes, (3, 20));
 }
 
 /// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
