@@ -198,7 +198,7 @@ impl Pass<'_, Written> {
                     self.next.at_unless_due(other, Lane::Edit, now);
                 }
             }
-        } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned) {
+        } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned, &self.at.reading.document.id) {
             // It has left here, so what it names can be concluded.
             self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, now);
         }
@@ -208,11 +208,5 @@ impl Pass<'_, Written> {
     fn is_accepted(&self, object: &Declared) -> bool {
         let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
         now.is_some_and(|now| is_accepted_on(&now, &self.at.reading.document.id))
-    }
-
-    /// Whether an object has no record on the connection any more.
-    fn has_left(&self, object: &Declared) -> bool {
-        let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
-        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
     }
 }

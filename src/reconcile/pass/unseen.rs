@@ -54,8 +54,9 @@ impl Pass<'_, Asked> {
             if named && !object.deleting {
                 let again = NextLook::of(Pace::Routine).at(self.clock());
                 self.next.at(there, Lane::Routine, again);
-            } else if told && !named {
-                // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
+            } else if told && !named && id.as_ref().is_some_and(|id| self.has_left(&object, id)) {
+                // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first. One
+                // that is gone, and is still known here, has nothing to be concluded.
                 self.next.at(there, Lane::Edit, clock::now());
             }
         }

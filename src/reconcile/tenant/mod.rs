@@ -139,6 +139,11 @@ impl Tenant {
                 Next::default()
             }
             Item::Object(key) => self.reconcile_key(&key, Lane::Edit).await,
+            Item::Record(_, connection) => {
+                let mut next = Next::default();
+                next.at(ConnectionKey::Id(connection), Lane::Edit, clock::now());
+                next
+            }
             Item::Everything => {
                 self.look_at_everything().await;
                 Next::default()

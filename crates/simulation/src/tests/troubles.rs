@@ -93,6 +93,25 @@ fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_rea
     assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (20, 34));
 }
 
+/// both all the time.
+#[test]
+fn one_that_is_gone_and_still_known_is_no_reason_to_look_at_its_connections_all_the_time() {
+    let mut script = vec![
+        declares(0, HERE, BLOG, 1),
+        Beat::Pass,
+        declares(0, ELSEWHERE, RESERVED, 1),
+        Beat::Pass,
+        Beat::Do(Action::Lag(Kind::Object, Duration::from_mins(5))),
+        Beat::Pass,
+        Beat::Do(Action::Auth0(0, TenantAction::Deleted("wordpress".to_owned()))),
+        Beat::Do(Action::TakeFinalizer(0)),
+        Beat::Do(Action::Delete(0)),
+    ];
+    script.extend(for_passes(24));
+    let calls = asked("gone by force", &script);
+    assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (4, 60));
+}
+
 /// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
 #[test]
 fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {
