@@ -93,6 +93,7 @@ fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_rea
     assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (20, 34));
 }
 
+/// An object is gone by force, and its watch does not show it: what it had on a connection that is gone as well is no reason to ask for
 /// both all the time.
 #[test]
 fn one_that_is_gone_and_still_known_is_no_reason_to_look_at_its_connections_all_the_time() {
