@@ -44,11 +44,12 @@ impl Pass<'_, Asked> {
         if let Some(id) = &id {
             self.tenant.known_connections.forget(id);
         }
-        self.tenant.memory.failures.forget(&self.connection);
+        let mut is_kept = false;
         for (object, named) in concerned {
             let outcome = self.tenant.not_found(&object, id.as_ref(), named);
             let reasons = self.tenant.as_known_now(&object);
             let told = self.tell(&object, &object, (&outcome, named), reasons).await;
+            is_kept |= !told && id.as_ref().is_some_and(|id| self.tenant.recorded(&object).any(|recorded| recorded == *id));
             let Ok(spec) = &object.spec else { continue };
             let there = self.tenant.key_of(&spec.target);
             if named && !object.deleting {
@@ -58,6 +59,13 @@ impl Pass<'_, Asked> {
                 // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
                 self.next.at(there, Lane::Edit, clock::now());
             }
+        }
+        if is_kept {
+            // The record is still there, and what is told of the object elsewhere meanwhile does not see to that.
+            let pace = self.back_off();
+            self.look_again(Lane::Retry, &NextLook::of(pace));
+        } else {
+            self.tenant.memory.failures.forget(&self.connection);
         }
         self.next
     }
