@@ -1,7 +1,9 @@
 //! Histories that are about one thing, so that what is rare elsewhere meets in them: the Lease that changes hands while writes are on
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
+mod lists;
 mod scarce;
+mod unseen;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +38,10 @@ pub enum Scene {
     Answers,
     /// Namespaces are new, and what is in them is seen before they are; processes begin again and again.
     Newcomers,
+    /// One replica has not seen a new namespace yet, and it leads, or comes to lead.
+    Unseen,
+    /// Watches begin anew, and what they list takes its time to arrive, while writes are stored that were under way.
+    Lists,
 }
 
 /// What a scene makes of a history.
@@ -54,7 +60,8 @@ pub struct Drawn {
 impl Scene {
     /// What the history of a seed is about, if it is about one thing. What else is drawn from the seed does not depend on it.
     pub fn of(seed: u64) -> Option<Self> {
-        match Rng::with_seed(!seed).u8(..32) {
+        let mut rng = Rng::with_seed(!seed);
+        match rng.u8(..32) {
             0..4 => Some(Self::Takeover),
             4..8 => Some(Self::Meddling),
             8..11 => Some(Self::Watches),
@@ -62,7 +69,12 @@ impl Scene {
             17 | 23 => Some(Self::Scarce),
             27 => Some(Self::Answers),
             30 => Some(Self::Newcomers),
-            _ => None,
+            // Every seed that had failed before there were these, and the first of all, tell what they told.
+            _ => match rng.u8(..32) {
+                0..3 => Some(Self::Unseen),
+                18..20 | 29 => Some(Self::Lists),
+                _ => None,
+            },
         }
     }
 
@@ -79,11 +91,13 @@ impl Scene {
             }
             Self::Answers => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, answers)),
             Self::Newcomers => (tenant(rng), several(rng, 2, declaration, newcomers)),
+            Self::Unseen => (tenant(rng), unseen::steps(rng)),
+            Self::Lists => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, lists::steps(rng)),
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
             Self::Newcomers => [0, 0, 60][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers => 0,
+            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Unseen | Self::Lists => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
             0 => AtCall::Fate(fate(rng)),
@@ -102,7 +116,8 @@ impl Scene {
             calls.insert(number, AtCall::Before(Action::Auth0(0, TenantAction::TokensRevoked)));
             calls.insert(number + 1, AtCall::Fate(Fate { out, ..Fate::PROMPT }));
         }
-        Drawn { replicas: if self == Self::Takeover { REPLICAS } else { 1 }, tenant, steps, calls }
+        let replicas = if matches!(self, Self::Takeover | Self::Unseen) { REPLICAS } else { 1 };
+        Drawn { replicas, tenant, steps, calls }
     }
 }
 
