@@ -91,8 +91,12 @@ pub enum Action {
     RestoreStore,
     /// The watches of all processes are cut; `true`: and the API server forgets what was before.
     CutWatches(bool),
-    /// From now on a process sees changes of a kind so late.
+    /// From now on the processes that run see changes of a kind so late.
     Lag(Kind, Duration),
+    /// The same, of the process of one replica.
+    LagOf(usize, Kind, Duration),
+    /// From now on the answers to lists are so long on their way.
+    SlowLists(Duration),
     /// Something happens at an Auth0 tenant.
     Auth0(usize, TenantAction),
     /// A replica is killed.
@@ -289,6 +293,10 @@ impl fmt::Display for Action {
             Self::CutWatches(false) => f.write_str("all watches are cut"),
             Self::CutWatches(true) => f.write_str("all watches are cut, and the API server forgets what was before"),
             Self::Lag(kind, lag) => write!(f, "from now on, changes of {kind:?} are seen {} ms late", lag.as_millis()),
+            Self::LagOf(replica, kind, lag) => {
+                write!(f, "from now on, replica {replica} sees changes of {kind:?} {} ms late", lag.as_millis())
+            }
+            Self::SlowLists(span) => write!(f, "from now on the answers to lists are {} ms on their way", span.as_millis()),
             Self::Auth0(tenant, action) => write!(f, "at {}: {action}", crate::declare::DOMAINS[*tenant]),
             Self::Kill(replica) => write!(f, "replica {replica} is killed"),
             Self::Stop(replica) => write!(f, "replica {replica} is asked to end"),

@@ -2,7 +2,9 @@
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
 mod lasting;
+mod lists;
 mod scarce;
+mod unseen;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +41,10 @@ pub enum Scene {
     Newcomers,
     /// Trouble lasts, and is one connection's, one value's or one scope's; a tenant object is made anew while writes are on their way.
     Lasting,
+    /// One replica has not seen a new namespace yet, and it leads, or comes to lead.
+    Unseen,
+    /// Watches begin anew, and what they list takes its time to arrive, while writes are stored that were under way.
+    Lists,
 }
 
 /// What a scene makes of a history.
@@ -67,7 +73,12 @@ impl Scene {
             27 if rng.bool() => Some(Self::Lasting),
             27 => Some(Self::Answers),
             30 => Some(Self::Newcomers),
-            _ => None,
+            // Every seed that had failed before there were these, and the first of all, tell what they told.
+            _ => match rng.u8(..32) {
+                0..3 => Some(Self::Unseen),
+                18..20 | 29 => Some(Self::Lists),
+                _ => None,
+            },
         }
     }
 
@@ -87,11 +98,13 @@ impl Scene {
             Self::Lasting => {
                 (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, lasting::happens))
             }
+            Self::Unseen => (tenant(rng), unseen::steps(rng)),
+            Self::Lists => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, lists::steps(rng)),
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
             Self::Newcomers => [0, 0, 60][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Lasting => 0,
+            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Lasting | Self::Unseen | Self::Lists => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
             0 => AtCall::Fate(fate(rng)),
@@ -110,7 +123,8 @@ impl Scene {
             calls.insert(number, AtCall::Before(Action::Auth0(0, TenantAction::TokensRevoked)));
             calls.insert(number + 1, AtCall::Fate(Fate { out, ..Fate::PROMPT }));
         }
-        Drawn { replicas: if self == Self::Takeover { REPLICAS } else { 1 }, tenant, steps, calls }
+        let replicas = if matches!(self, Self::Takeover | Self::Unseen) { REPLICAS } else { 1 };
+        Drawn { replicas, tenant, steps, calls }
     }
 }
 

@@ -145,6 +145,8 @@ struct State {
     refusals: BTreeMap<(ProcessId, String), Vec<Instant>>,
     /// How long writes to connections take to arrive.
     slow_writes: Duration,
+    /// How long the answers to lists are on their way.
+    slow_lists: Duration,
     secrets: [String; 2],
     rates: (u32, u32, u32),
 }
@@ -423,6 +425,12 @@ impl World {
                 self.each_process(|cluster, process| cluster.break_watches(process, if *forget { Break::Gone } else { Break::Error }));
             }
             Action::Lag(kind, lag) => self.each_process(|cluster, process| cluster.set_lag(process, *kind, *lag)),
+            Action::LagOf(replica, kind, lag) => {
+                let process = self.state.lock().running.get(*replica).copied().flatten();
+                if let Some(process) = process {
+                    self.cluster.set_lag(process, *kind, *lag);
+                }
+            }
             Action::Auth0(number, action) => {
                 if let Some(tenant) = self.tenants.get(DOMAINS[*number]) {
                     action.apply(&tenant);
@@ -442,6 +450,7 @@ impl World {
             Action::TroubleLease(replica, how, span) => self.trouble_the_lease(*replica, how.fate(), *span),
             Action::RefuseWrites(span) => self.state.lock().refuses_until = Some(Instant::now() + *span),
             Action::SlowWrites(span) => self.state.lock().slow_writes = *span,
+            Action::SlowLists(span) => self.state.lock().slow_lists = *span,
             Action::Start(_) | Action::Kill(_) | Action::Stop(_) => {}
         }
     }
@@ -714,7 +723,8 @@ fn name_of(action: &Action) -> &'static str {
         Action::Restore => "restore objects",
         Action::RestoreStore => "restore the store",
         Action::CutWatches(_) => "cut watches",
-        Action::Lag(..) => "lag",
+        Action::Lag(..) | Action::LagOf(..) => "lag",
+        Action::SlowLists(_) => "lists are slow",
         Action::Auth0(_, action) => auth0_name(action),
         Action::Kill(_) => "kill",
         Action::Stop(_) => "stop",

@@ -2,7 +2,7 @@
 //! its owner may let go of it.
 
 use super::seen::{Document, FINALIZER, Object, Param, canonical_text, fingerprint};
-use super::write::Scene;
+use super::write::{Scene, Unseen};
 use super::{Law, Violation};
 
 /// What becomes of an object when it is written.
@@ -53,13 +53,14 @@ pub fn is_at_stake(host: &str, old: &Object, after: After<'_>, looked: Looked<'_
     going(host, old, after, looked).next().is_some()
 }
 
-/// Checks what an object records of a connection, of the version that is about to be replaced.
-pub fn check(scene: &Scene, old: &Object, after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
+/// Checks what an object records of a connection, of the version that is about to be replaced. `unseen`: what becomes of it where its
+/// namespace may not be known.
+pub fn check(scene: &Scene, (old, unseen): (&Object, Unseen), after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
     let document = looked.is;
     for (param, entry, print) in going(&scene.host, old, after, looked) {
         let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).filter_map(|(_, versions)| versions.last());
         let is_kept = others.any(|other| records(other, &document.id, &param.name, &print));
-        if !is_kept && scene.is_bound(&old.metadata.uid, document) {
+        if !is_kept && scene.is_bound(&old.metadata.uid, document, unseen) {
             let text = format!("{}: the record of {}={entry} on {} goes, and it is there", old.key(), param.name, document.name);
             violations.push(Violation::of(Law::NothingLeft, text));
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::Level;
 
 use super::seen::{Document, Object, Tenant, fingerprint};
-use super::{Law, Violation, rest, write};
+use super::{Law, Violation, kept, rest, write};
 use crate::action::Action;
 use crate::declare::{DOMAINS, TenantDeclaration};
 use crate::history::History;
@@ -365,19 +365,24 @@ fn written(objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
 
 /// The same, where the namespace of team b had these labels since the process was shown any.
 fn written_where(teams: &[&str], objects: &[Value], members: &str, body: &str) -> Vec<Violation> {
+    let teams: Vec<Option<&str>> = teams.iter().map(|team| Some(*team)).collect();
+    let mut violations = Vec::new();
+    write::check(&scene(&teams, objects), &document(members), body, &mut violations);
+    violations
+}
+
+/// What a process may have known where the namespace of team b had these labels; none: there was no such namespace.
+fn scene(teams: &[Option<&str>], objects: &[Value]) -> write::Scene {
     let objects: Vec<Object> = objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
-    let scene = write::Scene {
+    write::Scene {
         host: HOST.to_owned(),
         objects: objects.into_iter().map(|object| (object.metadata.uid.clone(), vec![Arc::new(object)])).collect(),
         tenants: BTreeMap::from([("default".to_owned(), vec![Some(Arc::new(tenant()))])]),
         namespaces: BTreeMap::from([
             ("team-a".to_owned(), vec![Some(labels("a"))]),
-            ("team-b".to_owned(), teams.iter().map(|team| Some(labels(team))).collect()),
+            ("team-b".to_owned(), teams.iter().map(|team| team.map(labels)).collect()),
         ]),
-    };
-    let mut violations = Vec::new();
-    write::check(&scene, &document(members), body, &mut violations);
-    violations
+    }
 }
 
 /// What is said where these objects are there at rest, and the connection has this entry; the operator set `v1`.

@@ -20,6 +20,15 @@ pub struct Scene {
     pub namespaces: BTreeMap<String, Vec<Option<BTreeMap<String, String>>>>,
 }
 
+/// What it means for an object that its process may not have been shown its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// It keeps what it has.
+    Keeps,
+    /// Nothing is known for it, so it gets nothing.
+    Nothing,
+}
+
 impl Scene {
     /// Whether an object is admitted to a connection and not only observed, and which reserved parameters it may set then.
     fn admissions<'a>(&'a self, object: &'a Object, document: &'a Document) -> impl Iterator<Item = BTreeSet<String>> + 'a {
@@ -54,7 +63,7 @@ impl Scene {
     /// The same, whatever of all that it may have known a process goes by: what it has not been shown yet of a tenant object or of labels
     /// forbids it nothing.
     fn surely_wants(&self, object: &Object, document: &Document, name: &str) -> Option<String> {
-        self.wants(object, document, name).filter(|_| self.is_bound_by(object, document))
+        self.wants(object, document, name).filter(|_| self.is_bound_by(object, document, Unseen::Nothing))
     }
 
     /// Whether an object's record proves a value to be ours, or its deletion without any record finds it equal to its spec.
@@ -81,7 +90,7 @@ impl Scene {
     /// Whether an object owns a value, declares its name here and may stay: then nobody else gets the name.
     pub(super) fn keeps(&self, object: &Object, document: &Document, name: &str, text: &str) -> bool {
         let stays = !object.is_deleting() && object.names(&document.id, &document.name) && object.spec.params.contains_key(name);
-        stays && self.proves(object, document, name, text) && self.is_bound_by(object, document)
+        stays && self.proves(object, document, name, text) && self.is_bound_by(object, document, Unseen::Keeps)
     }
 
     fn records(&self, object: &Object, document: &Document, name: &str, entry: &str) -> bool {
@@ -90,11 +99,11 @@ impl Scene {
     }
 
     /// Whether an object may not let go of what it owns on a connection, as far as its process may have known.
-    pub(super) fn is_bound(&self, uid: &str, document: &Document) -> bool {
-        self.objects.get(uid).is_some_and(|versions| versions.iter().all(|object| self.is_bound_by(object, document)))
+    pub(super) fn is_bound(&self, uid: &str, document: &Document, unseen: Unseen) -> bool {
+        self.objects.get(uid).is_some_and(|versions| versions.iter().all(|object| self.is_bound_by(object, document, unseen)))
     }
 
-    fn is_bound_by(&self, object: &Object, document: &Document) -> bool {
+    fn is_bound_by(&self, object: &Object, document: &Document, unseen: Unseen) -> bool {
         let lets_go = object.spec.management_policy == "Observe" || (object.is_deleting() && object.spec.deletion_policy == "Retain");
         let (tenants, namespaces) = (
             self.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default")),
@@ -103,8 +112,10 @@ impl Scene {
         let (Some(tenants), Some(namespaces), false) = (tenants, namespaces, lets_go) else { return false };
         tenants.iter().all(|tenant| {
             let serving = tenant.as_ref().filter(|tenant| tenant.spec.domain == self.host && !tenant.observes());
-            let admits = |labels: &Option<_>| {
-                labels.as_ref().is_some_and(|labels| serving.is_some_and(|tenant| tenant.admits(labels, &document.name).is_some()))
+            let Some(tenant) = serving else { return false };
+            let admits = |labels: &Option<_>| match labels {
+                Some(labels) => tenant.admits(labels, &document.name).is_some(),
+                None => unseen == Unseen::Keeps,
             };
             namespaces.iter().all(admits)
         })

@@ -14,6 +14,9 @@ use crate::network::Request;
 /// Within what time what is said of an object was looked into.
 const LOOKED_WITHIN: Duration = Duration::from_mins(1);
 
+/// For how long an object that is being deleted has to wait for its namespace to be seen, a little less than it is meant to.
+const WAITS: i64 = 55;
+
 /// Whether a status records anything of a connection that another one does not.
 fn has_more(connection: &seen::Connection, than: &seen::Object) -> bool {
     let has = |name: &str, print: &String| than.params_on(&connection.id).any(|param| param.name == name && param.owned.contains(print));
@@ -54,7 +57,8 @@ impl World {
             let looked = kept::Looked { is: &is, shown: shown.as_ref() };
             if kept::is_at_stake(&host, &old, after, looked) {
                 let scene = self.scene(request.process, &host, Duration::ZERO);
-                kept::check(&scene, &old, after, looked, &mut violations);
+                let unseen = if goes && self.may_have_waited(&old) { write::Unseen::Nothing } else { write::Unseen::Keeps };
+                kept::check(&scene, (&old, unseen), after, looked, &mut violations);
             }
         }
         for connection in sent.status.connections.iter().filter(|connection| is_status && has_more(connection, &old)) {
@@ -78,6 +82,12 @@ impl World {
             return None;
         }
         Some((host, Document::read(&text), shown.flatten().map(|text| Document::read(&text))))
+    }
+
+    /// Whether an object is there for so long that its process may have given up to wait for its namespace.
+    fn may_have_waited(&self, object: &seen::Object) -> bool {
+        let created = object.metadata.creation_timestamp.parse::<jiff::Timestamp>().unwrap_or_default();
+        self.cluster.now().as_second() - created.as_second() >= WAITS
     }
 
     /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.

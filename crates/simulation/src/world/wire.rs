@@ -199,7 +199,7 @@ impl World {
         if is_list(request) && !self.is_calm() {
             // One kind is listed long before another.
             let millis = usize::try_from(mixed % 4).ok().and_then(|way| [0, 5, 400, 2_500].get(way).copied()).unwrap_or_default();
-            return Fate { out: Duration::from_millis(millis), ..Fate::PROMPT };
+            return Fate { out: Duration::from_millis(millis), back: self.state.lock().slow_lists, ..Fate::PROMPT };
         }
         if is_idle(request) {
             return Fate::PROMPT;

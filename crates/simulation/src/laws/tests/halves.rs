@@ -147,3 +147,28 @@ fn a_label_that_may_not_be_known_forbids_nothing() {
         assert_eq!(set(teams).is_empty(), permitted, "{teams:?}");
     }
 }
+
+/// Whoever is in a namespace that its process may not have been shown loses nothing by that.
+#[test]
+fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
+    let owner = in_namespace(claiming(V1), "team-b");
+    let other = named(claiming(V2), "two");
+    for (teams, keeps) in [
+        (&[None, Some("a")][..], true),
+        (&[Some("a"), None], true),
+        (&[Some("a")], true),
+        (&[Some("b"), None], false),
+        (&[None, Some("b")], false),
+    ] {
+        let mut violations = Vec::new();
+        write::check(&scene(teams, &[owner.clone(), other.clone()]), &document(&options(V1)), &setting(V2), &mut violations);
+        assert_eq!(violations.iter().any(|violation| violation.text.contains("it is another's")), keeps, "{teams:?}: {violations:?}");
+        for (unseen, is_bound) in [(write::Unseen::Keeps, keeps), (write::Unseen::Nothing, keeps && !teams.contains(&None))] {
+            let (old, is) = (serde_json::from_value::<Object>(owner.clone()).unwrap(), document(&options(V1)));
+            let looked = kept::Looked { is: &is, shown: Some(&is) };
+            let mut violations = Vec::new();
+            kept::check(&scene(teams, std::slice::from_ref(&owner)), (&old, unseen), kept::After::Gone, looked, &mut violations);
+            assert_eq!(violations.iter().any(|violation| violation.law == Law::NothingLeft), is_bound, "{teams:?}, {unseen:?}");
+        }
+    }
+}
