@@ -1,6 +1,7 @@
 //! Histories that are about one thing, so that what is rare elsewhere meets in them: the Lease that changes hands while writes are on
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
+mod lasting;
 mod scarce;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub enum Scene {
     Answers,
     /// Namespaces are new, and what is in them is seen before they are; processes begin again and again.
     Newcomers,
+    /// Trouble lasts, and is one connection's, one value's or one scope's; a tenant object is made anew while writes are on their way.
+    Lasting,
 }
 
 /// What a scene makes of a history.
@@ -54,12 +57,14 @@ pub struct Drawn {
 impl Scene {
     /// What the history of a seed is about, if it is about one thing. What else is drawn from the seed does not depend on it.
     pub fn of(seed: u64) -> Option<Self> {
-        match Rng::with_seed(!seed).u8(..32) {
+        let mut rng = Rng::with_seed(!seed);
+        match rng.u8(..32) {
             0..4 => Some(Self::Takeover),
             4..8 => Some(Self::Meddling),
             8..11 => Some(Self::Watches),
             11..14 => Some(Self::Dispute),
             17 | 23 => Some(Self::Scarce),
+            27 if rng.bool() => Some(Self::Lasting),
             27 => Some(Self::Answers),
             30 => Some(Self::Newcomers),
             _ => None,
@@ -79,11 +84,14 @@ impl Scene {
             }
             Self::Answers => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, answers)),
             Self::Newcomers => (tenant(rng), several(rng, 2, declaration, newcomers)),
+            Self::Lasting => {
+                (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, lasting::happens))
+            }
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
             Self::Newcomers => [0, 0, 60][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers => 0,
+            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Lasting => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
             0 => AtCall::Fate(fate(rng)),

@@ -48,8 +48,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "failed-read-has-no-date", room: Room::Schedule,
         wrong: "a connection that could not be read is not looked at again",
         edits: &[Edit("src/reconcile/pass/unseen.rs",
-            "Phase::Read);\n        self.look_again(Lane::Retry, &NextLook::of(pace));\n",
-            "Phase::Read);\n        let _ = pace;\n")],
+            "        self.look_again(Lane::Retry, &NextLook::of(pace));\n",
+            "        let _ = (pace, Lane::Retry);\n")],
     },
     Mutant {
         name: "pass-without-a-result-has-no-date", room: Room::Schedule,
