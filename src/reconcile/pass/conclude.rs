@@ -129,15 +129,19 @@ impl Pass<'_, Written> {
     async fn tell_all(&mut self, write: &WriteOutcome) {
         let members = std::mem::take(&mut self.at.members);
         let uids: BTreeSet<&Uid> = members.iter().map(|member| &member.stored.uid).collect();
-        let mut given_up = self.at.plan.losers().iter().all(|uid| uids.contains(uid) && !self.at.plan.unadopted.contains(uid));
+        let losers = self.at.plan.losers();
+        let mut given_up = losers.iter().all(|uid| uids.contains(uid) && !self.at.plan.unadopted.contains(uid));
         let (adopting, others): (Vec<Member>, Vec<Member>) =
             members.into_iter().partition(|member| self.at.plan.adopts(&member.stored.uid));
         for member in others {
             given_up &= self.tell_member(&member, write).await;
         }
-        for member in adopting {
+        // One may have a name of another's, and lose one to a third.
+        let (losing, last): (Vec<Member>, Vec<Member>) = adopting.into_iter().partition(|member| losers.contains(&member.stored.uid));
+        for member in losing.into_iter().chain(last) {
             if given_up {
-                self.tell_member(&member, write).await;
+                let told = self.tell_member(&member, write).await;
+                given_up = told || !losers.contains(&member.stored.uid);
             }
         }
     }

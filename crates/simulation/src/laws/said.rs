@@ -1,8 +1,10 @@
 //! The law of what a status says and records when it is written: that what is said to be in an object's way was so not long ago, as far as
 //! its process may have known, and that nobody is given what another has.
 
-use super::seen::{Condition, Document, Named, Object, canonical_text, fingerprint};
-use super::write::Scene;
+use std::sync::Arc;
+
+use super::seen::{Condition, Document, Named, Object, Param, canonical_text, fingerprint};
+use super::write::{Scene, Unseen};
 use super::{Law, Violation};
 
 /// A status that is written.
@@ -60,6 +62,61 @@ pub fn check_reasons(scene: &Scene, told: Told<'_>, is_gone: impl Fn(&Named) -> 
         if !may_hide && !is_gone(&object.spec.connection) {
             let text = format!("{key} is told that its connection does not exist, and Auth0 never said so");
             violations.push(Violation::of(Law::True, text));
+        }
+    }
+}
+
+/// The states of a parameter that an object has.
+const HAS: [&str; 2] = ["InSync", "Applied"];
+
+/// Whether a status says that its object has a parameter, or had it, and still records it.
+fn is_had(param: &Param) -> bool {
+    param.applied == Some(true) || HAS.contains(&param.state.as_str())
+}
+
+/// The parameters on a connection that an object is told it has as they are, and was not told before.
+fn arrivals<'a>(told: Told<'a>, id: &'a str) -> impl Iterator<Item = &'a Param> {
+    let had = move |name: &str| told.old.params_on(id).any(|before| before.name == *name && HAS.contains(&before.state.as_str()));
+    told.sent.params_on(id).filter(move |param| param.state == "InSync" && !had(&param.name))
+}
+
+/// Whether an object is told that it has anything as it is on a connection, so that [`check_arrivals`] may have something to say. One that
+/// gives up something else there with the same write may get it from the very one who takes that over: one of them is told first.
+pub fn arrives(told: Told<'_>, id: &str) -> bool {
+    let keeps = |name: &str| told.sent.params_on(id).any(|param| param.name == *name && !param.owned.is_empty());
+    let gives_up = || told.old.params_on(id).any(|param| !param.owned.is_empty() && !keeps(&param.name));
+    arrivals(told, id).next().is_some() && !gives_up()
+}
+
+/// Checks what an object is told to have: that nobody else who had it has a record of it yet, and might come back to it. `scene` is what the
+/// process may have known when it told so.
+pub fn check_arrivals(scene: &Scene, told: Told<'_>, document: &Document, violations: &mut Vec<Violation>) {
+    for param in arrivals(told, &document.id) {
+        let Some(entry) = document.params.get(&param.name).and_then(|live| canonical_text(live)) else { continue };
+        let print = fingerprint(&scene.host, &document.id, &param.name, &entry);
+        let records = |object: &Object| {
+            let has = |other: &Param| other.name == param.name && other.owned.contains(&print) && is_had(other);
+            object.params_on(&document.id).any(has)
+        };
+        if !records(told.sent) {
+            continue;
+        }
+        let is_other =
+            |object: &Object| object.metadata.uid != told.old.metadata.uid && object.spec.tenant_ref.name == told.old.spec.tenant_ref.name;
+        // One that is being deleted and leaves all as it is does not come back.
+        let may_come_back =
+            |object: &Object| !object.is_deleting() || (object.has_finalizer() && scene.is_bound_by(object, document, Unseen::Keeps));
+        let still =
+            |versions: &&Vec<Arc<Object>>| versions.iter().all(|object| is_other(object) && records(object) && may_come_back(object));
+        if let Some(other) = scene.objects.values().find(still).and_then(|versions| versions.last()) {
+            let text = format!(
+                "{} is told to have {} of {}, of which {} has a record yet",
+                told.old.key(),
+                param.name,
+                document.name,
+                other.key()
+            );
+            violations.push(Violation::of(Law::OneOwner, text));
         }
     }
 }

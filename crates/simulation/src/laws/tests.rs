@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::Level;
 
 use super::seen::{Document, Object, Tenant, fingerprint};
-use super::{Law, Violation, kept, rest, write};
+use super::{Law, Violation, kept, rest, said, write};
 use crate::action::Action;
 use crate::declare::{DOMAINS, TenantDeclaration};
 use crate::history::History;

@@ -103,7 +103,7 @@ impl Scene {
         self.objects.get(uid).is_some_and(|versions| versions.iter().all(|object| self.is_bound_by(object, document, unseen)))
     }
 
-    fn is_bound_by(&self, object: &Object, document: &Document, unseen: Unseen) -> bool {
+    pub(super) fn is_bound_by(&self, object: &Object, document: &Document, unseen: Unseen) -> bool {
         let lets_go = object.spec.management_policy == "Observe" || (object.is_deleting() && object.spec.deletion_policy == "Retain");
         let (tenants, namespaces) = (
             self.tenants.get(object.spec.tenant_ref.name.as_deref().unwrap_or("default")),

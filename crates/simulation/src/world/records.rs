@@ -8,7 +8,7 @@ use super::World;
 use crate::cluster::Key;
 use crate::declare::SLOTS;
 use crate::laws::seen::{self, Document};
-use crate::laws::{Violation, kept, said, write};
+use crate::laws::{kept, said, write};
 use crate::network::Request;
 
 /// Within what time what is said of an object was looked into.
@@ -61,10 +61,26 @@ impl World {
                 kept::check(&scene, (&old, unseen), after, looked, &mut violations);
             }
         }
-        for connection in sent.status.connections.iter().filter(|connection| is_status && has_more(connection, &old)) {
+        for connection in sent.status.connections.iter().filter(|_| is_status) {
+            let (has_more, arrives) = (has_more(connection, &old), said::arrives(told, &connection.id));
+            if !has_more && !arrives {
+                continue;
+            }
             let Some((host, is, Some(shown))) = self.looked_at(request, connection) else { continue };
-            if shown.params == is.params {
-                self.look_at_owners(host, &lately, told, &is, &mut violations);
+            if shown.params != is.params {
+                continue;
+            }
+            if has_more {
+                let others = self.others(&host, &lately, told, &is);
+                if others.has_one_tenant() {
+                    said::check_records(&others, told, &is, &mut violations);
+                }
+            }
+            if arrives {
+                let others = self.others(&host, &self.scene(request.process, &host, Duration::ZERO), told, &is);
+                if others.has_one_tenant() {
+                    said::check_arrivals(&others, told, &is, &mut violations);
+                }
             }
         }
         for violation in violations {
@@ -90,8 +106,9 @@ impl World {
         self.cluster.now().as_second() - created.as_second() >= WAITS
     }
 
-    /// Nobody records anew what another has, who is still there, and whose status is what the operator made of it.
-    fn look_at_owners(&self, host: String, lately: &write::Scene, told: said::Told<'_>, is: &Document, violations: &mut Vec<Violation>) {
+    /// The others who say something of a connection, who are still there, and whose status is what the operator made of it: nobody
+    /// records anew what one of them has, or is told to have it.
+    fn others(&self, host: &str, scene: &write::Scene, told: said::Told<'_>, is: &Document) -> write::Scene {
         let is_there = |object: &seen::Object| {
             let key = Key::object(&object.metadata.namespace, &object.metadata.name);
             self.cluster.uid(&key).is_some_and(|uid| uid == object.metadata.uid)
@@ -100,15 +117,12 @@ impl World {
             let last = versions.last().filter(|last| *uid != told.old.metadata.uid && !self.is_forged(last));
             last.is_some_and(|last| last.params_on(&is.id).next().is_some() && is_there(last))
         };
-        let objects = lately.objects.iter().filter(|(uid, versions)| counts(uid, versions));
-        let others = write::Scene {
-            host,
+        let objects = scene.objects.iter().filter(|(uid, versions)| counts(uid, versions));
+        write::Scene {
+            host: host.to_owned(),
             objects: objects.map(|(uid, versions)| (uid.clone(), versions.clone())).collect(),
-            tenants: lately.tenants.clone(),
-            namespaces: lately.namespaces.clone(),
-        };
-        if others.has_one_tenant() {
-            said::check_records(&others, told, is, violations);
+            tenants: scene.tenants.clone(),
+            namespaces: scene.namespaces.clone(),
         }
     }
 

@@ -63,7 +63,9 @@ pub(super) fn lose(plan: &mut Plan, state: ConnectionState<'_>, participants: &[
                 plan.lost.entry(uid.clone()).or_default().insert(name.clone());
             }
             let kept = plan.objects.get(keeper).and_then(|params| params.get(&name));
-            if kept.is_some_and(|kept| kept.verdict == Verdict::InSync && !kept.after.iter().all(|print| kept.before.contains(print))) {
+            let Some(kept) = kept.filter(|kept| kept.verdict == Verdict::InSync) else { continue };
+            plan.handed.insert(name.clone(), keeper.clone());
+            if !kept.after.iter().all(|print| kept.before.contains(print)) {
                 plan.adopted.insert(name, keeper.clone());
             }
         }

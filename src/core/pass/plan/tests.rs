@@ -482,11 +482,16 @@ fn a_name_with_an_equal_value_changes_hands_without_a_write() {
     assert_eq!(verdict(&plan, &a, "blog"), Some(Verdict::Handed));
     assert!(plan.changes.is_empty());
     assert_eq!((plan.adopts(&b.uid), plan.losers()), (true, BTreeSet::from([a.uid.clone()])));
-    // One that has no say loses it as well, and once it is taken over nobody has to wait.
+    // One that has no say loses it as well.
     let plan = planned(&live(&[("blog", "x")]), &[(&a, Role::Bystander), owner(&b)]);
     assert_eq!(plan.losers(), BTreeSet::from([a.uid.clone()]));
+    // Once its claim is stored nothing has to be stored first, but the other's record still has to go before it is told.
     let b = b.lists("blog", Pending, &["x"]);
-    assert_eq!(planned(&live(&[("blog", "x")]), &[leaver(&a), owner(&b)]).losers(), BTreeSet::new());
+    let plan = planned(&live(&[("blog", "x")]), &[leaver(&a), owner(&b)]);
+    assert!(plan.adopted.is_empty());
+    assert_eq!((plan.adopts(&b.uid), plan.losers()), (true, BTreeSet::from([a.uid.clone()])));
+    let plan = planned(&live(&[("blog", "x")]), &[owner(&b)]);
+    assert_eq!((plan.adopts(&b.uid), plan.losers()), (false, BTreeSet::new()));
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub struct Plan {
     /// Names that an object takes over as they are, while others have a record of them: nothing is written at Auth0, and the
     /// claim is stored all the same, so that the value is in a record at every moment.
     pub adopted: BTreeMap<String, Uid>,
+    /// Names that an object has as they are from now on, while others have a record of them, which goes. Of those that are not adopted
+    /// it has stored its claim before.
+    pub handed: BTreeMap<String, Uid>,
     /// Names that others keep from now on, by the object whose record of them goes.
     pub lost: BTreeMap<Uid, BTreeSet<String>>,
     /// Who would adopt a name and has not stored its claim: it comes with a later pass.
@@ -96,17 +99,17 @@ impl Plan {
         self.adopted.values().cloned().collect()
     }
 
-    /// Whether an object takes a name over as it is, whose old record has to go first.
+    /// Whether an object has a name as it is from now on, of which the record of another has to go first.
     pub fn adopts(&self, object: &Uid) -> bool {
-        self.adopted.values().any(|adopter| adopter == object)
+        self.handed.values().any(|adopter| adopter == object)
     }
 
-    /// Who has a record of a name that another takes over as it is.
+    /// Who has a record of a name that another has as it is from now on.
     pub fn losers(&self) -> BTreeSet<Uid> {
         let hands =
             |name: &String, params: &BTreeMap<String, ParamPlan>| params.get(name).is_some_and(|param| param.verdict == Verdict::Handed);
-        let handing = self.objects.iter().filter(|(_, params)| self.adopted.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
-        let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.adopted.contains_key(name))).map(|(uid, _)| uid);
+        let handing = self.objects.iter().filter(|(_, params)| self.handed.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
+        let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.handed.contains_key(name))).map(|(uid, _)| uid);
         handing.chain(losing).cloned().collect()
     }
 

@@ -172,3 +172,32 @@ fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
         }
     }
 }
+
+/// Whoever takes a parameter over is told so once nobody who had it records it any more.
+#[test]
+fn nobody_is_told_to_have_what_another_has_yet() {
+    let param = |mut object: Value, state: &str, applied: bool| {
+        object["status"]["connections"][0]["params"][0]["state"] = json!(state);
+        object["status"]["connections"][0]["params"][0]["applied"] = json!(applied);
+        object
+    };
+    let two = || named(claiming(V1), "two");
+    for (other, state, broken) in [
+        (param(two(), "InSync", false), "InSync", true),
+        (param(two(), "Removing", true), "InSync", true),
+        // Who writes a value is told so right after.
+        (param(two(), "InSync", false), "Applied", false),
+        (param(two(), "InSync", false), "Pending", false),
+        // What was only claimed, and never was there, is nobody's.
+        (param(two(), "Pending", false), "InSync", false),
+        // It had another value.
+        (param(named(claiming(V2), "two"), "InSync", false), "InSync", false),
+    ] {
+        let scene = scene(&[Some("b")], &[claiming(V1), other.clone()]);
+        let [old, sent] = [claiming(V1), param(claiming(V1), state, false)].map(|object| serde_json::from_value::<Object>(object).unwrap());
+        let mut violations = Vec::new();
+        let told = said::Told { old: &old, sent: &sent };
+        said::check_arrivals(&scene, told, &document(&options(V1)), &mut violations);
+        assert_eq!(violations.iter().any(|violation| violation.law == Law::OneOwner), broken, "{state}, {other}");
+    }
+}
