@@ -94,7 +94,7 @@ pub const AUDIENCE_IMMUTABLE: &str =
 /// `spec.access` has no entry.
 pub const ACCESS_EMPTY: &str = "add at least one access entry: without one no namespace may do anything, for example {namespaceSelector: {matchLabels: {team: shop}}, connections: [\"shop-*\"]}";
 /// `spec.access[].connections` has no entry.
-pub const ACCESS_CONNECTIONS_EMPTY: &str = "name the connections this entry admits, for example [\"shop-*\"], or [\"*\"] for all";
+pub const ACCESS_CONNECTIONS_EMPTY: &str = "name the connections that this entry permits, for example [\"shop-*\"], or [\"*\"] for all";
 /// An entry of `spec.access[].connections` is not a pattern of connection names.
 pub const CONNECTION_GLOB: &str =
     "a connection pattern consists of letters, digits, '-' and '*', which stands for any characters, for example shop-*";

@@ -247,7 +247,7 @@ async fn authenticate(tenant: &mut Tenant) {
 /// that it is there also for a warning, whatever else is filtered out.
 async fn pass(tenant: &mut Tenant, connection: ConnectionKey) {
     let (Some(client), Some(settings)) = (tenant.client(), tenant.serving().cloned()) else { return };
-    let span = tracing::error_span!("pass", tenant = tenant.name, connection = tenant.display_name(&connection));
+    let span = tracing::error_span!("check", tenant = tenant.name, connection = tenant.display_name(&connection));
     let started = clock::now();
     let next: Next = pass::pass(tenant, client, settings, connection).instrument(span).await;
     tenant.shared.metrics.pass_took(&tenant.name, clock::since(started));

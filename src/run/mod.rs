@@ -207,7 +207,7 @@ impl Operator {
 
     /// All drivers begin anew, as those of a process that was just started.
     fn begin(&mut self, leadership: Leadership) {
-        tracing::info!("all watches have synced; passes begin");
+        tracing::info!("all watches have synced; checks begin");
         self.shared.report = self.shared.report.under(leadership.clone());
         self.shared.metrics.leads({
             let leadership = leadership.clone();

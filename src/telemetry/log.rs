@@ -89,7 +89,7 @@ mod tests {
             "off",
             "info,kube=debug",
             "info,upstream_params_operator::reconcile::driver=trace",
-            "[pass{tenant}]=debug,warn",
+            "[check{tenant}]=debug,warn",
             "",
         ] {
             assert_eq!(filter(good).as_deref(), Ok(good));

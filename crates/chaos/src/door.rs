@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::ledger::{Asleep, Process, Record, UnderWay, What};
+use crate::loops::Loops;
 use crate::plan::Kind;
 
 /// Larger than any request of the operator.
@@ -180,6 +181,7 @@ pub(crate) struct Street {
     asleep: Mutex<BTreeMap<Process, Vec<Nap>>>,
     calls: Mutex<usize>,
     met: Mutex<BTreeMap<Kind, usize>>,
+    loops: Mutex<Loops>,
     log: Mutex<std::fs::File>,
 }
 
@@ -210,6 +212,7 @@ impl Street {
             asleep: Mutex::default(),
             calls: Mutex::default(),
             met: Mutex::default(),
+            loops: Mutex::default(),
             log: Mutex::new(log),
         }))
     }
@@ -259,6 +262,11 @@ impl Street {
         } else if let Some(last) = times.last_mut() {
             last.1.get_or_insert(now);
         }
+    }
+
+    /// The loops of reads that were found since this was asked last.
+    pub(crate) fn loops(&self) -> Vec<String> {
+        self.loops.lock().take_found()
     }
 
     /// When processes slept.
@@ -350,6 +358,9 @@ impl Street {
         // For whoever wants to know what happened: nothing rests on it.
         let line = format!("{arrived:.3} process {process} {domain} {} {}: {}", call.method, call.target, answer.status);
         let _ = writeln!(self.log.lock(), "{line}{}", if faulty { " by a fault" } else { "" });
+        if call.method == "GET" {
+            self.loops.lock().take_in(process, format!("{domain}{}", call.target), call.arrived);
+        }
         if call.is_write()
             && let Some(id) = id
         {

@@ -8,6 +8,7 @@ mod document;
 mod door;
 mod ledger;
 mod line;
+mod loops;
 mod plan;
 mod replica;
 mod report;

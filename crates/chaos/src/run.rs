@@ -162,12 +162,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks after the replicas. What must not be is said at once: a run that can't go on has no report.
+    /// Looks after the replicas, and at what they ask for. What must not be is said at once: a run that can't go on has no report.
     async fn watch(&mut self) {
         let (now, told) = (self.now(), self.stage.violations.len());
         for (after, later) in self.stage.watch_replicas().await {
             self.put(now + after, Step::Later(later));
         }
+        let loops = self.stage.street.loops();
+        self.stage.violations.extend(loops);
         for what in &self.stage.violations[told..] {
             (self.say)(&format!("{:>5} s  VIOLATION: {what}", now.as_secs()));
         }
@@ -330,6 +332,7 @@ impl Run<'_> {
     fn judge_calls(&self, report: &mut Report, wall: (Duration, Timestamp)) {
         let street = &self.stage.street;
         let (asleep, connections) = (street.asleep(), rest::connections(&self.stage));
+        report.violations.extend(street.loops());
         for (nth, site) in street.sites.iter().enumerate() {
             let mut findings: Findings = judge(SITES[nth], &site.records(), &asleep);
             for (id, document) in &connections[nth] {

@@ -357,14 +357,20 @@ pub fn admit(tenant: &TenantHandle) {
 pub fn calm(tenant: &TenantHandle) {
     tenant.clear_faults();
     admit(tenant);
-    for name in tenant.connection_names() {
-        if blocks_writes(tenant, &name) {
-            tenant.edit_exact(&name, |options| match options.get_mut(PARAMS) {
-                Some(Json::Object(params)) => *params = params.iter().filter(|(_, entry)| is_entry(entry)).map(owned).collect(),
-                _ => drop(options.remove(PARAMS)),
-            });
-        }
+    mend(tenant);
+}
+
+/// Removes what was set by hand so that no write could carry it. Yields whether there was any.
+pub fn mend(tenant: &TenantHandle) -> bool {
+    let mut blocked = tenant.connection_names();
+    blocked.retain(|name| blocks_writes(tenant, name));
+    for name in &blocked {
+        tenant.edit_exact(name, |options| match options.get_mut(PARAMS) {
+            Some(Json::Object(params)) => *params = params.iter().filter(|(_, entry)| is_entry(entry)).map(owned).collect(),
+            _ => drop(options.remove(PARAMS)),
+        });
     }
+    !blocked.is_empty()
 }
 
 /// Changes a foreign option of every connection: then a change that was refused is tried again.

@@ -106,6 +106,10 @@ async fn rest(world: &Arc<World>, stretch: Duration) {
         if world.is_broken() {
             return;
         }
+        if world.mend() {
+            pause = stretch;
+            continue;
+        }
         let (quiet, is_late) = (world.quiet_for().min(begin.elapsed()), begin.elapsed() > REST_WITHIN);
         if quiet < stretch && !is_late {
             pause = stretch.saturating_sub(quiet);

@@ -1,6 +1,7 @@
 //! Histories that are about one thing, so that what is rare elsewhere meets in them: the Lease that changes hands while writes are on
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
+mod lasting;
 mod lists;
 mod scarce;
 mod unseen;
@@ -38,6 +39,8 @@ pub enum Scene {
     Answers,
     /// Namespaces are new, and what is in them is seen before they are; processes begin again and again.
     Newcomers,
+    /// Trouble lasts, and is one connection's, one value's or one scope's; a tenant object is made anew while writes are on their way.
+    Lasting,
     /// One replica has not seen a new namespace yet, and it leads, or comes to lead.
     Unseen,
     /// Watches begin anew, and what they list takes its time to arrive, while writes are stored that were under way.
@@ -67,6 +70,7 @@ impl Scene {
             8..11 => Some(Self::Watches),
             11..14 => Some(Self::Dispute),
             17 | 23 => Some(Self::Scarce),
+            27 if rng.bool() => Some(Self::Lasting),
             27 => Some(Self::Answers),
             30 => Some(Self::Newcomers),
             // Every seed that had failed before there were these, and the first of all, tell what they told.
@@ -91,13 +95,16 @@ impl Scene {
             }
             Self::Answers => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, answers)),
             Self::Newcomers => (tenant(rng), several(rng, 2, declaration, newcomers)),
+            Self::Lasting => {
+                (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, lasting::happens))
+            }
             Self::Unseen => (tenant(rng), unseen::steps(rng)),
             Self::Lists => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, lists::steps(rng)),
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
             Self::Newcomers => [0, 0, 60][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Unseen | Self::Lists => 0,
+            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Lasting | Self::Unseen | Self::Lists => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
             0 => AtCall::Fate(fate(rng)),

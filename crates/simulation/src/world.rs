@@ -41,7 +41,7 @@ use crate::laws::seen;
 use crate::laws::write::Changed;
 use crate::laws::{Law, Violation};
 use crate::network::{Network, ProcessId};
-use crate::noise::{CLIENT_SECRET, TenantAction, admit, calm, nudge, secret};
+use crate::noise::{CLIENT_SECRET, TenantAction, admit, calm, mend, nudge, secret};
 use crate::run::Report;
 use crate::story::{Line, Who};
 use crate::tenant::{REQUEST_TIMEOUT, Tenants};
@@ -573,6 +573,18 @@ impl World {
             self.act(&Action::OtherFinalizer(slot, false));
         }
         self.start_all();
+    }
+
+    /// Removes what no write can carry and came with a read that was under way when all became calm. Yields whether there was any.
+    pub fn mend(&self) -> bool {
+        let mut is_mended = false;
+        for (_, tenant) in self.tenants.all() {
+            if mend(&tenant) {
+                nudge(&tenant, 2);
+                is_mended = true;
+            }
+        }
+        is_mended
     }
 
     /// Starts all replicas that do not run.

@@ -30,7 +30,7 @@ const INTERRUPTED: u8 = 130;
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// End when all is shown. Fails if anything is not as expected, as it does without.
+    /// End after the story, and do not stay up. The exit code is 1 if anything was not as expected, with and without this flag.
     #[arg(long)]
     once: bool,
 
@@ -100,7 +100,7 @@ async fn tell(stage: &Stage, arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(story.is_good())
 }
 
-/// Stays up until somebody ends it, and plays the colleague in the Auth0 dashboard on request.
+/// Stays up until somebody ends it, and plays the colleague in the Auth0 Dashboard on request.
 async fn stay(stage: &Stage, stops: &mut Stops) -> anyhow::Result<()> {
     output::print(&story::invitation(stage))?;
     let mut lines = Some(BufReader::new(tokio::io::stdin()).lines());

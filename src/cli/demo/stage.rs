@@ -141,7 +141,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Sets a parameter as somebody in the Auth0 dashboard does.
+    /// Sets a parameter as somebody in the Auth0 Dashboard does.
     pub(super) fn set_by_hand(&self, connection: &str, param: &str, value: &str) -> anyhow::Result<()> {
         let there = self.tenant.edit(connection, |options| {
             let params = options.entry("upstream_params").or_insert_with(|| json!({}));

@@ -61,7 +61,7 @@ impl<'a> Story<'a> {
         self.section(&title, &text)?;
         self.section("6. What was refused, and why", &refused(&objects))?;
         let text = self.corrected().await?;
-        self.section("7. A colleague changes a parameter in the Auth0 dashboard, and the operator sets it back", &text)?;
+        self.section("7. A colleague changes a parameter in the Auth0 Dashboard, and the operator sets it back", &text)?;
         let verdict = self.verdict();
         self.say(&verdict)
     }

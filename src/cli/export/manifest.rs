@@ -230,7 +230,10 @@ impl<'a> Exporting<'a> {
         let labels = cluster.view.world.labels(self.wanted.namespace)?;
         let admitted = cluster.settings.admission(labels, &self.document.name).is_some();
         (!admitted).then(|| {
-            format!("the ClusterAuth0Tenant {} does not admit the namespace {} to this connection yet", cluster.name, self.wanted.namespace)
+            format!(
+                "the ClusterAuth0Tenant {} does not permit the namespace {} to use this connection yet",
+                cluster.name, self.wanted.namespace
+            )
         })
     }
 

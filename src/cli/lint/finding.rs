@@ -124,7 +124,7 @@ rules! {
         "A parameter has one owner, and the second object gets the reason Conflicted. Remove the parameter from one of the two. With --connections, names and ids are compared too.";
     DuplicateTenant = "duplicate-tenant", Error, "Two objects are for one Auth0 tenant",
         "The operator uses the older ClusterAuth0Tenant, and refuses the other. Remove one of the two.";
-    NotAdmitted = "not-admitted", Note, "The tenant does not permit this namespace",
+    NotPermitted = "not-permitted", Note, "The tenant does not permit this namespace",
         "No access entry of the tenant in these files matches the labels of the namespace in these files and the connection. Add an entry, or a label.";
     UnknownConnection = "unknown-connection", Error, "The tenant has no such connection",
         "The connection is not in the file of --connections. Correct the name or the id, or create the connection first.";

@@ -212,13 +212,13 @@ fn access_counts_where_tenant_and_namespace_are_in_the_files() {
         rules(&lint(&format!("{tenant}---\n{namespace}---\n{object}"))).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>()
     };
     assert_eq!(with("{name: shop-a}", namespace), [""; 0]);
-    assert_eq!(with("{name: blog}", namespace), ["not-admitted", "reserved-param"]);
+    assert_eq!(with("{name: blog}", namespace), ["not-permitted", "reserved-param"]);
     assert_eq!(with("{id: con_1}", namespace), ["reserved-param"]);
     let denied = object("a", "{connection: {name: blog}, params: {blog: {value: x}}}");
     let said = lint(&format!("{tenant}---\n{namespace}---\n{denied}")).findings.remove(0).message;
-    let expected = "the ClusterAuth0Tenant default does not admit the namespace shop to the connection blog, only to shop-*; ask";
+    let expected = "the ClusterAuth0Tenant default does not permit the namespace shop to use the connection blog, only shop-*; ask";
     assert!(said.starts_with(expected), "as the operator says it: {said}");
-    assert_eq!(with("{id: con_1}", &namespace.replace("team: shop", "team: blog")), ["not-admitted", "reserved-param"]);
+    assert_eq!(with("{id: con_1}", &namespace.replace("team: shop", "team: blog")), ["not-permitted", "reserved-param"]);
     assert_eq!(with("{name: blog}", "a: b\n"), ["reserved-param"]);
 }
 

@@ -220,7 +220,7 @@ impl<'a> Object<'a> {
                 }
             };
             found.extend(
-                message.map(|message| of(self.document, Finding::new(Rule::NotAdmitted, self.document.place(self.target_field), message))),
+                message.map(|message| of(self.document, Finding::new(Rule::NotPermitted, self.document.place(self.target_field), message))),
             );
         }
         for name in self.names().filter(|name| spec::is_reserved(name) && !allowed.contains(*name)) {

@@ -191,7 +191,7 @@ fn parameters(connection: &OnConnection) -> String {
         .params
         .iter()
         .map(|param| vec![param.name.clone(), param.state.to_string(), owned(param.owned), param.meaning.replace('`', "")]);
-    format!("\n  {title}:\n{}", indented(&table(&["parameter", "state", "ours", "meaning"], rows)))
+    format!("\n  {title}:\n{}", indented(&table(&["parameter", "state", "owned", "meaning"], rows)))
 }
 
 fn events(object: &ObjectReport, now: Timestamp) -> String {

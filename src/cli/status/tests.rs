@@ -112,8 +112,8 @@ fn all_about_one_is_said_with_what_to_do_and_no_value() {
           Reconciling   True     ProgressingWithRetry  10m    Auth0 says \u{1b}[2J\nno
 
           on the connection wordpress (con_here, oauth2):
-          PARAMETER  STATE    OURS  MEANING
-          blog       Pending  yes   (the meaning)
+          PARAMETER  STATE    OWNED  MEANING
+          blog       Pending  yes    (the meaning)
 
           EVENT  TYPE     REASON       TIMES  MESSAGE
           60s    Warning  ApplyFailed  3      Auth0 says\nno

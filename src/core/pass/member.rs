@@ -112,7 +112,8 @@ fn write_for(plan: &Plan, object: &Uid, write: &WriteOutcome) -> WriteOutcome {
         WriteOutcome::Postponed(Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false })
     };
     let deferred = plan.deferred.keys().any(|name| plan.defers(name, object));
-    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_));
+    // Nothing of the connection was written then, for whatever it waited.
+    let waits_as_told = deferred && matches!(write, WriteOutcome::Postponed(_) | WriteOutcome::Failed(_));
     let changes = plan.changes_for(object);
     if changes && matches!(write, WriteOutcome::Rejected(_)) && !plan.authors().contains(object) {
         pending("Auth0 refused the value that another object declares for a parameter of this one; the operator goes on without it")
@@ -231,11 +232,18 @@ mod tests {
 
     /// What each of these is told of a write that came to this.
     fn told(found: &[(&str, &str)], parts: &[(&Declared, Role)], write: &WriteOutcome) -> Vec<&'static str> {
+        told_of(&planned(found, parts), parts, write)
+    }
+
+    fn planned(found: &[(&str, &str)], parts: &[(&Declared, Role)]) -> Plan {
         let (found, disputes) = (live(found), BTreeMap::new());
         let state = ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled: false };
         let participants: Vec<Participant<'_>> = parts.iter().map(|(object, role)| Participant { object, role: *role }).collect();
-        let plan = plan(state, &participants, false);
-        let of = |object: &Declared| match write_for(&plan, &object.uid, write) {
+        plan(state, &participants, false)
+    }
+
+    fn told_of(plan: &Plan, parts: &[(&Declared, Role)], write: &WriteOutcome) -> Vec<&'static str> {
+        let of = |object: &Declared| match write_for(plan, &object.uid, write) {
             WriteOutcome::Nothing => "nothing",
             WriteOutcome::Written => "written",
             WriteOutcome::Failed(_) => "failed",
@@ -261,6 +269,13 @@ mod tests {
         let parts = [(&gives, Role::Leaver), (&takes, Role::Owner)];
         assert_eq!(told(&found, &parts, &refused), ["postponed", "rejected"]);
         assert_eq!(told(&found, &parts, &failed), ["failed", "failed"]);
+        // Their changes go one object at a time: what fails keeps the others, too; what is refused is said to the one that wanted it.
+        let (first, next) = (object("a").wants("lang", "e"), object("b").wants("hint", "f"));
+        let parts_in_turns = [(&first, Role::Owner), (&next, Role::Owner)];
+        let mut plan = planned(&[], &parts_in_turns);
+        plan.retain_actor(&first.uid);
+        assert_eq!(told_of(&plan, &parts_in_turns, &refused), ["rejected", "postponed"]);
+        assert_eq!(told_of(&plan, &parts_in_turns, &failed), ["failed", "failed"]);
         // Two have a record of what goes.
         let too = object("d").lists("blog", InSync, &["x"]).dying();
         let parts = [(&gives, Role::Leaver), (&too, Role::Leaver), (&adopts, Role::Owner)];

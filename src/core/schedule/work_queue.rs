@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::core::schedule::backoff;
-use crate::model::identity::ObjectKey;
+use crate::model::identity::{ConnectionId, ObjectKey};
 
 /// What is to be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +16,9 @@ pub(crate) enum Item {
     Tenant,
     /// This object: what was to be written to it was not, or it waits for something to be known.
     Object(ObjectKey),
+    /// What this object has on a connection that it does not name: that it goes could not be written. It has pauses of its own, which
+    /// do not end as something else can be written to the object, or need not.
+    Record(ObjectKey, ConnectionId),
     /// Everything of the tenant, as somebody asked for that.
     Everything,
 }
@@ -92,7 +95,7 @@ impl WorkQueue {
     pub(crate) fn retain(&mut self, is_there: impl Fn(&ObjectKey) -> bool) {
         let keeps = |item: &Item| match item {
             Item::Tenant | Item::Everything => true,
-            Item::Object(key) => is_there(key),
+            Item::Object(key) | Item::Record(key, _) => is_there(key),
         };
         self.failures.retain(|item, _| keeps(item));
         self.due.retain(|item, _| keeps(item));

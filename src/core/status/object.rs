@@ -159,8 +159,8 @@ impl Case<'_> {
             }
             // Which of the two it is, is not everybody's business.
             Ok(Target::Id(id)) => format!(
-                "the tenant {tenant} has no connection with the id {id}, or does not admit the namespace {namespace} to it; correct \
-                 spec.connection, or ask the tenant's owner for an access entry that matches the namespace's labels and the connection"
+                "the tenant {tenant} has no connection with the id {id}, or does not permit the namespace {namespace} to use it; \
+                 correct spec.connection, or ask the platform team for an access entry that matches the namespace's labels and the connection"
             ),
             Err(_) => format!("the tenant {tenant} has no such connection; create it, or correct spec.connection"),
         }

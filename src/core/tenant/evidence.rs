@@ -51,7 +51,14 @@ pub(crate) struct Evidence {
     silent: BTreeSet<ConnectionKey>,
     /// What is in the way, since the last answer.
     silence: Option<String>,
+    /// For which call the API refused the token last, while no other was answered since.
+    refused: Option<Doing>,
+    /// For which calls it refused a token that it took for others.
+    odd: BTreeSet<Doing>,
 }
+
+/// A call about a connection: which one, and whether it writes.
+pub(crate) type Doing = (ConnectionKey, bool);
 
 impl Evidence {
     /// The options of a connection were there.
@@ -89,6 +96,22 @@ impl Evidence {
     pub(crate) fn answered(&mut self) -> bool {
         self.silent.clear();
         self.silence.take().is_some()
+    }
+
+    /// The API refused a new token (401) for this call. Yields whether that is to be said of the tenant as a whole: not of one whose
+    /// token it took for another call right after it had refused it for this one.
+    pub(crate) fn refused(&mut self, doing: Doing) -> bool {
+        let is_odd = self.odd.contains(&doing);
+        if !is_odd {
+            self.refused = Some(doing);
+        }
+        !is_odd
+    }
+
+    /// The API took the token for this call.
+    pub(crate) fn took(&mut self, doing: &Doing) {
+        self.odd.remove(doing);
+        self.odd.extend(self.refused.take().filter(|refused| refused != doing));
     }
 
     /// No answer came to a call. Yields whether that is to be said of the tenant as a whole: the host can't be reached at all,
@@ -162,6 +185,25 @@ mod tests {
         assert!(!evidence.hid_options(&place("a"), token(None, 1), 1) && evidence.lacks(&place("a"), &asked, token(None, 1), 1).is_none());
         assert!(evidence.hid_options(&place("a"), token(None, 2), 1), "only a new token can tell");
         assert_eq!(evidence.lacks(&place("a"), &asked, token(None, 2), 1), Some(asked.clone()));
+    }
+
+    #[test]
+    fn a_token_that_is_refused_for_one_call_and_taken_for_another_is_that_ones_trouble_from_then_on() {
+        let reads = |name: &str| (place(name), false);
+        let writes = |name: &str| (place(name), true);
+        for odd in [reads("a"), writes("a")] {
+            let mut evidence = Evidence::default();
+            assert!(evidence.refused(odd.clone()) && evidence.refused(odd.clone()), "nobody fares better");
+            evidence.took(&reads("b"));
+            assert!(!evidence.refused(odd.clone()) && !evidence.refused(odd.clone()));
+            assert!(evidence.refused(reads("b")), "that is another");
+            evidence.took(&odd);
+            assert!(evidence.refused(odd.clone()), "it was taken for it since");
+            assert!(!evidence.refused(reads("b")), "and not for the other");
+            // One that is taken for the same call again shows nothing of others.
+            evidence.took(&odd);
+            assert!(evidence.refused(odd));
+        }
     }
 
     #[test]

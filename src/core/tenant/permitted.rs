@@ -49,8 +49,8 @@ impl Access {
         }
         let meant = nearest(connection, whole_names(&patterns));
         format!(
-            "the ClusterAuth0Tenant {tenant} does not admit the namespace {namespace} to the connection {connection}{}, only to {}; {ASK} \
-             for an access entry that matches the namespace's labels and the connection",
+            "the ClusterAuth0Tenant {tenant} does not permit the namespace {namespace} to use the connection {connection}{}, only {}; \
+             {ASK} for an access entry that matches the namespace's labels and the connection",
             asked(meant),
             listed(&patterns)
         )

@@ -315,7 +315,11 @@ mod tests {
         let mut state = of(Some(GOOD), now);
         assert!(told(&state).is_none());
         let serving = state.serving_mut().unwrap();
-        serving.authentication.refused_by_api("m".to_owned(), (now, 1.0));
+        serving.authentication.refused_by_api(
+            (crate::core::schedule::ConnectionKey::Name("shop".into()), false),
+            "m".to_owned(),
+            (now, 1.0),
+        );
         assert_eq!(serving.authentication.credentials_state(), CredentialsState::Refused("m".to_owned()));
         assert!(named(told(&state)));
     }

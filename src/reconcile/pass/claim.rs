@@ -95,7 +95,7 @@ impl<'t> Pass<'t, Planned> {
                 "Auth0 took more than {} s to show the connection, too long to write safely; the operator tries again",
                 FRESH.as_secs()
             );
-            tracing::info!(tenant = %self.tenant.name, connection = %document.name, "a pass had no result, because the read took too long");
+            tracing::info!(tenant = %self.tenant.name, connection = %document.name, "a check had no result, because the read took too long");
             return postponed(unavailable(message), self.back_off());
         }
         None

@@ -70,12 +70,21 @@ impl Pass<'_, Written> {
         let (lane, pace, unsettled) = match write {
             WriteOutcome::Failed(_) => (Lane::Retry, pace, unsettled),
             WriteOutcome::Postponed(_) => (Lane::Retry, pace, None),
-            WriteOutcome::Nothing | WriteOutcome::Written | WriteOutcome::Rejected(_) if deferred => (Lane::Retry, Pace::AtOnce, None),
+            WriteOutcome::Nothing | WriteOutcome::Written if deferred => (Lane::Retry, Pace::AtOnce, None),
+            WriteOutcome::Rejected(_) if deferred => (Lane::Retry, self.pace_of_refused(), None),
             WriteOutcome::Nothing => (Lane::Routine, pace, unsettled),
             WriteOutcome::Written | WriteOutcome::Rejected(_) => (Lane::Routine, pace, None),
         };
         let corrections = self.corrections();
         self.look_again(lane, &NextLook { pace, unsettled, corrections });
+    }
+
+    /// How soon it goes on without the one that was refused: at once, but each object is refused once only. Where there are more
+    /// refusals than objects, the connection changes all the time, and with it what is known to be refused.
+    fn pace_of_refused(&mut self) -> Pace {
+        let refusals = self.tenant.memory.failures.count(&self.connection);
+        let objects = u32::try_from(self.at.members.len()).unwrap_or(u32::MAX);
+        if refusals > objects { Pace::Backoff(refusals - objects) } else { Pace::AtOnce }
     }
 
     /// When the corrections that wait may be made.
@@ -103,12 +112,12 @@ impl Pass<'_, Written> {
         self.look_again(Lane::Retry, &NextLook::of(Pace::Again(passes)));
         let (tenant, connection) = (&self.tenant.name, &self.at.reading.document.name);
         if passes < TOLD {
-            tracing::info!(%tenant, %connection, "a pass had no result and runs again");
+            tracing::info!(%tenant, %connection, "a check had no result and runs again");
             return;
         }
         tracing::warn!(
             %tenant, %connection, passes,
-            "passes have no result, because the ownership record cannot be stored in time"
+            "checks have no result, because the ownership record cannot be stored in time"
         );
         let message = "the operator cannot store the ownership record in time, because the Kubernetes API server is slow or refuses it, \
                        or the objects keep changing; the operator tries again";
@@ -193,7 +202,7 @@ impl Pass<'_, Written> {
                     self.next.at_unless_due(other, Lane::Edit, now);
                 }
             }
-        } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned) {
+        } else if member.part == Part::Leaver && !planned.deleting && self.has_left(planned, &self.at.reading.document.id) {
             // It has left here, so what it names can be concluded.
             self.next.at(self.tenant.key_of(&spec.target), Lane::Edit, now);
         }
@@ -203,11 +212,5 @@ impl Pass<'_, Written> {
     fn is_accepted(&self, object: &Declared) -> bool {
         let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
         now.is_some_and(|now| is_accepted_on(&now, &self.at.reading.document.id))
-    }
-
-    /// Whether an object has no record on the connection any more.
-    fn has_left(&self, object: &Declared) -> bool {
-        let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
-        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != self.at.reading.document.id))
     }
 }

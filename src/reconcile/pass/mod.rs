@@ -26,6 +26,7 @@ use self::read::Asked;
 use crate::api::upstream_params::ConnectionStatus;
 use crate::auth0::{Client, Failure};
 use crate::clock;
+use crate::core::pass::claims;
 use crate::core::schedule::pace::{Clock, NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
 use crate::core::status::{self, Outcome};
@@ -33,6 +34,7 @@ use crate::core::tenant::TenantSettings;
 use crate::core::world::{Declared, LetGo};
 use crate::kubernetes::report::WriteError;
 use crate::model::document::Document;
+use crate::model::identity::ConnectionId;
 use crate::reconcile::failure::{Phase, pace_of};
 use crate::reconcile::tenant::Tenant;
 
@@ -77,13 +79,23 @@ impl<'t, At> Pass<'t, At> {
 
     /// Concludes an object; on a conflict or a failure it is planned again, later each time. Yields whether it was told.
     async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool), reasons: LetGo) -> bool {
-        match self.tenant.report_object(planned, stored, outcome, named, reasons).await {
-            Ok(()) => true,
-            Err(error) => {
-                self.tenant.requeue_after_failure(planned, &error);
-                error == WriteError::Gone
-            }
+        let told = self.tenant.report_object(planned, stored, outcome, named, reasons).await;
+        // One that is deleted is looked at for its records, and what is told of what it names does not see to those.
+        let of_record =
+            |id: &ConnectionId| !named || planned.deleting && claims::connections(&planned.status).any(|recorded| recorded == *id);
+        match (&told, &self.connection) {
+            (Ok(()), ConnectionKey::Id(id)) if of_record(id) => self.tenant.finish_record(planned, id),
+            (Err(error), ConnectionKey::Id(id)) if of_record(id) => self.tenant.requeue_record(planned, id, error),
+            (Err(error), _) => self.tenant.requeue_after_failure(planned, error),
+            (Ok(()), _) => {}
         }
+        matches!(told, Ok(()) | Err(WriteError::Gone))
+    }
+
+    /// Whether an object has no record on a connection any more.
+    fn has_left(&self, object: &Declared, connection: &ConnectionId) -> bool {
+        let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
+        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != *connection))
     }
 
     /// How soon the pass is tried again that failed in this step.

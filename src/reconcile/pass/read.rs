@@ -48,7 +48,7 @@ impl<'t> Pass<'t, Asked> {
         }
         let found = self.find(&concerned).await;
         if found.is_ok() {
-            self.tenant.answered(&self.client).await;
+            self.tenant.answered(&self.connection, &self.client).await;
         }
         match found {
             // Told to those that it concerns by now, as they are by now.
@@ -117,7 +117,7 @@ impl<'t> Pass<'t, Asked> {
         let live = reading.document.live();
         if live.is_ok() {
             // Before anybody is gathered: where that is news of the tenant, all its objects are told so.
-            self.tenant.proved(&self.client, Route::ReadConnection).await;
+            self.tenant.proved(&self.connection, &self.client, Route::ReadConnection).await;
         }
         let declared = self.tenant.shared.hub.read(|world| world.tenant(&self.tenant.name));
         let Some(declared) = declared.filter(|_| !self.tenant.is_outdated()) else {

@@ -22,7 +22,7 @@ impl Pass<'_, Asked> {
     pub(super) async fn unread(mut self, concerned: Vec<(Arc<Declared>, bool)>, failure: Failure) -> Next {
         let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator could not read the connection");
-        let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
+        let failure = self.tenant.learn_from_failure(&self.connection, Phase::Read, failure).await;
         let outcome = Outcome::Unread(obstacle_of(&failure));
         for (object, named) in concerned {
             if named || object.deleting {
@@ -54,8 +54,9 @@ impl Pass<'_, Asked> {
             if named && !object.deleting {
                 let again = NextLook::of(Pace::Routine).at(self.clock());
                 self.next.at(there, Lane::Routine, again);
-            } else if told && !named {
-                // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first.
+            } else if told && !named && id.as_ref().is_some_and(|id| self.has_left(&object, id)) {
+                // It has left here, so what it names can be concluded. Where that could not be stored, that is tried again first. One
+                // that is gone, and is still known here, has nothing to be concluded.
                 self.next.at(there, Lane::Edit, clock::now());
             }
         }
@@ -64,7 +65,8 @@ impl Pass<'_, Asked> {
 
     /// The connection was read, but its options can't be used.
     pub(super) async fn unusable(mut self, members: Vec<Member>, reading: &Reading, error: DocumentError) -> Next {
-        let failure = self.tenant.learn_from_failure(&self.connection, Failure::BadDocument { route: Route::ReadConnection, error }).await;
+        let failure = Failure::BadDocument { route: Route::ReadConnection, error };
+        let failure = self.tenant.learn_from_failure(&self.connection, Phase::Read, failure).await;
         let name = self.tenant.display_name(&self.connection);
         tracing::warn!(tenant = %self.tenant.name, connection = name, error = %failure, "the operator cannot manage the connection");
         let unread = Outcome::Unread(obstacle_of(&failure));

@@ -66,7 +66,7 @@ impl<'t> Pass<'t, Claimed> {
         let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
         let answer = self.client.write(&reading.document.id, &body, &correlation, limits).await;
         if answer.is_ok() {
-            self.tenant.proved(&self.client, Route::WriteConnection).await;
+            self.tenant.proved(&self.connection, &self.client, Route::WriteConnection).await;
         }
         let answer = answer.and_then(|answer| shows(plan, answer));
         let (tenant, connection, took) = (&self.tenant.name, &reading.document, clock::since(started));
@@ -157,7 +157,12 @@ impl<'t> Pass<'t, Claimed> {
         if failure.may_still_land() {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
-        let failure = self.tenant.learn_from_failure(&self.connection, failure).await;
+        let failure = self.tenant.learn_from_failure(&self.connection, Phase::Write, failure).await;
+        let Planned { reading, plan, .. } = &self.at.planned;
+        if !failure.tenant_wide() && plan.actors().len() > 1 {
+            // It may be what one of them wants, also where it does not say so.
+            self.tenant.memory.turns.begin(&reading.document.id);
+        }
         let pace = self.pace(&failure, Phase::Write);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
     }

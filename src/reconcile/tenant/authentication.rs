@@ -16,7 +16,7 @@ use crate::core::tenant::evidence::Token;
 use crate::core::tenant::triage::Admission;
 use crate::core::world::World;
 use crate::model::document::DocumentError;
-use crate::reconcile::failure::obstacle_of;
+use crate::reconcile::failure::{Phase, obstacle_of};
 
 impl Tenant {
     /// What is known of the credentials, while the tenant serves.
@@ -102,10 +102,10 @@ impl Tenant {
         }
     }
 
-    /// Learns that Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over.
-    pub(crate) async fn answered(&mut self, client: &Client) {
+    /// Learns that Auth0 answered a read of a connection: whatever was held against the tenant as a whole is over.
+    pub(crate) async fn answered(&mut self, connection: &ConnectionKey, client: &Client) {
         let renewal = client.token_trouble().await.map(|trouble| self.message_of(&trouble.failure));
-        match self.authentication_mut().map_or(News::None, |known| known.answered(renewal)) {
+        match self.authentication_mut().map_or(News::None, |known| known.answered(connection, renewal)) {
             News::None => {}
             News::OfTheTenant => self.report_tenant().await,
             News::AcceptedAgain => {
@@ -116,11 +116,11 @@ impl Tenant {
     }
 
     /// Learns that a connection showed its options, or that a write went through: the token has the scope for it.
-    pub(crate) async fn proved(&mut self, client: &Client, route: Route) {
+    pub(crate) async fn proved(&mut self, connection: &ConnectionKey, client: &Client, route: Route) {
         let Ok(granted) = client.authenticate().await else { return };
         let Some(known) = self.authentication_mut() else { return };
         if route.is_write() {
-            known.wrote(token(&granted));
+            known.wrote(connection, token(&granted));
         } else if known.showed_options(token(&granted)) {
             self.report_tenant().await;
             self.reconcile_all().await;
@@ -129,7 +129,7 @@ impl Tenant {
 
     /// Learns from a failed call what it says about the tenant as a whole. Yields the failure as it is to be told: what is the
     /// trouble of one connection is not held against the tenant.
-    pub(crate) async fn learn_from_failure(&mut self, connection: &ConnectionKey, failure: Failure) -> Failure {
+    pub(crate) async fn learn_from_failure(&mut self, connection: &ConnectionKey, phase: Phase, failure: Failure) -> Failure {
         let Some(client) = self.client() else { return failure };
         if client.token_trouble().await.is_some_and(|trouble| !trouble.held && trouble.failure == failure) {
             self.remember_no_token(&client, &failure).await;
@@ -138,10 +138,12 @@ impl Tenant {
         }
         let asks_for_scopes =
             matches!(failure, Failure::MissingScope { .. } | Failure::BadDocument { error: DocumentError::OptionsHidden, .. });
-        if let Failure::Unauthorized { .. } = failure {
-            let message = self.message_of(&failure);
-            if let Some(known) = self.authentication_mut() {
-                known.refused_by_api(message, by_chance());
+        if let Failure::Unauthorized { message: said } = &failure {
+            let (message, doing) = (self.message_of(&failure), (connection.clone(), phase == Phase::Write));
+            if self.authentication_mut().is_some_and(|known| !known.refused_by_api(doing, message, by_chance())) {
+                let route = if phase == Phase::Write { Route::WriteConnection } else { Route::ReadConnection };
+                let message = format!("{said}; the token is refused here, and taken elsewhere");
+                return Failure::ClientError { route, status: 401, message };
             }
         } else if asks_for_scopes && let Ok(granted) = client.authenticate().await {
             match self.missing_for(connection, &failure, &granted) {

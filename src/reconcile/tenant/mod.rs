@@ -62,8 +62,6 @@ pub(crate) struct Tenant {
     request: EverythingRequest,
     pub(crate) known_connections: KnownConnections,
     pub(crate) memory: Memory,
-    /// The connections to which a write may still be under way, and until when.
-    unsettled: BTreeMap<ConnectionId, Instant>,
 }
 
 /// What a tenant's driver does now.
@@ -93,7 +91,6 @@ impl Tenant {
             request: EverythingRequest::default(),
             known_connections: KnownConnections::default(),
             memory: Memory::default(),
-            unsettled: BTreeMap::new(),
         }
     }
 
@@ -142,6 +139,11 @@ impl Tenant {
                 Next::default()
             }
             Item::Object(key) => self.reconcile_key(&key, Lane::Edit).await,
+            Item::Record(_, connection) => {
+                let mut next = Next::default();
+                next.at(ConnectionKey::Id(connection), Lane::Edit, clock::now());
+                next
+            }
             Item::Everything => {
                 self.look_at_everything().await;
                 Next::default()
@@ -238,17 +240,19 @@ impl Tenant {
     }
 
     /// A write to this connection had no answer: it may arrive yet, for as long as any call may take.
-    pub(crate) fn may_still_land(&mut self, connection: &ConnectionId) {
+    pub(crate) fn may_still_land(&self, connection: &ConnectionId) {
         let now = clock::now();
-        self.unsettled.retain(|_, until| now < *until);
         let until = now + self.shared.transport.request_timeout();
-        self.unsettled.insert(connection.clone(), until);
+        if let Some(identity) = self.identity() {
+            self.shared.auth0_tenants.may_still_land(identity, connection, now, until);
+        }
         self.shared.leadership.may_still_land(until);
     }
 
     /// How long a write to this connection may still be under way: one of ours, or of whoever led before.
     pub(crate) fn unsettled_for(&self, connection: &ConnectionId) -> Option<Duration> {
-        let ours = self.unsettled.get(connection).map(|until| until.saturating_duration_since(clock::now()));
-        ours.filter(|left| !left.is_zero()).max(self.shared.leadership.settles_in())
+        let now = clock::now();
+        let ours = self.identity().and_then(|identity| self.shared.auth0_tenants.unsettled_for(identity, connection, now));
+        ours.max(self.shared.leadership.settles_in())
     }
 }

@@ -17,7 +17,7 @@ use crate::core::tenant::state::TenantState;
 use crate::core::tenant::{self, CredentialsState};
 use crate::core::world::{Declared, DeclaredTenant, Left, LetGo};
 use crate::kubernetes::report::{Report, WriteError};
-use crate::model::identity::{ObjectKey, Uid};
+use crate::model::identity::{ConnectionId, ObjectKey, Uid};
 
 impl Tenant {
     fn declared_tenant(&self) -> Option<Arc<DeclaredTenant>> {
@@ -131,7 +131,7 @@ impl Tenant {
             if was != Some((is_ready, &reason)) {
                 tracing::info!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "object");
             }
-            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "pass");
+            tracing::debug!(%tenant, object = %as_planned.key, connection, ready = is_ready, reason, "check");
         }
         Ok(())
     }
@@ -169,13 +169,27 @@ impl Tenant {
 
     /// What was to be written to an object was not: a date is set to try again.
     pub(crate) fn requeue_after_failure(&mut self, object: &Declared, error: &WriteError) {
+        self.requeue(Item::Object(object.key.clone()), object, error);
+    }
+
+    /// What an object has on a connection that it does not name was to be written, and was not: a date is set to try again.
+    pub(crate) fn requeue_record(&mut self, object: &Declared, connection: &ConnectionId, error: &WriteError) {
+        self.requeue(Item::Record(object.key.clone(), connection.clone()), object, error);
+    }
+
+    /// It was written, or need not be.
+    pub(crate) fn finish_record(&mut self, object: &Declared, connection: &ConnectionId) {
+        self.queue.finish(&Item::Record(object.key.clone(), connection.clone()));
+    }
+
+    fn requeue(&mut self, item: Item, object: &Declared, error: &WriteError) {
         match error {
             WriteError::Gone => tracing::debug!(tenant = %self.name, object = %object.key, "an object was deleted"),
             WriteError::Conflict | WriteError::Outdated | WriteError::Failed(_) => {
                 tracing::info!(tenant = %self.name, object = %object.key, %error, "an object could not be written; the operator plans it again");
             }
         }
-        self.try_again(Item::Object(object.key.clone()), error);
+        self.try_again(item, error);
     }
 
     /// What was to be written was not: how soon it is planned again goes by the reason.

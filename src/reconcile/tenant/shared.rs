@@ -1,10 +1,11 @@
 //! What all drivers share, and what belongs to an Auth0 tenant whichever object stands for it.
 //!
-//! Guarantees: of one Auth0 tenant there is one lock and one budget at a time, also while one object takes over from another.
+//! Guarantees: of one Auth0 tenant there is one lock and one budget at a time, also while one object takes over from another; that a
+//! write to it may still be under way is known to whoever stands for it next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -17,7 +18,7 @@ use crate::kubernetes::hub::Hub;
 use crate::kubernetes::lease::Leadership;
 use crate::kubernetes::report::Report;
 use crate::model::domain::AllowedDomains;
-use crate::model::identity::TenantIdentity;
+use crate::model::identity::{ConnectionId, TenantIdentity};
 use crate::telemetry::Metrics;
 
 /// How many budgets are kept before those of tenants that are gone are forgotten.
@@ -78,12 +79,14 @@ impl Shared {
 /// A budget that the observer of each call keeps.
 pub(crate) type SharedBudget = Arc<Mutex<Budget>>;
 
-/// The lock of each Auth0 tenant, which is held during a pass, and its budget, which must not be new because the object that
-/// stands for it, or its Secret, is.
+/// The lock of each Auth0 tenant, which is held during a pass, and what must not be new because the object that stands for it, or its
+/// Secret, is: its budget, and which writes may still be under way.
 #[derive(Debug, Default)]
 pub(crate) struct Auth0Tenants {
     locks: Mutex<BTreeMap<TenantIdentity, Arc<tokio::sync::Mutex<()>>>>,
     budgets: Mutex<BTreeMap<TenantIdentity, SharedBudget>>,
+    /// The connections to which a write may still be under way, and until when.
+    unsettled: Mutex<BTreeMap<(TenantIdentity, ConnectionId), Instant>>,
 }
 
 impl Auth0Tenants {
@@ -93,6 +96,19 @@ impl Auth0Tenants {
         // Of tenants that are gone nobody holds one any more.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry(identity.clone()).or_default().clone()
+    }
+
+    /// A write to this connection had no answer: it may arrive yet, until then.
+    pub(crate) fn may_still_land(&self, tenant: &TenantIdentity, connection: &ConnectionId, now: Instant, until: Instant) {
+        let mut unsettled = self.unsettled.lock();
+        unsettled.retain(|_, until| now < *until);
+        unsettled.insert((tenant.clone(), connection.clone()), until);
+    }
+
+    /// How long a write to this connection may still be under way.
+    pub(crate) fn unsettled_for(&self, tenant: &TenantIdentity, connection: &ConnectionId, now: Instant) -> Option<Duration> {
+        let until = self.unsettled.lock().get(&(tenant.clone(), connection.clone())).copied()?;
+        Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
     /// The budget of this tenant, at this rate from now on. A changed rate gives nothing away: what is used up, or closed by a

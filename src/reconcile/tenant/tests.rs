@@ -184,6 +184,11 @@ async fn who_took_over_takes_every_connection_for_one_to_which_a_write_may_be_un
     assert_eq!((tenant.unsettled_for(&here), tenant.unsettled_for(&there)), (Some(seconds(10)), Some(seconds(7))));
     tokio::time::sleep(seconds(7)).await;
     assert_eq!((tenant.unsettled_for(&here), tenant.unsettled_for(&there)), (Some(seconds(3)), None));
+    // Also for who drives a tenant object that was made anew meanwhile, or another one for the same tenant.
+    let mut another = Tenant::new("default".to_owned(), tenant.shared.clone());
+    assert_eq!(another.unsettled_for(&here), None, "it does not serve yet");
+    another.refresh().await;
+    assert_eq!((another.unsettled_for(&here), another.unsettled_for(&there)), (Some(seconds(3)), None));
     tokio::time::sleep(seconds(3)).await;
     assert_eq!(tenant.unsettled_for(&here), None);
 }

@@ -80,7 +80,7 @@ impl Collected {
         count(
             encoder,
             "contended_parameters",
-            "Parameters that are Contended: somebody keeps setting another value, which is left there for a while",
+            "Parameters that are Contended: somebody keeps setting another value, and the operator leaves it for a while",
             each(|counts| counts.contended),
         )
     }
@@ -96,18 +96,18 @@ impl Collected {
             })
         };
         let connections = |waiting: Waiting| u64::try_from(waiting.connections).unwrap_or(u64::MAX);
-        count(encoder, "waiting_connections", "Connections whose look is due and that wait for a pass, by lane", each(connections))?;
+        count(encoder, "waiting_connections", "Connections that are due for a check and still wait, by lane", each(connections))?;
         gauge(
             encoder,
             ("longest_wait", Some(Unit::Seconds)),
-            "How long the connection has waited that waits longest for a pass, by lane; 0 where none waits",
+            "The longest time that a connection has waited for its check, by lane; 0 if none waits",
             each(|waiting| waiting.longest.as_secs()),
         )
     }
 
     fn lease(encoder: &mut DescriptorEncoder<'_>, since_renewal: Option<Duration>) -> fmt::Result {
         let Some(since) = since_renewal else { return Ok(()) };
-        let help = "Time since this replica renewed the Lease: it gives up after 15; absent where it does not lead.";
+        let help = "Time since this replica renewed the Lease; after 15 it stops leading; absent if it does not lead.";
         let unit = Unit::Seconds;
         let family = encoder.encode_descriptor("lease_renewal_age", help, Some(&unit), MetricType::Gauge)?;
         // To a tenth: more says nothing.

@@ -44,13 +44,13 @@ impl Durations {
         };
         registry.register_with_unit(
             "read_to_write",
-            "From the start of a read to the start of the write built from it: an edit by somebody else in between is lost",
+            "From the start of a read to the start of the write that is built from it; an edit by somebody else in between is lost",
             Unit::Seconds,
             durations.read_to_write.clone(),
         );
         registry.register_with_unit(
-            "pass_duration",
-            "How long a pass over a connection took, with its calls to Auth0 and its writes to Kubernetes",
+            "check_duration",
+            "How long a check of a connection took, with its calls to Auth0 and its writes to Kubernetes",
             Unit::Seconds,
             durations.passes.clone(),
         );

@@ -62,8 +62,8 @@ impl Metrics {
         registry.register("build_info", "Which build of the operator this is: always 1", build);
         let (passes, calls) = (Family::<PassLabels, Counter>::default(), Family::<CallLabels, Counter>::default());
         registry.register(
-            "passes",
-            "How often a connection was reconciled for an object, by the reason of its Ready condition afterwards",
+            "checks",
+            "Checks of a connection for an object, by the reason of the object's Ready condition afterwards",
             passes.clone(),
         );
         registry.register("auth0_calls", "Requests to the tenant, by route and HTTP status", calls.clone());
@@ -79,7 +79,7 @@ impl Metrics {
         registry.register("drift_corrected", "Parameters set back after somebody else's change", drift_corrected.clone());
         registry.register(
             "foreign_differences",
-            "Connections whose other options had changed at the look after a write of the operator",
+            "Connections whose other options had changed at the check after a write of the operator",
             foreign.clone(),
         );
         let durations = Durations::new(registry);
@@ -87,12 +87,12 @@ impl Metrics {
         let [authenticated, good_look_age] = std::array::from_fn(|_| Family::<TenantLabel, Gauge>::default());
         registry.register(
             "tenant_authenticated",
-            "1 when the tenant accepts the credentials and all scopes, else 0",
+            "1 if Auth0 accepts the credentials and they have all scopes, else 0",
             authenticated.clone(),
         );
         registry.register_with_unit(
-            "last_good_look_age",
-            "Time since any connection of the tenant was last seen; absent before the first look",
+            "last_good_check_age",
+            "Time since the last successful check of any connection of the tenant; absent before the first one",
             Unit::Seconds,
             good_look_age.clone(),
         );

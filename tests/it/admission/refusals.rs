@@ -122,7 +122,7 @@ async fn a_connection_that_is_not_admitted_is_refused_by_name_without_a_call_and
     let id = scope.connection("other", "wordpress");
 
     scope.create("by-name", on("other").value("named", "x")).await;
-    let told = ["to the connection other, only to shop-*, exact; ask the platform team", "access entry"];
+    let told = ["to use the connection other, only shop-*, exact; ask the platform team", "access entry"];
     refused(&scope, "by-name", "NotPermitted", false, &told).await;
     assert!(calls(&scope.auth0, "GET").is_empty());
 
@@ -158,7 +158,7 @@ async fn who_wrote_nearly_what_is_there_and_may_be_used_is_asked_whether_that_wa
     assert!(message(&object, "Ready").ends_with(said), "{}", message(&object, "Ready"));
 
     scope.create("denied", on("corporate-odic").value("blog", "x")).await;
-    let said = "(did you mean corporate-oidc?), only to shop-*, corporate-oidc; ask";
+    let said = "(did you mean corporate-oidc?), only shop-*, corporate-oidc; ask";
     refused(&scope, "denied", "NotPermitted", false, &[said]).await;
 
     let tenant = format!("{}x", scope.name);

@@ -130,7 +130,7 @@ async fn access_says_which_reserved_parameters_are_exported_and_whom_it_does_not
     let text = Run::of(&scope, &["export", "--tenant", &scope.name, "-n", &scope.namespace]).end().await.well();
     assert!(text.contains("\"state\":\n      value: \"1\""), "{text}");
     assert!(text.contains(&format!(
-        "# the ClusterAuth0Tenant {} does not admit the namespace {} to this connection yet",
+        "# the ClusterAuth0Tenant {} does not permit the namespace {} to use this connection yet",
         scope.name, scope.namespace
     )));
 }

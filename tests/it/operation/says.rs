@@ -83,7 +83,7 @@ async fn a_write_is_one_line_that_says_what_for_whom_and_why_and_at_rest_there_i
     assert_eq!(changed["objects"], json!(format!("{}/c0", scope.name)));
     assert!(changed["milliseconds"].is_u64(), "{changed}");
     let span = &changed["span"];
-    assert_eq!((&span["name"], &span["tenant"], &span["connection"]), (&json!("pass"), &json!(scope.name), &json!("c0")), "{changed}");
+    assert_eq!((&span["name"], &span["tenant"], &span["connection"]), (&json!("check"), &json!(scope.name), &json!("c0")), "{changed}");
     let sent = calls(&scope.auth0, "PATCH").pop().unwrap();
     assert_eq!(changed["correlation"].as_str(), sent.correlation_id.as_deref(), "what the tenant's log calls it");
 

@@ -146,7 +146,7 @@ async fn sixty_objects_on_sixty_connections_are_ready_within_two_minutes_at_thir
     // One look for each, used for its write as well; nothing waited, was refused or was done twice. On a machine that is too
     // busy to write within two seconds of a look, that one is for nothing, and said to be.
     let log = scope.world.log_text();
-    let vain = log.lines().filter(|line| line.contains(&scope.name) && line.contains("a pass had no result")).count();
+    let vain = log.lines().filter(|line| line.contains(&scope.name) && line.contains("a check had no result")).count();
     assert_eq!((calls(&scope.auth0, "GET").len(), patches(&scope.auth0)), (COUNT + vain, COUNT));
     assert!(busiest_minute(&scope.auth0, "GET") <= 35, "{} reads in a minute", busiest_minute(&scope.auth0, "GET"));
     for name in &names {

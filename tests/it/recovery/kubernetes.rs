@@ -473,7 +473,7 @@ async fn passes_that_come_to_no_result_say_so() {
         assert!(is(&object, "Ready", "Unknown", "Pending"), "{:#?}", object.status);
         assert!(is(&object, "Reconciling", "True", "Progressing"), "{:#?}", object.status);
     }
-    scope.until_logged("passes have no result").await;
+    scope.until_logged("checks have no result").await;
     assert_eq!(patches(&scope.auth0), 0);
     proxy.clear(&path_of(&scope, "one-of"));
     all_are_written(&scope, &names).await;

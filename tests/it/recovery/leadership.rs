@@ -216,7 +216,7 @@ async fn a_second_operator_with_other_flags_writes_nothing_and_says_so() {
         };
         assert!(status == 200 && text.contains(whose) && text.contains(says), "{status} {text}");
         assert_eq!(second.operator.lines("stands by and writes nothing").len(), 1, "{}", second.operator.log());
-        assert!(second.operator.lines("passes begin").is_empty());
+        assert!(second.operator.lines("checks begin").is_empty());
         second.operator.stop().await;
     }
     assert!(holder(&leases).await.starts_with("upstream-params-operator/first_"));
@@ -255,7 +255,7 @@ async fn a_lease_that_somebody_deletes_or_fills_with_anything_stays_with_who_lea
     }
     assert!(first.is_leader().await && !second.is_leader().await);
     assert!(first.operator.lines("leads no more").is_empty(), "{}", first.operator.log());
-    assert!(second.operator.lines("passes begin").is_empty(), "{}", second.operator.log());
+    assert!(second.operator.lines("checks begin").is_empty(), "{}", second.operator.log());
     first.operator.stop().await;
     second.leads().await;
     second.operator.stop().await;

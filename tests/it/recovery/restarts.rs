@@ -163,7 +163,7 @@ async fn started_before_its_kinds_it_says_what_is_missing_and_its_json_log_can_b
     scope.create("blog", on("blog").value("blog", "marker-value")).await;
     scope.until_in_sync("blog").await;
     let metrics = world.http("/metrics").await.unwrap().1;
-    assert!(metrics.contains("upstream_params_passes_total{") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(metrics.contains("upstream_params_checks_total{") && metrics.ends_with("# EOF\n"), "{metrics}");
 
     an_object_of_a_future_version_is_refused_and_stops_nobody(&scope).await;
     leaks::provoke(&scope).await;
@@ -172,7 +172,7 @@ async fn started_before_its_kinds_it_says_what_is_missing_and_its_json_log_can_b
     let log = world.log_text();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     let pass =
-        lines.iter().find(|line| line["message"] == "pass" && line["object"] == format!("{}/blog", scope.name) && line["ready"] == true);
+        lines.iter().find(|line| line["message"] == "check" && line["object"] == format!("{}/blog", scope.name) && line["ready"] == true);
     let pass = pass.unwrap();
     assert_eq!(pass["level"], "DEBUG", "at rest there is nothing to read");
     let call = |method: &str, route: &str| {

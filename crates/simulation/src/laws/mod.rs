@@ -90,34 +90,36 @@ impl Law {
     /// The law, as a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Foreign => "what is not ours goes back as it was read",
-            Self::Fresh => "a write is built from a document that was read for it, at most two seconds before",
-            Self::Least => "nothing but the options is sent, and the display name where there was one",
-            Self::Needed => "nothing is written when nothing differs",
-            Self::Permitted => "a parameter is set only by whoever declares it, is admitted and may",
-            Self::Proved => "a parameter is removed only where a record proves it ours, and nobody declares it",
-            Self::Claimed => "what is written is claimed first",
+            Self::Foreign => "options that are not ours are sent back exactly as they were read",
+            Self::Fresh => "each write builds on its own read, which is at most two seconds old",
+            Self::Least => "a write sends only the options, and the display name if there was one",
+            Self::Needed => "nothing is written if nothing differs",
+            Self::Permitted => "a parameter is set only for an object that declares it, that access permits, and that may write",
+            Self::Proved => "a parameter is removed only if an ownership record proves that it is ours, and no object declares it",
+            Self::Claimed => "the ownership record is stored before the value that it proves is written",
             Self::Alone => {
-                "one process writes at a time, only while it holds the Lease, and no two of its writes to a connection are on their way"
+                "one process writes at a time, only while it holds the Lease, and never with two writes to one connection on their way"
             }
-            Self::Heard => "what Auth0 refused is not sent again before something changes, and is held against nobody whose it is not",
+            Self::Heard => "what Auth0 refused is not sent again before something changes, and only objects that wanted it are told so",
             Self::Patient => {
-                "what somebody keeps changing is set back twice at once, then once a minute at most; what is refused is sent again at a pace"
+                "what somebody keeps changing is set back twice at once, then at most once a minute; what failed is tried again at a limited pace"
             }
-            Self::Budget => "no more is asked than the tenant object allows",
+            Self::Budget => "the operator sends no more requests than the tenant object allows",
             Self::Frugal => {
-                "nothing is asked in vain: what is at rest is read as often as the tenant object says, and no write rests on a version that \
-                 its process knows to be gone"
+                "no request is in vain: a connection at rest is read as often as the tenant object says, and no write uses a version \
+                 that its process knows to be outdated"
             }
-            Self::Fair => "whoever waits for a look gets it before the others were looked at two dozen times, however scarce the budget is",
-            Self::Secret => "no secret, and no option that is not ours, is shown",
-            Self::Alive => "no part of the operator ends by itself",
+            Self::Fair => "whoever waits for a check gets it before the others were checked two dozen times, however small the budget is",
+            Self::Secret => "no secret is shown, and no option that is not ours",
+            Self::Alive => "no part of the operator stops by itself",
             Self::Rest => "after the last fault everything comes to rest",
-            Self::True => "what a status says is so",
-            Self::Served => "who is admitted and in nobody's way gets what it declares",
+            Self::True => "what a status says is true",
+            Self::Served => {
+                "an object that access permits gets what it declares, unless another object or a value of somebody else is in the way"
+            }
             Self::OneOwner => "a parameter has one owner",
-            Self::NothingLeft => "nothing stays that was ours and that nobody owns",
-            Self::Sound => "a status is whole: the conditions of its generation, as the tools that wait for it expect",
+            Self::NothingLeft => "no parameter of ours stays that nobody owns",
+            Self::Sound => "a status is complete: it has the conditions of its generation that tools wait for",
         }
     }
 }

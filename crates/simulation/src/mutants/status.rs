@@ -111,8 +111,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "status-that-failed-has-no-date", room: Room::Report,
         wrong: "a status that could not be written is not tried again",
         edits: &[Edit(REPORTING,
-            "self.try_again(Item::Object(object.key.clone()), error);",
-            "")],
+            "self.try_again(item, error);",
+            "drop(item);")],
     },
     Mutant {
         name: "record-goes-unasked", room: Room::Report,

@@ -4,6 +4,7 @@ mod comebacks;
 mod documents;
 mod scripts;
 mod seeds;
+mod troubles;
 
 use std::sync::Once;
 

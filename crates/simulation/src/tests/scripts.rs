@@ -70,7 +70,7 @@ fn denied_here(team: &'static str) -> Beat {
     Beat::Do(Action::Tenant(0, TenantDeclaration { access, ..TenantDeclaration::open(0) }))
 }
 
-fn history(beats: &[Beat], calls: BTreeMap<u32, AtCall>) -> History {
+pub(super) fn history(beats: &[Beat], calls: BTreeMap<u32, AtCall>) -> History {
     let mut steps = Vec::new();
     let mut pause = Duration::ZERO;
     for beat in beats {
@@ -108,11 +108,12 @@ pub(super) fn at_every_call(what: &str, beats: &[Beat], things: impl Fn(&str) ->
     assert!(count > 0, "{what}: nothing happened at any call\n{}", story(&undisturbed));
 }
 
-/// The calls before the last fault, in the order of their numbers.
-fn calls(history: &History) -> Vec<String> {
+/// The calls before the last fault to which anything can happen, in the order of their numbers: not what is only looked at in the
+/// cluster.
+pub(super) fn calls(history: &History) -> Vec<String> {
     let lines = lines(history);
     let before = lines.iter().take_while(|line| !line.text.starts_with("from now on nothing fails"));
-    let sent = before.filter(|line| matches!(line.who, Who::Process(_)) && !line.text.starts_with(' '));
+    let sent = before.filter(|line| matches!(line.who, Who::Process(_)) && !line.text.starts_with(' ') && !line.text.starts_with("GET /"));
     sent.map(|line| line.text.clone()).collect()
 }
 

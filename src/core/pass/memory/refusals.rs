@@ -43,9 +43,10 @@ struct RefusedWrite {
 }
 
 impl Refusals {
-    /// Notes a connection as it is seen: what was refused while its options were others may be tried again.
+    /// Notes a connection as it is seen: what was refused while its options were others may be tried again. Options that are not
+    /// shown say nothing.
     pub(crate) fn saw(&mut self, document: &Document) {
-        if self.there(document).is_none() {
+        if document.options_hash().is_some() && self.there(document).is_none() {
             self.by_connection.remove(&document.id);
         }
     }
@@ -155,6 +156,8 @@ mod tests {
         let known = |refusals: &Refusals| [refusals.of_object(&before, &a).is_some(), refusals.of_write(&before, [&a], &removal).is_some()];
         refusals.saw(&before);
         refusals.saw(&document("con_2", r#"{"a":1}"#));
+        let hidden = Document::parse(r#"{"id":"con_1","name":"shop","strategy":"oidc"}"#).unwrap();
+        refusals.saw(&hidden);
         assert_eq!(known(&refusals), [true, true]);
         refusals.saw(&other);
         assert_eq!(known(&refusals), [false, false]);

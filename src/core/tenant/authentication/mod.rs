@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::core::obstacle::Obstacle;
 use crate::core::schedule::{ConnectionKey, backoff};
 use crate::core::tenant::CredentialsState;
-use crate::core::tenant::evidence::{Evidence, READ_OPTIONS, Token};
+use crate::core::tenant::evidence::{Doing, Evidence, READ_OPTIONS, Token};
 
 /// How long a tenant may give no answer before that is said of it.
 const SILENCE_GRACE: Duration = Duration::from_secs(10);
@@ -169,10 +169,15 @@ impl Authentication {
         self.try_by(until.unwrap_or(now + pause));
     }
 
-    /// The API refused a token that Auth0 gave.
-    pub(crate) fn refused_by_api(&mut self, message: String, when: (Instant, f64)) {
-        self.answer = Answer::RefusedByApi(message);
-        self.try_unless_due(when);
+    /// The API refused a token that Auth0 gave, for this call. Yields whether that is the tenant's trouble as a whole, and not that of
+    /// this connection.
+    pub(crate) fn refused_by_api(&mut self, doing: Doing, message: String, when: (Instant, f64)) -> bool {
+        let is_tenants = self.evidence.refused(doing);
+        if is_tenants {
+            self.answer = Answer::RefusedByApi(message);
+            self.try_unless_due(when);
+        }
+        is_tenants
     }
 
     /// There is nothing that the API could be asked about, so the token has to do.
@@ -191,9 +196,10 @@ impl Authentication {
         }
     }
 
-    /// Auth0 answered a call about a connection: whatever was held against the tenant as a whole is over. `renewal`: why no new
+    /// Auth0 answered a read of a connection: whatever was held against the tenant as a whole is over. `renewal`: why no new
     /// token can be had, while the one at hand still holds.
-    pub(crate) fn answered(&mut self, renewal: Option<String>) -> News {
+    pub(crate) fn answered(&mut self, connection: &ConnectionKey, renewal: Option<String>) -> News {
+        self.evidence.took(&(connection.clone(), false));
         let was_silent = self.evidence.answered();
         let was_refused = self.is_refused_by_api();
         let changed = renewal.as_deref() != self.renewal();
@@ -215,8 +221,9 @@ impl Authentication {
         News::OfTheTenant
     }
 
-    /// A write went through with this token.
-    pub(crate) fn wrote(&mut self, token: Token<'_>) {
+    /// A write to this connection went through with this token.
+    pub(crate) fn wrote(&mut self, connection: &ConnectionKey, token: Token<'_>) {
+        self.evidence.took(&(connection.clone(), true));
         self.evidence.wrote(token.serial);
     }
 

@@ -26,6 +26,11 @@ fn accepted(renewal: Option<&str>) -> Answer {
     Answer::Accepted { renewal: renewal.map(str::to_owned) }
 }
 
+/// A read of the only connection.
+fn here() -> Doing {
+    (ConnectionKey::Name("shop".into()), false)
+}
+
 fn refused() -> Answer {
     Answer::Refused("refused".to_owned())
 }
@@ -79,7 +84,7 @@ fn an_answer_about_a_connection_ends_a_refusal_by_the_api_and_says_what_is_news(
             if was_silent {
                 one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now);
             }
-            assert_eq!(one.answered(renewal.map(str::to_owned)), news, "{answer:?}");
+            assert_eq!(one.answered(&here().0, renewal.map(str::to_owned)), news, "{answer:?}");
             assert_eq!((&one.answer, one.missing.is_some()), (&after, lacks), "{answer:?}");
             assert_eq!(one.due.is_none(), news == News::OfTheTenant && !lacks, "{answer:?}: what is over needs no try");
         }
@@ -122,7 +127,7 @@ fn a_try_that_is_planned_is_not_put_off_and_each_failure_waits_longer() {
     one.begin();
     one.token_denied(Err("refused".to_owned()), Some(now + Duration::from_secs(99)), (now, CHANCE));
     assert_eq!((seconds(&one), one.answer()), (Some(99), &refused()), "as long as the token endpoint asks for");
-    one.refused_by_api("by the API".to_owned(), (now, CHANCE));
+    one.refused_by_api(here(), "by the API".to_owned(), (now, CHANCE));
     one.scopes_are_missing(missing(&["x"]), (now, CHANCE));
     one.call_was_tried((now, CHANCE));
     assert_eq!((seconds(&one), one.failures), (Some(99), 4));
@@ -189,9 +194,11 @@ fn is_tried(one: &mut Authentication, event: Event, now: Instant) {
 /// A call of a pass.
 fn is_called(one: &mut Authentication, event: Event, now: Instant) {
     match event {
-        Event::Token { .. } | Event::Answer => drop(one.answered(None)),
+        Event::Token { .. } | Event::Answer => drop(one.answered(&here().0, None)),
         Event::NoToken => one.token_denied(Ok(silent()), None, (now, CHANCE)),
-        Event::Refusal => one.refused_by_api("by the API".to_owned(), (now, CHANCE)),
+        Event::Refusal => {
+            one.refused_by_api(here(), "by the API".to_owned(), (now, CHANCE));
+        }
         Event::MissingScope => one.scopes_are_missing(missing(&["update:connections"]), (now, CHANCE)),
         Event::Silence => one.unanswered(&ConnectionKey::Name("shop".into()), "silent", true, 1, now),
     }
@@ -224,11 +231,17 @@ fn who_asks_has_credentials_tried_now_that_are_not_accepted_as_a_whole_and_no_ot
         ("accepted", (|_| {}) as fn(&mut Authentication), false),
         ("untried", |_| {}, true),
         ("refused", |one| one.token_denied(Err("no".to_owned()), None, (Instant::now(), CHANCE)), true),
-        ("refused by the API", |one| one.refused_by_api("no".to_owned(), (Instant::now(), CHANCE)), true),
+        (
+            "refused by the API",
+            |one| {
+                one.refused_by_api(here(), "no".to_owned(), (Instant::now(), CHANCE));
+            },
+            true,
+        ),
         (
             "not renewed",
             |one| {
-                one.answered(Some("no".to_owned()));
+                one.answered(&here().0, Some("no".to_owned()));
             },
             true,
         ),

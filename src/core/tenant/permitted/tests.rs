@@ -51,8 +51,8 @@ fn a_namespace_is_told_what_it_may_use_and_what_it_probably_meant() {
     let access = json!([entry("team", &["wordpress", "shop-*"]), entry("theirs", &["hidden-*"]), entry("team", &["shop-*", "oidc"])]);
     assert_eq!(
         refusal(access.clone(), "wordpres"),
-        "the ClusterAuth0Tenant default does not admit the namespace team to the connection wordpres (did you mean wordpress?), only to \
-         wordpress, shop-*, oidc; ask the platform team, which manages that object, for an access entry that matches the namespace's \
+        "the ClusterAuth0Tenant default does not permit the namespace team to use the connection wordpres (did you mean wordpress?), \
+         only wordpress, shop-*, oidc; ask the platform team, which manages that object, for an access entry that matches the namespace's \
          labels and the connection"
     );
     let other = refusal(access, "hidden-1");
@@ -87,7 +87,7 @@ fn a_message_has_a_bound_however_much_is_admitted() {
     let long = refusal(json!([entry("team", &patterns), entry("team", &["last"])]), "c");
     assert!(long.contains("and 64 more; ask") && long.len() < 600, "{}: {long}", long.len());
     let short = refusal(json!([entry("team", &["a", "b", "d", "e", "f", "g", "h", "i", "j"])]), "none-of-these");
-    assert!(short.contains("only to a, b, d, e, f, g, h, i and 1 more; ask"), "{short}");
+    assert!(short.contains("only a, b, d, e, f, g, h, i and 1 more; ask"), "{short}");
 }
 
 proptest::proptest! {
@@ -113,7 +113,7 @@ proptest::proptest! {
         let labels = world.labels("team").unwrap();
         if settings.admission(labels, &named).is_none() {
             let Outcome::NotPermitted(said) = not_permitted(("default", &settings), labels, &asking) else { panic!("by name") };
-            let list = said.split_once(" only to ").map(|(_, rest)| rest.split_once("; ask").unwrap().0).unwrap_or_default();
+            let list = said.split_once(", only ").map(|(_, rest)| rest.split_once("; ask").unwrap().0).unwrap_or_default();
             assert!(!list.contains(char::is_uppercase), "{said}");
             let meant = said.split_once("did you mean ").map(|(_, rest)| rest.split_once('?').unwrap().0);
             assert!(meant.is_none_or(|meant| settings.admission(labels, meant).is_some()), "{said}");

@@ -217,7 +217,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     let right = check(&scrape).await;
     assert!(right.status.success() && right.stderr.is_empty(), "{}", text(&right));
     // It read all of them.
-    for name in ["upstream_params_pass_duration_seconds", "upstream_params_passes_total", "process_cpu_seconds_total"] {
+    for name in ["upstream_params_check_duration_seconds", "upstream_params_checks_total", "process_cpu_seconds_total"] {
         assert!(text(&right).contains(name), "{name}: {}", text(&right));
     }
     let wrong = check(&scrape.replace("process_virtual_memory_bytes", "process_virtual_memory_kilobytes")).await;

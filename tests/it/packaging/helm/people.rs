@@ -41,7 +41,7 @@ async fn a_developer_sees_what_the_documentation_says_and_no_more() {
     scope.create("blog", on("wordpres").value("blog", "x")).await;
     scope.until_condition("blog", "Ready", "False", "NotPermitted").await;
     let told = asked(&cluster, "developer", &objects).unwrap();
-    for part in ["NotPermitted", "to the connection wordpres (did you mean wordpress?), only to shop-*, wordpress; ask"] {
+    for part in ["NotPermitted", "to use the connection wordpres (did you mean wordpress?), only shop-*, wordpress; ask"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("hidden"), "{told}");

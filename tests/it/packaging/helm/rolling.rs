@@ -1,13 +1,16 @@
 //! A rolling update, and edits meanwhile.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use control_plane::binaries::Helm;
+use futures::TryStreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
+use kube::api::{WatchEvent, WatchParams};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::cluster::{Cluster, cluster};
 use super::{chart, succeeds};
@@ -22,22 +25,26 @@ struct Reigns {
     gaps: Vec<Duration>,
 }
 
-/// Looks at the Lease until it is aborted or told to stop.
-fn watch_the_lease(leases: Api<Lease>, stop: tokio::sync::oneshot::Receiver<()>) -> JoinHandle<Reigns> {
-    tokio::spawn(async move {
-        let (mut reigns, mut free, mut stop) = (Reigns::default(), None::<Instant>, stop);
-        while stop.try_recv().is_err() {
-            let holder = leases.get(LEASE).await.ok().and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
-            if holder.is_empty() {
-                free.get_or_insert_with(Instant::now);
-            } else if reigns.holders.last() != Some(&holder) {
-                reigns.gaps.extend(free.take().map(|since| since.elapsed()));
-                reigns.holders.push(holder);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+/// Watches the Lease until it is told to stop: a holder that is there for a moment only is seen as well.
+async fn watch_the_lease(leases: Api<Lease>, mut stop: oneshot::Receiver<()>) -> Reigns {
+    let (mut reigns, mut free) = (Reigns::default(), None::<Instant>);
+    let only = WatchParams::default().fields(&format!("metadata.name={LEASE}")).timeout(290);
+    // From "0" on, what is there comes first.
+    let mut events = pin!(leases.watch(&only, "0").await.unwrap());
+    loop {
+        let event = tokio::select! {
+            event = events.try_next() => event.unwrap().expect("the watch of the Lease lasts as long as the test"),
+            _ = &mut stop => return reigns,
+        };
+        let (WatchEvent::Added(lease) | WatchEvent::Modified(lease)) = event else { continue };
+        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        if holder.is_empty() {
+            free.get_or_insert_with(Instant::now);
+        } else if reigns.holders.last() != Some(&holder) {
+            reigns.gaps.extend(free.take().map(|since| since.elapsed()));
+            reigns.holders.push(holder);
         }
-        reigns
-    })
+    }
 }
 
 /// Edits an object once a second. Yields the values.
@@ -76,8 +83,8 @@ async fn a_rolling_update_moves_no_status_writes_nothing_twice_and_is_led_all_bu
     scope.until_tenant("Ready", "True", "Ready").await;
     let before = versions(&scope).await;
     let id = id_of(&scope.auth0, "edited");
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let reigns = watch_the_lease(Api::namespaced(scope.client.clone(), "default"), stopped);
+    let (stop, stopped) = oneshot::channel();
+    let reigns = tokio::spawn(watch_the_lease(Api::namespaced(scope.client.clone(), "default"), stopped));
 
     let ((), edited) = tokio::join!(roll_over(&cluster, &mut values), edits(&scope));
     scope.until_in_sync("edited").await;

@@ -69,10 +69,7 @@ async fn the_notes_of_a_release_can_be_pasted_into_a_shell() {
     let paragraphs = notes.split("\n\n").filter(|text| text.starts_with("kubectl"));
     let commands: Vec<&str> = paragraphs.collect();
     assert_eq!(commands.len(), 2, "{notes}");
-    let filled_in = commands
-        .join("\n")
-        .replace("clientId=REPLACE", &format!("clientId={CLIENT_ID}"))
-        .replace("clientSecret=REPLACE", &format!("clientSecret={CLIENT_SECRET}"));
+    let filled_in = commands.join("\n").replace("clientId=REPLACE", &format!("clientId={CLIENT_ID}"));
     walk.shell(&filled_in).await;
     walk.run(REMOVE, "kubectl delete upstreamparams --all").await;
     walk.left_nothing().await;
@@ -153,6 +150,7 @@ impl<'a> Walk<'a> {
     async fn first_object(&self) {
         self.run(FIRST_DAY, "kubectl create secret").await;
         self.run(FIRST_DAY, "sed ").await;
+        self.run(FIRST_DAY, "kubectl wait --for=condition=Ready clusterauth0tenant").await;
         self.run(FIRST_DAY, "upstream-params-operator connections").await;
         self.run(FIRST_DAY, "upstream-params-operator export").await;
         self.first_object_of_no_connection().await;

@@ -1,0 +1,135 @@
+//! Histories of trouble that lasts: whose it is, and what it costs meanwhile. What is asked before all is well again is counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::scripts::{BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, history, writes};
+use super::{assert_holds, run, story};
+use crate::action::Action;
+use crate::cluster::Kind;
+use crate::declare::TenantDeclaration;
+use crate::history::AtCall;
+use crate::network::{Ending, Fate};
+use crate::noise::{Complaint, Edit, Meets, Misfortune, TenantAction, Trouble};
+
+/// From now on, or for so many calls after so many.
+fn trouble(meets: Meets, (after, times): (usize, Option<usize>), what: Misfortune) -> Beat {
+    Beat::Do(Action::Auth0(0, TenantAction::Trouble(Trouble { meets, after, times, what })))
+}
+
+const ALWAYS: (usize, Option<usize>) = (0, None);
+
+/// What is asked before all is well again, where all laws hold.
+#[track_caller]
+fn asked(what: &str, beats: &[Beat]) -> Vec<String> {
+    let history = history(beats, BTreeMap::new());
+    let (report, _) = run(&history);
+    assert_holds(&history, &report, what);
+    calls(&history)
+}
+
+/// Of these calls as many as the word says are within these bounds.
+#[track_caller]
+fn assert_count(beats: &[Beat], calls: &[String], what: &str, is_it: impl Fn(&str) -> bool, (least, most): (usize, usize)) {
+    let count = calls.iter().filter(|call| is_it(call)).count();
+    assert!((least..=most).contains(&count), "{what}: {count}\n{}", story(&history(beats, BTreeMap::new())));
+}
+
+fn for_passes(count: usize) -> Vec<Beat> {
+    vec![Beat::Pass; count]
+}
+
+/// Auth0 refuses whatever holds one value, and speaks of another option: the other object gets what it wants all the same.
+#[test]
+fn what_auth0_refuses_of_one_without_saying_so_keeps_no_other_from_what_it_declares() {
+    let refuses = Misfortune::Status(400, Complaint::Quoting("v1".to_owned()));
+    let script = [trouble(Meets::Writes, ALWAYS, refuses), declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2), Beat::Pass, Beat::Pass];
+    let calls = asked("refused", &script);
+    let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
+    assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+}
+
+/// The API refuses every token for one connection, and takes it for the others: nobody else is told so again and again.
+#[test]
+fn a_token_that_is_refused_for_one_connection_is_held_against_the_tenant_once() {
+    for meets in [Meets::Connection("corporate".to_owned()), Meets::WritesTo("corporate".to_owned())] {
+        let refuses = trouble(meets.clone(), ALWAYS, Misfortune::Status(401, Complaint::InvalidToken));
+        let mut script = vec![declares(0, HERE, BLOG, 1), declares(1, ELSEWHERE, BLOG, 1), Beat::Pass, refuses];
+        script.push(declares(1, ELSEWHERE, BLOG, 2));
+        script.extend(for_passes(24));
+        let calls = asked(&format!("{meets:?}"), &script);
+        let told = |call: &str| call.contains("/team-a/upstreamparams/one/status");
+        assert_count(&script, &calls, "what the other is told", told, (2, 8));
+        assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 24));
+    }
+}
+
+/// Something changes another option after each read, and Auth0 refuses what two objects want: they do not take turns all the time.
+#[test]
+fn two_whose_changes_are_refused_do_not_take_turns_without_end_where_the_connection_changes_all_the_time() {
+    let mut script = vec![trouble(Meets::Writes, ALWAYS, Misfortune::Status(400, Complaint::Params))];
+    let edits = |nth: usize| Misfortune::EditBetween(Edit::Option("seen".to_owned(), nth.to_string()));
+    script.extend((0..100).map(|nth| trouble(Meets::Reads, (nth, Some(1)), edits(nth))));
+    script.extend([declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2)]);
+    script.extend(for_passes(12));
+    let calls = asked("changes all the time", &script);
+    assert_count(&script, &calls, "writes", writes, (3, 20));
+}
+
+/// The application may not read connections: that costs no token for each read, and no more reads than the tenant object allows.
+#[test]
+fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_reads_than_are_allowed() {
+    let scopes = ["read:connections_options", "update:connections", "update:connections_options"].map(str::to_owned).to_vec();
+    let mut script = vec![
+        Beat::Do(Action::Tenant(0, TenantDeclaration { rate: (6, 12, 2), resync: 5, ..TenantDeclaration::open(0) })),
+        Beat::Do(Action::Auth0(0, TenantAction::WithTokensRevoked(Box::new(TenantAction::Scopes(scopes))))),
+        declares(0, HERE, BLOG, 1),
+        declares(1, ELSEWHERE, BLOG, 1),
+    ];
+    script.extend(for_passes(60));
+    let calls = asked("no scope to read", &script);
+    assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 14));
+    // A burst of two, and six a minute for five minutes.
+    assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (20, 34));
+}
+
+/// An object is gone by force, and its watch does not show it: what it had on a connection that is gone as well is no reason to ask for
+/// both all the time.
+#[test]
+fn one_that_is_gone_and_still_known_is_no_reason_to_look_at_its_connections_all_the_time() {
+    let mut script = vec![
+        declares(0, HERE, BLOG, 1),
+        Beat::Pass,
+        declares(0, ELSEWHERE, RESERVED, 1),
+        Beat::Pass,
+        Beat::Do(Action::Lag(Kind::Object, Duration::from_mins(5))),
+        Beat::Pass,
+        Beat::Do(Action::Auth0(0, TenantAction::Deleted("wordpress".to_owned()))),
+        Beat::Do(Action::TakeFinalizer(0)),
+        Beat::Do(Action::Delete(0)),
+    ];
+    script.extend(for_passes(24));
+    let calls = asked("gone by force", &script);
+    assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (4, 60));
+}
+
+/// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
+#[test]
+fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {
+    let late = |call: &str| {
+        let late = Fate { out: Duration::from_secs(14), ending: Ending::NeverAnswered, back: Duration::ZERO };
+        if writes(call) { vec![AtCall::Fate(late)] } else { Vec::new() }
+    };
+    let script = [
+        declares(0, HERE, BLOG, 1),
+        Beat::Pass,
+        Beat::Do(Action::DeleteTenant(0)),
+        Beat::Pass,
+        Beat::Do(Action::Tenant(0, TenantDeclaration::open(0))),
+        declares(0, HERE, BLOG, 2),
+        Beat::Pass,
+        Beat::Pass,
+        Beat::Pass,
+    ];
+    at_every_call("made anew", &script, late, anything);
+}
