@@ -91,10 +91,8 @@ impl WatchBody {
         } else if asked.from < state.watchable[kind.index()] {
             refused = Some(error_line(&Refusal::too_old(asked.from, state.watchable[kind.index()])));
         }
-        if refused.is_none() {
-            // What it lists it has, from where the watch begins.
-            state.chronicle.show(process, kind, cursor);
-        }
+        // What it listed it has, from where the watch begins, also where it can't begin there any more.
+        state.chronicle.show(process, kind, cursor);
         let id = state.register(Watcher { process, kind, cursor, cut: None, waker: None });
         let bookmark = (now + BOOKMARKS).min(now + asked.lasts.saturating_sub(LAST_BOOKMARK));
         let ends = now + asked.lasts;
