@@ -2,8 +2,7 @@
 //!
 //! Guarantees: a document that is returned is of the connection that was asked for; a call is repeated once, with a
 //! new token, when the token was refused (401, and 403 `insufficient_scope`, since scopes are granted to new tokens
-//! only, unless a new one lacked a scope before), also when it is a write, because a refused write has not taken effect; it
-//! is repeated for no other reason.
+//! only), also when it is a write, because a refused write has not taken effect; it is repeated for no other reason.
 //! The observer sees every exchange, so what it counts is what the tenant counts.
 //!
 //! Assumes: the caller keeps to the tenant's budget. Fails: with [`Failure`].
@@ -161,23 +160,16 @@ impl Client {
         })
     }
 
-    /// Asks, and once more with a new token when the token was refused and a new one may be better. Returns the body of a
-    /// successful answer.
+    /// Asks, and once more with a new token when the token was refused. Returns the body of a successful answer.
     async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Failure> {
         let (first, serial) = self.ask_once(&ask).await?;
-        let may_be_better = match &first {
-            Err(Failure::Unauthorized { .. }) => true,
-            Err(Failure::MissingScope { .. }) => self.tokens.may_have_more_scopes(serial).await,
-            Ok(_) | Err(_) => false,
-        };
-        if !may_be_better {
-            self.tokens.note(serial, first.as_ref().err()).await;
-            return first;
+        match first {
+            Err(Failure::Unauthorized { .. } | Failure::MissingScope { .. }) => {
+                self.tokens.forget_refused(serial).await;
+                self.ask_once(&ask).await?.0
+            }
+            concluded => concluded,
         }
-        self.tokens.forget_refused(serial).await;
-        let (second, serial) = self.ask_once(&ask).await?;
-        self.tokens.note(serial, second.as_ref().err()).await;
-        second
     }
 
     /// The result, and which token it was reached with. The outer failure is one of getting there.

@@ -268,42 +268,6 @@ async fn a_token_that_is_refused_again_is_a_failure_after_two_attempts() {
 }
 
 #[tokio::test]
-async fn where_a_new_token_lacks_a_scope_too_no_other_is_fetched_for_each_call_until_one_is_better() {
-    let granted = Arc::new(AtomicUsize::new(usize::MAX));
-    let from = granted.clone();
-    let server = tenant(move |request| {
-        let serial = request.header("authorization").and_then(|bearer| bearer.strip_prefix("Bearer t0k3n-")?.parse::<usize>().ok());
-        if serial.is_some_and(|serial| serial >= from.load(Ordering::Relaxed)) {
-            return Reply::json(200, connection());
-        }
-        error(403, "Insufficient scope, expected any of: read:connections", "insufficient_scope")
-    })
-    .await;
-    let bench = Bench::new(&server.url);
-    let read = async || bench.client.read(&ID.into()).await.is_ok();
-    let tokens = || server.received().iter().filter(|request| request.is_token_request()).count();
-    for (grants, renews, is_ok, expected) in [
-        (usize::MAX, false, false, 2),
-        (usize::MAX, false, false, 2),
-        (usize::MAX, true, false, 3),
-        (usize::MAX, false, false, 3),
-        (4, false, false, 3),
-        (4, true, true, 4),
-        // It was better for a while, and a new one may be so again.
-        (usize::MAX, false, false, 5),
-        (6, false, false, 5),
-        (6, true, true, 6),
-        (7, false, true, 7),
-    ] {
-        granted.store(grants, Ordering::Relaxed);
-        if renews {
-            bench.client.renew().await;
-        }
-        assert_eq!((read().await, tokens()), (is_ok, expected), "{grants} {renews}");
-    }
-}
-
-#[tokio::test]
 async fn every_refusal_has_its_own_ending() {
     let options = "Updating the \"options\" property requires the \"update:connections_options\" scope.";
     let missing = |scope: &str| Failure::MissingScope { scopes: vec![scope.to_owned()] };

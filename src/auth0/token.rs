@@ -165,8 +165,6 @@ fn used_for(life: Duration) -> Duration {
 struct State {
     token: Option<Token>,
     failure: Option<Failed>,
-    /// The last token that lacked a scope as soon as it was fetched: until a later one is good for anything, another does not help.
-    lacks_scopes: Option<u64>,
 }
 
 /// A fetch that failed, after others perhaps.
@@ -226,22 +224,6 @@ impl TokenCache {
         }
     }
 
-    /// Whether another token than that of this fetch, which lacks a scope, may have it: scopes are granted to new tokens only. Where the
-    /// one before lacked it as well, that is for whoever renews the token to find out, at a pace.
-    pub(super) async fn may_have_more_scopes(&self, serial: u64) -> bool {
-        self.state.lock().await.lacks_scopes.is_none_or(|lacking| serial < lacking)
-    }
-
-    /// Notes how a call ended for good with the token of this fetch.
-    pub(super) async fn note(&self, serial: u64, failure: Option<&Failure>) {
-        let mut state = self.state.lock().await;
-        match failure {
-            Some(Failure::MissingScope { .. }) => state.lacks_scopes = state.lacks_scopes.max(Some(serial)),
-            None => state.lacks_scopes = state.lacks_scopes.filter(|lacking| serial <= *lacking),
-            Some(_) => {}
-        }
-    }
-
     /// What became of the last fetch, if it failed.
     pub(super) async fn trouble(&self) -> Option<TokenTrouble> {
         let state = self.state.lock().await;
@@ -267,7 +249,7 @@ impl State {
         match fetched {
             Ok(token) => {
                 let token = Token { serial, granted: Granted { token: serial, ..token.granted }, ..token };
-                *self = Self { token: Some(token.clone()), failure: None, lacks_scopes: self.lacks_scopes };
+                *self = Self { token: Some(token.clone()), failure: None };
                 Ok(token)
             }
             Err(failure) => {

@@ -31,8 +31,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            client.renew().await;\n",
             ""),
             Edit(CLIENT,
-            "self.tokens.may_have_more_scopes(serial).await,",
-            "false,")],
+            "Err(Failure::Unauthorized { .. } | Failure::MissingScope { .. }) => {",
+            "Err(Failure::Unauthorized { .. }) => {")],
     },
     Mutant {
         name: "old-token-vouches-for-the-new-one", room: Room::Token,
@@ -45,8 +45,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "refused-token-is-kept", room: Room::Token,
         wrong: "a token that the API refused is used on",
         edits: &[Edit(CLIENT,
-            "        self.tokens.forget_refused(serial).await;\n",
-            "")],
+            "                self.tokens.forget_refused(serial).await;\n",
+            "                let _ = serial;\n")],
     },
     Mutant {
         name: "token-for-each-call", room: Room::Token,
@@ -66,7 +66,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "budget-is-not-taken", room: Room::Budget,
         wrong: "calls are not counted against the rate that the tenant object allows",
         edits: &[Edit(STATE,
-            "        budget.pay(call.route, now);\n",
+            "        let _ = budget.take(call.route, now);\n",
             "")],
     },
     Mutant {

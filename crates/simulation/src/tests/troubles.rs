@@ -76,23 +76,6 @@ fn two_whose_changes_are_refused_do_not_take_turns_without_end_where_the_connect
     assert_count(&script, &calls, "writes", writes, (3, 20));
 }
 
-/// The application may not read connections: that costs no token for each read, and no more reads than the tenant object allows.
-#[test]
-fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_reads_than_are_allowed() {
-    let scopes = ["read:connections_options", "update:connections", "update:connections_options"].map(str::to_owned).to_vec();
-    let mut script = vec![
-        Beat::Do(Action::Tenant(0, TenantDeclaration { rate: (6, 12, 2), resync: 5, ..TenantDeclaration::open(0) })),
-        Beat::Do(Action::Auth0(0, TenantAction::WithTokensRevoked(Box::new(TenantAction::Scopes(scopes))))),
-        declares(0, HERE, BLOG, 1),
-        declares(1, ELSEWHERE, BLOG, 1),
-    ];
-    script.extend(for_passes(60));
-    let calls = asked("no scope to read", &script);
-    assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 14));
-    // A burst of two, and six a minute for five minutes.
-    assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (20, 34));
-}
-
 /// An object is gone by force, and its watch does not show it: what it had on a connection that is gone as well is no reason to ask for
 /// both all the time.
 #[test]
