@@ -114,6 +114,8 @@ pub(crate) struct Candidate {
     seen: Option<Record>,
     /// When `seen` was first seen.
     since: Option<Instant>,
+    /// When it looked last.
+    looked: Option<Instant>,
     /// Whether it is held by somebody, as far as it is known.
     held: bool,
     /// For how long the last holder's lasts.
@@ -123,7 +125,7 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// One that saw nothing yet. The identity is nobody else's, now or at any time.
     pub(crate) fn new(identity: String) -> Self {
-        Self { identity, seen: None, since: None, held: false, length: LENGTH }
+        Self { identity, seen: None, since: None, looked: None, held: false, length: LENGTH }
     }
 
     /// As what it holds the Lease.
@@ -134,12 +136,15 @@ impl Candidate {
     /// Takes in what was read just now: a Lease, or that there is none. `worked` is whether some operator ever worked in this
     /// cluster, as far as is known.
     pub(crate) fn sees(&mut self, record: Option<&Record>, worked: bool, now: Instant) -> Standing {
-        if self.since.is_none() || self.seen.as_ref() != record {
+        let blank = Record::default();
+        let known = record.unwrap_or(&blank);
+        // Whoever renews it changes it, but one that is not there looks the same after somebody made it, and it was deleted again.
+        let may_have_been_held = known.is_blank() && self.looked.is_some_and(|last| now.saturating_duration_since(last) > LOOK + REQUEST);
+        if self.since.is_none() || self.seen.as_ref() != record || may_have_been_held {
             self.seen = record.cloned();
             self.since = Some(now);
         }
-        let blank = Record::default();
-        let known = record.unwrap_or(&blank);
+        self.looked = Some(now);
         let transitions = if record.is_some() { known.next_transition() } else { 0 };
         let free = |before| Standing::Free { transitions, before };
         if known.holder() == Some(&self.identity) {

@@ -30,8 +30,12 @@ fn after(looks: &[Look]) -> Standing {
 fn after_where(worked: bool, looks: &[Look]) -> Standing {
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
     let mut standing = Standing::Held(Duration::ZERO);
-    for (seconds, record) in looks {
-        standing = candidate.sees(record.as_ref(), worked, start + Duration::from_secs(*seconds));
+    for (nth, (seconds, record)) in looks.iter().enumerate() {
+        // Once a second until the next.
+        let until = looks.get(nth + 1).map_or(seconds + 1, |(next, _)| *next);
+        for second in *seconds..until {
+            standing = candidate.sees(record.as_ref(), worked, start + Duration::from_secs(second));
+        }
     }
     standing
 }
@@ -124,8 +128,30 @@ fn where_an_operator_worked_before_a_lease_that_is_not_there_is_held_by_somebody
 fn that_an_operator_worked_may_show_after_the_first_look_from_which_the_time_counts_all_the_same() {
     let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
     assert_eq!(candidate.sees(None, false, start), settled(0));
+    for second in 1..13 {
+        assert_eq!(candidate.sees(None, false, start + Duration::from_secs(second)), settled(0));
+    }
     assert_eq!(candidate.sees(None, true, start + Duration::from_secs(13)), Standing::Held(LEFT));
     assert_eq!(candidate.sees(None, false, start + Duration::from_secs(14)), Standing::Held(Duration::from_secs(6)));
+}
+
+#[test]
+fn a_lease_that_was_out_of_sight_for_long_may_have_been_held_where_it_is_not_there() {
+    for blank in [None, Some(Record::default())] {
+        let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
+        let mut left = |seconds| match candidate.sees(blank.as_ref(), true, start + Duration::from_secs(seconds)) {
+            Standing::Held(left) => Some(left.as_secs()),
+            Standing::Free { .. } => None,
+        };
+        assert_eq!(
+            [0, 4, 8, 13, 14, 32, 36, 40, 44, 48, 51, 52].map(&mut left).map(|left| left.unwrap_or(0)),
+            [20, 16, 12, 20, 19, 20, 16, 12, 8, 4, 1, 0]
+        );
+    }
+    let (mut candidate, start) = (Candidate::new(US.to_owned()), Instant::now());
+    let other = held("ns/other_2", "a");
+    assert_eq!(candidate.sees(Some(&other), true, start), Standing::Held(LENGTH));
+    assert_eq!(candidate.sees(Some(&other), true, start + LENGTH), ran_out(5), "nobody renewed it");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::clock;
+use crate::core::pass::claims;
 use crate::core::pass::known_connections::KnownConnections;
 use crate::core::pass::memory::Memory;
 use crate::core::schedule::agenda::{Agenda, Pick};
@@ -139,11 +140,7 @@ impl Tenant {
                 Next::default()
             }
             Item::Object(key) => self.reconcile_key(&key, Lane::Edit).await,
-            Item::Record(_, connection) => {
-                let mut next = Next::default();
-                next.at(ConnectionKey::Id(connection), Lane::Edit, clock::now());
-                next
-            }
+            Item::Record(key, connection) => self.look_for_record(key, connection),
             Item::Everything => {
                 self.look_at_everything().await;
                 Next::default()
@@ -167,6 +164,18 @@ impl Tenant {
     fn serves(&self, world: &World, object: &Declared) -> bool {
         let tenant = &object.policies.tenant;
         if self.orphans { world.tenant(tenant).is_none() } else { *tenant == self.name }
+    }
+
+    /// What an object has on a connection is looked at there, unless it is gone.
+    fn look_for_record(&mut self, key: ObjectKey, connection: ConnectionId) -> Next {
+        let mut next = Next::default();
+        let is_recorded = |object: Arc<Declared>| claims::connections(&object.status).any(|id| id == connection);
+        if self.shared.hub.read(|world| world.object(&key)).is_some_and(is_recorded) {
+            next.at(ConnectionKey::Id(connection), Lane::Edit, clock::now());
+        } else {
+            self.queue.finish(&Item::Record(key, connection));
+        }
+        next
     }
 
     /// The objects that are to be concluded here.
