@@ -91,6 +91,10 @@ pub fn arrives(told: Told<'_>, id: &str) -> bool {
 /// Checks what an object is told to have: that nobody else who had it has a record of it yet, and might come back to it. `scene` is what the
 /// process may have known when it told so.
 pub fn check_arrivals(scene: &Scene, told: Told<'_>, document: &Document, violations: &mut Vec<Violation>) {
+    // One that only observes, or whose tenant does, is told what is there, and not that it has it.
+    if !scene.is_bound_by(told.old, document, Unseen::Keeps) {
+        return;
+    }
     for param in arrivals(told, &document.id) {
         let Some(entry) = document.params.get(&param.name).and_then(|live| canonical_text(live)) else { continue };
         let print = fingerprint(&scene.host, &document.id, &param.name, &entry);

@@ -193,11 +193,17 @@ fn nobody_is_told_to_have_what_another_has_yet() {
         // It had another value.
         (param(named(claiming(V2), "two"), "InSync", false), "InSync", false),
     ] {
-        let scene = scene(&[Some("b")], &[claiming(V1), other.clone()]);
-        let [old, sent] = [claiming(V1), param(claiming(V1), state, false)].map(|object| serde_json::from_value::<Object>(object).unwrap());
-        let mut violations = Vec::new();
-        let told = said::Told { old: &old, sent: &sent };
-        said::check_arrivals(&scene, told, &document(&options(V1)), &mut violations);
-        assert_eq!(violations.iter().any(|violation| violation.law == Law::OneOwner), broken, "{state}, {other}");
+        let scene = scene(&[Some("a")], &[claiming(V1), other.clone()]);
+        let is_broken = |policy: &str| {
+            let [old, sent] = [claiming(V1), param(claiming(V1), state, false)].map(|mut object| {
+                object["spec"]["managementPolicy"] = json!(policy);
+                serde_json::from_value::<Object>(object).unwrap()
+            });
+            let mut violations = Vec::new();
+            said::check_arrivals(&scene, said::Told { old: &old, sent: &sent }, &document(&options(V1)), &mut violations);
+            violations.iter().any(|violation| violation.law == Law::OneOwner)
+        };
+        // One that only observes is told what is there.
+        assert_eq!((is_broken("Enforce"), is_broken("Observe")), (broken, false), "{state}, {other}");
     }
 }
