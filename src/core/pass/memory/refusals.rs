@@ -46,7 +46,10 @@ impl Refusals {
     /// Notes a connection as it is seen: what was refused while its options were others may be tried again. Options that are not
     /// shown say nothing.
     pub(crate) fn saw(&mut self, document: &Document) {
-        if document.options_hash().is_some() && self.there(document).is_none() {
+        // Most connections never refused anything, and a hash of theirs is not needed.
+        let Some(there) = self.by_connection.get(&document.id) else { return };
+        let seen = document.options_hash();
+        if seen.is_some() && seen != there.options {
             self.by_connection.remove(&document.id);
         }
     }
