@@ -133,6 +133,11 @@ pub(crate) fn connections(status: &UpstreamParamsStatus) -> impl Iterator<Item =
     connections_at(status, None)
 }
 
+/// Whether a status holds a record of anything on this connection.
+pub(crate) fn is_recorded(status: &UpstreamParamsStatus, connection: &ConnectionId) -> bool {
+    connections(status).any(|recorded| recorded == *connection)
+}
+
 /// As [`connections`]; those of this tenant only, where one is given.
 pub(crate) fn connections_at<'a>(
     status: &'a UpstreamParamsStatus,

@@ -200,7 +200,7 @@ impl Gathering<'_> {
 
     /// The facts that the object itself and what is known of its connections tell.
     fn facts(&self, object: &Declared, fits: bool) -> Facts {
-        let recorded = |id: &ConnectionId| claims::connections(&object.status).any(|recorded| recorded == *id);
+        let recorded = |id: &ConnectionId| claims::is_recorded(&object.status, id);
         Facts {
             admission: Admission::Unknown,
             life: Life::of(object),

@@ -81,8 +81,7 @@ impl<'t, At> Pass<'t, At> {
     async fn tell(&mut self, planned: &Declared, stored: &Declared, (outcome, named): (&Outcome, bool), reasons: LetGo) -> bool {
         let told = self.tenant.report_object(planned, stored, outcome, named, reasons).await;
         // One that is deleted is looked at for its records, and what is told of what it names does not see to those.
-        let of_record =
-            |id: &ConnectionId| !named || planned.deleting && claims::connections(&planned.status).any(|recorded| recorded == *id);
+        let of_record = |id: &ConnectionId| !named || planned.deleting && claims::is_recorded(&planned.status, id);
         match (&told, &self.connection) {
             (Ok(()), ConnectionKey::Id(id)) if of_record(id) => self.tenant.finish_record(planned, id),
             (Err(error), ConnectionKey::Id(id)) if of_record(id) => self.tenant.requeue_record(planned, id, error),
@@ -95,7 +94,7 @@ impl<'t, At> Pass<'t, At> {
     /// Whether an object has no record on a connection any more.
     fn has_left(&self, object: &Declared, connection: &ConnectionId) -> bool {
         let now = self.tenant.shared.hub.read(|world| world.object(&object.key));
-        now.is_none_or(|now| claims::connections(&now.status).all(|id| id != *connection))
+        !now.is_some_and(|now| claims::is_recorded(&now.status, connection))
     }
 
     /// How soon the pass is tried again that failed in this step.

@@ -169,7 +169,7 @@ impl Tenant {
     /// What an object has on a connection is looked at there, unless it is gone.
     fn look_for_record(&mut self, key: ObjectKey, connection: ConnectionId) -> Next {
         let mut next = Next::default();
-        let is_recorded = |object: Arc<Declared>| claims::connections(&object.status).any(|id| id == connection);
+        let is_recorded = |object: Arc<Declared>| claims::is_recorded(&object.status, &connection);
         if self.shared.hub.read(|world| world.object(&key)).is_some_and(is_recorded) {
             next.at(ConnectionKey::Id(connection), Lane::Edit, clock::now());
         } else {
