@@ -34,10 +34,7 @@ impl ConnectionRef<'_> {
 
     /// Whether the live value is one that the record proves to be ours.
     pub(crate) fn owns(&self, owned: &[Fingerprint], name: &str, live: Option<&Live>) -> bool {
-        match live {
-            Some(Live::Entry(entry)) => owned.contains(&self.fingerprint(name, entry)),
-            Some(Live::Foreign) | None => false,
-        }
+        live.and_then(Live::entry).is_some_and(|entry| owned.contains(&self.fingerprint(name, entry)))
     }
 }
 

@@ -147,8 +147,8 @@ impl Part {
             Self::StillRejected => Some(Role::Rejected),
             Self::Waiting(hold) | Self::NotPermitted(hold) | Self::Refused(hold) => hold.role(),
             // What it leaves passes to whoever wants it by way of a claim, as every record does.
-            Self::Left => Some(Role::Bystander),
-            Self::Released(_) | Self::ConnectionGone => None,
+            Self::Left | Self::Released(_) => Some(Role::Bystander),
+            Self::ConnectionGone => None,
         }
     }
 }

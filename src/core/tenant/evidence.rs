@@ -34,12 +34,26 @@ impl Sightings {
         self.refused_by.clear();
     }
 
-    /// Whether it is the tenant's as a whole that a connection refuses. `known`: how many connections are known.
-    fn refused(&mut self, connection: &ConnectionKey, token: u64, known: usize) -> bool {
+    /// Whose it is that a connection refuses. `known`: how many connections are known.
+    fn refused(&mut self, connection: &ConnectionKey, token: u64, known: usize) -> Blame {
         self.refused_by.insert(connection.clone());
+        if self.good_with == Some(token) {
+            return Blame::Connection;
+        }
         // What an earlier token was good for says nothing of this one: where there is nobody else to ask, only a new one can tell.
-        self.good_with != Some(token) && (self.refused_by.len() > 1 || known <= 1)
+        if self.refused_by.len() > 1 || known <= 1 { Blame::Token } else { Blame::Either }
     }
+}
+
+/// Whose trouble it is that a connection does not let something be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The tenant's as a whole: the token lacks what is needed.
+    Token,
+    /// The connection's: the token is good for it elsewhere.
+    Connection,
+    /// Nothing tells: nobody else was asked with this token.
+    Either,
 }
 
 /// What the calls of a tenant have shown.
@@ -68,9 +82,10 @@ impl Evidence {
 
     /// A connection came without options. Yields whether the token is what is lacking: of a token whose scopes are
     /// known, of another one by what else was seen.
-    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
+    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> Blame {
         match token.scopes {
-            Some(scopes) => !scopes.iter().any(|scope| scope == READ_OPTIONS),
+            Some(scopes) if scopes.iter().any(|scope| scope == READ_OPTIONS) => Blame::Connection,
+            Some(_) => Blame::Token,
             None => self.options.refused(connection, token.serial, known),
         }
     }
@@ -88,7 +103,7 @@ impl Evidence {
                 let missing: Vec<String> = asked.iter().filter(|scope| !scopes.contains(scope)).cloned().collect();
                 (!missing.is_empty()).then_some(missing)
             }
-            None => self.scopes.refused(connection, token.serial, known).then(|| asked.to_vec()),
+            None => (self.scopes.refused(connection, token.serial, known) == Blame::Token).then(|| asked.to_vec()),
         }
     }
 
@@ -152,8 +167,9 @@ mod tests {
     #[test]
     fn what_a_token_says_of_its_scopes_decides() {
         let mut evidence = Evidence::default();
-        assert!(!evidence.hid_options(&place("a"), token(Some(&all(&["read:connections", READ_OPTIONS])), 1), 1));
-        assert!(evidence.hid_options(&place("a"), token(Some(&all(&["read:connections"])), 1), 9));
+        let named = all(&["read:connections", READ_OPTIONS]);
+        assert_eq!(evidence.hid_options(&place("a"), token(Some(&named), 1), 1), Blame::Connection);
+        assert_eq!(evidence.hid_options(&place("a"), token(Some(&named[..1]), 1), 9), Blame::Token);
         let asked = all(&["read:x", "update:x"]);
         assert_eq!(evidence.lacks(&place("a"), &asked, token(Some(&all(&["read:x"])), 1), 9), Some(all(&["update:x"])));
         assert_eq!(evidence.lacks(&place("a"), &asked, token(Some(&asked), 1), 1), None);
@@ -162,19 +178,18 @@ mod tests {
     #[test]
     fn where_the_token_is_silent_another_connection_tells() {
         let mut evidence = Evidence::default();
-        assert!(evidence.hid_options(&place("a"), token(None, 1), 1), "there is nobody else to ask");
-        assert!(!evidence.hid_options(&place("a"), token(None, 1), 2), "the other one was not looked at yet");
+        let mut hid = |name: &str, serial, known| evidence.hid_options(&place(name), token(None, serial), known);
+        assert_eq!(hid("a", 1, 1), Blame::Token, "there is nobody else to ask");
+        assert_eq!(hid("a", 1, 2), Blame::Either, "the other one was not looked at yet");
         evidence.showed_options(1);
-        assert!(
-            !evidence.hid_options(&place("a"), token(None, 1), 2) && !evidence.hid_options(&place("b"), token(None, 1), 3),
-            "the same token showed it elsewhere"
-        );
+        let mut hid = |name: &str, serial, known| evidence.hid_options(&place(name), token(None, serial), known);
+        assert_eq!([hid("a", 1, 2), hid("b", 1, 3)], [Blame::Connection; 2], "the same token showed it elsewhere");
         evidence.showed_options(1);
-        // Another token: one may be odd, two are not.
-        assert!(!evidence.hid_options(&place("a"), token(None, 2), 3) && !evidence.hid_options(&place("a"), token(None, 2), 3));
-        assert!(evidence.hid_options(&place("b"), token(None, 2), 3));
+        let mut hid = |name: &str, serial, known| evidence.hid_options(&place(name), token(None, serial), known);
+        assert_eq!([hid("a", 2, 3), hid("a", 2, 3)], [Blame::Either; 2], "another token: one may be odd");
+        assert_eq!(hid("b", 2, 3), Blame::Token, "two are not");
         evidence.showed_options(2);
-        assert!(!evidence.hid_options(&place("b"), token(None, 2), 3));
+        assert_eq!(evidence.hid_options(&place("b"), token(None, 2), 3), Blame::Connection);
     }
 
     #[test]
@@ -182,8 +197,9 @@ mod tests {
         let (mut evidence, asked) = (Evidence::default(), all(&["update:x"]));
         evidence.showed_options(1);
         evidence.wrote(1);
-        assert!(!evidence.hid_options(&place("a"), token(None, 1), 1) && evidence.lacks(&place("a"), &asked, token(None, 1), 1).is_none());
-        assert!(evidence.hid_options(&place("a"), token(None, 2), 1), "only a new token can tell");
+        assert_eq!(evidence.hid_options(&place("a"), token(None, 1), 1), Blame::Connection);
+        assert!(evidence.lacks(&place("a"), &asked, token(None, 1), 1).is_none());
+        assert_eq!(evidence.hid_options(&place("a"), token(None, 2), 1), Blame::Token, "only a new token can tell");
         assert_eq!(evidence.lacks(&place("a"), &asked, token(None, 2), 1), Some(asked.clone()));
     }
 

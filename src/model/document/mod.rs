@@ -55,6 +55,16 @@ pub enum Live {
     Foreign,
 }
 
+impl Live {
+    /// The entry; none where it has no shape of today.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Foreign => None,
+        }
+    }
+}
+
 /// Why a document can't be used. Names places, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DocumentError {

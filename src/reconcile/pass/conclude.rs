@@ -166,7 +166,7 @@ impl Pass<'_, Written> {
         told
     }
 
-    /// What an object has a record of that stays there and is another's now.
+    /// What an object has a record of that stays there, or may be there by now, and is another's.
     fn handed(&self, member: &Member) -> Vec<(ConnectionId, String, Fingerprint)> {
         let Written { reading, plan, .. } = &self.at;
         let (uid, id) = (&member.stored.uid, &reading.document.id);
@@ -176,13 +176,18 @@ impl Pass<'_, Written> {
             losses.contains(name) || matches!(verdict, Some(Verdict::Handed | Verdict::Conflicted(_)))
         };
         let here = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
-        let stays = |name: &String| match (plan.changes.get(name).filter(|_| plan.written), live.get(name)) {
-            (Some(change), _) => change.entry.as_ref().map(|entry| here.fingerprint(name, entry)),
-            (None, Some(Live::Entry(entry))) => Some(here.fingerprint(name, entry)),
-            (None, Some(Live::Foreign) | None) => None,
+        let stays = |name: &String| -> Vec<Fingerprint> {
+            let change = plan.changes.get(name);
+            let (set, was) = (change.and_then(|change| change.entry.as_ref()), live.get(name));
+            // What has no answer may have been set all the same.
+            let was = was.filter(|_| !plan.written || change.is_none()).and_then(Live::entry);
+            set.into_iter().chain(was).map(|entry| here.fingerprint(name, entry)).collect()
         };
         let claims = claims::on(&member.stored.status, id).into_iter().filter(|(name, _)| passes(name));
-        let handed = claims.filter_map(|(name, claim)| stays(&name).filter(|print| claim.owned.contains(print)).map(|print| (name, print)));
+        let handed = claims.flat_map(|(name, claim)| {
+            let recorded = stays(&name).into_iter().filter(move |print| claim.owned.contains(print));
+            recorded.map(move |print| (name.clone(), print))
+        });
         handed.map(|(name, print)| (id.clone(), name, print)).collect()
     }
 

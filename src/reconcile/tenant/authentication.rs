@@ -46,8 +46,7 @@ impl Tenant {
     /// Tries the credentials. Yields the connection to look at for it where only a call of the API can tell.
     pub(crate) async fn authenticate(&mut self) -> Option<ConnectionKey> {
         let client = self.client()?;
-        if self.missing_scopes().is_some() {
-            // Scopes that were granted meanwhile are in new tokens only.
+        if self.authentication().is_some_and(Authentication::needs_new_token) {
             client.renew().await;
         }
         let before = self.authentication().map(|known| (known.answer().clone(), known.missing().cloned()));
@@ -169,7 +168,7 @@ impl Tenant {
         let (count, token) = (self.connections_known(), token(granted));
         let Some(known) = self.authentication_mut() else { return Err(failure.clone()) };
         let Failure::MissingScope { scopes: named } = failure else {
-            let hidden = known.hid_options(connection, token, count);
+            let hidden = known.hid_options(connection, token, count, by_chance());
             return if hidden {
                 Ok(MissingScopes { scopes: vec![READ_OPTIONS.to_owned()], message: failure.message() })
             } else {

@@ -58,7 +58,8 @@ pub fn is_at_stake(host: &str, old: &Object, after: After<'_>, looked: Looked<'_
 pub fn check(scene: &Scene, (old, unseen): (&Object, Unseen), after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
     let document = looked.is;
     for (param, entry, print) in going(&scene.host, old, after, looked) {
-        let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).filter_map(|(_, versions)| versions.last());
+        // What somebody took from another a moment ago may not have been shown yet.
+        let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).flat_map(|(_, versions)| versions);
         let is_kept = others.any(|other| records(other, &document.id, &param.name, &print));
         if !is_kept && scene.is_bound(&old.metadata.uid, document, unseen) {
             let text = format!("{}: the record of {}={entry} on {} goes, and it is there", old.key(), param.name, document.name);

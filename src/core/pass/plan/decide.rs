@@ -270,10 +270,7 @@ impl<'s, 'a> Question<'s, 'a> {
             }
             Verdict::InSync => (vec![new.clone()], vec![new]),
             Verdict::Write { .. } => {
-                let live = self.live().and_then(|live| match live {
-                    Live::Entry(entry) => Some(self.state.connection_ref.fingerprint(self.name, entry)),
-                    Live::Foreign => None,
-                });
+                let live = self.live().and_then(Live::entry).map(|entry| self.state.connection_ref.fingerprint(self.name, entry));
                 (claims::with(&owned, &new, live.as_ref()), vec![new])
             }
             Verdict::Remove

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::core::obstacle::Obstacle;
 use crate::core::schedule::{ConnectionKey, backoff};
 use crate::core::tenant::CredentialsState;
-use crate::core::tenant::evidence::{Doing, Evidence, READ_OPTIONS, Token};
+use crate::core::tenant::evidence::{Blame, Doing, Evidence, READ_OPTIONS, Token};
 
 /// How long a tenant may give no answer before that is said of it.
 const SILENCE_GRACE: Duration = Duration::from_secs(10);
@@ -71,6 +71,8 @@ pub(crate) struct Authentication {
     missing: Option<MissingScopes>,
     /// What the calls showed of the tenant as a whole.
     evidence: Evidence,
+    /// Whether a connection hid its options from a token of which nothing tells whether it may see them: only a new one can.
+    unproved: bool,
     /// When they are tried again.
     due: Option<Instant>,
     /// How many tries failed in a row.
@@ -80,7 +82,7 @@ pub(crate) struct Authentication {
 impl Authentication {
     /// Of credentials that are to be tried at once.
     pub(crate) fn untried(now: Instant) -> Self {
-        Self { answer: Answer::Untried, missing: None, evidence: Evidence::default(), due: Some(now), failures: 0 }
+        Self { answer: Answer::Untried, missing: None, evidence: Evidence::default(), unproved: false, due: Some(now), failures: 0 }
     }
 
     /// What Auth0 answered last.
@@ -91,6 +93,11 @@ impl Authentication {
     /// The scopes that are missing.
     pub(crate) fn missing(&self) -> Option<&MissingScopes> {
         self.missing.as_ref()
+    }
+
+    /// Whether the next try has to be with a new token: scopes that were granted meanwhile are in new ones only.
+    pub(crate) fn needs_new_token(&self) -> bool {
+        self.missing.is_some() || self.unproved
     }
 
     /// When the credentials are tried again.
@@ -135,7 +142,7 @@ impl Authentication {
     /// Somebody asks whether the credentials are accepted now. Yields whether that is worth a try: where they are, and nothing is
     /// missing, the looks show it.
     pub(crate) fn asked_for(&mut self, now: Instant) -> bool {
-        let is_worth_it = !self.is_accepted() || self.missing.is_some() || self.renewal().is_some() || self.evidence.silence().is_some();
+        let is_worth_it = !self.is_accepted() || self.needs_new_token() || self.renewal().is_some() || self.evidence.silence().is_some();
         if is_worth_it {
             self.try_by(now);
         }
@@ -150,12 +157,13 @@ impl Authentication {
             // There is nobody left for whom it could be asked again: what was silent is nobody's trouble any more.
             self.evidence.answered();
         }
-        let was_missing = self.missing.is_some();
+        let was_lacking = self.needs_new_token();
+        self.unproved = false;
         self.missing = self.missing.take().filter(|missing| missing.remain_with(scopes));
         if self.missing.is_some() || self.evidence.silence().is_some() {
             let pause = self.next_pause(chance);
             self.try_by(now + pause);
-        } else if scopes.is_some() || !was_missing {
+        } else if scopes.is_some() || !was_lacking {
             // A token that does not say is only worth a try, which may fail as the last one did.
             self.failures = 0;
         }
@@ -191,7 +199,7 @@ impl Authentication {
     /// After a call that should show whether the API still refuses the credentials: if it didn't, there is another try; so there is
     /// where it did and scopes were missing before, as only a token tells of those.
     pub(crate) fn call_was_tried(&mut self, when: (Instant, f64)) {
-        if self.is_refused_by_api() || self.missing.is_some() {
+        if self.is_refused_by_api() || self.needs_new_token() {
             self.try_unless_due(when);
         }
     }
@@ -214,7 +222,7 @@ impl Authentication {
         if !was_silent && !changed {
             return News::None;
         }
-        if self.missing.is_none() {
+        if !self.needs_new_token() {
             self.failures = 0;
             self.due = None;
         }
@@ -230,6 +238,9 @@ impl Authentication {
     /// A connection showed its options. Yields whether that ended a lack of scopes.
     pub(crate) fn showed_options(&mut self, token: Token<'_>) -> bool {
         self.evidence.showed_options(token.serial);
+        if std::mem::take(&mut self.unproved) {
+            self.failures = 0;
+        }
         // A token that names its scopes has said whether it lacks this one.
         let ends = token.scopes.is_none() && self.missing.as_ref().is_some_and(|missing| missing.scopes == [READ_OPTIONS]);
         if ends {
@@ -245,9 +256,15 @@ impl Authentication {
         self.evidence.lacks(connection, asked, token, known)
     }
 
-    /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them.
-    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> bool {
-        self.evidence.hid_options(connection, token, known)
+    /// A connection came without options. Yields whether the tenant as a whole lacks the scope for them. Where nothing tells, it
+    /// is the connection's trouble, and a new token is tried.
+    pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize, when: (Instant, f64)) -> bool {
+        let blame = self.evidence.hid_options(connection, token, known);
+        if blame == Blame::Either {
+            self.unproved = true;
+            self.try_unless_due(when);
+        }
+        blame == Blame::Token
     }
 
     /// Scopes are missing from now on.

@@ -42,7 +42,7 @@ fn by_api() -> Answer {
 /// Credentials of which this is known, with a try in a minute.
 fn known(answer: &Answer, missing: Option<MissingScopes>, now: Instant) -> Authentication {
     let due = Some(now + Duration::from_mins(1));
-    Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), due, failures: 3 }
+    Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), unproved: false, due, failures: 3 }
 }
 
 #[test]
@@ -256,4 +256,30 @@ fn who_asks_has_credentials_tried_now_that_are_not_accepted_as_a_whole_and_no_ot
         assert_eq!(one.asked_for(now), is_tried, "{name}");
         assert_eq!(one.due().is_some_and(|due| due <= now), is_tried, "{name}");
     }
+}
+
+#[test]
+fn a_connection_that_hides_its_options_from_a_token_of_unknown_scopes_has_new_ones_tried_less_and_less_often_until_it_shows_them() {
+    let named = all(&[READ_OPTIONS]);
+    let shop = here().0;
+    let mut one = Authentication::untried(Instant::now());
+    let mut pauses = Vec::new();
+    let mut now = Instant::now();
+    for serial in 1..=4 {
+        one.begin();
+        one.token_granted(None, 2, (now, CHANCE));
+        assert!(!one.needs_new_token() && one.due().is_none());
+        let token = Token { scopes: None, serial };
+        assert!(!one.hid_options(&shop, token, 2, (now, CHANCE)), "it may be the connection's own trouble");
+        assert!(one.needs_new_token() && one.credentials_state() == CredentialsState::Granted);
+        pauses.push(one.due().expect("a date") - now);
+        now = one.due().expect("a date");
+    }
+    assert!(pauses.is_sorted() && pauses[3] >= pauses[0] * 4, "{pauses:?}");
+    one.begin();
+    one.token_granted(None, 2, (now, CHANCE));
+    one.showed_options(Token { scopes: None, serial: 5 });
+    assert!(!one.hid_options(&shop, Token { scopes: None, serial: 5 }, 2, (now, CHANCE)) && !one.needs_new_token(), "it shows them elsewhere");
+    assert!(!one.hid_options(&shop, Token { scopes: Some(&named), serial: 6 }, 2, (now, CHANCE)) && !one.needs_new_token(), "it has the scope");
+    assert!(one.due().is_none());
 }

@@ -173,6 +173,25 @@ fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
     }
 }
 
+/// Of what somebody takes out of a status a process knows nothing before it is shown that.
+#[test]
+fn a_record_that_another_may_still_be_taken_to_have_keeps_a_value() {
+    let owner: Object = serde_json::from_value(claiming(V1)).unwrap();
+    let (has, had_not) = (named(claiming(V1), "two"), named(declaring(V1, &[]), "two"));
+    let is = document(&options(V1));
+    let looked = kept::Looked { is: &is, shown: Some(&is) };
+    for (versions, is_kept) in
+        [(vec![has.clone(), had_not.clone()], true), (vec![had_not.clone(), has.clone()], true), (vec![has], true), (vec![had_not], false)]
+    {
+        let mut scene = scene(&[Some("a")], &[claiming(V1)]);
+        let versions: Vec<Arc<Object>> = versions.into_iter().map(|object| Arc::new(serde_json::from_value(object).unwrap())).collect();
+        scene.objects.insert(versions[0].metadata.uid.clone(), versions);
+        let mut violations = Vec::new();
+        kept::check(&scene, (&owner, write::Unseen::Keeps), kept::After::Gone, looked, &mut violations);
+        assert_eq!(violations.is_empty(), is_kept, "{violations:?}");
+    }
+}
+
 /// Whoever takes a parameter over is told so once nobody who had it records it any more.
 #[test]
 fn nobody_is_told_to_have_what_another_has_yet() {
