@@ -2,7 +2,8 @@
 //!
 //! Guarantees: a document that is returned is of the connection that was asked for; a call is repeated once, with a
 //! new token, when the token was refused (401, and 403 `insufficient_scope`, since scopes are granted to new tokens
-//! only), also when it is a write, because a refused write has not taken effect; it is repeated for no other reason.
+//! only, but not for each call where a new one lacks the scope too), also when it is a write, because a refused write has
+//! not taken effect; it is repeated for no other reason.
 //! The observer sees every exchange, so what it counts is what the tenant counts.
 //!
 //! Assumes: the caller keeps to the tenant's budget. Fails: with [`Failure`].
@@ -164,12 +165,22 @@ impl Client {
     async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Failure> {
         let (first, serial) = self.ask_once(&ask).await?;
         match first {
-            Err(Failure::Unauthorized { .. } | Failure::MissingScope { .. }) => {
+            Err(Failure::Unauthorized { .. }) => {
                 self.tokens.forget_refused(serial).await;
                 self.ask_once(&ask).await?.0
             }
+            Err(Failure::MissingScope { .. }) if self.has_another_token(serial).await => {
+                let (second, serial) = self.ask_once(&ask).await?;
+                self.tokens.note_replacement(serial, matches!(second, Err(Failure::MissingScope { .. }))).await;
+                second
+            }
             concluded => concluded,
         }
+    }
+
+    /// Whether there is a token in place of that of this fetch, which lacks a scope.
+    async fn has_another_token(&self, serial: u64) -> bool {
+        self.tokens.replace_lacking(serial).await && self.token().await.is_ok_and(|token| token.serial() != serial)
     }
 
     /// The result, and which token it was reached with. The outer failure is one of getting there.

@@ -268,6 +268,32 @@ async fn a_token_that_is_refused_again_is_a_failure_after_two_attempts() {
 }
 
 #[tokio::test]
+async fn a_scope_that_a_new_token_lacks_too_costs_no_token_for_each_call_and_takes_none_away() {
+    let server = tenant(|_| error(403, "Insufficient scope, expected any of: read:connections", "insufficient_scope")).await;
+    let bench = Bench::new(&server.url);
+    let tokens = || server.received().iter().filter(|request| request.is_token_request()).count();
+    for _ in 0..5 {
+        assert!(matches!(bench.client.read(&ID.into()).await, Err(Failure::MissingScope { .. })));
+        assert_eq!(tokens(), 2);
+    }
+    assert_eq!(server.received().len(), 2 + 2 + 4);
+
+    // Where no other token is to be had, the one there is stays good for what it is good for.
+    let issued = AtomicUsize::new(0);
+    let server = Server::start(move |request| match (request.is_token_request(), request.line.starts_with("GET")) {
+        (true, _) if issued.fetch_add(1, Ordering::Relaxed) > 0 => error(503, "down", ""),
+        (true, _) => Reply::json(200, json!({"access_token": "t", "expires_in": 86400})),
+        (false, true) => Reply::json(200, connection()),
+        (false, false) => error(403, "Insufficient scope, expected any of: update:connections", "insufficient_scope"),
+    })
+    .await;
+    let bench = Bench::new(&server.url);
+    assert!(matches!(bench.write().await, Err(Failure::MissingScope { .. })));
+    assert!(bench.client.read(&ID.into()).await.is_ok());
+    assert_eq!(server.received().len(), 4);
+}
+
+#[tokio::test]
 async fn every_refusal_has_its_own_ending() {
     let options = "Updating the \"options\" property requires the \"update:connections_options\" scope.";
     let missing = |scope: &str| Failure::MissingScope { scopes: vec![scope.to_owned()] };

@@ -5,7 +5,8 @@
 //! tokens can't be revoked, and a secret that is rotated at Auth0 first must not turn anything red before it has to; a
 //! token that was refused is forgotten once, however many calls it was refused to. A fetch that failed is not followed by
 //! another before its pause is over, however many ask: the pauses grow, and last at least as long as the endpoint asks
-//! for. No `Debug` shows a secret or a token.
+//! for. A token that lacks a scope is replaced before its time, as scopes are granted to new tokens only; where the new one
+//! lacks it as well, the next is not fetched for that before a pause that grows. No `Debug` shows a secret or a token.
 //!
 //! Assumes: the fetch is cancelled only together with its caller; the next caller then fetches. Fails: with the
 //! [`Failure`] of the fetch.
@@ -165,6 +166,7 @@ fn used_for(life: Duration) -> Duration {
 struct State {
     token: Option<Token>,
     failure: Option<Failed>,
+    lacking: Option<Lacking>,
 }
 
 /// A fetch that failed, after others perhaps.
@@ -177,6 +179,17 @@ struct Failed {
     until: Instant,
     /// Until when the endpoint wants none.
     asked_until: Instant,
+}
+
+/// A token that lacked a scope although it was fetched for that, after others perhaps.
+#[derive(Clone, Copy)]
+struct Lacking {
+    /// Which it was.
+    serial: u64,
+    /// How many in a row.
+    times: u32,
+    /// None is fetched for that before this.
+    until: Instant,
 }
 
 /// Holds the token of one tenant.
@@ -224,6 +237,34 @@ impl TokenCache {
         }
     }
 
+    /// Has a new token fetched by the next caller in place of that of this fetch, which lacks a scope. Yields whether one may be had
+    /// that is better: another one is there already, or the last that was fetched for that was good, or is some time ago.
+    pub(super) async fn replace_lacking(&self, serial: u64) -> bool {
+        let (mut state, now) = (self.state.lock().await, Instant::now());
+        let may_be_better = state.lacking.is_none_or(|lacking| lacking.until <= now);
+        match &mut state.token {
+            Some(token) if token.serial == serial => {
+                if may_be_better {
+                    token.renew_at = now;
+                }
+                may_be_better
+            }
+            Some(_) | None => true,
+        }
+    }
+
+    /// Notes whether the token of this fetch, which is there in place of one that lacked a scope, lacks it as well.
+    pub(super) async fn note_replacement(&self, serial: u64, lacks: bool) {
+        let (mut state, now) = (self.state.lock().await, Instant::now());
+        let before = state.lacking.filter(|lacking| now < lacking.until + LAST_PAUSE);
+        if before.is_some_and(|before| serial <= before.serial) {
+            return;
+        }
+        let times = before.map_or(0, |before| before.times);
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(times)).min(LAST_PAUSE);
+        state.lacking = lacks.then(|| Lacking { serial, times: times.saturating_add(1), until: now + pause });
+    }
+
     /// What became of the last fetch, if it failed.
     pub(super) async fn trouble(&self) -> Option<TokenTrouble> {
         let state = self.state.lock().await;
@@ -249,7 +290,7 @@ impl State {
         match fetched {
             Ok(token) => {
                 let token = Token { serial, granted: Granted { token: serial, ..token.granted }, ..token };
-                *self = Self { token: Some(token.clone()), failure: None };
+                *self = Self { token: Some(token.clone()), failure: None, lacking: self.lacking };
                 Ok(token)
             }
             Err(failure) => {
@@ -317,6 +358,38 @@ mod tests {
             }
             assert_eq!(fetches.load(Ordering::Relaxed), if tried { 2 } else { 1 });
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_new_tokens_lack_a_scope_too_they_are_fetched_less_and_less_often_and_at_once_after_one_that_has_it() {
+        let tokens = TokenCache::default();
+        let get = || async { tokens.get(|| std::future::ready(Ok(token(Duration::from_hours(24))))).await.expect("token").serial() };
+        let mut serial = get().await;
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let started = Instant::now();
+            while !tokens.replace_lacking(serial).await {
+                assert_eq!(get().await, serial, "it is used on");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            pauses.push(started.elapsed().as_secs());
+            assert!(tokens.replace_lacking(serial - 1).await, "there is a newer one");
+            serial = get().await;
+            // Whoever asked at the same time says the same of the same token.
+            tokens.note_replacement(serial, true).await;
+            tokens.note_replacement(serial, true).await;
+        }
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        tokio::time::sleep(LAST_PAUSE).await;
+        assert!(tokens.replace_lacking(serial).await);
+        serial = get().await;
+        tokens.note_replacement(serial, false).await;
+        assert!(tokens.replace_lacking(serial).await, "the last one was good");
+        serial = get().await;
+        tokens.note_replacement(serial, true).await;
+        assert!(!tokens.replace_lacking(serial).await);
+        tokio::time::sleep(FIRST_PAUSE).await;
+        assert!(tokens.replace_lacking(serial).await);
     }
 
     #[test]

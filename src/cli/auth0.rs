@@ -209,8 +209,8 @@ impl TenantReader {
         let observer = move |call: &Call| {
             let now = clock::now();
             let mut budget = seen.lock();
-            // A renewed token repeats a request; that the bucket is empty then is for the next call to heed.
-            let _ = budget.take(call.route, now);
+            // A renewed token repeats a request: where the bucket is empty then, the next call waits for both.
+            budget.pay(call.route, now);
             budget.observe(call, now);
             counted.fetch_add(1, Ordering::Relaxed);
         };

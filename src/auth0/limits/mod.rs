@@ -116,6 +116,14 @@ impl Bucket {
         true
     }
 
+    /// Takes one request that was sent already. Where none was left, the next one waits for as long as two take.
+    fn pay(&mut self, now: Instant) {
+        if !self.take(now) {
+            let owed = self.opens_at(now) + self.interval;
+            self.close(owed.saturating_duration_since(now), now);
+        }
+    }
+
     fn set_credit(&mut self, now: Instant, credit: Duration) {
         self.credit = credit;
         self.at = self.at.max(now);
@@ -190,6 +198,13 @@ impl Budget {
     #[must_use]
     pub fn take(&mut self, route: Route, now: Instant) -> bool {
         self.bucket(route).is_none_or(|bucket| bucket.take(now))
+    }
+
+    /// Takes one request of this route that was sent already: what was not left is waited for before the next one.
+    pub fn pay(&mut self, route: Route, now: Instant) {
+        if let Some(bucket) = self.bucket(route) {
+            bucket.pay(now);
+        }
     }
 
     /// Learns from a call.

@@ -35,6 +35,20 @@ fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
 }
 
 #[test]
+fn what_was_sent_although_nothing_was_left_is_waited_for_before_the_next() {
+    let now = Instant::now();
+    let mut budget = budget(now);
+    (0..7).for_each(|_| budget.pay(Route::ReadConnection, now));
+    assert_eq!(budget.opens_at(now), now + 6 * second(), "five at once, two that were not left, and the next");
+    let then = now + 6 * second();
+    assert_eq!((budget.reads.left(then), budget.reads.left(then + 2 * second())), (1, 2));
+    (0..1000).for_each(|_| budget.pay(Route::ReadConnection, now));
+    assert_eq!(budget.opens_at(now), now + LONGEST_PAUSE);
+    budget.pay(Route::Token, now);
+    assert_eq!(budget.requests.left(now), 5);
+}
+
+#[test]
 fn the_server_lowers_a_bucket_and_never_raises_it() {
     let now = Instant::now();
     let mut budget = budget(now);

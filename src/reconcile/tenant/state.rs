@@ -42,8 +42,9 @@ fn client(tenant: &str, shared: &Shared, settings: &TenantSettings, budget: &Sha
     let observer = move |call: &Call| {
         let now = clock::now();
         let mut budget = budget.lock();
-        // A renewed token repeats a request; that the bucket is empty then is for the next pass to heed.
-        let _ = budget.take(call.route, now);
+        // A renewed token repeats a request, and one that is gone by its id is asked for by its name: where the bucket is empty then, the
+        // next pass waits for both.
+        budget.pay(call.route, now);
         budget.observe(call, now);
         drop(budget);
         metrics.call(&tenant, call.route.as_str(), (call.status, call.took), call.route == Route::Token && call.status == Some(200));

@@ -31,15 +31,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            client.renew().await;\n",
             ""),
             Edit(CLIENT,
-            "Err(Failure::Unauthorized { .. } | Failure::MissingScope { .. }) => {",
-            "Err(Failure::Unauthorized { .. }) => {")],
+            "if self.has_another_token(serial).await => {",
+            "if serial == 0 && self.has_another_token(serial).await => {")],
     },
     Mutant {
         name: "old-token-vouches-for-the-new-one", room: Room::Token,
         wrong: "where a token shows less than the one before did, that is held against the only connection there is",
         edits: &[Edit("src/core/tenant/evidence.rs",
-            "(self.refused_by.len() > 1 || known <= 1)",
-            "(self.refused_by.len() > 1 || (known <= 1 && self.good_with.is_none()))")],
+            "if self.refused_by.len() > 1 || known <= 1 {",
+            "if self.refused_by.len() > 1 || (known <= 1 && self.good_with.is_none()) {")],
     },
     Mutant {
         name: "refused-token-is-kept", room: Room::Token,
@@ -66,7 +66,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "budget-is-not-taken", room: Room::Budget,
         wrong: "calls are not counted against the rate that the tenant object allows",
         edits: &[Edit(STATE,
-            "        let _ = budget.take(call.route, now);\n",
+            "        budget.pay(call.route, now);\n",
             "")],
     },
     Mutant {

@@ -96,6 +96,27 @@ fn one_that_is_gone_and_still_known_is_no_reason_to_look_at_its_connections_all_
     assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (4, 60));
 }
 
+/// The application may not read connections: that costs no token for each read, and no more reads than the tenant object allows.
+#[test]
+fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_reads_than_are_allowed() {
+    // A burst of two, and so many a minute for five and a half minutes.
+    for (reads_per_minute, most) in [(60, 332), (6, 35)] {
+        let scopes = ["read:connections_options", "update:connections", "update:connections_options"].map(str::to_owned).to_vec();
+        let tenant = TenantDeclaration { rate: (reads_per_minute, 60, 2), resync: 5, ..TenantDeclaration::open(0) };
+        let mut script = vec![
+            Beat::Do(Action::Tenant(0, tenant)),
+            Beat::Do(Action::Auth0(0, TenantAction::WithTokensRevoked(Box::new(TenantAction::Scopes(scopes))))),
+            declares(0, HERE, BLOG, 1),
+            declares(1, ELSEWHERE, BLOG, 1),
+        ];
+        script.extend(for_passes(60));
+        let calls = asked(&format!("no scope to read, {reads_per_minute}"), &script);
+        // Nine by the credentials' own tries and as many by the calls, each twice as long after the last as the one before.
+        assert_count(&script, &calls, "tokens", |call| call.contains("/oauth/token"), (2, 24));
+        assert_count(&script, &calls, "reads", |call| call.contains("GET one.eu.auth0.com"), (20, most));
+    }
+}
+
 /// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
 #[test]
 fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {

@@ -292,10 +292,8 @@ impl World {
     fn look_at_budget(&self, request: &Request) {
         let now = Instant::now();
         let mut state = self.state.lock();
-        // One that was refused for its token is asked again with a new one.
-        if state.refused_last.contains(&request.process) {
-            return;
-        }
+        // One that was refused for its token is asked again with a new one, at once; what it costs is waited for after it.
+        let is_repeated = state.refused_last.contains(&request.process);
         let (reads, requests, burst) = state.rates;
         let per_second = f64::from(if request.is_write() { requests } else { reads }) / 60.0;
         let full = f64::from(burst);
@@ -306,7 +304,7 @@ impl World {
         let left = bucket.left;
         drop(state);
         // One call that was cut off with its leadership may not have been counted.
-        if left < -1.5 {
+        if left < -1.5 && !is_repeated {
             self.break_law(Law::Budget, format!("{} {} of {}: {left:.2} left of {full}", request.method, request.path, request.host));
         }
     }
