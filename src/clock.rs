@@ -4,11 +4,15 @@
 //! wall clock is for what people and API servers read, and may jump; it is handed in, so that whoever runs the operator says
 //! which one is read.
 
+mod stopwatch;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+pub(crate) use stopwatch::Stopwatch;
 
 /// Now, on the monotonic clock.
 pub(crate) fn now() -> Instant {
@@ -38,6 +42,16 @@ impl WallClock {
     /// What time it is.
     pub(crate) fn now(&self) -> Timestamp {
         (self.0)()
+    }
+
+    /// Measures from now on, by both clocks.
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::start(now(), self.now())
+    }
+
+    /// How long it is since a stopwatch was started, by whichever clock shows more.
+    pub(crate) fn passed(&self, stopwatch: &mut Stopwatch) -> Duration {
+        stopwatch.passed(now(), self.now())
     }
 
     /// The time as Kubernetes writes it: whole seconds.

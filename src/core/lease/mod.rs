@@ -7,11 +7,7 @@
 //!
 //! Assumes: a renewal changes the Lease ([`Record::renewed`]).
 
-mod stopwatch;
-
 use std::time::{Duration, Instant};
-
-pub(crate) use stopwatch::Stopwatch;
 
 /// For how long a Lease is held after it was renewed.
 pub(crate) const LENGTH: Duration = Duration::from_secs(20);

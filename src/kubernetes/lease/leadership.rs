@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::clock::{self, WallClock};
-use crate::core::lease::{GIVE_UP, LENGTH, Stopwatch};
+use crate::clock::{self, Stopwatch, WallClock};
+use crate::core::lease::{GIVE_UP, LENGTH};
 
 /// Whether this process leads. The elector keeps it up to date.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Seat {
 
     /// Measures from now on: started before a request is sent.
     pub(super) fn stopwatch(&self) -> Stopwatch {
-        Stopwatch::start(clock::now(), self.wall.now())
+        self.wall.stopwatch()
     }
 
     /// It leads, by a request that was sent when the stopwatch was started.
@@ -71,7 +71,7 @@ impl Seat {
 
     fn since_renewal_of(&self, state: &mut State) -> Option<Duration> {
         // Read under the lock, so that no look goes back behind another.
-        state.held.as_mut().map(|held| held.since_renewal.passed(clock::now(), self.wall.now()))
+        state.held.as_mut().map(|held| self.wall.passed(&mut held.since_renewal))
     }
 
     /// Whether all writes that were begun have ended, as far as can be known.

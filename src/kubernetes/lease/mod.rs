@@ -25,8 +25,8 @@ use tokio::sync::{oneshot, watch};
 
 use self::leadership::Seat;
 use super::report::FIELD_MANAGER;
-use crate::clock::{self, WallClock};
-use crate::core::lease::{self, Before, Candidate, Claim, Record, Standing, Stopwatch};
+use crate::clock::{self, Stopwatch, WallClock};
+use crate::core::lease::{self, Before, Candidate, Claim, Record, Standing};
 use crate::core::world::{Kind, World};
 use crate::kubernetes::hub::Hub;
 pub(crate) use leadership::Leadership;

@@ -90,7 +90,7 @@ impl<'t> Pass<'t, Planned> {
                 "Auth0 did not answer a write to the connection, which may still take effect; the operator waits until it has ended";
             return postponed(unavailable(message.to_owned()), Pace::After(left));
         }
-        if clock::since(self.at.reading.asked_at) > FRESH {
+        if clock::since(self.at.reading.asked.started()) > FRESH {
             let message = format!(
                 "Auth0 took more than {} s to show the connection, too long to write safely; the operator tries again",
                 FRESH.as_secs()
@@ -104,7 +104,7 @@ impl<'t> Pass<'t, Planned> {
     /// Stores the claims of these objects, in this order, many at a time. Yields whose are stored in time, and the writes
     /// that are still on their way.
     async fn store_claims(&mut self, claimants: &[Uid]) -> (BTreeSet<Uid>, Late) {
-        let by = self.at.reading.asked_at + CLAIMED;
+        let by = self.at.reading.asked.started() + CLAIMED;
         let connection = self.described(&self.at.reading.document);
         let Planned { members, plan, .. } = &mut self.at;
         let number = |uid: &Uid| members.iter().position(|member| member.stored.uid == *uid);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Pass;
 use super::reading::Reading;
 use crate::auth0::{Client, Failure, Route};
-use crate::clock;
+use crate::clock::{self, WallClock};
 use crate::core::pass::member::{Gathering, Member};
 use crate::core::schedule::pace::{NextLook, Pace};
 use crate::core::schedule::{ConnectionKey, Lane, Next};
@@ -82,18 +82,18 @@ impl<'t> Pass<'t, Asked> {
     /// tenant that lets through one request at a time would never come to the second.
     async fn find(&mut self, concerned: &Concerned) -> Result<Option<Reading>, Failure> {
         let id = match &self.connection {
-            ConnectionKey::Name(name) => return find_by_name(&self.client, name, None).await,
+            ConnectionKey::Name(name) => return find_by_name((&self.client, &self.tenant.shared.wall), name, None).await,
             ConnectionKey::Id(id) => id,
         };
         let known = self.name_to_look_up(id, concerned);
         if known.is_none() || !self.tenant.known_connections.is_missing(id) {
-            let asked_at = clock::now();
+            let asked = self.tenant.shared.wall.stopwatch();
             if let Some(document) = self.client.read(id).await? {
-                return Ok(Some(Reading { document, asked_at, gone: None }));
+                return Ok(Some(Reading { document, asked, gone: None }));
             }
         }
         let Some(name) = known else { return Ok(None) };
-        match find_by_name(&self.client, &name, Some(id)).await {
+        match find_by_name((&self.client, &self.tenant.shared.wall), &name, Some(id)).await {
             Err(failure) => {
                 self.tenant.known_connections.miss(id);
                 Err(failure)
@@ -209,11 +209,15 @@ fn is_named(concerned: &Concerned, name: &ConnectionName) -> bool {
     concerned.iter().any(|(object, _)| object.spec.as_ref().is_ok_and(names_it))
 }
 
-async fn find_by_name(client: &Client, name: &ConnectionName, known_as: Option<&ConnectionId>) -> Result<Option<Reading>, Failure> {
-    let asked_at = clock::now();
+async fn find_by_name(
+    (client, wall): (&Client, &WallClock),
+    name: &ConnectionName,
+    known_as: Option<&ConnectionId>,
+) -> Result<Option<Reading>, Failure> {
+    let asked = wall.stopwatch();
     let found = client.find(name).await?;
     Ok(found.map(|document| {
         let gone = known_as.filter(|id| **id != document.id).cloned();
-        Reading { document, asked_at, gone }
+        Reading { document, asked, gone }
     }))
 }

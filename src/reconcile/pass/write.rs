@@ -51,7 +51,7 @@ impl<'t> Pass<'t, Claimed> {
     /// Sends the PATCH. Yields the answer, if it shows what was sent; none where it was not to be sent any more.
     async fn patch(&mut self) -> Option<Result<Document, Failure>> {
         let Planned { reading, plan, .. } = &self.at.planned;
-        let age = clock::since(reading.asked_at);
+        let age = clock::since(reading.asked.started());
         let body = reading.document.patch_body(&plan.entries()).ok()?;
         if plan.changes.is_empty() || age > FRESH {
             return None;
@@ -61,7 +61,7 @@ impl<'t> Pass<'t, Claimed> {
         let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), clock::now());
         let may_start = self.fence();
         // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
-        let finish_by = reading.asked_at + FRESH + self.tenant.shared.transport.request_timeout();
+        let finish_by = reading.asked.started() + FRESH + self.tenant.shared.transport.request_timeout();
         let finish_by = finish_by.min(clock::now() + self.tenant.shared.leadership.left());
         let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
         let answer = self.client.write(&reading.document.id, &body, &correlation, limits).await;
@@ -81,8 +81,8 @@ impl<'t> Pass<'t, Claimed> {
         members.iter().filter(|member| actors.contains(&member.stored.uid)).map(|member| member.stored.key.clone()).collect()
     }
 
-    /// Whether this process still leads, for as long as the write may last, and all that the write rests on is as it was when it
-    /// was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else who has a say
+    /// Whether this process still leads, for as long as the write may last, the document is fresh, and all that the write rests on is
+    /// as it was when it was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else who has a say
     /// about what is written. It is asked right before each PATCH, the second after a refused token included.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
@@ -101,8 +101,13 @@ impl<'t> Pass<'t, Claimed> {
             let connection = Connection { tenant: &declared.name, identity: None, id: Some(&id), name: Some(&name) };
             world.still_declares(&declared, &acting) && world.nobody_else_has_a_say(&connection, &names, &planned)
         };
+        // A process that was asleep since knows that by its wall clock at most.
+        let (asked, wall) = (self.at.planned.reading.asked, self.tenant.shared.wall.clone());
         // The Lease last, as the other may wait for a lock.
-        move || hub.read(&still) && leadership.left() >= lasts
+        move || {
+            let mut asked = asked;
+            hub.read(&still) && wall.passed(&mut asked) <= FRESH && leadership.left() >= lasts
+        }
     }
 
     /// Notes what was written, and counts what was set back.

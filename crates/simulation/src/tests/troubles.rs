@@ -117,6 +117,23 @@ fn a_scope_that_is_missing_for_long_costs_no_token_for_each_read_and_no_more_rea
     }
 }
 
+/// The machine is asleep for a few seconds between a read and its write, and only the wall clock shows it: the connection may be
+/// somebody else's work by then, and is read again.
+#[test]
+fn nothing_is_written_from_a_document_that_grew_old_in_sleep() {
+    let script = [declares(0, HERE, BLOG, 1), Beat::Pass];
+    let is_read = |call: &String| call.starts_with("GET one.eu.auth0.com");
+    let undisturbed = history(&script, BTreeMap::new());
+    let number = (1..).zip(calls(&undisturbed)).find(|(_, call)| is_read(call)).expect("a read").0;
+    for (asleep, reads) in [(1, 1), (5, 2)] {
+        let history = history(&script, BTreeMap::from([(number, AtCall::After(Action::JumpClock(0, asleep)))]));
+        let (report, _) = run(&history);
+        assert_holds(&history, &report, "asleep");
+        let before = calls(&history).into_iter().take_while(|call| !writes(call)).filter(is_read).count();
+        assert_eq!(before, reads, "asleep for {asleep} s\n{}", story(&history));
+    }
+}
+
 /// A write has no answer yet when the tenant object is deleted, and it is made anew: who drives it then waits for that write.
 #[test]
 fn a_write_that_may_still_land_is_waited_for_also_by_who_drives_a_tenant_object_that_was_made_anew() {

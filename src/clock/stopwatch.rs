@@ -10,6 +10,7 @@ use jiff::Timestamp;
 /// Measures the time since it was started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
+    started: Instant,
     looked: (Instant, Timestamp),
     passed: Duration,
 }
@@ -17,7 +18,12 @@ pub(crate) struct Stopwatch {
 impl Stopwatch {
     /// Started now.
     pub(crate) const fn start(now: Instant, wall: Timestamp) -> Self {
-        Self { looked: (now, wall), passed: Duration::ZERO }
+        Self { started: now, looked: (now, wall), passed: Duration::ZERO }
+    }
+
+    /// When it was started, on the monotonic clock.
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
     }
 
     /// How much time has passed. Of the two clocks the faster one counts, between every two looks.
