@@ -48,14 +48,8 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Within which a write may start.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Limits<'a> {
-    /// When it must have ended, by the time-out of a request.
-    pub finish_by: Option<Instant>,
-    /// Whether it may start now.
-    pub may_start: Option<&'a (dyn Fn() -> bool + Send + Sync)>,
-}
+/// Whether a call may start now: asked right before each request.
+pub(crate) type MayStart<'a> = &'a (dyn Fn() -> bool + Send + Sync);
 
 /// A call of the Management API.
 struct Ask<'a> {
@@ -65,7 +59,7 @@ struct Ask<'a> {
     query: &'a [(&'a str, &'a str)],
     body: &'a str,
     correlation_id: Option<&'a str>,
-    limits: Limits<'a>,
+    may_start: Option<MayStart<'a>>,
 }
 
 impl Client {
@@ -140,20 +134,27 @@ impl Client {
     /// Writes, and returns the connection as the answer shows it. `correlation_id` goes into the tenant's log, cut
     /// to 64 letters, digits, `-`, `_` and `.`.
     ///
-    /// No PATCH starts outside of the `limits`, neither after a wait for a token nor the second time: a replica must not
-    /// write when its lease may be another's, nor from a document that grew old, nor for what is not declared any more.
+    /// No PATCH starts where it may not, neither after a wait for a token nor the second time: a replica must not write when
+    /// its lease may be another's, nor from a document that grew old, nor for what is not declared any more.
     pub(crate) async fn write(
         &self,
         id: &ConnectionId,
         body: &PatchBody,
         correlation_id: &str,
-        limits: Limits<'_>,
+        may_start: MayStart<'_>,
     ) -> Result<Document, Failure> {
         let route = Route::WriteConnection;
         let path = connection_path(id);
         let query = &[];
-        let ask =
-            Ask { route, method: Method::PATCH, path: &path, query, body: body.as_str(), correlation_id: Some(correlation_id), limits };
+        let ask = Ask {
+            route,
+            method: Method::PATCH,
+            path: &path,
+            query,
+            body: body.as_str(),
+            correlation_id: Some(correlation_id),
+            may_start: Some(may_start),
+        };
         // It says nothing about what is there: the write was accepted, and the next read shows what came of it.
         document(&self.ask(ask).await?, id, route).map_err(|failure| {
             let unreadable = matches!(failure, Failure::BadDocument { .. });
@@ -186,8 +187,7 @@ impl Client {
     /// The result, and which token it was reached with. The outer failure is one of getting there.
     async fn ask_once(&self, ask: &Ask<'_>) -> Result<(Result<Vec<u8>, Failure>, u64), Failure> {
         let token = self.token().await?;
-        let late = |end: Instant| Instant::now() + self.transport.request_timeout() > end;
-        if ask.limits.finish_by.is_some_and(late) || ask.limits.may_start.is_some_and(|may| !may()) {
+        if ask.may_start.is_some_and(|may_start| !may_start()) {
             return Err(Failure::OutOfTime);
         }
         let answer = self.exchange(Question {
@@ -249,7 +249,7 @@ impl Client {
 
 impl<'a> Ask<'a> {
     fn get(route: Route, path: &'a str) -> Self {
-        Self { route, method: Method::GET, path, query: &[], body: "", correlation_id: None, limits: Limits::default() }
+        Self { route, method: Method::GET, path, query: &[], body: "", correlation_id: None, may_start: None }
     }
 }
 

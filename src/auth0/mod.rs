@@ -40,7 +40,7 @@ mod tests;
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use call::{Call, Route};
-pub(crate) use client::{Client, Limits};
+pub(crate) use client::Client;
 pub use failure::Unreached;
 pub(crate) use failure::{About, Failure, Retry, Silence};
 pub use limits::{Budget, Rate};

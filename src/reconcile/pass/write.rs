@@ -11,7 +11,7 @@ use super::log::Line;
 use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
-use crate::auth0::{About, Failure, Limits, Route};
+use crate::auth0::{About, Failure, Route};
 use crate::clock;
 use crate::core::pass::correlation;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
@@ -60,11 +60,7 @@ impl<'t> Pass<'t, Claimed> {
         let objects = self.actors();
         let (correlation, started) = (correlation::id(&objects.iter().collect::<Vec<_>>()), clock::now());
         let may_start = self.fence();
-        // Fetching a new token takes time too: the PATCH itself must start while the document is fresh.
-        let finish_by = reading.asked.started() + FRESH + self.tenant.shared.transport.request_timeout();
-        let finish_by = finish_by.min(clock::now() + self.tenant.shared.leadership.left());
-        let limits = Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) };
-        let answer = self.client.write(&reading.document.id, &body, &correlation, limits).await;
+        let answer = self.client.write(&reading.document.id, &body, &correlation, &may_start).await;
         if answer.is_ok() {
             self.tenant.proved(&self.connection, &self.client, Route::WriteConnection).await;
         }
@@ -83,7 +79,8 @@ impl<'t> Pass<'t, Claimed> {
 
     /// Whether this process still leads, for as long as the write may last, the document is fresh, and all that the write rests on is
     /// as it was when it was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else who has a say
-    /// about what is written. It is asked right before each PATCH, the second after a refused token included.
+    /// about what is written. It is asked right before each PATCH: after a token was fetched, which takes time too, and before the
+    /// second after a refused token.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());
@@ -103,11 +100,9 @@ impl<'t> Pass<'t, Claimed> {
         };
         // A process that was asleep since knows that by its wall clock at most.
         let (asked, wall) = (self.at.planned.reading.asked, self.tenant.shared.wall.clone());
+        let is_fresh = move || wall.passed(&mut { asked }) <= FRESH;
         // The Lease last, as the other may wait for a lock.
-        move || {
-            let mut asked = asked;
-            hub.read(&still) && wall.passed(&mut asked) <= FRESH && leadership.left() >= lasts
-        }
+        move || hub.read(&still) && is_fresh() && leadership.left() >= lasts
     }
 
     /// Notes what was written, and counts what was set back.

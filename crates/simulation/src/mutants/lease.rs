@@ -31,11 +31,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "a PATCH starts although it need not end before the Lease does",
         edits: &[
             Edit("src/reconcile/pass/write.rs",
-            "        let finish_by = finish_by.min(clock::now() + self.tenant.shared.leadership.left());\n",
-            ""),
-            Edit("src/reconcile/pass/write.rs",
-            "hub.read(&still) && leadership.left() >= lasts",
-            "hub.read(&still) && (leadership.left() >= lasts || !leadership.left().is_zero())"),
+            "is_fresh() && leadership.left() >= lasts",
+            "is_fresh() && (leadership.left() >= lasts || !leadership.left().is_zero())"),
         ],
     },
     Mutant {

@@ -13,8 +13,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "fence-is-open", room: Room::Pass,
         wrong: "it is not asked right before a PATCH whether all that it rests on is still declared",
         edits: &[Edit(WRITE,
-            "move || hub.read(&still) && leadership.left() >= lasts",
-            "move || (hub.read(&still) || true) && leadership.left() >= lasts")],
+            "move || hub.read(&still) && is_fresh()",
+            "move || (hub.read(&still) || true) && is_fresh()")],
     },
     Mutant {
         name: "fence-without-tenant", room: Room::Pass,
@@ -89,8 +89,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "token-takes-its-time", room: Room::Pass,
         wrong: "a PATCH starts however long the token for it took",
         edits: &[Edit(WRITE,
-            "Limits { finish_by: Some(finish_by.into()), may_start: Some(&may_start) }",
-            "Limits { finish_by: Some(finish_by + FRESH * 100).map(Into::into), may_start: Some(&may_start) }")],
+            "is_fresh() && leadership.left() >= lasts",
+            "(is_fresh() || true) && leadership.left() >= lasts")],
     },
     Mutant {
         name: "document-from-a-cache", room: Room::Pass,

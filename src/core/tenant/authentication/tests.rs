@@ -279,7 +279,13 @@ fn a_connection_that_hides_its_options_from_a_token_of_unknown_scopes_has_new_on
     one.begin();
     one.token_granted(None, 2, (now, CHANCE));
     one.showed_options(Token { scopes: None, serial: 5 });
-    assert!(!one.hid_options(&shop, Token { scopes: None, serial: 5 }, 2, (now, CHANCE)) && !one.needs_new_token(), "it shows them elsewhere");
-    assert!(!one.hid_options(&shop, Token { scopes: Some(&named), serial: 6 }, 2, (now, CHANCE)) && !one.needs_new_token(), "it has the scope");
+    assert!(
+        !one.hid_options(&shop, Token { scopes: None, serial: 5 }, 2, (now, CHANCE)) && !one.needs_new_token(),
+        "it shows them elsewhere"
+    );
+    assert!(
+        !one.hid_options(&shop, Token { scopes: Some(&named), serial: 6 }, 2, (now, CHANCE)) && !one.needs_new_token(),
+        "it has the scope"
+    );
     assert!(one.due().is_none());
 }
