@@ -2,8 +2,8 @@
 //!
 //! Guarantees: a document that is returned is of the connection that was asked for; a call is repeated once, with a
 //! new token, when the token was refused (401, and 403 `insufficient_scope`, since scopes are granted to new tokens
-//! only, but not for each call where a new one lacks the scope too), also when it is a write, because a refused write has
-//! not taken effect; it is repeated for no other reason.
+//! only), also when it is a write, because a refused write has not taken effect; it is repeated for no other reason. While
+//! new tokens lack a scope too, fewer and fewer calls are repeated for it.
 //! The observer sees every exchange, so what it counts is what the tenant counts.
 //!
 //! Assumes: the caller keeps to the tenant's budget. Fails: with [`Failure`].
@@ -48,7 +48,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Whether a call may start now: asked right before each request.
+/// Whether a call of the Management API may start now: asked right before each request, when the token for it is there.
 pub(crate) type MayStart<'a> = &'a (dyn Fn() -> bool + Send + Sync);
 
 /// A call of the Management API.
@@ -170,18 +170,23 @@ impl Client {
                 self.tokens.forget_refused(serial).await;
                 self.ask_once(&ask).await?.0
             }
-            Err(Failure::MissingScope { .. }) if self.has_another_token(serial).await => {
-                let (second, serial) = self.ask_once(&ask).await?;
-                self.tokens.note_replacement(serial, matches!(second, Err(Failure::MissingScope { .. }))).await;
-                second
+            Err(Failure::MissingScope { .. }) => {
+                let Some(serial) = self.replace_lacking(serial).await else { return first };
+                let second = self.ask_once(&ask).await.and_then(|(second, _)| second);
+                self.tokens.note_replacement(serial, second.is_err()).await;
+                // Where there is no time for a second attempt, the first one has its answer all the same.
+                if second == Err(Failure::OutOfTime) { first } else { second }
             }
             concluded => concluded,
         }
     }
 
-    /// Whether there is a token in place of that of this fetch, which lacks a scope.
-    async fn has_another_token(&self, serial: u64) -> bool {
-        self.tokens.replace_lacking(serial).await && self.token().await.is_ok_and(|token| token.serial() != serial)
+    /// Fetches a token in place of that of this fetch, which lacks a scope, if it may be better. Yields which it is.
+    async fn replace_lacking(&self, serial: u64) -> Option<u64> {
+        if !self.tokens.replace_lacking(serial).await {
+            return None;
+        }
+        self.token().await.ok().map(|token| token.serial()).filter(|newer| *newer != serial)
     }
 
     /// The result, and which token it was reached with. The outer failure is one of getting there.

@@ -188,7 +188,7 @@ struct Lacking {
     serial: u64,
     /// How many in a row.
     times: u32,
-    /// None is fetched for that before this.
+    /// No token is fetched for a scope before this.
     until: Instant,
 }
 
@@ -237,8 +237,8 @@ impl TokenCache {
         }
     }
 
-    /// Has a new token fetched by the next caller in place of that of this fetch, which lacks a scope. Yields whether one may be had
-    /// that is better: another one is there already, or the last that was fetched for that was good, or is some time ago.
+    /// Has a new token fetched by the next caller in place of that of this fetch, which lacks a scope. Yields whether there may be a
+    /// better one: another token is there already, or the last one that was fetched for a scope had it, or its pause is over.
     pub(super) async fn replace_lacking(&self, serial: u64) -> bool {
         let (mut state, now) = (self.state.lock().await, Instant::now());
         let may_be_better = state.lacking.is_none_or(|lacking| lacking.until <= now);
@@ -253,7 +253,8 @@ impl TokenCache {
         }
     }
 
-    /// Notes whether the token of this fetch, which is there in place of one that lacked a scope, lacks it as well.
+    /// Notes whether the token of this fetch, which is there in place of one that lacked a scope, lacks it as well, as far as anybody
+    /// knows.
     pub(super) async fn note_replacement(&self, serial: u64, lacks: bool) {
         let (mut state, now) = (self.state.lock().await, Instant::now());
         let before = state.lacking.filter(|lacking| now < lacking.until + LAST_PAUSE);

@@ -5,7 +5,7 @@
 //! and longer, when it gives none) and lets exactly one request through then; it never stays closed longer than
 //! [`LONGEST_PAUSE`], whatever a server says.
 //!
-//! Assumes: the caller takes before it sends, and reports each answer. The token endpoint has limits of its own
+//! Assumes: the caller asks when the budget opens, pays for each request it sends, and reports each answer. The token endpoint has limits of its own
 //! that neither bucket stands for. Fails: never; times that run backwards count as no time.
 //!
 //! Source: "Auth0 Management API v2, rate limit policy" (token buckets; `x-ratelimit-reset` is the time at which one
@@ -194,13 +194,7 @@ impl Budget {
         self.reads.opens_at(now).max(self.requests.opens_at(now))
     }
 
-    /// Takes one request of this route; `false`, and nothing taken, when none is left. Token requests are free.
-    #[must_use]
-    pub fn take(&mut self, route: Route, now: Instant) -> bool {
-        self.bucket(route).is_none_or(|bucket| bucket.take(now))
-    }
-
-    /// Takes one request of this route that was sent already: what was not left is waited for before the next one.
+    /// Takes one request of this route that was sent: what was not left is waited for before the next one. Token requests are free.
     pub fn pay(&mut self, route: Route, now: Instant) {
         if let Some(bucket) = self.bucket(route) {
             bucket.pay(now);

@@ -120,6 +120,8 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
     let written = touched && planned.write == WriteOutcome::Written;
     let claimed = touched && !matches!(planned.write, WriteOutcome::Postponed(_));
     let (state, owned) = match &param.verdict {
+        // Its claim is stored, and others have a record of it yet.
+        Verdict::InSync if planned.deferred.contains(name) => (ParamState::Pending, &param.claim),
         Verdict::InSync => (ParamState::InSync, &param.after),
         Verdict::Write { absent: true, .. } | Verdict::Paced { absent: true } if observing => (ParamState::WouldAdd, &param.before),
         Verdict::Write { .. } | Verdict::Paced { .. } if observing => (ParamState::WouldChange, &param.before),

@@ -80,8 +80,8 @@ impl Evidence {
         self.options.good(token);
     }
 
-    /// A connection came without options. Yields whether the token is what is lacking: of a token whose scopes are
-    /// known, of another one by what else was seen.
+    /// A connection came without options. Yields whose trouble that is: where the token names its scopes, they tell, and elsewhere
+    /// what other connections showed.
     pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize) -> Blame {
         match token.scopes {
             Some(scopes) if scopes.iter().any(|scope| scope == READ_OPTIONS) => Blame::Connection,

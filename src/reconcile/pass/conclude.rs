@@ -142,8 +142,23 @@ impl Pass<'_, Written> {
             if given_up {
                 let told = self.tell_member(&member, write).await;
                 given_up = told || !losers.contains(&member.stored.uid);
+            } else {
+                self.tell_waiting(&member, write).await;
             }
         }
+    }
+
+    /// Tells an object that a parameter passes to it of which another still has a record.
+    async fn tell_waiting(&mut self, member: &Member, write: &WriteOutcome) {
+        self.at.plan.defer_handed(&member.stored.uid);
+        let message = "another object still has a record of a parameter that passes to this one, and that object could not be written; \
+                       the operator tries again";
+        let waits = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
+        match write {
+            // What is claimed stays claimed.
+            WriteOutcome::Nothing | WriteOutcome::Written => self.tell_member(member, &WriteOutcome::Failed(waits)).await,
+            WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) | WriteOutcome::Rejected(_) => self.tell_member(member, write).await,
+        };
     }
 
     /// Tells one object what came of the pass. Yields whether all is well with that.
@@ -158,7 +173,7 @@ impl Pass<'_, Written> {
         planned.status = claims::without(planned.status, id, &losses);
         let at = (&self.at.reading.document, self.settings.audience.identity());
         let Some(outcome) = member.outcome(&self.at.plan, &planned, at, write) else { return true };
-        let reasons = LetGo { labels: member.labels.clone(), handed: self.handed(member), ..LetGo::default() };
+        let reasons = LetGo { labels: member.labels.clone(), handed: self.handed(member, write), ..LetGo::default() };
         let told = self.tell(&planned, &member.stored, (&outcome, member.named), reasons).await;
         if told {
             self.follow_up(member, &planned);
@@ -167,7 +182,7 @@ impl Pass<'_, Written> {
     }
 
     /// What an object has a record of that stays there, or may be there by now, and is another's.
-    fn handed(&self, member: &Member) -> Vec<(ConnectionId, String, Fingerprint)> {
+    fn handed(&self, member: &Member, write: &WriteOutcome) -> Vec<(ConnectionId, String, Fingerprint)> {
         let Written { reading, plan, .. } = &self.at;
         let (uid, id) = (&member.stored.uid, &reading.document.id);
         let (losses, part, live) = (plan.losses(uid), plan.part(uid), reading.document.live().unwrap_or_default());
@@ -176,11 +191,12 @@ impl Pass<'_, Written> {
             losses.contains(name) || matches!(verdict, Some(Verdict::Handed | Verdict::Conflicted(_)))
         };
         let here = ConnectionRef { tenant: self.settings.audience.identity(), connection: id };
+        // What has no answer may have been set all the same.
+        let may_be_set = plan.written || matches!(write, WriteOutcome::Failed(_)) || self.tenant.unsettled_for(id).is_some();
         let stays = |name: &String| -> Vec<Fingerprint> {
             let change = plan.changes.get(name);
-            let (set, was) = (change.and_then(|change| change.entry.as_ref()), live.get(name));
-            // What has no answer may have been set all the same.
-            let was = was.filter(|_| !plan.written || change.is_none()).and_then(Live::entry);
+            let set = change.and_then(|change| change.entry.as_ref()).filter(|_| may_be_set);
+            let was = live.get(name).filter(|_| !plan.written || change.is_none()).and_then(Live::entry);
             set.into_iter().chain(was).map(|entry| here.fingerprint(name, entry)).collect()
         };
         let claims = claims::on(&member.stored.status, id).into_iter().filter(|(name, _)| passes(name));

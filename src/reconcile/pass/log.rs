@@ -30,7 +30,7 @@ impl Line<'_> {
         let (cause, connection, id) = (cause(plan), connection.name.as_str(), connection.id.as_str());
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match failure {
-            // It was not sent.
+            // It was not sent, or not again.
             Some(Failure::OutOfTime) => {}
             None => tracing::info!(
                 tenant,

@@ -23,6 +23,8 @@ pub struct Version {
     pub is_news: bool,
     /// Its resourceVersion. After the store was set back one may come twice.
     revision: u64,
+    /// How often the store had been set back before.
+    era: u32,
 }
 
 /// For how long it is kept what a process had been shown when.
@@ -50,6 +52,12 @@ struct Versions {
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
     kinds: [Versions; 6],
+    /// How often the store was set back.
+    era: u32,
+    /// In which era a process listed a kind last, or was shown an event of it.
+    eras: BTreeMap<(ProcessId, Kind), u32>,
+    /// When any process was shown an event last.
+    last_shown: Option<Instant>,
     /// In the order of time.
     shown: BTreeMap<(ProcessId, Kind), Vec<Shown>>,
     /// How many versions of each kind there were when a process began.
@@ -62,13 +70,37 @@ impl Chronicle {
         let Versions { all, by_name } = &mut self.kinds[kind.index()];
         let (name, number): (Arc<str>, usize) = (name.into(), all.len());
         by_name.entry(name.clone()).or_default().push(number);
-        all.push(Version { number, name, text, is_news: false, revision: resource_version });
+        all.push(Version { number, name, text, is_news: false, revision: resource_version, era: self.era });
     }
 
-    /// Notes that a process has everything of a kind up to this resourceVersion.
+    /// The store is set back: what comes from now on has versions that were there before.
+    pub(super) fn set_back(&mut self) {
+        self.era += 1;
+    }
+
+    /// Notes that a process lists a kind.
+    pub(super) fn list(&mut self, process: ProcessId, kind: Kind) {
+        self.eras.insert((process, kind), self.era);
+    }
+
+    /// Notes that a process is shown an event of a kind, and with it everything up to this resourceVersion.
     pub(super) fn show(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
+        self.eras.insert((process, kind), self.era);
+        self.last_shown = Some(Instant::now());
+        self.go_on(process, kind, resource_version);
+    }
+
+    /// When any process was shown an event last.
+    pub(super) fn last_shown(&self) -> Option<Instant> {
+        self.last_shown
+    }
+
+    /// Notes that a process goes on from this resourceVersion of a kind, which it had from a list or an event.
+    pub(super) fn go_on(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
         let versions = &self.kinds[kind.index()].all;
-        let count = versions.iter().rposition(|version| version.revision <= resource_version).map_or(0, |at| at + 1);
+        let era = self.eras.get(&(process, kind)).copied().unwrap_or_default();
+        let has = |version: &Version| version.era <= era && version.revision <= resource_version;
+        let count = versions.iter().rposition(has).map_or(0, |at| at + 1);
         let now = Instant::now();
         let shown = self.shown.entry((process, kind)).or_default();
         match shown.last_mut() {

@@ -88,6 +88,7 @@ pub(super) fn handle(shared: &Arc<Mutex<State>>, request: &Request, media: &Medi
     let answer = match verb {
         Verb::Get => get(state, &key).map(|object| (200, object)),
         Verb::List => {
+            state.chronicle.list(request.process, key.kind);
             let reply =
                 list(state, request, &key, &query, partial).map_or_else(|refusal| Reply::from(&refusal), |page| Reply::Whole(200, page));
             return noted(state, request, verb, key, reply);

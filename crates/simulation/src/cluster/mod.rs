@@ -167,6 +167,11 @@ impl Cluster {
         self.state.lock().chronicle.count(kind)
     }
 
+    /// When any process was shown an event last: before that it may not have known of what there is.
+    pub fn last_shown(&self) -> Option<tokio::time::Instant> {
+        self.state.lock().chronicle.last_shown()
+    }
+
     /// A process begins: whatever is there, it lists it before it acts.
     pub fn begins(&self, process: ProcessId) {
         self.state.lock().chronicle.begins(process);

@@ -246,6 +246,7 @@ impl Cluster {
     /// while around this, as it is around a real restore.
     pub fn restore_etcd(&self, snapshot: &Snapshot) {
         let mut state = self.state.lock();
+        state.chronicle.set_back();
         state.put_back(snapshot.version, snapshot.objects.clone());
         state.cut(Break::Error, |_| true);
     }

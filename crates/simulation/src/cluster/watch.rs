@@ -92,7 +92,7 @@ impl WatchBody {
             refused = Some(error_line(&Refusal::too_old(asked.from, state.watchable[kind.index()])));
         }
         // What it listed it has, from where the watch begins, also where it can't begin there any more.
-        state.chronicle.show(process, kind, cursor);
+        state.chronicle.go_on(process, kind, cursor);
         let id = state.register(Watcher { process, kind, cursor, cut: None, waker: None });
         let bookmark = (now + BOOKMARKS).min(now + asked.lasts.saturating_sub(LAST_BOOKMARK));
         let ends = now + asked.lasts;

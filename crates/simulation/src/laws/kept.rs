@@ -1,6 +1,8 @@
 //! The law of a record, asked when a status is written or our finalizer is taken: what is ours and still there stays recorded, unless
 //! its owner may let go of it.
 
+use std::sync::Arc;
+
 use super::seen::{Document, FINALIZER, Object, Param, canonical_text, fingerprint};
 use super::write::{Scene, Unseen};
 use super::{Law, Violation};
@@ -54,13 +56,23 @@ pub fn is_at_stake(host: &str, old: &Object, after: After<'_>, looked: Looked<'_
 }
 
 /// Checks what an object records of a connection, of the version that is about to be replaced. `unseen`: what becomes of it where its
-/// namespace may not be known.
-pub fn check(scene: &Scene, (old, unseen): (&Object, Unseen), after: After<'_>, looked: Looked<'_>, violations: &mut Vec<Violation>) {
+/// namespace may not be known; `is_forged`: whether somebody else wrote the status of an object.
+pub fn check(
+    (scene, is_forged): (&Scene, impl Fn(&Object) -> bool),
+    (old, unseen): (&Object, Unseen),
+    after: After<'_>,
+    looked: Looked<'_>,
+    violations: &mut Vec<Violation>,
+) {
     let document = looked.is;
     for (param, entry, print) in going(&scene.host, old, after, looked) {
-        // What somebody took from another a moment ago may not have been shown yet.
-        let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).flat_map(|(_, versions)| versions);
-        let is_kept = others.any(|other| records(other, &document.id, &param.name, &print));
+        let has_it = |other: &Arc<Object>| records(other, &document.id, &param.name, &print);
+        let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).map(|(_, versions)| versions);
+        // What somebody else took out of a status a moment ago may not have been shown yet.
+        let is_kept = others.any(|versions| {
+            let last = versions.last();
+            last.is_some_and(has_it) || (last.is_some_and(|last| is_forged(last)) && versions.iter().any(has_it))
+        });
         if !is_kept && scene.is_bound(&old.metadata.uid, document, unseen) {
             let text = format!("{}: the record of {}={entry} on {} goes, and it is there", old.key(), param.name, document.name);
             violations.push(Violation::of(Law::NothingLeft, text));

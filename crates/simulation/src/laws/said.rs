@@ -92,7 +92,8 @@ pub fn arrives(told: Told<'_>, id: &str) -> bool {
 /// process may have known when it told so.
 pub fn check_arrivals(scene: &Scene, told: Told<'_>, document: &Document, violations: &mut Vec<Violation>) {
     // One that only observes, or whose tenant does, is told what is there, and not that it has it.
-    if !scene.is_bound_by(told.old, document, Unseen::Keeps) {
+    let is_told_as_an_observer = told.sent.condition("Ready").is_some_and(|ready| ready.reason == "Observing");
+    if is_told_as_an_observer || !scene.is_bound_by(told.old, document, Unseen::Keeps) {
         return;
     }
     for param in arrivals(told, &document.id) {

@@ -31,8 +31,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            client.renew().await;\n",
             ""),
             Edit(CLIENT,
-            "if self.has_another_token(serial).await => {",
-            "if serial == 0 && self.has_another_token(serial).await => {")],
+            "        if !self.tokens.replace_lacking(serial).await {\n",
+            "        if serial > 0 {\n")],
     },
     Mutant {
         name: "old-token-vouches-for-the-new-one", room: Room::Token,

@@ -89,7 +89,8 @@ impl World {
             let text = format!("process {} reads {what} more than {} times in {:?}", request.process.0, LOOP.0, LOOP.1);
             return self.break_law(Law::Frugal, text);
         }
-        if state.calm {
+        // One that was refused for its token is asked again at once.
+        if state.calm && !state.refused_last.contains(&request.process) {
             state.asked.reads.push((now, what));
         }
     }
@@ -103,8 +104,9 @@ impl World {
     pub(crate) fn look_at_reads(&self, stretch: Duration) {
         let specs: Vec<seen::Tenant> = TENANTS.iter().filter_map(|name| self.cluster.read_as(&crate::cluster::Key::tenant(name))).collect();
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        let last_shown = self.cluster.last_shown();
         for (at, what) in &self.state.lock().asked.reads {
-            if at.elapsed() < stretch {
+            if at.elapsed() < stretch && last_shown.is_none_or(|last| last < *at) {
                 *counts.entry(what.clone()).or_default() += 1;
             }
         }

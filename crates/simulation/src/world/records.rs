@@ -58,7 +58,7 @@ impl World {
             if kept::is_at_stake(&host, &old, after, looked) {
                 let scene = self.scene(request.process, &host, Duration::ZERO);
                 let unseen = if goes && self.may_have_waited(&old) { write::Unseen::Nothing } else { write::Unseen::Keeps };
-                kept::check(&scene, (&old, unseen), after, looked, &mut violations);
+                kept::check((&scene, |object: &seen::Object| self.is_forged(object)), (&old, unseen), after, looked, &mut violations);
             }
         }
         for connection in sent.status.connections.iter().filter(|_| is_status) {

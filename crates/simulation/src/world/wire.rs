@@ -88,6 +88,9 @@ impl Network for World {
     fn is_over(&self, request: &Request, status: Option<u16>) {
         let mut state = self.state.lock();
         state.in_flight.retain(|write| write.number != request.number);
+        if request.server != Server::Auth0 {
+            return;
+        }
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
             state.refused_last.insert(request.process);

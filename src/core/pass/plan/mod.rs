@@ -6,8 +6,8 @@
 //!   parameter was in sync here before, and is removed only where an object that is deleted has lost its record and
 //!   declares exactly that value;
 //! - a parameter that one object gives up and another wants changes hands in one PATCH;
-//! - an object that only observes or is not admitted neither takes part nor holds anything; its record stays until
-//!   another object takes the name over, and goes then;
+//! - an object that only observes, is not admitted or is released neither takes part nor holds anything; its record goes
+//!   when another object takes the name over;
 //! - for an object whose changes Auth0 refused nothing is written, and what is there as it declares it is its own all the same;
 //! - a record passes from one object to another only by way of a claim, also where nothing has to be written;
 //! - nothing is planned where nothing differs.
@@ -46,8 +46,8 @@ pub(crate) enum Role {
     /// Names another connection and is still to be accepted there: what it owns stays until then, but for what another
     /// object declares here.
     Mover,
-    /// Has a record here and no say: it only observes, or is not admitted any more. It keeps the record until another
-    /// object takes the name over.
+    /// Has a record here and no say: it only observes, is not admitted any more, or is released. Another object that takes the name
+    /// over has its claim stored before the record goes.
     Bystander,
 }
 

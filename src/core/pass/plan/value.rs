@@ -173,6 +173,14 @@ impl Plan {
         }
     }
 
+    /// Leaves to a later pass what this object has as it is from now on, as others have a record of it yet.
+    pub fn defer_handed(&mut self, adopter: &Uid) {
+        for name in self.handed.iter().filter(|(_, uid)| *uid == adopter).map(|(name, _)| name) {
+            let change = Change { from: None, entry: None, actor: adopter.clone(), others: Vec::new(), drift: false };
+            self.deferred.insert(name.clone(), change);
+        }
+    }
+
     /// What an object stores before the write: the records of the names that change for it.
     pub fn claims_of(&self, object: &Uid) -> BTreeMap<String, Vec<Fingerprint>> {
         let params = self.objects.get(object).into_iter().flatten();

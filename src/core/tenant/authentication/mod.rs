@@ -71,8 +71,10 @@ pub(crate) struct Authentication {
     missing: Option<MissingScopes>,
     /// What the calls showed of the tenant as a whole.
     evidence: Evidence,
-    /// Whether a connection hid its options from a token of which nothing tells whether it may see them: only a new one can.
+    /// Whether a connection hid its options from the token, and nothing tells whether that is for want of a scope.
     unproved: bool,
+    /// How often a new token was tried for that. Nothing ends it, as every new token is unproved at first: it is tried less and less often.
+    trials: u32,
     /// When they are tried again.
     due: Option<Instant>,
     /// How many tries failed in a row.
@@ -82,7 +84,15 @@ pub(crate) struct Authentication {
 impl Authentication {
     /// Of credentials that are to be tried at once.
     pub(crate) fn untried(now: Instant) -> Self {
-        Self { answer: Answer::Untried, missing: None, evidence: Evidence::default(), unproved: false, due: Some(now), failures: 0 }
+        Self {
+            answer: Answer::Untried,
+            missing: None,
+            evidence: Evidence::default(),
+            unproved: false,
+            trials: 0,
+            due: Some(now),
+            failures: 0,
+        }
     }
 
     /// What Auth0 answered last.
@@ -157,13 +167,13 @@ impl Authentication {
             // There is nobody left for whom it could be asked again: what was silent is nobody's trouble any more.
             self.evidence.answered();
         }
-        let was_lacking = self.needs_new_token();
+        let was_missing = self.missing.is_some();
         self.unproved = false;
         self.missing = self.missing.take().filter(|missing| missing.remain_with(scopes));
         if self.missing.is_some() || self.evidence.silence().is_some() {
             let pause = self.next_pause(chance);
             self.try_by(now + pause);
-        } else if scopes.is_some() || !was_lacking {
+        } else if scopes.is_some() || !was_missing {
             // A token that does not say is only worth a try, which may fail as the last one did.
             self.failures = 0;
         }
@@ -238,9 +248,7 @@ impl Authentication {
     /// A connection showed its options. Yields whether that ended a lack of scopes.
     pub(crate) fn showed_options(&mut self, token: Token<'_>) -> bool {
         self.evidence.showed_options(token.serial);
-        if std::mem::take(&mut self.unproved) {
-            self.failures = 0;
-        }
+        self.unproved = false;
         // A token that names its scopes has said whether it lacks this one.
         let ends = token.scopes.is_none() && self.missing.as_ref().is_some_and(|missing| missing.scopes == [READ_OPTIONS]);
         if ends {
@@ -260,9 +268,11 @@ impl Authentication {
     /// is the connection's trouble, and a new token is tried.
     pub(crate) fn hid_options(&mut self, connection: &ConnectionKey, token: Token<'_>, known: usize, when: (Instant, f64)) -> bool {
         let blame = self.evidence.hid_options(connection, token, known);
-        if blame == Blame::Either {
+        if blame == Blame::Either && self.due.is_none() {
+            let (now, chance) = when;
             self.unproved = true;
-            self.try_unless_due(when);
+            self.trials = self.trials.saturating_add(1);
+            self.due = Some(now + backoff(self.trials, chance));
         }
         blame == Blame::Token
     }

@@ -42,7 +42,7 @@ fn by_api() -> Answer {
 /// Credentials of which this is known, with a try in a minute.
 fn known(answer: &Answer, missing: Option<MissingScopes>, now: Instant) -> Authentication {
     let due = Some(now + Duration::from_mins(1));
-    Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), unproved: false, due, failures: 3 }
+    Authentication { answer: answer.clone(), missing, evidence: Evidence::default(), unproved: false, trials: 0, due, failures: 3 }
 }
 
 #[test]

@@ -167,27 +167,38 @@ fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
             let (old, is) = (serde_json::from_value::<Object>(owner.clone()).unwrap(), document(&options(V1)));
             let looked = kept::Looked { is: &is, shown: Some(&is) };
             let mut violations = Vec::new();
-            kept::check(&scene(teams, std::slice::from_ref(&owner)), (&old, unseen), kept::After::Gone, looked, &mut violations);
+            kept::check(
+                (&scene(teams, std::slice::from_ref(&owner)), |_: &Object| false),
+                (&old, unseen),
+                kept::After::Gone,
+                looked,
+                &mut violations,
+            );
             assert_eq!(violations.iter().any(|violation| violation.law == Law::NothingLeft), is_bound, "{teams:?}, {unseen:?}");
         }
     }
 }
 
-/// Of what somebody takes out of a status a process knows nothing before it is shown that.
+/// Of what somebody takes out of a status a process knows nothing before it is shown that; of what it takes out itself it does.
 #[test]
 fn a_record_that_another_may_still_be_taken_to_have_keeps_a_value() {
     let owner: Object = serde_json::from_value(claiming(V1)).unwrap();
     let (has, had_not) = (named(claiming(V1), "two"), named(declaring(V1, &[]), "two"));
     let is = document(&options(V1));
     let looked = kept::Looked { is: &is, shown: Some(&is) };
-    for (versions, is_kept) in
-        [(vec![has.clone(), had_not.clone()], true), (vec![had_not.clone(), has.clone()], true), (vec![has], true), (vec![had_not], false)]
-    {
+    for (versions, is_forged, is_kept) in [
+        (vec![has.clone(), had_not.clone()], true, true),
+        (vec![has.clone(), had_not.clone()], false, false),
+        (vec![had_not.clone(), has.clone()], false, true),
+        (vec![has], false, true),
+        (vec![had_not], true, false),
+    ] {
         let mut scene = scene(&[Some("a")], &[claiming(V1)]);
         let versions: Vec<Arc<Object>> = versions.into_iter().map(|object| Arc::new(serde_json::from_value(object).unwrap())).collect();
         scene.objects.insert(versions[0].metadata.uid.clone(), versions);
         let mut violations = Vec::new();
-        kept::check(&scene, (&owner, write::Unseen::Keeps), kept::After::Gone, looked, &mut violations);
+        let (whose, bound) = ((&scene, |_: &Object| is_forged), (&owner, write::Unseen::Keeps));
+        kept::check(whose, bound, kept::After::Gone, looked, &mut violations);
         assert_eq!(violations.is_empty(), is_kept, "{violations:?}");
     }
 }
