@@ -56,7 +56,7 @@ pub(super) struct Chronicle {
     era: u32,
     /// In which era a process listed a kind last, or was shown an event of it.
     eras: BTreeMap<(ProcessId, Kind), u32>,
-    /// When any process was shown an event last.
+    /// When any process was shown anything last.
     last_shown: Option<Instant>,
     /// In the order of time.
     shown: BTreeMap<(ProcessId, Kind), Vec<Shown>>,
@@ -86,17 +86,17 @@ impl Chronicle {
     /// Notes that a process is shown an event of a kind, and with it everything up to this resourceVersion.
     pub(super) fn show(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
         self.eras.insert((process, kind), self.era);
-        self.last_shown = Some(Instant::now());
         self.go_on(process, kind, resource_version);
     }
 
-    /// When any process was shown an event last.
+    /// When any process was shown anything last.
     pub(super) fn last_shown(&self) -> Option<Instant> {
         self.last_shown
     }
 
     /// Notes that a process goes on from this resourceVersion of a kind, which it had from a list or an event.
     pub(super) fn go_on(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
+        self.last_shown = Some(Instant::now());
         let versions = &self.kinds[kind.index()].all;
         let era = self.eras.get(&(process, kind)).copied().unwrap_or_default();
         let has = |version: &Version| version.era <= era && version.revision <= resource_version;
