@@ -63,7 +63,7 @@ pub(super) fn observes(slot: usize, connection: usize, name: usize, entry: usize
 }
 
 /// The namespace with this label may use nothing but what is elsewhere from now on.
-fn denied_here(team: &'static str) -> Beat {
+pub(super) fn denied_here(team: &'static str) -> Beat {
     let other = if team == "a" { "b" } else { "a" };
     let entry = |team, connections| AccessDeclaration { team: Some(team), connections, reserved: false };
     let access = vec![entry(other, &["*"]), entry(team, &["corporate"])];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::scripts::{BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, history, writes};
+use super::scripts::{BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, denied_here, history, writes};
 use super::{assert_holds, run, story};
 use crate::action::Action;
 use crate::cluster::Kind;
@@ -131,6 +131,24 @@ fn nothing_is_written_from_a_document_that_grew_old_in_sleep() {
         assert_holds(&history, &report, "asleep");
         let before = calls(&history).into_iter().take_while(|call| !writes(call)).filter(is_read).count();
         assert_eq!(before, reads, "asleep for {asleep} s\n{}", story(&history));
+    }
+}
+
+/// What an object has passes to another while it is released, and its finalizer can't be removed: the other is told that it waits.
+#[test]
+fn who_waits_for_a_released_object_is_told_so() {
+    let script =
+        [declares(0, HERE, BLOG, 1), Beat::Pass, denied_here("a"), Beat::Do(Action::Delete(0)), declares(2, HERE, BLOG, 1), Beat::Pass];
+    let undisturbed = history(&script, BTreeMap::new());
+    let releases = |call: &String| call.starts_with("PATCH ") && call.contains("/team-a/upstreamparams/one?");
+    let number = (1..).zip(calls(&undisturbed)).filter(|(_, call)| releases(call)).last().expect("a release").0;
+    // Its claim, that it waits, and that it is ready.
+    for (fate, told) in [(Fate::PROMPT, 2), (Fate { ending: Ending::Refused(503), ..Fate::PROMPT }, 3)] {
+        let history = history(&script, BTreeMap::from([(number, AtCall::Fate(fate))]));
+        let (report, _) = run(&history);
+        assert_holds(&history, &report, "released");
+        let tells = |call: &String| call.contains("/team-b/upstreamparams/one/status?");
+        assert_eq!(calls(&history).iter().filter(|call| tells(call)).count(), told, "{}", story(&history));
     }
 }
 
