@@ -862,6 +862,22 @@ fn a_value_that_overwrite_replaced_is_told_and_one_that_was_ours_is_not() {
 }
 
 #[test]
+fn who_waits_for_another_to_give_a_parameter_up_is_not_said_to_have_it_and_keeps_its_claim() {
+    let (gone, b) = (object("a").lists("blog", InSync, &["x"]), object("b").wants("blog", "x").lists("blog", Pending, &["x"]));
+    let parts = [Participant { object: &gone, role: Role::Bystander }, Participant { object: &b, role: Role::Owner }];
+    let found = live(&[("blog", "x")]);
+    let state = ConnectionState { connection_ref: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
+    let mut plan = plan(state, &parts, false);
+    assert!(plan.adopts(&b.uid) && plan.losers().contains(&gone.uid));
+    plan.defer_handed(&b.uid);
+    let waits = WriteOutcome::Failed(obstacle(ObstacleReason::Pending, false));
+    let b = after(&b, &Outcome::Planned(Planned::part(&plan, &b, described(HERE), Vec::new(), waits)), &context());
+    let param = &b.status.connections[0].params[0];
+    assert_eq!((param.state, param.owned.len()), (Pending, 1));
+    assert_eq!(says(&b, ConditionType::Ready), ("Unknown".to_owned(), "Pending".to_owned()));
+}
+
+#[test]
 fn what_a_release_leaves_is_named() {
     let a = in_sync().lists_at(ELSEWHERE, "lang", InSync, &["de"]).dying();
     let notices = conclude(&a, &Outcome::Released("deletionPolicy is Retain".into()), &context()).notices;
