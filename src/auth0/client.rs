@@ -174,8 +174,7 @@ impl Client {
                 let Some(serial) = self.replace_lacking(serial).await else { return first };
                 let second = self.ask_once(&ask).await.and_then(|(second, _)| second);
                 self.tokens.note_replacement(serial, second.is_err()).await;
-                // Where there is no time for a second attempt, the first one has its answer all the same.
-                if second == Err(Failure::OutOfTime) { first } else { second }
+                second
             }
             concluded => concluded,
         }

@@ -17,7 +17,8 @@ pub(crate) enum Item {
     /// This object: what was to be written to it was not, or it waits for something to be known.
     Object(ObjectKey),
     /// What this object has on a connection that it does not name, or that it leaves as it is deleted: that it goes could not be
-    /// written. It has pauses of its own, which do not end as something else can be written to the object, or need not.
+    /// written. Or what it takes over there, while another still has a record of that. It has pauses of its own, which do not end as
+    /// something else can be written to the object, or need not.
     Record(ObjectKey, ConnectionId),
     /// Everything of the tenant, as somebody asked for that.
     Everything,

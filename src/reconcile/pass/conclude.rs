@@ -134,31 +134,43 @@ impl Pass<'_, Written> {
         let (adopting, others): (Vec<Member>, Vec<Member>) =
             members.into_iter().partition(|member| self.at.plan.adopts(&member.stored.uid));
         for member in others {
-            given_up &= self.tell_member(&member, write).await;
+            let told = self.tell_member(&member, write).await;
+            given_up &= told || !losers.contains(&member.stored.uid);
         }
         // One may have a name of another's, and lose one to a third.
         let (losing, last): (Vec<Member>, Vec<Member>) = adopting.into_iter().partition(|member| losers.contains(&member.stored.uid));
+        let id = self.at.reading.document.id.clone();
         for member in losing.into_iter().chain(last) {
             if given_up {
                 let told = self.tell_member(&member, write).await;
                 given_up = told || !losers.contains(&member.stored.uid);
+                self.tenant.finish_record(&member.stored, &id);
             } else {
                 self.tell_waiting(&member, write).await;
             }
         }
     }
 
-    /// Tells an object that a parameter passes to it of which another still has a record.
+    /// Tells an object that a parameter passes to it of which another still has a record. It is looked at again for that.
     async fn tell_waiting(&mut self, member: &Member, write: &WriteOutcome) {
-        self.at.plan.defer_handed(&member.stored.uid);
+        let uid = &member.stored.uid;
+        if self.at.plan.unadopted.contains(uid) {
+            return;
+        }
+        self.at.plan.defer_handed(uid);
         let message = "another object still has a record of a parameter that passes to this one, and that object could not be written; \
                        the operator tries again";
         let waits = Obstacle { reason: ObstacleReason::Pending, message: message.to_owned(), tenant_wide: false };
-        match write {
-            // What is claimed stays claimed.
-            WriteOutcome::Nothing | WriteOutcome::Written => self.tell_member(member, &WriteOutcome::Failed(waits)).await,
-            WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) | WriteOutcome::Rejected(_) => self.tell_member(member, write).await,
+        let is_all = match write {
+            WriteOutcome::Nothing => true,
+            WriteOutcome::Written => !self.at.plan.changes_for(uid),
+            WriteOutcome::Failed(_) | WriteOutcome::Postponed(_) | WriteOutcome::Rejected(_) => false,
         };
+        // What is claimed stays claimed.
+        let write = if is_all { &WriteOutcome::Failed(waits) } else { write };
+        self.tell_member(member, write).await;
+        let id = self.at.reading.document.id.clone();
+        self.tenant.look_for_record_again(&member.stored, &id);
     }
 
     /// Tells one object what came of the pass. Yields whether all is well with that.

@@ -177,6 +177,11 @@ impl Tenant {
         self.requeue(Item::Record(object.key.clone(), connection.clone()), object, error);
     }
 
+    /// What an object has on a connection waits for another object: a date is set to look there again.
+    pub(crate) fn look_for_record_again(&mut self, object: &Declared, connection: &ConnectionId) {
+        self.queue.add_after_failure(Item::Record(object.key.clone(), connection.clone()), clock::now(), fastrand::f64());
+    }
+
     /// It was written, or need not be.
     pub(crate) fn finish_record(&mut self, object: &Declared, connection: &ConnectionId) {
         self.queue.finish(&Item::Record(object.key.clone(), connection.clone()));

@@ -56,7 +56,7 @@ pub(super) struct Chronicle {
     era: u32,
     /// In which era a process listed a kind last, or was shown an event of it.
     eras: BTreeMap<(ProcessId, Kind), u32>,
-    /// When any process was shown anything last.
+    /// When any process was shown anything new last.
     last_shown: Option<Instant>,
     /// In the order of time.
     shown: BTreeMap<(ProcessId, Kind), Vec<Shown>>,
@@ -89,20 +89,22 @@ impl Chronicle {
         self.go_on(process, kind, resource_version);
     }
 
-    /// When any process was shown anything last.
+    /// When any process was shown anything new last.
     pub(super) fn last_shown(&self) -> Option<Instant> {
         self.last_shown
     }
 
     /// Notes that a process goes on from this resourceVersion of a kind, which it had from a list or an event.
     pub(super) fn go_on(&mut self, process: ProcessId, kind: Kind, resource_version: u64) {
-        self.last_shown = Some(Instant::now());
         let versions = &self.kinds[kind.index()].all;
         let era = self.eras.get(&(process, kind)).copied().unwrap_or_default();
         let has = |version: &Version| version.era <= era && version.revision <= resource_version;
         let count = versions.iter().rposition(has).map_or(0, |at| at + 1);
         let now = Instant::now();
         let shown = self.shown.entry((process, kind)).or_default();
+        if shown.last().is_none_or(|(_, last)| *last != count) {
+            self.last_shown = Some(now);
+        }
         match shown.last_mut() {
             Some((at, last)) if *at == now => *last = count,
             Some((_, last)) if *last == count => {}

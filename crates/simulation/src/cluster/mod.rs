@@ -167,7 +167,7 @@ impl Cluster {
         self.state.lock().chronicle.count(kind)
     }
 
-    /// When any process was shown anything last: before that it may not have known of what there is.
+    /// When any process was shown anything new last: before that it may not have known of what there is.
     pub fn last_shown(&self) -> Option<tokio::time::Instant> {
         self.state.lock().chronicle.last_shown()
     }

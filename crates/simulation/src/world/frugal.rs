@@ -1,7 +1,7 @@
 //! What is asked in vain: reads of what is at rest beyond what the tenant object asks for, and writes that rest on a version of which
 //! their process knows that it is gone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,6 +30,20 @@ pub(super) struct Asked {
     last: BTreeMap<(ProcessId, String), VecDeque<Instant>>,
     /// The versions of objects that processes made, as they were answered.
     versions: BTreeMap<(ProcessId, String), u64>,
+    /// What was refused for the token when a process read it last: it is asked for again at once.
+    refused: BTreeSet<(ProcessId, String)>,
+}
+
+/// What a request to Auth0 is for.
+fn asked_for(request: &Request) -> String {
+    format!("{}{}", request.host, request.path)
+}
+
+impl Asked {
+    /// A read was refused for its token.
+    pub(super) fn note_refused(&mut self, request: &Request) {
+        self.refused.insert((request.process, asked_for(request)));
+    }
 }
 
 /// The version in the metadata of a body that is written or answered. It is the first member of this name, and a string can't hold one, as
@@ -77,7 +91,7 @@ impl World {
 
     /// A connection is read.
     pub(super) fn note_read(&self, request: &Request) {
-        let (now, what) = (Instant::now(), format!("{}{}", request.host, request.path));
+        let (now, what) = (Instant::now(), asked_for(request));
         let mut state = self.state.lock();
         let last = state.asked.last.entry((request.process, what.clone())).or_default();
         last.push_back(now);
@@ -89,8 +103,7 @@ impl World {
             let text = format!("process {} reads {what} more than {} times in {:?}", request.process.0, LOOP.0, LOOP.1);
             return self.break_law(Law::Frugal, text);
         }
-        // One that was refused for its token is asked again at once.
-        if state.calm && !state.refused_last.contains(&request.process) {
+        if !state.asked.refused.remove(&(request.process, what.clone())) && state.calm {
             state.asked.reads.push((now, what));
         }
     }
@@ -104,9 +117,9 @@ impl World {
     pub(crate) fn look_at_reads(&self, stretch: Duration) {
         let specs: Vec<seen::Tenant> = TENANTS.iter().filter_map(|name| self.cluster.read_as(&crate::cluster::Key::tenant(name))).collect();
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        let last_shown = self.cluster.last_shown();
+        let stretch = self.cluster.last_shown().map_or(stretch, |last| stretch.min(last.elapsed()));
         for (at, what) in &self.state.lock().asked.reads {
-            if at.elapsed() < stretch && last_shown.is_none_or(|last| last < *at) {
+            if at.elapsed() < stretch {
                 *counts.entry(what.clone()).or_default() += 1;
             }
         }

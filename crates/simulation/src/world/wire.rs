@@ -91,6 +91,9 @@ impl Network for World {
         if request.server != Server::Auth0 {
             return;
         }
+        if matches!(status, Some(401 | 403)) && request.method == "GET" {
+            state.asked.note_refused(request);
+        }
         // Who is refused for its token asks again with a new one, and who gets 404 for an id looks the name up.
         if matches!(status, Some(400 | 401 | 403 | 404)) {
             state.refused_last.insert(request.process);

@@ -106,8 +106,20 @@ impl Plan {
 
     /// Who has a record of a name that another has as it is from now on.
     pub fn losers(&self) -> BTreeSet<Uid> {
-        let hands =
-            |name: &String, params: &BTreeMap<String, ParamPlan>| params.get(name).is_some_and(|param| param.verdict == Verdict::Handed);
+        let hands = |name: &String, params: &BTreeMap<String, ParamPlan>| {
+            params.get(name).is_some_and(|param| match param.verdict {
+                Verdict::Handed => true,
+                Verdict::Conflicted(_) => !param.before.is_empty(),
+                Verdict::InSync
+                | Verdict::Write { .. }
+                | Verdict::Remove
+                | Verdict::Gone
+                | Verdict::Left
+                | Verdict::ExistingValue
+                | Verdict::Contended
+                | Verdict::Paced { .. } => false,
+            })
+        };
         let handing = self.objects.iter().filter(|(_, params)| self.handed.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
         let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.handed.contains_key(name))).map(|(uid, _)| uid);
         handing.chain(losing).cloned().collect()
@@ -173,11 +185,13 @@ impl Plan {
         }
     }
 
-    /// Leaves to a later pass what this object has as it is from now on, as others have a record of it yet.
+    /// Leaves to a later pass what this object has as it is from now on, as others have a record of it yet. What it had before it has.
     pub fn defer_handed(&mut self, adopter: &Uid) {
-        for name in self.handed.iter().filter(|(_, uid)| *uid == adopter).map(|(name, _)| name) {
-            let change = Change { from: None, entry: None, actor: adopter.clone(), others: Vec::new(), drift: false };
-            self.deferred.insert(name.clone(), change);
+        let part = self.objects.get(adopter);
+        let is_new = |name: &String| part.and_then(|params| params.get(name)).is_some_and(|param| !param.applied);
+        for name in self.handed.iter().filter(|(name, uid)| *uid == adopter && is_new(name)).map(|(name, _)| name) {
+            let change = || Change { from: None, entry: None, actor: adopter.clone(), others: Vec::new(), drift: false };
+            self.deferred.entry(name.clone()).or_insert_with(change);
         }
     }
 
