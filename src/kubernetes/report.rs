@@ -174,7 +174,7 @@ impl Report {
 
     async fn patch_finalizer(&self, object: &Declared, present: bool) -> Result<Declared, WriteError> {
         self.hub.fold(|world| {
-            world.expect_finalizer(&object.uid, present);
+            world.expect_finalizer(&object.uid, present, &object.resource_version);
             Vec::new()
         });
         let ours = present.then(|| FINALIZER.to_owned());

@@ -62,7 +62,26 @@ pub struct World {
 #[derive(Debug, Default)]
 struct Expected {
     status: Option<UpstreamParamsStatus>,
-    finalizer: Option<bool>,
+    finalizer: Option<ExpectedFinalizer>,
+}
+
+/// Our finalizer as a write of ours makes it.
+#[derive(Debug)]
+struct ExpectedFinalizer {
+    present: bool,
+    /// The version that the write is for: it is refused where there is a later one.
+    of_version: String,
+}
+
+impl Expected {
+    fn finalizer_is(&self, present: bool) -> bool {
+        self.finalizer.as_ref().is_some_and(|expected| expected.present == present)
+    }
+
+    /// A later version without what a write was to make came in its place: the next time that it comes it is not ours.
+    fn forget_what_was_refused(&mut self, new: &Declared) {
+        self.finalizer.take_if(|expected| expected.present != new.finalizer && is_older(&expected.of_version, &new.resource_version));
+    }
 }
 
 /// What is watched.
@@ -158,6 +177,9 @@ impl World {
         let predecessor = old.filter(|old| old.uid != new.uid).map(|old| old.uid.clone());
         let mut wakes = predecessor.map(|uid| self.delete_object(&key, &uid)).unwrap_or_default();
         wakes.extend(self.news(&new));
+        if let Some(expected) = self.expected.get_mut(&new.uid) {
+            expected.forget_what_was_refused(&new);
+        }
         self.objects.insert(new);
         wakes
     }
@@ -175,7 +197,7 @@ impl World {
         let key = || new.key.clone();
         let expected = self.expected.get(&new.uid);
         let our_status = expected.is_some_and(|expected| expected.status.as_ref() == Some(&new.status));
-        let our_finalizer = expected.is_some_and(|expected| expected.finalizer == Some(new.finalizer));
+        let our_finalizer = expected.is_some_and(|expected| expected.finalizer_is(new.finalizer));
         if old.status != new.status && !our_status {
             return Some(Wake::Status(key()));
         }
@@ -205,7 +227,7 @@ impl World {
         let target = gone.spec.as_ref().ok().map(|spec| spec.target.clone());
         let connections = claims::connections(&gone.status).collect();
         // Where we let it go ourselves, what was to be told is told.
-        let left = left.filter(|_| gone.cleans_up() && expected.finalizer != Some(false));
+        let left = left.filter(|_| gone.cleans_up() && !expected.finalizer_is(false));
         std::iter::once(Wake::Gone { object: key.clone(), tenant, target, connections, left }).chain(keeps).collect()
     }
 
@@ -237,9 +259,10 @@ impl World {
         self.expected.entry(uid.clone()).or_default().status = Some(status.clone());
     }
 
-    /// Notes that our finalizer is about to be set or removed.
-    pub fn expect_finalizer(&mut self, uid: &Uid, present: bool) {
-        self.expected.entry(uid.clone()).or_default().finalizer = Some(present);
+    /// Notes that our finalizer is about to be set or removed, by a write for this version of the object.
+    pub fn expect_finalizer(&mut self, uid: &Uid, present: bool, of_version: &str) {
+        let expected = ExpectedFinalizer { present, of_version: of_version.to_owned() };
+        self.expected.entry(uid.clone()).or_default().finalizer = Some(expected);
     }
 
     /// Notes what our own write made of an object: the version, and what it changed.

@@ -358,16 +358,34 @@ fn a_finalizer_that_somebody_takes_is_news_and_our_own_is_none() {
     let mut world = World::default();
     let own = object("a").lists("blog", InSync, &["x"]);
     world.apply_object(version("1", own.clone()));
-    world.expect_finalizer(&"uid-a".into(), true);
+    world.expect_finalizer(&"uid-a".into(), true, "1");
     assert_eq!(world.apply_object(version("2", own.clone().kept())), [], "the echo of ours");
     assert_eq!(world.apply_object(version("3", own.clone())), [Wake::Finalizer(object("a").key)]);
     world.wrote(&own.key, &"uid-a".into(), "4", |object| object.finalizer = true);
     let edited = own.clone().generation(2);
     assert_eq!(world.apply_object(version("5", edited.clone())), woken("a"), "with an edit, that is the news");
-    world.expect_finalizer(&"uid-a".into(), false);
+    world.expect_finalizer(&"uid-a".into(), false, "5");
     world.wrote(&own.key, &"uid-a".into(), "6", |object| object.finalizer = true);
     assert_eq!(world.apply_object(version("7", edited.clone())), [], "we remove it ourselves");
     assert_eq!(world.apply_object(version("8", edited.kept())), woken("a"), "somebody sets what we removed");
+}
+
+/// A write of ours that was refused, or never came, makes nothing that somebody else does later ours.
+#[test]
+fn a_finalizer_that_somebody_takes_is_news_also_after_a_write_of_ours_that_was_refused() {
+    let mut world = World::default();
+    let own = object("a").lists("blog", InSync, &["x"]).kept();
+    world.apply_object(version("1", own.clone()));
+    world.apply_object(version("3", own.clone()));
+    world.expect_finalizer(&"uid-a".into(), false, "3");
+    assert_eq!(world.apply_object(version("3", own.clone())), [], "it is still under way");
+    let taken = Declared { finalizer: false, ..own.clone() };
+    let mut in_time = World::default();
+    in_time.apply_object(version("3", own.clone()));
+    in_time.expect_finalizer(&"uid-a".into(), false, "3");
+    assert_eq!(in_time.apply_object(version("4", taken.clone())), [], "the echo of ours");
+    assert_eq!(world.apply_object(version("4", own)), [], "a later version came in its place");
+    assert_eq!(world.apply_object(version("5", taken)), [Wake::Finalizer(object("a").key)]);
 }
 
 #[test]
@@ -376,7 +394,7 @@ fn an_object_that_we_let_go_left_nothing_that_was_not_told() {
         let mut world = World::default();
         world.apply_object(object("a").kept().lists("blog", InSync, &["x"]));
         if let Some(present) = ours {
-            world.expect_finalizer(&"uid-a".into(), present);
+            world.expect_finalizer(&"uid-a".into(), present, "1");
         }
         let wakes = world.delete_object(&object("a").key, &"uid-a".into());
         assert!(matches!(wakes.as_slice(), [Wake::Gone { left: told, .. }] if told.is_some() == left), "{ours:?}: {wakes:?}");

@@ -175,7 +175,8 @@ impl<'s, 'a> Question<'s, 'a> {
         let sets = winner.is_some_and(|winner| self.set(winner, &releasing, &mut decision));
         for loser in self.all().filter(|claimant| self.wants(claimant) && Some(claimant.uid()) != winner.map(Claimant::uid)) {
             let by = whose.map(|claimant| claimant.part.object.key.clone()).unwrap_or_default();
-            decision.tell(loser, loser.told(self.name, Verdict::Conflicted(by)));
+            let kept = self.may_be_set_yet(loser);
+            decision.tell(loser, ParamPlan { claim: kept.clone(), after: kept, ..loser.told(self.name, Verdict::Conflicted(by)) });
         }
         let keeper = if sets { winner } else { whose.filter(|holder| winner.is_none() && self.proves(holder)) };
         if let Some(keeper) = keeper {
@@ -192,6 +193,13 @@ impl<'s, 'a> Question<'s, 'a> {
             }
         }
         decision
+    }
+
+    /// What a claimant has a record of that is not there, and that a write on its way may set yet.
+    fn may_be_set_yet(&self, claimant: &Claimant<'_>) -> Vec<Fingerprint> {
+        let live = self.live().and_then(Live::entry).map(|entry| self.state.connection_ref.fingerprint(self.name, entry));
+        let owned = claimant.claim(self.name).owned.into_iter().filter(|_| self.state.unsettled);
+        owned.filter(|print| Some(print) != live.as_ref()).collect()
     }
 
     /// Who has a record of the name and gives it up. One that is still to be accepted elsewhere, or whose changes were refused, does

@@ -593,6 +593,20 @@ fn every_object_that_takes_part_is_in_the_plan_also_with_nothing_left() {
 // ---- one object at a time ----
 
 #[test]
+fn who_comes_too_late_for_a_name_keeps_the_record_of_what_a_write_on_its_way_may_set() {
+    let first = object("a").born(1).wants("blog", "x").lists("blog", InSync, &["x"]);
+    let second = object("b").born(2).wants("blog", "y").lists("blog", Pending, &["y", "x"]);
+    let (found, disputes) = (live(&[("blog", "x")]), BTreeMap::new());
+    let parts = [&first, &second].map(|object| Participant { object, role: Role::Owner });
+    for (unsettled, kept) in [(true, vec![print("blog", "y")]), (false, Vec::new())] {
+        let plan = plan(ConnectionState { connection_ref: here(), live: &found, disputes: &disputes, unsettled }, &parts, false);
+        assert_eq!(verdict(&plan, &first, "blog"), Some(Verdict::InSync));
+        assert_eq!(part(&plan, &second, "blog").verdict, Verdict::Conflicted(first.key.clone()));
+        assert_eq!(part(&plan, &second, "blog").after, kept, "{unsettled}");
+    }
+}
+
+#[test]
 fn one_objects_changes_go_alone_and_the_others_are_deferred() {
     let a = object("a").wants("blog", "x");
     let b = object("b").wants("lang", "de");
