@@ -76,7 +76,7 @@ fn is_had(param: &Param) -> bool {
 
 /// The parameters on a connection that an object is told it has as they are, and was not told before.
 fn arrivals<'a>(told: Told<'a>, id: &'a str) -> impl Iterator<Item = &'a Param> {
-    let had = move |name: &str| told.old.params_on(id).any(|before| before.name == *name && HAS.contains(&before.state.as_str()));
+    let had = move |name: &str| told.old.params_on(id).any(|before| before.name == *name && is_had(before));
     told.sent.params_on(id).filter(move |param| param.state == "InSync" && !had(&param.name))
 }
 

@@ -25,8 +25,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "both-own-it", room: Room::Plan,
         wrong: "of two objects that declare one name both are told that they have it",
         edits: &[Edit(DECIDE,
-            "decision.tell(loser, loser.told(self.name, Verdict::Conflicted(by)));",
-            "drop(by);\n            decision.tell(loser, loser.told(self.name, Verdict::InSync));")],
+            "decision.tell(loser, ParamPlan { claim: kept.clone(), after: kept, ..loser.told(self.name, Verdict::Conflicted(by)) });",
+            "drop((by, kept));\n            decision.tell(loser, loser.told(self.name, Verdict::InSync));")],
     },
     Mutant {
         name: "restore-hands-over", room: Room::Plan,
