@@ -38,8 +38,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "old-token-vouches-for-the-new-one", room: Room::Token,
         wrong: "where a token shows less than the one before did, that is held against the only connection there is",
         edits: &[Edit("src/core/tenant/evidence.rs",
-            "if self.refused_by.len() > 1 || known <= 1 {",
-            "if self.refused_by.len() > 1 || (known <= 1 && self.good_with.is_none()) {")],
+            "if self.good_with == Some(token) {",
+            "if self.good_with.is_some() {")],
     },
     Mutant {
         name: "refused-token-is-kept", room: Room::Token,
