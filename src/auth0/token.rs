@@ -262,7 +262,7 @@ impl TokenCache {
             return;
         }
         let times = before.map_or(0, |before| before.times);
-        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(times)).min(LAST_PAUSE);
+        let pause = doubled(FIRST_PAUSE, times).min(LAST_PAUSE);
         state.lacking = lacks.then(|| Lacking { serial, times: times.saturating_add(1), until: now + pause });
     }
 
@@ -298,7 +298,7 @@ impl State {
                 self.token = self.token.take().filter(|token| now < token.expires_at);
                 let times = self.failure.as_ref().map_or(0, |failed| failed.times).saturating_add(1);
                 let first = if self.token.is_some() { USED_ON } else { FIRST_PAUSE };
-                let pause = first.saturating_mul(2_u32.saturating_pow(times - 1)).max(asked_for(&failure)).min(LAST_PAUSE);
+                let pause = doubled(first, times - 1).max(asked_for(&failure)).min(LAST_PAUSE);
                 let expires_at = self.token.as_ref().map(|token| token.expires_at);
                 let until = expires_at.map_or(now + pause, |expires_at| expires_at.max(now + asked_for(&failure)).min(now + pause));
                 let asked_until = now + asked_for(&failure).min(LAST_PAUSE);
@@ -307,6 +307,11 @@ impl State {
             }
         }
     }
+}
+
+/// A pause that is twice as long each time.
+fn doubled(first: Duration, times: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times))
 }
 
 /// The pause that the endpoint asks for.

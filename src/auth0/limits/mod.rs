@@ -5,8 +5,8 @@
 //! and longer, when it gives none) and lets exactly one request through then; it never stays closed longer than
 //! [`LONGEST_PAUSE`], whatever a server says.
 //!
-//! Assumes: the caller asks when the budget opens, pays for each request it sends, and reports each answer. The token endpoint has limits of its own
-//! that neither bucket stands for. Fails: never; times that run backwards count as no time.
+//! Assumes: the caller asks when the budget opens, pays for each request it sends, and reports each answer. The token endpoint
+//! has limits of its own that neither bucket stands for. Fails: never; times that run backwards count as no time.
 //!
 //! Source: "Auth0 Management API v2, rate limit policy" (token buckets; `x-ratelimit-reset` is the time at which one
 //! more request is added, not all of them).

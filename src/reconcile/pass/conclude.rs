@@ -139,12 +139,11 @@ impl Pass<'_, Written> {
         }
         // One may have a name of another's, and lose one to a third.
         let (losing, last): (Vec<Member>, Vec<Member>) = adopting.into_iter().partition(|member| losers.contains(&member.stored.uid));
-        let id = self.at.reading.document.id.clone();
         for member in losing.into_iter().chain(last) {
             if given_up {
                 let told = self.tell_member(&member, write).await;
                 given_up = told || !losers.contains(&member.stored.uid);
-                self.tenant.finish_record(&member.stored, &id);
+                self.tenant.finish_record(&member.stored, &self.at.reading.document.id);
             } else {
                 self.tell_waiting(&member, write).await;
             }
@@ -169,8 +168,7 @@ impl Pass<'_, Written> {
         // What is claimed stays claimed.
         let write = if is_all { &WriteOutcome::Failed(waits) } else { write };
         self.tell_member(member, write).await;
-        let id = self.at.reading.document.id.clone();
-        self.tenant.look_for_record_again(&member.stored, &id);
+        self.tenant.look_for_record_again(&member.stored, &self.at.reading.document.id);
     }
 
     /// Tells one object what came of the pass. Yields whether all is well with that.

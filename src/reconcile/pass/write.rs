@@ -78,9 +78,9 @@ impl<'t> Pass<'t, Claimed> {
     }
 
     /// Whether this process still leads, for as long as the write may last, the document is fresh, and all that the write rests on is
-    /// as it was when it was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else who has a say
-    /// about what is written. It is asked right before each PATCH: after a token was fetched, which takes time too, and before the
-    /// second after a refused token.
+    /// as it was when it was planned: the tenant, what it admits, every object that is acted for with its claim, and everybody else
+    /// who has a say about what is written. It is asked right before each PATCH: after a token was fetched, which takes time too, and
+    /// before the second after a refused token.
     fn fence(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let Planned { declared, members, plan, .. } = &self.at.planned;
         let (hub, declared, acted_for) = (self.tenant.shared.hub.clone(), declared.clone(), plan.acted_for());

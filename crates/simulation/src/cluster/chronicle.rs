@@ -56,8 +56,6 @@ pub(super) struct Chronicle {
     era: u32,
     /// In which era a process listed a kind last, or was shown an event of it.
     eras: BTreeMap<(ProcessId, Kind), u32>,
-    /// When any process was shown anything new last.
-    last_shown: Option<Instant>,
     /// In the order of time.
     shown: BTreeMap<(ProcessId, Kind), Vec<Shown>>,
     /// How many versions of each kind there were when a process began.
@@ -91,7 +89,7 @@ impl Chronicle {
 
     /// When any process was shown anything new last.
     pub(super) fn last_shown(&self) -> Option<Instant> {
-        self.last_shown
+        self.shown.values().filter_map(|shown| shown.last()).map(|(at, _)| *at).max()
     }
 
     /// Notes that a process goes on from this resourceVersion of a kind, which it had from a list or an event.
@@ -102,9 +100,6 @@ impl Chronicle {
         let count = versions.iter().rposition(has).map_or(0, |at| at + 1);
         let now = Instant::now();
         let shown = self.shown.entry((process, kind)).or_default();
-        if shown.last().is_none_or(|(_, last)| *last != count) {
-            self.last_shown = Some(now);
-        }
         match shown.last_mut() {
             Some((at, last)) if *at == now => *last = count,
             Some((_, last)) if *last == count => {}

@@ -32,7 +32,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "record-does-not-grow", room: Room::Claims,
         wrong: "the record that is stored before a write does not hold what is about to be written",
         edits: &[Edit(DECIDE,
-            "(claims::with(&owned, &new, live.as_ref()), vec![new])",
+            "(claims::with(&owned, &new, self.live_fingerprint().as_ref()), vec![new])",
             "(owned, vec![new])")],
     },
     Mutant {

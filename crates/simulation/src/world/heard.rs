@@ -60,8 +60,9 @@ struct Refused {
 impl Refused {
     /// Its process is shown the connection: where something has changed, it may be as it was again by and by.
     fn shown(&mut self, document: &Document) {
-        let options = |document: &Document| (document.foreign.clone(), document.params.clone(), document.has_usable_params);
-        self.may_be_forgotten |= options(&self.sent.document) != options(document);
+        let before = &self.sent.document;
+        self.may_be_forgotten |= (&before.foreign, &before.params, before.has_usable_params)
+            != (&document.foreign, &document.params, document.has_usable_params);
     }
 }
 

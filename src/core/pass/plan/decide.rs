@@ -133,6 +133,10 @@ impl<'s, 'a> Question<'s, 'a> {
         self.state.live.get(self.name)
     }
 
+    fn live_fingerprint(&self) -> Option<Fingerprint> {
+        self.live().and_then(Live::entry).map(|entry| self.state.connection_ref.fingerprint(self.name, entry))
+    }
+
     fn all(&self) -> std::slice::Iter<'s, Claimant<'a>> {
         self.claimants.iter()
     }
@@ -197,7 +201,7 @@ impl<'s, 'a> Question<'s, 'a> {
 
     /// What a claimant has a record of that is not there, and that a write on its way may set yet.
     fn may_be_set_yet(&self, claimant: &Claimant<'_>) -> Vec<Fingerprint> {
-        let live = self.live().and_then(Live::entry).map(|entry| self.state.connection_ref.fingerprint(self.name, entry));
+        let live = self.live_fingerprint();
         let owned = claimant.claim(self.name).owned.into_iter().filter(|_| self.state.unsettled);
         owned.filter(|print| Some(print) != live.as_ref()).collect()
     }
@@ -277,10 +281,7 @@ impl<'s, 'a> Question<'s, 'a> {
                 (record.clone(), record)
             }
             Verdict::InSync => (vec![new.clone()], vec![new]),
-            Verdict::Write { .. } => {
-                let live = self.live().and_then(Live::entry).map(|entry| self.state.connection_ref.fingerprint(self.name, entry));
-                (claims::with(&owned, &new, live.as_ref()), vec![new])
-            }
+            Verdict::Write { .. } => (claims::with(&owned, &new, self.live_fingerprint().as_ref()), vec![new]),
             Verdict::Remove
             | Verdict::Gone
             | Verdict::Handed

@@ -107,18 +107,10 @@ impl Plan {
     /// Who has a record of a name that another has as it is from now on.
     pub fn losers(&self) -> BTreeSet<Uid> {
         let hands = |name: &String, params: &BTreeMap<String, ParamPlan>| {
-            params.get(name).is_some_and(|param| match param.verdict {
-                Verdict::Handed => true,
-                Verdict::Conflicted(_) => !param.before.is_empty(),
-                Verdict::InSync
-                | Verdict::Write { .. }
-                | Verdict::Remove
-                | Verdict::Gone
-                | Verdict::Left
-                | Verdict::ExistingValue
-                | Verdict::Contended
-                | Verdict::Paced { .. } => false,
-            })
+            let gives = |param: &ParamPlan| {
+                param.verdict == Verdict::Handed || matches!(param.verdict, Verdict::Conflicted(_)) && !param.before.is_empty()
+            };
+            params.get(name).is_some_and(gives)
         };
         let handing = self.objects.iter().filter(|(_, params)| self.handed.keys().any(|name| hands(name, params))).map(|(uid, _)| uid);
         let losing = self.lost.iter().filter(|(_, names)| names.iter().any(|name| self.handed.contains_key(name))).map(|(uid, _)| uid);
