@@ -107,6 +107,8 @@ pub enum Action {
     Start(usize),
     /// The wall clock of a replica jumps by so many seconds.
     JumpClock(usize, i64),
+    /// A replica sleeps for so long, as with its machine: its monotonic clock stands still, and its wall clock is set right when it wakes.
+    Sleep(usize, Duration),
     /// The Lease is deleted.
     DeleteLease,
     /// The API server is away for so long.
@@ -302,6 +304,7 @@ impl fmt::Display for Action {
             Self::Stop(replica) => write!(f, "replica {replica} is asked to end"),
             Self::Start(replica) => write!(f, "replica {replica} is started"),
             Self::JumpClock(replica, seconds) => write!(f, "the wall clock of replica {replica} jumps by {seconds} s"),
+            Self::Sleep(replica, span) => write!(f, "replica {replica} was asleep for {} s, and wakes", span.as_secs()),
             Self::DeleteLease => f.write_str("somebody deletes the Lease"),
             Self::TroubleLease(replica, how, span) => {
                 let what = match how {

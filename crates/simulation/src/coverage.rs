@@ -6,11 +6,15 @@ use std::fmt;
 use upstream_params_operator::api::reason::{EventReason, Reason};
 use upstream_params_operator::api::upstream_params::ParamState;
 
+use crate::noise::KINDS;
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// What people, networks and servers did.
     Happened,
+    /// What happened at Auth0, faults among it.
+    Auth0,
     /// What became of a call that was not plain.
     Fate,
     /// What the operator did to parameters, and calls it made.
@@ -28,11 +32,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [Self::Happened, Self::Fate, Self::Call, Self::Part, Self::Outcome, Self::Reason, Self::Event, Self::State];
+    const ALL: [Self; 9] =
+        [Self::Happened, Self::Auth0, Self::Fate, Self::Call, Self::Part, Self::Outcome, Self::Reason, Self::Event, Self::State];
 
     fn title(self) -> &'static str {
         match self {
             Self::Happened => "what happened",
+            Self::Auth0 => "what happened at Auth0",
             Self::Fate => "what became of calls",
             Self::Call => "calls",
             Self::Part => "parts of objects",
@@ -51,6 +57,7 @@ impl Kind {
             Self::State => ParamState::ALL.iter().map(|state| state.as_str().to_owned()).collect(),
             Self::Part => PARTS.map(str::to_owned).to_vec(),
             Self::Outcome => OUTCOMES.map(str::to_owned).to_vec(),
+            Self::Auth0 => KINDS.map(str::to_owned).to_vec(),
             Self::Happened | Self::Fate | Self::Call => Vec::new(),
         }
     }

@@ -21,6 +21,9 @@ pub const SLOTS: [(&str, &str); 4] = [("team-a", "one"), ("team-a", "two"), ("te
 pub const TENANTS: [&str; 2] = ["default", "second"];
 /// The Auth0 tenants.
 pub const DOMAINS: [&str; 2] = ["one.eu.auth0.com", "two.eu.auth0.com"];
+/// What stands in the place of a domain where nothing may be asked: one that the operator is not allowed to ask, and none at all, as in
+/// an object that is older than the rule.
+pub const UNUSABLE: [&str; 2] = ["one.example.com", "one domain"];
 /// The connections of each tenant, with their strategies. The last has no authorization request.
 pub const CONNECTIONS: [(&str, &str); 3] = [("wordpress", "wordpress"), ("corporate", "oidc"), ("legacy", "samlp")];
 /// The parameters. The last is reserved.
@@ -150,7 +153,7 @@ impl fmt::Display for Declaration {
 /// One tenant object, as somebody applies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantDeclaration {
-    /// Which of [`DOMAINS`].
+    /// Which of [`DOMAINS`]; beyond them: of [`UNUSABLE`].
     pub domain: usize,
     /// Who is admitted to what: namespaces by the label `team` (none: every namespace), patterns, whether `state` may be set.
     pub access: Vec<AccessDeclaration>,
@@ -205,6 +208,11 @@ impl TenantDeclaration {
         tenant
     }
 
+    /// The domain, as it is written.
+    pub fn domain(&self) -> &'static str {
+        DOMAINS.get(self.domain).copied().unwrap_or_else(|| UNUSABLE[self.domain - DOMAINS.len()])
+    }
+
     /// The spec; `name` is that of the object, whose Secret is named after it.
     pub fn spec(&self, name: &str) -> Value {
         let access: Vec<Value> = self
@@ -217,7 +225,7 @@ impl TenantDeclaration {
             })
             .collect();
         json!({
-            "domain": DOMAINS[self.domain],
+            "domain": self.domain(),
             "credentials": {"secretRef": {"name": secret_name(name)}},
             "access": access,
             "managementPolicy": if self.observe { "Observe" } else { "Enforce" },
@@ -229,7 +237,7 @@ impl TenantDeclaration {
 
 impl fmt::Display for TenantDeclaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", DOMAINS[self.domain])?;
+        write!(f, "{}", self.domain())?;
         for entry in &self.access {
             write!(f, ", team {} to {}", entry.team.unwrap_or("any"), entry.connections.join(" "))?;
             if entry.reserved {

@@ -7,6 +7,7 @@
 //! What is a fault ([`TenantAction::is_fault`]) is over after [`calm`]. All else has happened and stays.
 
 mod draw;
+mod kinds;
 mod told;
 
 use std::time::Duration;
@@ -15,9 +16,13 @@ use auth0_emulator::{ALIASES, Fault, Json, Limits, Object, Rate, RateLimited, Te
 use serde::{Deserialize, Serialize};
 
 pub use draw::{Around, draw};
+pub use kinds::KINDS;
 
 /// What every secret and every foreign value holds.
 pub const MARKER: &str = "m4rk3r";
+
+/// How the token of a tenant begins, as every JWT does whose header names its algorithm first: none may be shown.
+pub const TOKEN: &str = "eyJhbGciOi";
 
 /// The id of the operator's client at every tenant.
 pub const CLIENT_ID: &str = "operator";

@@ -1,10 +1,12 @@
 //! Histories that are about one thing, so that what is rare elsewhere meets in them: the Lease that changes hands while writes are on
 //! their way, people who are quick, watches that lag, somebody who fights, and an API that refuses.
 
+mod asleep;
 mod lasting;
 mod lists;
 mod scarce;
 mod unseen;
+mod unusual;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,6 +47,10 @@ pub enum Scene {
     Unseen,
     /// Watches begin anew, and what they list takes its time to arrive, while writes are stored that were under way.
     Lists,
+    /// Replicas sleep, as with their machine, between a read and a write, and between two renewals of the Lease.
+    Asleep,
+    /// What is declared is worth a warning, and the domain of a tenant object may not be asked anything, or is none.
+    Unusual,
 }
 
 /// What a scene makes of a history.
@@ -77,7 +83,11 @@ impl Scene {
             _ => match rng.u8(..32) {
                 0..3 => Some(Self::Unseen),
                 18..20 | 29 => Some(Self::Lists),
-                _ => None,
+                _ => match rng.u8(..64) {
+                    9..12 | 51..54 => Some(Self::Unusual),
+                    19 | 21 | 22 | 24 => Some(Self::Asleep),
+                    _ => None,
+                },
             },
         }
     }
@@ -100,13 +110,27 @@ impl Scene {
             }
             Self::Unseen => (tenant(rng), unseen::steps(rng)),
             Self::Lists => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, lists::steps(rng)),
+            Self::Asleep => (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, asleep::steps(rng)),
+            Self::Unusual => {
+                (TenantDeclaration { resync: 15, ..TenantDeclaration::open(0) }, several(rng, 3, by_any_name, unusual::happens))
+            }
         };
         let per_mille = match self {
             Self::Meddling => [60, 150, 300][rng.usize(..3)],
             Self::Newcomers => [0, 0, 60][rng.usize(..3)],
-            Self::Takeover | Self::Watches | Self::Dispute | Self::Scarce | Self::Answers | Self::Lasting | Self::Unseen | Self::Lists => 0,
+            Self::Asleep => [40, 120][rng.usize(..2)],
+            Self::Takeover
+            | Self::Watches
+            | Self::Dispute
+            | Self::Scarce
+            | Self::Answers
+            | Self::Lasting
+            | Self::Unseen
+            | Self::Lists
+            | Self::Unusual => 0,
         };
         let at = |rng: &mut Rng| match rng.u8(..10) {
+            _ if self == Self::Asleep => asleep::at_call(rng),
             0 => AtCall::Fate(fate(rng)),
             1..4 => AtCall::Before(meddles(rng)),
             _ => AtCall::After(meddles(rng)),
@@ -123,7 +147,7 @@ impl Scene {
             calls.insert(number, AtCall::Before(Action::Auth0(0, TenantAction::TokensRevoked)));
             calls.insert(number + 1, AtCall::Fate(Fate { out, ..Fate::PROMPT }));
         }
-        let replicas = if matches!(self, Self::Takeover | Self::Unseen) { REPLICAS } else { 1 };
+        let replicas = if matches!(self, Self::Takeover | Self::Unseen | Self::Asleep) { REPLICAS } else { 1 };
         Drawn { replicas, tenant, steps, calls }
     }
 }

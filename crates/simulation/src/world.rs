@@ -71,6 +71,8 @@ struct Process {
 struct Read {
     process: ProcessId,
     at: Instant,
+    /// For how long its process was asleep since.
+    slept: Duration,
     host: String,
     id: String,
     text: String,
@@ -148,7 +150,6 @@ struct State {
     /// How long the answers to lists are on their way.
     slow_lists: Duration,
     secrets: [String; 2],
-    rates: (u32, u32, u32),
 }
 
 /// Versions of objects that were read already.
@@ -176,7 +177,6 @@ impl World {
         let begin = Instant::now();
         let state = State {
             running: vec![None; history.replicas],
-            rates: history.tenant.rate,
             secrets: [CLIENT_SECRET.to_owned(), CLIENT_SECRET.to_owned()],
             ..State::default()
         };
@@ -304,7 +304,7 @@ impl World {
 
     /// Lets something happen.
     pub fn happen(self: &Arc<Self>, action: &Action) {
-        self.count(Kind::Happened, name_of(action));
+        self.count_action(action);
         self.tell(Who::World, || action.to_string());
         self.state.lock().steps += 1;
         match action {
@@ -360,13 +360,9 @@ impl World {
             Action::AskTenant(number, value) => self.ask(&Key::tenant(TENANTS[*number]), *value),
             Action::Tenant(number, declaration) => {
                 let name = TENANTS[*number];
-                if self.host_of(name).is_some_and(|host| host != DOMAINS[declaration.domain]) {
+                if self.host_of(name).is_some_and(|host| host != declaration.domain()) {
                     drop(self.cluster.delete(&Key::tenant(name)));
                 }
-                let mut state = self.state.lock();
-                let (reads, requests, burst) = declaration.rate;
-                state.rates = (state.rates.0.max(reads), state.rates.1.max(requests), state.rates.2.max(burst));
-                drop(state);
                 drop(self.cluster.apply(&Key::tenant(name), declaration.spec(name)));
             }
             Action::DeleteTenant(number) => drop(self.cluster.delete(&Key::tenant(TENANTS[*number]))),
@@ -443,6 +439,7 @@ impl World {
                 }
             }
             Action::JumpClock(replica, seconds) => drop(self.skews.get(*replica).map(|skew| skew.fetch_add(*seconds, Ordering::Relaxed))),
+            Action::Sleep(replica, span) => self.sleep(*replica, *span),
             Action::DeleteLease => {
                 drop(self.cluster.delete(&Key::lease("default", "upstream-params-operator")));
                 self.lease_is_deleted();
@@ -457,11 +454,30 @@ impl World {
 
     /// Lets something happen in the middle of a call.
     fn happen_at(&self, action: &Action) {
-        self.count(Kind::Happened, name_of(action));
+        self.count_action(action);
         self.tell(Who::World, || format!("meanwhile {action}"));
         self.state.lock().steps += 1;
         // Processes start and end between calls only.
         self.act(action);
+    }
+
+    /// A replica was asleep: all that is certain to its process is older by that. Time did not pass for others here, which makes no
+    /// difference to a process that knows them by what they answer.
+    fn sleep(&self, replica: usize, span: Duration) {
+        let Some(skew) = self.skews.get(replica) else { return };
+        skew.fetch_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        let process = self.state.lock().running.get(replica).copied().flatten();
+        if let Some(process) = process {
+            self.process_slept(process, span);
+        }
+    }
+
+    pub(crate) fn process_slept(&self, process: ProcessId, span: Duration) {
+        let mut state = self.state.lock();
+        state.leases.was_asleep(process, span);
+        for read in state.reads.iter_mut().filter(|read| read.process == process) {
+            read.slept += span;
+        }
     }
 
     fn ask(&self, key: &Key, value: Option<u8>) {
@@ -641,6 +657,13 @@ impl World {
         self.state.lock().violations.push(violation);
     }
 
+    fn count_action(&self, action: &Action) {
+        self.count(Kind::Happened, name_of(action));
+        if let Action::Auth0(_, action) = action {
+            self.count(Kind::Auth0, action.kind());
+        }
+    }
+
     fn count(&self, kind: Kind, name: &str) {
         self.state.lock().coverage.count(kind, name);
     }
@@ -689,19 +712,6 @@ fn secret_key(tenant: usize) -> Key {
     Key::secret(OPERATOR_NAMESPACE, &secret_name(TENANTS[tenant]))
 }
 
-fn auth0_name(action: &TenantAction) -> &'static str {
-    match action {
-        TenantAction::Trouble(_) | TenantAction::Quoted { .. } => "a fault at Auth0",
-        TenantAction::Edited(..) | TenantAction::DisplayName(..) | TenantAction::NoDisplayName(_) => "an edit at Auth0",
-        TenantAction::Deleted(_) => "a connection is deleted",
-        TenantAction::Created { .. } => "a connection is created",
-        TenantAction::Remade { .. } => "a connection is made anew",
-        TenantAction::Limits(_) => "limits at Auth0",
-        TenantAction::Skew(_) => "a skew of Auth0's clock",
-        _ => "credentials at Auth0",
-    }
-}
-
 /// The kind of an action, for counting.
 fn name_of(action: &Action) -> &'static str {
     match action {
@@ -725,11 +735,12 @@ fn name_of(action: &Action) -> &'static str {
         Action::CutWatches(_) => "cut watches",
         Action::Lag(..) | Action::LagOf(..) => "lag",
         Action::SlowLists(_) => "lists are slow",
-        Action::Auth0(_, action) => auth0_name(action),
+        Action::Auth0(..) => "something at Auth0",
         Action::Kill(_) => "kill",
         Action::Stop(_) => "stop",
         Action::Start(_) => "start",
         Action::JumpClock(..) => "a clock jumps",
+        Action::Sleep(..) => "a replica sleeps",
         Action::DeleteLease => "delete the Lease",
         Action::TroubleLease(..) => "requests about the Lease are lost or late",
         Action::RefuseWrites(_) => "writes to our kinds are refused",

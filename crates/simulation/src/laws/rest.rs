@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::seen::{Document, Metadata, Object, RECONCILE_AT, Status, Tenant, canonical, canonical_text, fingerprint};
 use super::{Law, Violation};
+use crate::declare::UNUSABLE;
 
 /// A parameter of a connection of an Auth0 tenant: host, id, name.
 pub type Place = (String, String, String);
@@ -32,8 +33,11 @@ impl Scene {
         self.tenants.iter().find(|tenant| tenant.metadata.name == name)
     }
 
-    /// Whether a tenant object serves: of those of one host the oldest does.
+    /// Whether a tenant object serves: of those of one host the oldest does, where that may be asked.
     fn serves(&self, tenant: &Tenant) -> bool {
+        if UNUSABLE.contains(&tenant.spec.domain.as_str()) {
+            return false;
+        }
         let age = |tenant: &Tenant| (tenant.metadata.creation_timestamp.clone(), tenant.metadata.name.clone());
         let same = self.tenants.iter().filter(|other| other.spec.domain == tenant.spec.domain);
         same.min_by_key(|other| age(other)).is_some_and(|oldest| oldest.metadata.name == tenant.metadata.name)

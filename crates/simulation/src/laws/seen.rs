@@ -201,6 +201,18 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+impl RateLimit {
+    /// As fast as either.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            reads_per_minute: self.reads_per_minute.max(other.reads_per_minute),
+            requests_per_minute: self.requests_per_minute.max(other.requests_per_minute),
+            burst: self.burst.max(other.burst),
+        }
+    }
+}
+
 /// One entry of access.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -315,8 +327,8 @@ pub struct Document {
     pub strategy: String,
     /// The name that people see, as text.
     pub display_name: Option<String>,
-    /// All members of `options` but the parameters, as text.
-    pub foreign: BTreeMap<String, String>,
+    /// All members of `options` but the parameters, as text, in their order.
+    pub foreign: Vec<(String, String)>,
     /// The parameters, as text.
     pub params: BTreeMap<String, String>,
     /// Whether `options` was an object.
@@ -331,8 +343,7 @@ impl Document {
         let mut members = members(text);
         let string = |raw: Option<String>| raw.and_then(|raw| serde_json::from_str::<String>(&raw).ok()).unwrap_or_default();
         let options = members.remove("options");
-        let mut foreign = options.as_deref().map(self::members).unwrap_or_default();
-        let params = foreign.remove("upstream_params");
+        let (foreign, params) = options.as_deref().map(apart).unwrap_or_default();
         Self {
             id: string(members.remove("id")),
             name: string(members.remove("name")),
@@ -362,10 +373,16 @@ pub fn id_of(text: &str) -> String {
 }
 
 /// The members of `options` beside the parameters, and the parameters.
-pub fn split_options(options: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
-    let mut foreign = members(options);
-    let params = params_of(foreign.remove("upstream_params"));
-    (foreign, params)
+pub fn split_options(options: &str) -> (Vec<(String, String)>, BTreeMap<String, String>) {
+    let (foreign, params) = apart(options);
+    (foreign, params_of(params))
+}
+
+/// The members of `options` beside the parameters, in their order, and the text of the parameters.
+fn apart(options: &str) -> (Vec<(String, String)>, Option<String>) {
+    let mut members = in_order(options);
+    let params = members.iter().position(|(name, _)| name == "upstream_params").map(|place| members.remove(place).1);
+    (members, params)
 }
 
 fn params_of(text: Option<String>) -> BTreeMap<String, String> {
@@ -374,11 +391,16 @@ fn params_of(text: Option<String>) -> BTreeMap<String, String> {
 
 /// The members of a JSON object as text; none where it is no object.
 pub fn members(text: &str) -> BTreeMap<String, String> {
+    in_order(text).into_iter().collect()
+}
+
+/// The same, in their order.
+fn in_order(text: &str) -> Vec<(String, String)> {
     serde_json::from_str::<Members>(text).map(|members| members.0).unwrap_or_default()
 }
 
-/// See [`members`]: each is copied once, as this is done for every document that is looked at.
-struct Members(BTreeMap<String, String>);
+/// See [`in_order`]: each is copied once, as this is done for every document that is looked at.
+struct Members(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -396,9 +418,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = BTreeMap::new();
+        let mut members = Vec::new();
         while let Some((name, text)) = map.next_entry::<String, &RawValue>()? {
-            members.insert(name, text.get().to_owned());
+            members.push((name, text.get().to_owned()));
         }
         Ok(Members(members))
     }

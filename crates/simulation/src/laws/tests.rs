@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use tracing::Level;
 
 use super::seen::{Document, Object, Tenant, fingerprint};
-use super::{Law, Violation, kept, rest, said, write};
+use super::{Law, Violation, kept, rest, said, seen, write};
 use crate::action::Action;
 use crate::declare::{DOMAINS, TenantDeclaration};
 use crate::history::History;
 use crate::network::{Ending, Network, ProcessId, Request, Server};
-use crate::noise::MARKER;
+use crate::noise::{MARKER, TOKEN};
 use crate::run;
 use crate::world::World;
 
@@ -23,7 +23,7 @@ const HOST: &str = DOMAINS[0];
 const V1: &str = r#"{"value":"v1"}"#;
 const V2: &str = r#"{"value":"v2"}"#;
 /// A PATCH of what a connection of this type begins with.
-const AS_READ: &str = r#"{"options":{"profile":true,"scope":["profile"]}}"#;
+const AS_READ: &str = r#"{"options":{"scope":["profile"],"profile":true}}"#;
 
 /// Every law, with what breaks it, and with what is like it and does not. The match has no `_`: a new law needs its own.
 #[test]
@@ -278,7 +278,7 @@ fn print(entry: &str) -> String {
 fn declaring(entry: &str, owned: &[String]) -> Value {
     let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "message": "so it is", "observedGeneration": 2});
     json!({
-        "metadata": {"name": "one", "namespace": "team-a", "uid": "uid-one", "generation": 2, "finalizers": [super::seen::FINALIZER]},
+        "metadata": {"name": "one", "namespace": "team-a", "uid": "uid-one", "generation": 2, "finalizers": [seen::FINALIZER]},
         "spec": {
             "tenantRef": {"name": "default"}, "connection": {"name": "wordpress"},
             "params": {"blog": serde_json::from_str::<Value>(entry).unwrap()},

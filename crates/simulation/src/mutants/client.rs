@@ -91,6 +91,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "        let body = self.credentials.token_request(&self.audience);\n        tracing::debug!(body = body.expose_secret(), \"token\");\n")],
     },
     Mutant {
+        name: "token-in-the-log", room: Room::Secrets,
+        wrong: "the answer to the request for a token is logged",
+        edits: &[Edit(CLIENT,
+            "        Token::parse(&body, asked_at)",
+            "        tracing::debug!(body = %String::from_utf8_lossy(&body), \"token\");\n        Token::parse(&body, asked_at)")],
+    },
+    Mutant {
         name: "options-in-the-log", room: Room::Secrets,
         wrong: "the body of a PATCH is logged",
         edits: &[Edit("src/reconcile/pass/write.rs",

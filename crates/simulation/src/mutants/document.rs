@@ -36,6 +36,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             r#"Members(vec![(Name::new("options")?, raw(&serde_json::from_str::<serde_json::Value>(&options.to_text()).unwrap_or_default().to_string())?)]);"#)],
     },
     Mutant {
+        name: "foreign-options-are-sorted", room: Room::Document,
+        wrong: "the other options are sent in another order",
+        edits: &[Edit(DOCUMENT,
+            "let mut options = self.options()?.clone();",
+            "let mut options = self.options()?.clone();\n        options.0.sort_by(|(a, _), (b, _)| a.written.get().cmp(b.written.get()));")],
+    },
+    Mutant {
         name: "foreign-parameters-are-dropped", room: Room::Document,
         wrong: "only the parameters that change are sent, and Auth0 erases the others",
         edits: &[Edit(DOCUMENT,

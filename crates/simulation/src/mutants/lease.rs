@@ -36,6 +36,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "lease-goes-by-one-clock", room: Room::Lease,
+        wrong: "a leader that was asleep goes by its monotonic clock, which stood still",
+        edits: &[Edit("src/kubernetes/lease/leadership.rs",
+            "state.held.as_mut().map(|held| self.wall.passed(&mut held.since_renewal))",
+            "state.held.as_mut().map(|held| clock::now().saturating_duration_since(held.since_renewal.started()))")],
+    },
+    Mutant {
         name: "lease-is-taken-early", room: Room::Lease,
         wrong: "a Lease is taken that has not run out",
         edits: &[Edit(ELECTION,

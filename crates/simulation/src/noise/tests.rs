@@ -219,3 +219,9 @@ fn a_nudge_changes_every_connection() {
         assert_eq!(tenant.connection(&name)["options"]["nudged"], format!("{MARKER}-3"));
     }
 }
+
+#[test]
+fn every_kind_is_drawn_and_there_is_no_other() {
+    let drawn: BTreeSet<&str> = drawn(1, 20_000).iter().map(TenantAction::kind).collect();
+    assert_eq!(drawn, BTreeSet::from(KINDS));
+}

@@ -26,6 +26,8 @@ pub(super) const LANDS_WITHIN: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 pub(super) struct Leases {
     /// Who wrote it last as its own, and when that was stored; nobody where it was given back.
     held: Option<(ProcessId, Instant)>,
+    /// For how long its holder was asleep since.
+    slept: Duration,
     /// Who saw that somebody else held it, and when he saw that last.
     saw: BTreeMap<ProcessId, Instant>,
     /// The uids of what was the work of an operator when a process began: it lists them before it takes the Lease.
@@ -40,6 +42,15 @@ pub(super) struct Leases {
     unknowing: Option<Instant>,
     /// What becomes of a process's requests about it, and until when.
     fates: Vec<(ProcessId, Instant, Fate)>,
+}
+
+impl Leases {
+    /// A process was asleep for so long.
+    pub(super) fn was_asleep(&mut self, process: ProcessId, span: Duration) {
+        if self.held.is_some_and(|(holder, _)| holder == process) {
+            self.slept += span;
+        }
+    }
 }
 
 /// Whether a request is about the Lease.
@@ -148,6 +159,7 @@ impl World {
         let takes = serde_json::from_slice::<Lease>(&request.body).unwrap_or_default().is_held();
         let mut state = self.state.lock();
         let before = std::mem::replace(&mut state.leases.held, takes.then_some((request.process, now)));
+        state.leases.slept = Duration::ZERO;
         let under_way = state.in_flight.iter().any(|write| write.process == request.process && write.since.elapsed() < LANDS_WITHIN);
         drop(state);
         let number = request.process.0;
@@ -175,9 +187,11 @@ impl World {
     /// Whoever writes holds the Lease: for as long as a write to a connection may last, and at the API server at that moment.
     pub(super) fn look_at_leader(&self, request: &Request, lasts: Duration) {
         let now = Instant::now();
-        let held = self.state.lock().leases.held;
-        let left =
-            held.filter(|(holder, _)| *holder == request.process).map(|(_, stored)| LEASE.saturating_sub(now.duration_since(stored)));
+        let (held, slept) = {
+            let state = self.state.lock();
+            (state.leases.held.filter(|(holder, _)| *holder == request.process), state.leases.slept)
+        };
+        let left = held.map(|(_, stored)| LEASE.saturating_sub(now.duration_since(stored) + slept));
         if left.is_none_or(|left| left < lasts.max(Duration::from_millis(1))) && !self.is_excused(now) {
             let text = format!("process {} sends {} {} and holds the Lease for {left:?}", request.process.0, request.method, request.path);
             self.break_law(Law::Alone, text);

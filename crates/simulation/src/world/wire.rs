@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::lease::{LANDS_WITHIN, is_lease};
 use super::{Bucket, FRESH, InFlight, Read, World};
+use crate::cluster::Key;
 use crate::coverage::Kind;
 use crate::history::AtCall;
-use crate::laws::seen::{self, Document};
+use crate::laws::seen::{self, Document, RateLimit};
 use crate::laws::{Law, write};
 use crate::network::{Ending, Fate, Network, Request, Server};
-use crate::noise::MARKER;
+use crate::noise::{MARKER, TOKEN};
 use crate::story::Who;
 use crate::tenant::REQUEST_TIMEOUT;
 
@@ -26,6 +28,9 @@ const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
 
 /// For how long a 429 closes at least, whatever it says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Within what time another rate limit is kept that its process was shown.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
 
 impl Network for World {
     fn fate(&self, request: &mut Request) -> Fate {
@@ -257,6 +262,7 @@ impl World {
                     self.look_at_record(request);
                 } else if !is_lease(request) {
                     self.count_told(request);
+                    self.look_at_tenant(request);
                 }
             }
             Server::Kubernetes if is_list(request) => self.note_list(),
@@ -279,7 +285,7 @@ impl World {
 
     /// Looks for what must not be shown.
     pub(super) fn look_for_secrets(&self, text: &[u8], place: impl FnOnce() -> String) {
-        if contains(text, MARKER) {
+        if contains(text, MARKER) || contains(text, TOKEN) {
             let text = format!("{}: {}", place(), String::from_utf8_lossy(text));
             self.break_law(Law::Secret, text);
         }
@@ -297,12 +303,12 @@ impl World {
 
     fn look_at_budget(&self, request: &Request) {
         let now = Instant::now();
+        let Some(RateLimit { reads_per_minute, requests_per_minute, burst }) = self.rate_limit(request) else { return };
+        let per_second = f64::from(if request.is_write() { requests_per_minute } else { reads_per_minute }) / 60.0;
+        let full = f64::from(burst);
         let mut state = self.state.lock();
         // One that was refused for its token is asked again with a new one, at once; what it costs is waited for after it.
         let is_repeated = state.refused_last.contains(&request.process);
-        let (reads, requests, burst) = state.rates;
-        let per_second = f64::from(if request.is_write() { requests } else { reads }) / 60.0;
-        let full = f64::from(burst);
         let key = (request.process, request.host.clone(), request.is_write());
         let bucket = state.buckets.entry(key).or_insert(Bucket { left: full, at: now });
         bucket.left = (bucket.left + now.duration_since(bucket.at).as_secs_f64() * per_second).min(full) - 1.0;
@@ -313,6 +319,13 @@ impl World {
         if left < -1.5 && !is_repeated {
             self.break_law(Law::Budget, format!("{} {} of {}: {left:.2} left of {full}", request.method, request.path, request.host));
         }
+    }
+
+    /// How often the host of a request may be asked, by all that its process may know, or knew before the check that is under way.
+    fn rate_limit(&self, request: &Request) -> Option<RateLimit> {
+        let scene = self.scene(request.process, &request.host, TAKEN_UP_WITHIN);
+        let tenants = scene.tenants.values().flatten().flatten().filter(|tenant| tenant.spec.domain == request.host);
+        tenants.map(|tenant| tenant.spec.rate_limit).reduce(RateLimit::max)
     }
 
     fn look_at_write(&self, request: &Request) {
@@ -329,7 +342,7 @@ impl World {
             let read = mine.find_map(|read| {
                 let document = Document::read(&read.text);
                 if document.foreign == sent && document.has_options {
-                    return Some((read.at, document));
+                    return Some((now.duration_since(read.at) + read.slept, document));
                 }
                 any.get_or_insert(document);
                 None
@@ -337,13 +350,13 @@ impl World {
             (read, any)
         };
         self.look_at_others(request, now);
-        let Some((at, document)) = read else {
+        let Some((age, document)) = read else {
             let was = any.map(|document| document.foreign);
             return self.break_law(Law::Foreign, format!("sent was {sent:?}, and read was {was:?}"));
         };
         // The read began before it took effect; a write may wait for a token no longer than a document is fresh.
-        if now.duration_since(at) > FRESH {
-            self.break_law(Law::Fresh, format!("the document was {:?} old", now.duration_since(at)));
+        if age > FRESH {
+            self.break_law(Law::Fresh, format!("the document was {age:?} old"));
         }
         let scene = self.write_scene(request);
         let mut violations = Vec::new();
@@ -366,7 +379,7 @@ impl World {
         let now = Instant::now();
         let mut state = self.state.lock();
         state.reads.retain(|read| now.duration_since(read.at) < FRESH * 8);
-        state.reads.push(Read { process: request.process, at: now, host: request.host.clone(), id, text });
+        state.reads.push(Read { process: request.process, at: now, slept: Duration::ZERO, host: request.host.clone(), id, text });
     }
 
     fn remember_shown(&self, request: &Request, status: u16) {
@@ -442,6 +455,23 @@ impl World {
                 Some(entry) => drop(state.ours.insert(place, entry)),
                 None => drop(state.ours.remove(&place)),
             }
+        }
+    }
+
+    /// The status of a tenant object is written where it says something else than before: nothing rests on it.
+    fn look_at_tenant(&self, request: &Request) {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let Some(name) = path.strip_suffix("/status").and_then(|path| path.rsplit_once("/clusterauth0tenants/")).map(|(_, name)| name)
+        else {
+            return;
+        };
+        let Ok(sent) = serde_json::from_slice::<Value>(&request.body) else { return };
+        // One of an older version is refused.
+        let is_as_stored = |stored: &Value| {
+            stored["metadata"]["resourceVersion"] == sent["metadata"]["resourceVersion"] && stored["status"] == sent["status"]
+        };
+        if self.cluster.read(&Key::tenant(name)).as_ref().is_some_and(is_as_stored) {
+            self.break_law(Law::Needed, format!("the status of the tenant {name} is written as it is"));
         }
     }
 

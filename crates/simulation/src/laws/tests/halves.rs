@@ -23,6 +23,17 @@ fn whoever_writes_holds_the_lease_and_nobody_takes_it_or_gives_it_back_too_early
         );
         assert_eq!(is_broken(&late), broken, "written after {passed} s");
     }
+    // A process that was asleep is as late, also where no time passed for others.
+    for (asleep, broken) in [(9, false), (11, true)] {
+        let late = in_a_world(|world| {
+            write_lease(world, 0, "first");
+            world.process_slept(ProcessId(0), Duration::from_secs(asleep));
+            world.process_slept(ProcessId(1), Duration::from_mins(1));
+            read(world, 0);
+            patch(world, 0, AS_READ);
+        });
+        assert_eq!(is_broken(&late), broken, "written after {asleep} s of sleep");
+    }
     for (passed, broken) in [(19, true), (20, false)] {
         let taken =
             in_a_world_for(Duration::from_secs(passed), |world| write_lease(world, 0, "first"), |world| write_lease(world, 1, "second"));
@@ -235,5 +246,35 @@ fn nobody_is_told_to_have_what_another_has_yet() {
         };
         // One that only observes is told what is there.
         assert_eq!((is_broken("Enforce"), is_broken("Observe")), (broken, false), "{state}, {other}");
+    }
+}
+
+/// A document grows old in sleep, too.
+#[test]
+fn nothing_is_written_from_a_document_that_is_old() {
+    for (asleep, broken) in [(1_900, false), (2_100, true)] {
+        let written = in_a_world(|world| {
+            world.process_slept(ProcessId(0), Duration::from_millis(asleep));
+            patch(world, 0, AS_READ);
+        });
+        assert_eq!(written.iter().any(|violation| violation.law == Law::Fresh), broken, "after {asleep} ms of sleep");
+    }
+}
+
+/// The other options keep their order, wherever the parameters stand.
+#[test]
+fn what_is_foreign_has_an_order() {
+    let foreign = |options: &str| seen::split_options(options).0;
+    let as_read = foreign(r#"{"b":1,"upstream_params":{},"a":2}"#);
+    assert_eq!(foreign(r#"{"b":1,"a":2,"upstream_params":{"blog":1}}"#), as_read);
+    assert_ne!(foreign(r#"{"a":2,"b":1}"#), as_read);
+}
+
+/// No token is shown, of which no part is marked.
+#[test]
+fn a_token_is_a_secret() {
+    for (text, broken) in [(format!("Bearer {TOKEN}JSUzI1NiJ9.x"), true), ("Bearer".to_owned(), false)] {
+        let told = in_a_world(|world| world.logged(Level::INFO, &text));
+        assert_eq!(told.iter().any(|violation| violation.law == Law::Secret), broken, "{text}");
     }
 }
