@@ -132,7 +132,7 @@ pub(crate) enum Part {
     Left,
     /// Is being deleted, and lets go of everything.
     Released(Release),
-    /// Is being deleted, and what it owned went with the connection that had this name before.
+    /// Is being deleted, has no record here, and what it owned went with the connection that had this name before.
     ConnectionGone,
 }
 
@@ -191,7 +191,7 @@ impl Facts {
         if self.retains || self.observes {
             return Part::Released(Release::Policy);
         }
-        if self.recorded_on_gone {
+        if self.recorded_on_gone && !self.recorded_here {
             // On the connection that has the name now nothing ever was its own.
             return Part::ConnectionGone;
         }
@@ -275,9 +275,9 @@ mod tests {
         # Being deleted.
         granted     kept    *              *     *         *    *        y       *          Released(Policy)
         granted     kept    *              *     *         *    y        n       *          Released(Policy)
-        granted     kept    *              *     *         y    n        n       *          ConnectionGone
-        granted     kept    *              y     *         n    n        n       n          Leaver
-        granted     kept    *              y     *         n    n        n       y          RejectedLeaver
+        granted     kept    *              n     *         y    n        n       *          ConnectionGone
+        granted     kept    *              y     *         *    n        n       n          Leaver
+        granted     kept    *              y     *         *    n        n       y          RejectedLeaver
         granted     kept    *              n     y         n    n        n       *          Leaver
         granted     kept    fits           n     n         n    n        n       *          Leaver
         granted     kept    nothing|unfit|moved|moving n n n    n        n       *          Released(NothingOwned)
