@@ -76,11 +76,14 @@ impl Bucket {
 
     /// Brings the rate up to date without giving anything away: what is used up stays used up.
     pub fn set_rate(&mut self, rate: Rate, now: Instant) {
-        let left = self.left(now);
-        let (closed_until, unasked) = (self.closed_until, self.unasked);
+        let (left, closed, unasked) = (self.left(now), self.closed(now), self.unasked);
         *self = Self::new(rate, now);
-        self.credit = self.full.min(self.interval * left);
-        self.closed_until = closed_until;
+        match closed {
+            // It opens when it would have, and with one request.
+            Some(until) => (self.credit, self.at) = (self.interval, until),
+            None => self.credit = self.full.min(self.interval * left),
+        }
+        self.closed_until = closed;
         self.unasked = unasked;
     }
 

@@ -152,6 +152,19 @@ fn a_new_rate_gives_nothing_away() {
     assert_eq!(bucket.left(now), 1);
 }
 
+#[test]
+fn a_closed_bucket_opens_with_one_request_also_at_a_new_rate() {
+    let now = Instant::now();
+    for rate in [Rate::new(6, 2), Rate::new(600, 100)] {
+        let mut bucket = Bucket::new(Rate::new(60, 5), now);
+        bucket.close(Duration::from_secs(30), now);
+        bucket.set_rate(rate, now + Duration::from_secs(10));
+        let open = now + Duration::from_secs(30);
+        assert_eq!(bucket.opens_at(now), open, "{rate:?}");
+        assert_eq!(bucket.left(open), 1, "{rate:?}");
+    }
+}
+
 fn calls() -> impl Strategy<Value = Call> {
     let route = prop::sample::select(vec![
         Route::Token,
