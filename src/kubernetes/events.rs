@@ -101,13 +101,30 @@ pub(super) struct Events {
     wall: WallClock,
     history: Mutex<History>,
     serial: AtomicU32,
+    /// Until when nobody waits for an answer, as the last came too late.
+    silent_until: Mutex<Option<Instant>>,
 }
 
 impl Events {
     /// Events of this instance of the operator, by default of one that has no name.
     pub(super) fn new(instance: Option<String>, wall: WallClock) -> Self {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        Self { instance, wall, history: Mutex::default(), serial: AtomicU32::default() }
+        Self { instance, wall, history: Mutex::default(), serial: AtomicU32::default(), silent_until: Mutex::default() }
+    }
+
+    /// Whether nobody is to wait for an answer now.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.silent_until.lock().is_some_and(|until| now < until)
+    }
+
+    /// No answer came in time: until then nobody waits for one.
+    pub(super) fn note_silence(&self, until: Instant) {
+        *self.silent_until.lock() = Some(until);
+    }
+
+    /// An answer came.
+    pub(super) fn note_answer(&self) {
+        *self.silent_until.lock() = None;
     }
 
     /// Stores an event, or counts it.

@@ -15,12 +15,15 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Requ
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::events::Events;
 use crate::api::FINALIZER;
+use crate::api::reason::EventReason;
 use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
 use crate::api::upstream_params::{UpstreamParams, UpstreamParamsStatus};
-use crate::clock::WallClock;
+use crate::clock::{self, WallClock};
 use crate::core::status::Notice;
 use crate::core::world::{Declared, DeclaredTenant, ObjectKey, Since, World};
 use crate::kubernetes::hub::Hub;
@@ -39,6 +42,11 @@ const REBASES: u32 = 20;
 /// How often, and with which pause, the watch is asked for the version that a conflict tells of.
 const WATCH_TRIES: u32 = 20;
 const WATCH_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long an event is waited for, and for how long no other is where that was too short: an event store of its own may be away
+/// while all else works.
+const EVENT_WAIT: Duration = Duration::from_secs(2);
+const EVENT_SILENCE: Duration = Duration::from_secs(30);
 
 /// The pauses before an event that got no answer is sent again.
 const EVENT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
@@ -215,23 +223,39 @@ impl Report {
         self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await
     }
 
-    /// Stores or counts an event. One that gets no answer is tried again beside everything else: nothing depends on events.
+    /// Stores or counts an event. One that gets no answer is tried again beside everything else, and waited for no longer than a
+    /// moment: nothing depends on events. Yields whether the API server takes it, as far as that is known by then.
     async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> bool {
-        if let Some(taken) = self.stored(&regarding, notice).await {
-            return taken;
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(self.clone().store(regarding, notice.clone(), answer));
+        // What is left at Auth0 is told elsewhere where it can't be told here.
+        let decides = notice.reason == EventReason::ParametersLeft.as_str();
+        if !decides && self.events.is_silent(clock::now()) {
+            return true;
         }
-        let (report, notice) = (self.clone(), notice.clone());
-        tokio::spawn(async move {
-            for pause in EVENT_PAUSES {
-                tokio::time::sleep(pause).await;
-                if report.stored(&regarding, &notice).await.is_some() {
-                    return;
-                }
+        let Ok(first) = timeout(EVENT_WAIT, answered).await else {
+            self.events.note_silence(clock::now() + EVENT_SILENCE);
+            return true;
+        };
+        first.ok().flatten().unwrap_or(true)
+    }
+
+    /// Tries to store an event, says what came of the first time, and goes on where it got no answer.
+    async fn store(self, regarding: ObjectReference, notice: Notice, answer: oneshot::Sender<Option<bool>>) {
+        let first = self.stored(&regarding, &notice).await;
+        // Whoever asked may not wait any more.
+        let _ = answer.send(first);
+        if first.is_some() {
+            return;
+        }
+        for pause in EVENT_PAUSES {
+            tokio::time::sleep(pause).await;
+            if self.stored(&regarding, &notice).await.is_some() {
+                return;
             }
-            let (about, note) = (regarding.name.unwrap_or_default(), notice.note);
-            tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
-        });
-        true
+        }
+        let (about, note) = (regarding.name.unwrap_or_default(), notice.note);
+        tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
     }
 
     /// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
@@ -241,8 +265,14 @@ impl Report {
             // Whoever leads now has events of its own to tell.
             return None;
         }
-        match tokio::time::timeout(left.min(TIMEOUT), self.events.publish(self.client.clone(), regarding.clone(), notice)).await {
-            Ok(Ok(())) => Some(true),
+        let started = clock::now();
+        match timeout(left.min(TIMEOUT), self.events.publish(self.client.clone(), regarding.clone(), notice)).await {
+            Ok(Ok(())) => {
+                if clock::since(started) < EVENT_WAIT {
+                    self.events.note_answer();
+                }
+                Some(true)
+            }
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 404 | 422) => {
                 tracing::debug!(about = regarding.name, reason = notice.reason, code = status.code, "an event was refused");
                 Some(false)
@@ -376,7 +406,7 @@ fn status_body<K: Resource<DynamicType = ()>>(
 }
 
 async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
-    match tokio::time::timeout(within, call).await {
+    match timeout(within, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),

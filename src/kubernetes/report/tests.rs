@@ -86,3 +86,20 @@ async fn the_status_of_a_tenant_is_not_sent_for_a_version_that_is_known_to_be_go
         assert_eq!(requests.load(Ordering::Relaxed) - before, sent);
     }
 }
+
+/// An event store of its own is away, and all else works: nobody waits for each of its events.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_gets_no_answer_is_waited_for_once_in_a_while() {
+    let hanging = axum::Router::new().fallback(std::future::pending::<axum::http::StatusCode>);
+    let report = Report::new(Client::new(hanging, "default"), Arc::new(Hub::new().0), None, WallClock::system());
+    let (report, object) = (report.under(Leadership::of_a_test()), builders::object("one"));
+    let mut waited = Vec::new();
+    for (pause, reason) in [(0, "Ready"), (0, "Ready"), (0, "ParametersLeft"), (31, "Ready")] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let (asked, notice) = (tokio::time::Instant::now(), Notice::new(false, reason, "so it is".to_owned()));
+        assert!(report.notice(&object, &notice).await, "nobody said that it is not taken");
+        waited.push(asked.elapsed().as_secs());
+    }
+    // What is left at Auth0 is told elsewhere if it can't be told here.
+    assert_eq!(waited, [2, 0, 2, 2]);
+}
