@@ -38,7 +38,7 @@ impl Pass<'_, Written> {
             }
             Ended::NoResult => self.run_again().await,
             Ended::Split => {
-                self.tenant.memory.turns.begin(&id);
+                self.tenant.memory.turns.begin(&id, None);
                 self.next.at(self.connection, Lane::Edit, clock::now());
             }
         }
@@ -68,6 +68,8 @@ impl Pass<'_, Written> {
         let deferred = !self.at.plan.deferred.is_empty() || is_given_up;
         let unsettled = self.tenant.unsettled_for(&self.at.reading.document.id);
         let (lane, pace, unsettled) = match write {
+            // Whoever waits had no part in that.
+            WriteOutcome::Failed(obstacle) if !obstacle.tenant_wide && self.somebody_waits() => (Lane::Retry, Pace::AtOnce, unsettled),
             WriteOutcome::Failed(_) => (Lane::Retry, pace, unsettled),
             WriteOutcome::Postponed(_) => (Lane::Retry, pace, None),
             WriteOutcome::Nothing | WriteOutcome::Written if deferred => (Lane::Retry, Pace::AtOnce, None),
@@ -77,6 +79,14 @@ impl Pass<'_, Written> {
         };
         let corrections = self.corrections();
         self.look_again(lane, &NextLook { pace, unsettled, corrections });
+    }
+
+    /// Whether somebody's changes had no turn yet.
+    fn somebody_waits(&self) -> bool {
+        // Who adopts what is there as it is has nothing to write, and so no turn.
+        let written = self.at.plan.deferred.values().filter(|change| change.from.is_some() || change.entry.is_some());
+        let waiting = written.map(|change| change.actor.clone());
+        self.tenant.memory.turns.waits(&self.at.reading.document.id, waiting)
     }
 
     /// How soon it goes on without the one that was refused: at once, but each object is refused once only. Where there are more

@@ -68,13 +68,16 @@ mod tests {
         let mut memory = Memory::default();
         for connection in &ids {
             memory.disputes.note_correction(Parameter { connection, name: "blog" }, (&"uid".into(), 1), true, now);
-            memory.turns.begin(connection);
+            memory.turns.begin(connection, None);
             memory.failures.count(&ConnectionKey::Id(connection.clone()));
         }
         memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
         assert_eq!(ids.each_ref().map(|id| memory.disputes.on(id, now.at).len()), [1, 0]);
         let [one, other] = &ids;
-        assert_eq!([memory.turns.take(one), memory.turns.take(one), memory.turns.take(other)], [Some(0), Some(1), None]);
+        let actors = ["a", "b"].map(Uid::from);
+        assert_eq!(memory.turns.take(one, &actors), Some(&actors[0]));
+        assert_eq!(memory.turns.take(one, &actors), Some(&actors[1]));
+        assert_eq!(memory.turns.take(other, &actors), None);
         assert_eq!([memory.failures.count(&here), memory.failures.count(&there)], [2, 1]);
     }
 }
