@@ -138,8 +138,10 @@ impl Driver {
         Some(())
     }
 
+    /// Takes in what waits now. What arrives meanwhile waits for the next time: one that edits as fast as that is told keeps nobody
+    /// from his turn, and a pass goes by the latest anyway.
     async fn take_in_waiting(&mut self) {
-        while let Ok(change) = self.changes.try_recv() {
+        if let Ok(change) = self.changes.try_recv() {
             self.take_in(change).await;
         }
     }
