@@ -34,7 +34,7 @@ pub(crate) use events::{Notice, left_behind, transitions};
 pub(crate) use object::is_accepted_on;
 pub use outcome::{Outcome, Planned, WriteOutcome};
 pub use record::claimed;
-pub(crate) use record::{described, left_elsewhere};
+pub(crate) use record::{described, is_elsewhere, left_elsewhere};
 
 use outcome::{Deletion, RecordChange, Row};
 

@@ -56,9 +56,20 @@ fn has_arrived(state: ParamState) -> bool {
 
 /// The conditions of an object that has none yet and is about to be written for.
 pub(super) fn of_a_first_claim(object: &Declared, now: jiff::Timestamp) -> Vec<Condition> {
-    let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
     let before = Before { conditions: &[], generation: object.generation, now };
-    before.all_dated(kinds.map(|kind| (kind, Finding::pending("the operator is writing the parameters"))))
+    before.all_dated(all_pending("the operator is writing the parameters"))
+}
+
+/// The conditions of an object whose connection was not looked at since its tenant object stands for another tenant.
+pub(super) fn of_one_unseen(object: &Declared, now: jiff::Timestamp) -> Vec<Condition> {
+    let before = Before { conditions: &object.status.conditions, generation: object.generation, now };
+    let progress = (ConditionType::Reconciling, Finding::holds(Reason::Progressing, UNSEEN));
+    before.all_dated(all_pending(UNSEEN).into_iter().chain([progress]))
+}
+
+fn all_pending(message: &str) -> [(ConditionType, Finding); 4] {
+    let kinds = [ConditionType::Ready, ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::Synced];
+    kinds.map(|kind| (kind, Finding::pending(message)))
 }
 
 /// What the conditions of one object are made from.

@@ -43,14 +43,23 @@ pub fn claimed(
     status
 }
 
+/// Whether an object has a record at another tenant than the one of this identity.
+pub(crate) fn is_elsewhere(object: &Declared, tenant: &TenantIdentity) -> bool {
+    object.status.connections.iter().any(|entry| !claims::is_of(entry, tenant))
+}
+
 /// What becomes of an object that has a record at another tenant than the one of this identity: its tenant object was made anew
 /// for another domain. Nothing can be removed there any more, and nothing here is proved by that record.
-pub(crate) fn left_elsewhere(object: &Declared, tenant: &TenantIdentity) -> Option<Conclusion> {
-    let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
-    if left.is_empty() {
+pub(crate) fn left_elsewhere(object: &Declared, tenant: &TenantIdentity, now: jiff::Timestamp) -> Option<Conclusion> {
+    if !is_elsewhere(object, tenant) {
         return None;
     }
-    let status = UpstreamParamsStatus { connections: kept, ..object.status.clone() };
+    let (kept, left): (Vec<_>, Vec<_>) = object.status.connections.iter().cloned().partition(|entry| claims::is_of(entry, tenant));
+    let mut status = UpstreamParamsStatus { connections: kept, ..object.status.clone() };
+    if status.connections.is_empty() && !object.deleting {
+        // What was said is said of the other tenant.
+        status.conditions = object::of_one_unseen(object, now);
+    }
     let finalizer = if object.finalizer && !claims::any(&status) { Finalizer::Remove } else { Finalizer::Keep };
     Some(Conclusion { notices: left.iter().filter_map(left_at_another_tenant).collect(), finalizer, status })
 }
@@ -139,6 +148,8 @@ fn param_status(name: &str, param: &ParamPlan, planned: &Planned, observing: boo
         Verdict::Conflicted(_) => (ParamState::Conflicted, &param.after),
         Verdict::Contended => (ParamState::Contended, &param.before),
     };
-    let applied = (param.applied && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
+    // What a removal of our own may have taken away, or has yet to, is nobody's change.
+    let is_being_removed = claimed && param.verdict == Verdict::Remove && !observing;
+    let applied = (param.applied && !is_being_removed && !claims::says_applied(state) && !owned.is_empty()).then_some(true);
     Some(ParamStatus { name: name.to_owned(), state, owned: claims::in_status(owned), applied })
 }

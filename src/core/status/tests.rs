@@ -11,6 +11,7 @@ use crate::core::obstacle::{Obstacle, ObstacleReason};
 use crate::core::pass::plan::{ConnectionState, Dispute, Participant, Role, plan};
 use crate::core::spec::{Refusal, UnfitReason};
 use crate::model::document::Live;
+use crate::model::identity::TenantIdentity;
 use crate::tests::builders::{ELSEWHERE, ELSEWHERE_NAME, HERE, described, here, live, object, print, print_at};
 use crate::tests::kstatus::{self, Verdict as Seen, assert_sound, kstatus, kubectl_wait};
 
@@ -590,6 +591,35 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
     let outcome = Outcome::Planned(Planned::part(&deferred, &a, described(HERE), Vec::new(), turn));
     assert_eq!(states(&after(&a, &outcome, &context())), [("blog", Removing, 1), ("lang", InSync, 1)]);
+}
+
+/// Else what is there, or is not, would be taken for somebody's change when the name is declared again.
+#[test]
+fn what_a_removal_of_ours_may_have_taken_away_does_not_count_as_applied() {
+    let a = object("a").lists("blog", InSync, &["x"]);
+    let applied = |write| {
+        let removing = after(&a, &part(&a, Role::Owner, &live(&[("blog", "x")]), write), &context());
+        assert_eq!(states(&removing), [("blog", Removing, 1)]);
+        removing.status.connections[0].params[0].applied
+    };
+    let unavailable = || obstacle(ObstacleReason::RemoteUnavailable, true);
+    assert_eq!(applied(WriteOutcome::Failed(unavailable())), None);
+    assert_eq!(applied(WriteOutcome::Rejected("no".into())), None);
+    assert_eq!(applied(WriteOutcome::Postponed(unavailable())), Some(true), "nothing was sent");
+}
+
+/// An object whose tenant object stands for another tenant begins as a new one does.
+#[test]
+fn what_was_said_of_another_tenant_is_not_said_of_the_one_that_took_its_place() {
+    let mut old = in_sync();
+    old.status.connections[0].tenant = Some(here().tenant.to_string());
+    assert!(object::was_in_sync(&old, false));
+    assert_eq!(left_elsewhere(&old, here().tenant, at(2000)), None);
+    let new = TenantIdentity::from("other.eu.auth0.com");
+    let left = Declared { status: left_elsewhere(&old, &new, at(2000)).unwrap().status, ..old };
+    assert_eq!(row(&left), "Unknown/Pending Unknown/Pending Unknown/Pending Unknown/Pending Reconciling/Progressing");
+    assert!(left.status.connections.is_empty() && !object::was_in_sync(&left, false));
+    assert_sound(&left);
 }
 
 #[test]

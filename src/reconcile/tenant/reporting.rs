@@ -103,8 +103,10 @@ impl Tenant {
             if goes && !self.told.insert((as_planned.uid.clone(), notice.note.clone())) {
                 continue;
             }
-            if !self.shared.report.notice(as_planned, notice).await && notice.reason == EventReason::ParametersLeft.as_str() {
-                self.report_left_behind(&as_planned.key, &format!("its namespace takes no more events; {}", notice.note)).await;
+            if notice.reason == EventReason::ParametersLeft.as_str() {
+                self.tell_of_left(&as_planned.key, &as_planned.uid, notice).await;
+            } else {
+                self.shared.report.notice(as_planned, notice).await;
             }
         }
         if conclusion.finalizer == Finalizer::Remove {
@@ -115,7 +117,7 @@ impl Tenant {
         }
         // What was said here of a record alone is not what waits to be said of the object. Nor is that the object has something at
         // another Auth0 tenant yet, which no pass over a connection of this one lets go of.
-        let is_left = self.identity().is_none_or(|identity| status::left_elsewhere(&stored, identity).is_none());
+        let is_left = self.identity().is_none_or(|identity| !status::is_elsewhere(&stored, identity));
         if (names_it || as_planned.deleting) && is_left {
             self.queue.finish(&Item::Object(as_planned.key.clone()));
         }
@@ -123,6 +125,10 @@ impl Tenant {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.clocks.note_end(as_planned, is_ready, now);
+            if let Some(ahead) = self.memory.clocks.unready_until(as_planned).filter(|until| now < *until) {
+                // Nothing else may wake it by then, and it has to be said.
+                self.queue.add(Item::Object(as_planned.key.clone()), ahead);
+            }
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if matches!(self.state, TenantState::Unknown) { "" } else { &self.name }, &reason);
             let connection = conclusion.status.target.as_deref().unwrap_or_default();
@@ -209,7 +215,8 @@ impl Tenant {
 
     /// Lets go of what an object has at another Auth0 tenant, which its tenant object stood for before. Yields whether that is done.
     pub(super) async fn leave_elsewhere(&mut self, object: &Declared) -> bool {
-        let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity)) else { return true };
+        let now = self.shared.wall.now_in_seconds();
+        let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity, now)) else { return true };
         // The tenant object may stand for that one again.
         let report = self.report_while(object, self.as_known_now(object));
         let written = async {
@@ -228,7 +235,7 @@ impl Tenant {
         }
         for notice in &left.notices {
             tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
-            self.shared.report.notice(object, notice).await;
+            self.tell_of_left(&object.key, &object.uid, notice).await;
         }
         true
     }
@@ -237,7 +244,14 @@ impl Tenant {
     pub(crate) async fn report_left(&self, left: &Left, uid: &Uid, why: &str) {
         let notice = status::left_behind(&left.records, why);
         tracing::info!(tenant = %self.name, object = %left.object, note = notice.note, "an object was deleted and left its parameters");
-        self.shared.report.notice_of(&left.object, uid, &notice).await;
+        self.tell_of_left(&left.object, uid, &notice).await;
+    }
+
+    /// Tells an object what it leaves; where its namespace takes no more events, the tenant.
+    async fn tell_of_left(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) {
+        if !self.shared.report.notice_of(object, uid, notice).await {
+            self.report_left_behind(object, &format!("its namespace takes no more events; {}", notice.note)).await;
+        }
     }
 
     /// An object is gone whose parameters should have been removed first.

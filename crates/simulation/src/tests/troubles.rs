@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::scripts::{BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, denied_here, history, writes};
-use super::{assert_holds, run, story};
+use super::scripts::{
+    BLOG, Beat, ELSEWHERE, HERE, LANG, RESERVED, anything, at_every_call, calls, declares, denied_here, history, of, writes,
+};
+use super::{assert_holds, lines, run, story};
 use crate::action::Action;
 use crate::cluster::Kind;
-use crate::declare::TenantDeclaration;
-use crate::history::AtCall;
+use crate::declare::{Declaration, TENANTS, TenantDeclaration};
+use crate::history::{AtCall, CALLS};
 use crate::network::{Ending, Fate};
 use crate::noise::{Complaint, Edit, Meets, Misfortune, TenantAction, Trouble};
 
@@ -47,6 +49,55 @@ fn what_auth0_refuses_of_one_without_saying_so_keeps_no_other_from_what_it_decla
     let calls = asked("refused", &script);
     let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
     assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+}
+
+/// Auth0 has refused what one object wants for long, without saying whose fault that is: another that comes then does not wait for the
+/// pause that this has grown to.
+#[test]
+fn who_comes_after_a_long_trouble_of_another_does_not_share_its_pauses() {
+    let refuses = Misfortune::Status(400, Complaint::Quoting("v1".to_owned()));
+    let mut script = vec![trouble(Meets::Writes, ALWAYS, refuses), declares(0, HERE, BLOG, 1)];
+    script.extend(for_passes(120));
+    script.extend([declares(1, HERE, LANG, 2), Beat::Pass, Beat::Pass]);
+    let calls = asked("refused for long", &script);
+    let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
+    assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+}
+
+/// Somebody edits an object faster than it can be told that it may do nothing: others of the tenant are served meanwhile.
+#[test]
+fn who_edits_faster_than_it_can_be_told_so_keeps_nobody_from_his_turn() {
+    let denied = |entry: usize| Action::Declare(2, of(HERE, &[(LANG, entry)]));
+    let slow = Fate { back: Duration::from_millis(100), ..Fate::PROMPT };
+    let begin = [denied_here("b"), Beat::Do(denied(1)), Beat::Pass];
+    let mut history = history(&begin, (1..CALLS).map(|number| (number, AtCall::Fate(slow))).collect());
+    let edits = 250;
+    history.steps.extend((0..edits).map(|nth| (Duration::from_millis(20), denied(1 + nth % 2))));
+    // While that is told.
+    let place = history.steps.len() - edits + 20;
+    history.steps.insert(place, (Duration::ZERO, Action::Declare(0, of(HERE, &[(BLOG, 1)]))));
+    let (report, _) = run(&history);
+    assert_holds(&history, &report, "edits");
+    let lines = lines(&history);
+    let written = lines.iter().position(|line| writes(&line.text)).expect("a write");
+    let later = lines[written..].iter().filter(|line| line.text.starts_with("somebody applies team-b/one")).count();
+    assert!(later > edits / 2, "written when {later} of {edits} edits were left\n{}", story(&history));
+}
+
+/// Nothing wakes an object whose tenant object does not exist, or does not admit it; after ten minutes it is told that it is stalled.
+#[test]
+fn what_nothing_wakes_is_told_in_time_that_it_makes_no_progress() {
+    let nobody = Declaration { tenant: TENANTS.len(), ..of(HERE, &[(BLOG, 1)]) };
+    for (what, first) in [("no tenant", Beat::Do(Action::Declare(0, nobody))), ("not admitted", declares(0, HERE, BLOG, 1))] {
+        let mut script = vec![denied_here("a"), first];
+        script.extend(for_passes(123));
+        let history = history(&script, BTreeMap::new());
+        let (report, scene) = run(&history);
+        assert_holds(&history, &report, what);
+        let object = scene.objects.first().expect("the object");
+        let stalled = object.status.conditions.iter().find(|condition| condition.kind == "Stalled");
+        assert_eq!(stalled.map(|stalled| stalled.reason.as_str()), Some("ProgressDeadlineExceeded"), "{what}\n{}", story(&history));
+    }
 }
 
 /// The API refuses every token for one connection, and takes it for the others: nobody else is told so again and again.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::core::status::PROGRESS_DEADLINE;
 use crate::core::world::Declared;
 use crate::model::identity::Uid;
 
@@ -22,6 +23,13 @@ struct Clock {
     unready_since: Option<Instant>,
     was_ready: bool,
     good_look: Instant,
+}
+
+impl Clock {
+    /// Since when this generation of the object has not become ready. One that was ready once is not counted any more.
+    fn unready_since(&self, object: &Declared) -> Option<Instant> {
+        self.unready_since.filter(|_| self.generation == object.generation && !self.was_ready)
+    }
 }
 
 impl Clocks {
@@ -48,12 +56,17 @@ impl Clocks {
         clock.unready_since = if ready { None } else { Some(clock.unready_since.unwrap_or(now)) };
     }
 
+    /// When it is to be said that this generation of an object does not become ready, where it was not ready yet.
+    pub(crate) fn unready_until(&self, object: &Declared) -> Option<Instant> {
+        let clock = self.by_object.get(&object.uid)?;
+        clock.unready_since(object).map(|since| since + PROGRESS_DEADLINE)
+    }
+
     /// How long ago the object's connection was seen, and how long this generation has not become ready. A generation
     /// that was ready once is not counted any more.
     pub(crate) fn ages(&self, object: &Declared, now: Instant) -> (Duration, Duration) {
         let Some(clock) = self.by_object.get(&object.uid) else { return (Duration::ZERO, Duration::ZERO) };
-        let unready = clock.unready_since.filter(|_| clock.generation == object.generation && !clock.was_ready);
-        (now.duration_since(clock.good_look), unready.map_or(Duration::ZERO, |since| now.duration_since(since)))
+        (now.duration_since(clock.good_look), clock.unready_since(object).map_or(Duration::ZERO, |since| now.duration_since(since)))
     }
 
     pub(super) fn retain(&mut self, is_there: impl Fn(&Uid) -> bool) {
@@ -99,9 +112,11 @@ mod tests {
         clocks.note_end(&first, false, start);
         assert_eq!(clocks.ages(&first, start + MINUTE).1, MINUTE);
         assert_eq!(clocks.ages(&second, start + MINUTE).1, Duration::ZERO);
+        assert_eq!(clocks.unready_until(&first), Some(start + PROGRESS_DEADLINE));
         clocks.note_end(&second, true, start + MINUTE);
         clocks.note_end(&second, false, start + 2 * MINUTE);
         assert_eq!(clocks.ages(&second, start + 9 * MINUTE).1, Duration::ZERO);
+        assert_eq!(clocks.unready_until(&second), None);
     }
 
     #[test]
