@@ -5,13 +5,16 @@
 //! window, what is beyond them is one count. (`kube`'s own recorder counts by reason and keeps the first note, whatever
 //! the next one says.)
 //!
-//! Assumes: whoever publishes about one object does so one at a time.
+//! Assumes: whoever publishes about one object has its turn ([`Events::turn`]), and a place ([`Events::place`]) where others wait
+//! for the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event, EventSeries};
@@ -31,6 +34,10 @@ const MOST_NOTES: usize = 5;
 
 /// How often events that are out of the window are forgotten: not at each, as thousands of objects may have some.
 const SWEEP: Duration = Duration::from_mins(1);
+
+/// How many events may be under way or wait to be tried again, and how many are published at a time.
+const PLACES: usize = 256;
+const AT_ONCE: usize = 16;
 
 /// The note of what is beyond that.
 const MORE: &str = "more events like this with other details; see the object's conditions and the operator's log";
@@ -103,13 +110,38 @@ pub(super) struct Events {
     serial: AtomicU32,
     /// Until when nobody waits for an answer, as the last came too late.
     silent_until: Mutex<Option<Instant>>,
+    places: Arc<Semaphore>,
+    turns: [AsyncMutex<()>; AT_ONCE],
 }
+
+/// A place among the events that are under way, or wait to be tried again.
+pub(super) type Place = OwnedSemaphorePermit;
 
 impl Events {
     /// Events of this instance of the operator, by default of one that has no name.
     pub(super) fn new(instance: Option<String>, wall: WallClock) -> Self {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        Self { instance, wall, history: Mutex::default(), serial: AtomicU32::default(), silent_until: Mutex::default() }
+        Self {
+            instance,
+            wall,
+            history: Mutex::default(),
+            serial: AtomicU32::default(),
+            silent_until: Mutex::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
+            turns: Default::default(),
+        }
+    }
+
+    /// A place for one more event, unless too many are under way: an event store that hangs must not fill the memory.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// The turn of an object: one event about it is published at a time, and of all objects a few.
+    pub(super) async fn turn(&self, of: &ObjectReference) -> MutexGuard<'_, ()> {
+        let uid = of.uid.as_deref().unwrap_or_default();
+        let sum = uid.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.turns[sum % AT_ONCE].lock().await
     }
 
     /// Whether nobody is to wait for an answer now.

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::Instrument;
 
-use super::events::Events;
+use super::events::{Events, Place};
 use crate::api::FINALIZER;
 use crate::api::reason::EventReason;
 use crate::api::tenant::{ClusterAuth0Tenant, ClusterAuth0TenantStatus};
@@ -206,43 +207,49 @@ impl Report {
         });
     }
 
-    /// Emits an event about an object. Yields whether the API server takes it: a namespace that is being deleted takes
-    /// none.
-    pub(crate) async fn notice(&self, object: &Declared, notice: &Notice) -> bool {
+    /// Emits an event about an object. Yields whether the API server took it, if that is known in time: a namespace that is being
+    /// deleted takes none.
+    pub(crate) async fn notice(&self, object: &Declared, notice: &Notice) -> Option<bool> {
         self.notice_of(&object.key, &object.uid, notice).await
     }
 
     /// Emits an event about an object of which only this is known, as of one that is gone.
-    pub(crate) async fn notice_of(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) -> bool {
+    pub(crate) async fn notice_of(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) -> Option<bool> {
         self.emit(regarding::<UpstreamParams>(&object.name, Some(&object.namespace), uid), notice).await
     }
 
     /// Emits an event about a tenant. Such events are in the namespace `default`, as those about everything that has no
-    /// namespace. Yields whether the API server takes it.
-    pub(crate) async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> bool {
+    /// namespace. Yields whether the API server took it, if that is known in time.
+    pub(crate) async fn tenant_notice(&self, tenant: &DeclaredTenant, notice: &Notice) -> Option<bool> {
         self.emit(regarding::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid), notice).await
     }
 
     /// Stores or counts an event. One that gets no answer is tried again beside everything else, and waited for no longer than a
-    /// moment: nothing depends on events. Yields whether the API server takes it, as far as that is known by then.
-    async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> bool {
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(self.clone().store(regarding, notice.clone(), answer));
-        // What is left at Auth0 is told elsewhere where it can't be told here.
+    /// moment: nothing depends on events, but on whether what is left at Auth0 was told. Yields whether the API server took it, if
+    /// that is known by then.
+    async fn emit(&self, regarding: ObjectReference, notice: &Notice) -> Option<bool> {
         let decides = notice.reason == EventReason::ParametersLeft.as_str();
-        if !decides && self.events.is_silent(clock::now()) {
-            return true;
+        let place = self.events.place();
+        if place.is_none() && !decides {
+            not_stored(&regarding, notice);
+            return None;
         }
-        let Ok(first) = timeout(EVENT_WAIT, answered).await else {
+        let (answer, answered) = oneshot::channel();
+        let report = self.clone();
+        tokio::spawn(report.store(regarding, notice.clone(), answer, place).in_current_span());
+        if !decides && self.events.is_silent(clock::now()) {
+            return None;
+        }
+        let Ok(first) = timeout(if decides { TIMEOUT } else { EVENT_WAIT }, answered).await else {
             self.events.note_silence(clock::now() + EVENT_SILENCE);
-            return true;
+            return None;
         };
-        first.ok().flatten().unwrap_or(true)
+        first.ok().flatten()
     }
 
-    /// Tries to store an event, says what came of the first time, and goes on where it got no answer.
-    async fn store(self, regarding: ObjectReference, notice: Notice, answer: oneshot::Sender<Option<bool>>) {
-        let first = self.stored(&regarding, &notice).await;
+    /// Tries to store an event, says what came of the first time, and goes on where it got no answer. It keeps its place meanwhile.
+    async fn store(self, about: ObjectReference, notice: Notice, answer: oneshot::Sender<Option<bool>>, _place: Option<Place>) {
+        let first = self.stored(&about, &notice).await;
         // Whoever asked may not wait any more.
         let _ = answer.send(first);
         if first.is_some() {
@@ -250,16 +257,16 @@ impl Report {
         }
         for pause in EVENT_PAUSES {
             tokio::time::sleep(pause).await;
-            if self.stored(&regarding, &notice).await.is_some() {
+            if self.stored(&about, &notice).await.is_some() {
                 return;
             }
         }
-        let (about, note) = (regarding.name.unwrap_or_default(), notice.note);
-        tracing::warn!(about, reason = notice.reason, note, "an event could not be stored");
+        not_stored(&about, &notice);
     }
 
     /// Tries to store an event. Yields whether the API server took it, or nothing when it gave no answer to go by.
     async fn stored(&self, regarding: &ObjectReference, notice: &Notice) -> Option<bool> {
+        let _turn = self.events.turn(regarding).await;
         let left = self.leadership.left();
         if left.is_zero() {
             // Whoever leads now has events of its own to tell.
@@ -416,6 +423,12 @@ async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube:
         Ok(Err(_)) => Err(WriteError::Failed("the API server can't be reached".to_owned())),
         Err(_) => Err(WriteError::Failed("the API server did not answer in time".to_owned())),
     }
+}
+
+/// An event is given up.
+fn not_stored(about: &ObjectReference, notice: &Notice) {
+    let about = about.name.as_deref().unwrap_or_default();
+    tracing::warn!(about, reason = notice.reason, note = notice.note, "an event could not be stored");
 }
 
 #[cfg(test)]

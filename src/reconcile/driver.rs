@@ -4,7 +4,7 @@
 //! tenant follow each other, so no two of them ever plan from the same connection or write to the same object; tenants do
 //! not wait for each other.
 //!
-//! Guarantees: changes are taken in before a pass begins; a pass that has begun is finished when the process is asked to
+//! Guarantees: what waits to be taken in is, once, before a pass begins; a pass that has begun is finished when the process is asked to
 //! stop, and when the driver is let go; two objects that stand for one Auth0 tenant never have passes at the same time,
 //! not even while one takes over from the other; what was noted of objects that are gone does not stay for ever.
 
@@ -107,7 +107,14 @@ impl Driver {
                 Step::Auth0(due) => {
                     // First: what is planned from should be the latest.
                     self.take_in_waiting().await;
-                    if self.is_stopped() || self.changes.is_closed() {
+                    if self.is_stopped() {
+                        return;
+                    }
+                    if self.changes.is_closed() {
+                        // Nobody tells it anything any more, but what is gone by now is told.
+                        while let Ok(change) = self.changes.try_recv() {
+                            self.take_in(change).await;
+                        }
                         return;
                     }
                     self.call(due).await;

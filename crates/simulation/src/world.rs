@@ -105,6 +105,8 @@ struct State {
     reads: Vec<Read>,
     in_flight: Vec<InFlight>,
     buckets: BTreeMap<(ProcessId, String, bool), Bucket>,
+    /// How often a process may ask a host, as it was known last.
+    rate_limits: BTreeMap<(ProcessId, String), seen::RateLimit>,
     refused_last: BTreeSet<ProcessId>,
     /// The processes that can't reach the API server, and until when.
     cut_off: Vec<(ProcessId, Instant)>,

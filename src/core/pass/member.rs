@@ -273,7 +273,7 @@ mod tests {
         let (first, next) = (object("a").wants("lang", "e"), object("b").wants("hint", "f"));
         let parts_in_turns = [(&first, Role::Owner), (&next, Role::Owner)];
         let mut plan = planned(&[], &parts_in_turns);
-        plan.retain_actor(&first.uid);
+        plan.retain_actors(&BTreeSet::from([first.uid.clone()]));
         assert_eq!(told_of(&plan, &parts_in_turns, &refused), ["rejected", "postponed"]);
         assert_eq!(told_of(&plan, &parts_in_turns, &failed), ["failed", "failed"]);
         // Two have a record of what goes.

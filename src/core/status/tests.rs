@@ -587,7 +587,7 @@ fn a_hand_over_that_failed_or_waits_keeps_the_record_of_the_giver() {
     let parts = parts.map(|(object, role)| Participant { object, role });
     let state = ConnectionState { connection_ref: here(), live: &found, disputes: &BTreeMap::new(), unsettled: false };
     let mut deferred = plan(state, &parts, false);
-    deferred.retain_actor(&a.uid);
+    deferred.retain_actors(&BTreeSet::from([a.uid.clone()]));
     let turn = WriteOutcome::Postponed(obstacle(ObstacleReason::Pending, false));
     let outcome = Outcome::Planned(Planned::part(&deferred, &a, described(HERE), Vec::new(), turn));
     assert_eq!(states(&after(&a, &outcome, &context())), [("blog", Removing, 1), ("lang", InSync, 1)]);

@@ -38,7 +38,7 @@ impl Pass<'_, Written> {
             }
             Ended::NoResult => self.run_again().await,
             Ended::Split => {
-                self.tenant.memory.turns.begin(&id, None);
+                self.tenant.memory.turns.begin(&id, &self.at.plan.actors());
                 self.next.at(self.connection, Lane::Edit, clock::now());
             }
         }
@@ -83,10 +83,10 @@ impl Pass<'_, Written> {
 
     /// Whether somebody's changes had no turn yet.
     fn somebody_waits(&self) -> bool {
+        let Written { reading, plan, .. } = &self.at;
         // Who adopts what is there as it is has nothing to write, and so no turn.
-        let written = self.at.plan.deferred.values().filter(|change| change.from.is_some() || change.entry.is_some());
-        let waiting = written.map(|change| change.actor.clone());
-        self.tenant.memory.turns.waits(&self.at.reading.document.id, waiting)
+        let written = plan.changes.values().chain(plan.deferred.values()).filter(|change| change.from.is_some() || change.entry.is_some());
+        self.tenant.memory.turns.waits(&reading.document.id, written.map(|change| &change.actor))
     }
 
     /// How soon it goes on without the one that was refused: at once, but each object is refused once only. Where there are more

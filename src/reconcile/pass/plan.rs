@@ -84,8 +84,8 @@ impl<'t> Pass<'t, Read> {
         let connection = &self.at.reading.document.id;
         if plan.changes.is_empty() {
             self.tenant.memory.turns.end(connection);
-        } else if let Some(actor) = self.tenant.memory.turns.take(connection, &plan.actors()) {
-            plan.retain_actor(actor);
+        } else if let Some(actors) = self.tenant.memory.turns.take(connection, &plan.actors()) {
+            plan.retain_actors(&actors);
         }
     }
 }

@@ -161,9 +161,7 @@ impl<'t> Pass<'t, Claimed> {
         let Planned { reading, plan, .. } = &self.at.planned;
         if !failure.tenant_wide() {
             // It may be what one of them wants, also where it does not say so; and whoever comes later has no part in it.
-            let actors = plan.actors();
-            let only = actors.first().filter(|_| actors.len() == 1);
-            self.tenant.memory.turns.begin(&reading.document.id, only);
+            self.tenant.memory.turns.begin(&reading.document.id, &plan.actors());
         }
         let pace = self.pace(&failure, Phase::Write);
         Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)

@@ -1,6 +1,7 @@
 //! What is written to Kubernetes: the statuses, finalizers and events of the tenant and of its objects.
 //!
-//! Guarantees: what can't be written now has a date to be tried again; an event is told before its object can go.
+//! Guarantees: what can't be written now has a date to be tried again; what is left at Auth0 is told before its object can go, by an
+//! event or in the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,9 +126,11 @@ impl Tenant {
             let ready = status::condition(&conclusion.status.conditions, ConditionType::Ready);
             let (is_ready, reason) = ready.map(|ready| (ready.status == "True", ready.reason.clone())).unwrap_or_default();
             self.memory.clocks.note_end(as_planned, is_ready, now);
-            if let Some(ahead) = self.memory.clocks.unready_until(as_planned).filter(|until| now < *until) {
+            let is_stalled = status::condition(&conclusion.status.conditions, ConditionType::Stalled).is_some();
+            let deadline = self.memory.clocks.unready_until(as_planned).filter(|deadline| now < *deadline);
+            if let Some(deadline) = deadline.filter(|_| !is_stalled && !as_planned.deleting) {
                 // Nothing else may wake it by then, and it has to be said.
-                self.queue.add(Item::Object(as_planned.key.clone()), ahead);
+                self.queue.add(Item::Object(as_planned.key.clone()), deadline);
             }
             // Anybody may name a tenant that does not exist, and so many labels are not wanted.
             self.shared.metrics.pass(if matches!(self.state, TenantState::Unknown) { "" } else { &self.name }, &reason);
@@ -247,10 +250,12 @@ impl Tenant {
         self.tell_of_left(&left.object, uid, &notice).await;
     }
 
-    /// Tells an object what it leaves; where its namespace takes no more events, the tenant.
+    /// Tells an object what it leaves; where its namespace takes no more events, the tenant. Where no answer comes, the log.
     async fn tell_of_left(&self, object: &ObjectKey, uid: &Uid, notice: &Notice) {
-        if !self.shared.report.notice_of(object, uid, notice).await {
-            self.report_left_behind(object, &format!("its namespace takes no more events; {}", notice.note)).await;
+        match self.shared.report.notice_of(object, uid, notice).await {
+            Some(true) => {}
+            Some(false) => self.report_left_behind(object, &format!("its namespace takes no more events; {}", notice.note)).await,
+            None => self.log_left_behind(object, &notice.note),
         }
     }
 
@@ -263,10 +268,14 @@ impl Tenant {
     /// Tells of parameters that an object left behind where the object itself can't be told about: in the log, and on
     /// the tenant.
     async fn report_left_behind(&self, object: &ObjectKey, note: &str) {
-        tracing::warn!(tenant = %self.name, %object, note, "parameters were left at Auth0");
+        self.log_left_behind(object, note);
         if let Some(tenant) = self.declared_tenant() {
             let notice = Notice::new(true, EventReason::ParametersLeft.as_str(), format!("UpstreamParams {object}: {note}"));
             self.shared.report.tenant_notice(&tenant, &notice).await;
         }
+    }
+
+    fn log_left_behind(&self, object: &ObjectKey, note: &str) {
+        tracing::warn!(tenant = %self.name, %object, note, "parameters were left at Auth0");
     }
 }

@@ -303,7 +303,7 @@ impl World {
 
     fn look_at_budget(&self, request: &Request) {
         let now = Instant::now();
-        let Some(RateLimit { reads_per_minute, requests_per_minute, burst }) = self.rate_limit(request) else { return };
+        let RateLimit { reads_per_minute, requests_per_minute, burst } = self.rate_limit(request);
         let per_second = f64::from(if request.is_write() { requests_per_minute } else { reads_per_minute }) / 60.0;
         let full = f64::from(burst);
         let mut state = self.state.lock();
@@ -321,11 +321,16 @@ impl World {
         }
     }
 
-    /// How often the host of a request may be asked, by all that its process may know, or knew before the check that is under way.
-    fn rate_limit(&self, request: &Request) -> Option<RateLimit> {
+    /// How often the host of a request may be asked, by all that its process may know, or knew before the check that is under way. For
+    /// one whose tenant object is gone, by what was known last.
+    fn rate_limit(&self, request: &Request) -> RateLimit {
         let scene = self.scene(request.process, &request.host, TAKEN_UP_WITHIN);
         let tenants = scene.tenants.values().flatten().flatten().filter(|tenant| tenant.spec.domain == request.host);
-        tenants.map(|tenant| tenant.spec.rate_limit).reduce(RateLimit::max)
+        let known = tenants.map(|tenant| tenant.spec.rate_limit).reduce(RateLimit::max);
+        let mut state = self.state.lock();
+        let last = state.rate_limits.entry((request.process, request.host.clone())).or_default();
+        *last = known.unwrap_or(*last);
+        *last
     }
 
     fn look_at_write(&self, request: &Request) {

@@ -1,6 +1,6 @@
 //! What came of earlier attempts: looks that failed, and connections whose changes go one object at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::schedule::ConnectionKey;
 use crate::model::identity::{ConnectionId, Uid};
@@ -29,74 +29,124 @@ impl Failures {
     }
 }
 
-/// Whose turn it is on the connections whose changes go one object at a time, because a PATCH was refused or failed: of each
-/// object, how often it was tried since.
+/// Whose turn it is on the connections whose changes do not go together, because a PATCH was refused or failed.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    tried: BTreeMap<ConnectionId, BTreeMap<Uid, u32>>,
+    of: BTreeMap<ConnectionId, Line>,
+}
+
+/// Who waits for a turn on one connection.
+#[derive(Debug, Default)]
+struct Line {
+    /// When each had its last turn, as a number that rises.
+    last: BTreeMap<Uid, u64>,
+    serial: u64,
+    /// Whether what several want failed together: then each goes alone.
+    singly: bool,
+}
+
+impl Line {
+    fn note_turn(&mut self, of: &Uid) {
+        self.serial += 1;
+        self.last.insert(of.clone(), self.serial);
+    }
 }
 
 impl Turns {
-    /// From now on the changes of a connection go one object at a time. Where a write was that of one object alone (`only`), it had
-    /// its turn.
-    pub(crate) fn begin(&mut self, connection: &ConnectionId, only: Option<&Uid>) {
-        let is_new = !self.tried.contains_key(connection);
-        let tried = self.tried.entry(connection.clone()).or_default();
-        if let Some(only) = only.filter(|_| is_new) {
-            tried.insert(only.clone(), 1);
+    /// From now on the changes of a connection do not go together, as a write of what these want was refused, or failed. Of several
+    /// each has its own turn yet.
+    pub(crate) fn begin(&mut self, connection: &ConnectionId, failed: &[Uid]) {
+        let line = self.of.entry(connection.clone()).or_default();
+        match failed {
+            [one] => line.note_turn(one),
+            several => {
+                line.singly = true;
+                line.last.retain(|uid, _| !several.contains(uid));
+            }
         }
     }
 
-    /// Takes the next turn of these, where they go so: that of the one who was tried least, so that who comes to no end keeps nobody
-    /// waiting.
-    pub(crate) fn take<'a>(&mut self, connection: &ConnectionId, actors: &'a [Uid]) -> Option<&'a Uid> {
-        let tried = self.tried.get_mut(connection)?;
-        let next = actors.iter().min_by_key(|actor| tried.get(*actor).copied().unwrap_or_default())?;
-        let times = tried.entry(next.clone()).or_default();
-        *times = times.saturating_add(1);
+    /// Takes the next turn of these, where they do not go together: those who had none yet; else, or where those go alone, too, the
+    /// one whose last is longest ago, so that who comes to no end keeps nobody waiting.
+    pub(crate) fn take(&mut self, connection: &ConnectionId, actors: &[Uid]) -> Option<BTreeSet<Uid>> {
+        let line = self.of.get_mut(connection)?;
+        let new: BTreeSet<Uid> = actors.iter().filter(|actor| !line.last.contains_key(*actor)).cloned().collect();
+        let next = if line.singly || new.is_empty() {
+            actors.iter().min_by_key(|actor| line.last.get(*actor)).into_iter().cloned().collect()
+        } else {
+            new
+        };
+        for actor in &next {
+            line.note_turn(actor);
+        }
         Some(next)
     }
 
-    /// Whether one of these had no turn yet.
-    pub(crate) fn waits(&self, connection: &ConnectionId, mut actors: impl Iterator<Item = Uid>) -> bool {
-        self.tried.get(connection).is_some_and(|tried| actors.any(|actor| !tried.contains_key(&actor)))
+    /// Whether one of these had no turn yet, where they do not go together.
+    pub(crate) fn waits<'a>(&self, connection: &ConnectionId, mut actors: impl Iterator<Item = &'a Uid>) -> bool {
+        self.of.get(connection).is_some_and(|line| actors.any(|actor| !line.last.contains_key(actor)))
     }
 
     /// The changes of a connection go together again: nothing is left to write.
     pub(crate) fn end(&mut self, connection: &ConnectionId) {
-        self.tried.remove(connection);
+        self.of.remove(connection);
     }
 
-    pub(super) fn retain(&mut self, is_there: impl Fn(&ConnectionId) -> bool) {
-        self.tried.retain(|connection, _| is_there(connection));
+    pub(super) fn retain(&mut self, is_present: impl Fn(&Uid) -> bool, is_there: impl Fn(&ConnectionId) -> bool) {
+        self.of.retain(|connection, _| is_there(connection));
+        for line in self.of.values_mut() {
+            line.last.retain(|uid, _| is_present(uid));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::slice::from_ref;
-
     use super::*;
 
+    const HERE: &str = "con_1";
+
+    fn uids(names: &str) -> Vec<Uid> {
+        names.chars().map(|name| Uid::from(name.to_string().as_str())).collect()
+    }
+
+    /// Whose turns these are, one after the other, of those who want something each time.
+    fn turns(turns: &mut Turns, wanting: &[&str]) -> String {
+        let mut taken = |names: &&str| turns.take(&HERE.into(), &uids(names)).unwrap_or_default().iter().map(ToString::to_string).collect();
+        wanting.iter().map(&mut taken).collect::<Vec<String>>().join(" ")
+    }
+
     #[test]
-    fn whoever_was_tried_least_is_next_and_who_fails_alone_keeps_nobody_waiting() {
-        let connection = ConnectionId::from("con_1");
-        let [a, b, c] = ["a", "b", "c"].map(Uid::from);
-        let mut turns = Turns::default();
-        assert_eq!(turns.take(&connection, from_ref(&a)), None, "they go together");
-        turns.begin(&connection, Some(&a));
-        for _ in 0..3 {
-            assert_eq!(turns.take(&connection, from_ref(&a)), Some(&a));
-            turns.begin(&connection, Some(&a));
-            assert!(!turns.waits(&connection, [a.clone()].into_iter()));
+    fn they_go_together_until_something_fails_and_when_nothing_is_left() {
+        let mut line = Turns::default();
+        assert_eq!(line.take(&HERE.into(), &uids("ab")), None);
+        line.begin(&HERE.into(), &uids("ab"));
+        assert_eq!(turns(&mut line, &["ab"]), "a");
+        line.end(&HERE.into());
+        assert_eq!(line.take(&HERE.into(), &uids("ab")), None);
+    }
+
+    #[test]
+    fn what_failed_together_goes_one_by_one_and_who_comes_to_no_end_keeps_nobody_waiting() {
+        let mut line = Turns::default();
+        line.begin(&HERE.into(), &uids("abc"));
+        assert_eq!(turns(&mut line, &["abc", "abc", "abc", "abc", "abcd", "abcd", "ac", "ac"]), "a b c a d b c a");
+    }
+
+    #[test]
+    fn who_failed_alone_for_long_lets_all_others_go_first_and_has_its_turn_after_them() {
+        let mut line = Turns::default();
+        for _ in 0..100 {
+            line.begin(&HERE.into(), &uids("a"));
+            assert_eq!(turns(&mut line, &["a"]), "a");
         }
-        let all = [a.clone(), b.clone(), c.clone()];
-        assert!(turns.waits(&connection, all.iter().cloned()));
-        assert_eq!(turns.take(&connection, &all), Some(&b));
-        assert!(turns.waits(&connection, [a.clone(), c.clone()].into_iter()));
-        assert_eq!(turns.take(&connection, &all), Some(&c));
-        assert!(!turns.waits(&connection, [a.clone(), b.clone()].into_iter()));
-        turns.end(&connection);
-        assert_eq!(turns.take(&connection, &all), None);
+        assert!(!line.waits(&HERE.into(), uids("a").iter()));
+        assert!(line.waits(&HERE.into(), uids("abc").iter()));
+        assert_eq!(turns(&mut line, &["abc"]), "bc", "those have no part in it");
+        assert!(!line.waits(&HERE.into(), uids("abc").iter()));
+        // That failed as well: each has a turn of its own.
+        line.begin(&HERE.into(), &uids("bc"));
+        assert!(line.waits(&HERE.into(), uids("abc").iter()));
+        assert_eq!(turns(&mut line, &["abc", "abc", "abc", "abc", "abc"]), "b c a b c");
     }
 }

@@ -235,7 +235,7 @@ change theirs from {"value":"2"} to {"value":"1"} for shop/b, which somebody els
         let a = object("a").wants("blog", "x");
         let b = object("b").wants("lang", "de");
         let mut plan = planned(&[], &[(&a, Role::Owner), (&b, Role::Owner)]);
-        plan.retain_actor(&b.uid);
+        plan.retain_actors(&BTreeSet::from([b.uid.clone()]));
         assert_eq!(plan.to_string(), "add lang for team/b\nadd blog for team/a, later");
         let giver = object("giver").lists("equal", InSync, &["x"]).dying();
         let taker = object("taker").wants("equal", "x");

@@ -612,7 +612,7 @@ fn one_objects_changes_go_alone_and_the_others_are_deferred() {
     let b = object("b").wants("lang", "de");
     let mut plan = planned(&live(&[]), &[owner(&a), owner(&b)]);
     assert_eq!(plan.actors(), [a.uid.clone(), b.uid.clone()]);
-    plan.retain_actor(&b.uid);
+    plan.retain_actors(&BTreeSet::from([b.uid.clone()]));
     assert_eq!(entries(&plan), [set("lang", "de")]);
     assert_eq!(plan.acted_for(), BTreeSet::from([b.uid.clone()]));
     assert!(plan.defers("blog", &a.uid) && !plan.touches("blog", &a.uid) && plan.claims_of(&a.uid).is_empty());
@@ -623,7 +623,7 @@ fn whoever_hands_over_in_a_deferred_change_is_deferred_with_it() {
     let a = object("a").wants("lang", "de").lists("blog", InSync, &["x"]);
     let b = object("b").wants("blog", "y");
     let mut plan = planned(&live(&[("blog", "x")]), &[owner(&a), owner(&b)]);
-    plan.retain_actor(&a.uid);
+    plan.retain_actors(&BTreeSet::from([a.uid.clone()]));
     assert!(plan.defers("blog", &a.uid) && plan.defers("blog", &b.uid));
     assert_eq!(plan.acted_for(), BTreeSet::from([a.uid]));
 }

@@ -142,9 +142,9 @@ impl Plan {
         params
     }
 
-    /// Leaves the changes of one object only, so that a value the API refuses blocks nobody else's.
-    pub fn retain_actor(&mut self, actor: &Uid) {
-        let (now, later) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| &change.actor == actor);
+    /// Leaves the changes of these objects only, so that a value the API refuses blocks nobody else's.
+    pub fn retain_actors(&mut self, actors: &BTreeSet<Uid>) {
+        let (now, later) = std::mem::take(&mut self.changes).into_iter().partition(|(_, change)| actors.contains(&change.actor));
         self.changes = now;
         self.deferred = later;
     }
