@@ -60,8 +60,8 @@ async fn edits(scope: &Scope<'_>) -> Vec<String> {
 }
 
 /// The versions of everything that nobody edits.
-async fn versions(scope: &Scope<'_>) -> Vec<Option<String>> {
-    scope.versions(&["still-1", "still-2", "still-3"]).await
+async fn versions(scope: &Scope<'_>) -> (Option<String>, Vec<Option<String>>) {
+    (scope.tenant().await.metadata.resource_version, scope.versions(&["still-1", "still-2", "still-3"]).await)
 }
 
 async fn roll_over(cluster: &Cluster, values: &mut Value) {
