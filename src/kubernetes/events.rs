@@ -5,8 +5,7 @@
 //! window, what is beyond them is one count. (`kube`'s own recorder counts by reason and keeps the first note, whatever
 //! the next one says.)
 //!
-//! Assumes: whoever publishes about one object has its turn ([`Events::turn`]), and a place ([`Events::place`]) where others wait
-//! for the same.
+//! Assumes: whoever publishes about one object has its turn ([`Events::turn`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +34,7 @@ const MOST_NOTES: usize = 5;
 /// How often events that are out of the window are forgotten: not at each, as thousands of objects may have some.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// How many events may be under way or wait to be tried again, and how many are published at a time.
+/// How many events may be under way or wait to be tried again, but for what is left at Auth0, and how many are published at a time.
 const PLACES: usize = 256;
 const AT_ONCE: usize = 16;
 

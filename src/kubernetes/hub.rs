@@ -38,27 +38,38 @@ impl Hub {
         }
     }
 
-    /// Notes that the first list of a kind is complete.
-    pub fn listed(&self, kind: Kind) {
-        let complete = {
-            let mut world = self.world.write();
+    /// Notes that all of a kind was listed, by watches that began when they had been doubted so often.
+    pub fn listed(&self, kind: Kind, doubted: u64) {
+        let mut world = self.world.write();
+        if doubted == self.doubted(kind) {
             world.listed(kind);
-            world.is_complete()
-        };
-        // Of two that list at the same time the one that was not the last may come last here.
-        self.complete.send_modify(|known| *known |= complete);
+            // Under the lock, so that of two at the same time the last to say it is the last to know it.
+            self.complete.send_replace(world.is_complete());
+        }
     }
 
-    /// Has the watches of a kind begin with a new list: what they show is not what there is.
+    /// Has the watches of a kind begin with a new list: they may miss something of what there is.
     pub(crate) fn doubt(&self, kind: Kind) {
-        if let Some(doubts) = self.doubts.get(kind as usize) {
-            doubts.send_modify(|count| *count += 1);
+        self.doubts[kind as usize].send_modify(|count| *count += 1);
+    }
+
+    /// The same of all kinds, where what is known may not be what there is at all: nothing is complete until they have listed.
+    pub(crate) fn doubt_everything(&self) {
+        let mut world = self.world.write();
+        for kind in Kind::ALL {
+            self.doubt(kind);
+            world.unlisted(kind);
         }
+        self.complete.send_replace(false);
     }
 
     /// Tells when the watches of a kind are doubted.
     pub(crate) fn doubts(&self, kind: Kind) -> watch::Receiver<u64> {
-        self.doubts.get(kind as usize).map_or_else(|| watch::channel(0).1, watch::Sender::subscribe)
+        self.doubts[kind as usize].subscribe()
+    }
+
+    fn doubted(&self, kind: Kind) -> u64 {
+        *self.doubts[kind as usize].borrow()
     }
 
     /// Looks at the world.
@@ -66,12 +77,12 @@ impl Hub {
         read(&self.world.read())
     }
 
-    /// Whether every watch has listed once.
+    /// Whether every watch has listed, since the store was set back last.
     pub fn is_complete(&self) -> bool {
         *self.complete.borrow()
     }
 
-    /// Waits until every watch has listed once.
+    /// Waits until every watch has listed, since the store was set back last.
     pub async fn completed(&self) {
         // The sender lives in `self`, so waiting can't fail.
         drop(self.complete.subscribe().wait_for(|complete| *complete).await);
@@ -93,11 +104,28 @@ mod tests {
                     let (hub, start) = (&hub, &start);
                     threads.spawn(move || {
                         start.wait();
-                        hub.listed(kind);
+                        hub.listed(kind, 0);
                     });
                 }
             });
             assert!(hub.is_complete());
         }
+    }
+
+    #[test]
+    fn what_was_doubted_is_complete_when_watches_that_began_after_that_have_listed() {
+        let hub = Hub::new().0;
+        let listed = |doubted| Kind::ALL.map(|kind| hub.listed(kind, doubted));
+        listed(0);
+        assert!(hub.is_complete());
+        hub.doubt(Kind::Object);
+        assert!(hub.is_complete(), "what is known is so, if not all");
+        hub.doubt_everything();
+        assert!(!hub.is_complete());
+        listed(0);
+        assert!(!hub.is_complete(), "those lists are from before");
+        hub.listed(Kind::Object, 2);
+        listed(1);
+        assert!(hub.is_complete());
     }
 }

@@ -237,7 +237,7 @@ impl Report {
         let (answer, answered) = oneshot::channel();
         let report = self.clone();
         tokio::spawn(report.store(regarding, notice.clone(), answer, place).in_current_span());
-        if !decides && self.events.is_silent(clock::now()) {
+        if self.events.is_silent(clock::now()) {
             return None;
         }
         let Ok(first) = timeout(if decides { TIMEOUT } else { EVENT_WAIT }, answered).await else {

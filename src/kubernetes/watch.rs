@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -22,6 +21,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher as watch;
 use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::{Api, Client, Resource, ResourceExt};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,17 +143,11 @@ fn secrets(client: &Client, namespace: &str, hub: &Arc<Hub>) -> Watch {
 /// Watches objects in each of the namespaces, or in all at once.
 fn objects(client: &Client, watched: &BTreeSet<String>, hub: &Arc<Hub>) -> Vec<(String, Watch)> {
     let places: Vec<Option<String>> = if watched.is_empty() { vec![None] } else { watched.iter().cloned().map(Some).collect() };
-    let unlisted = Arc::new(AtomicUsize::new(places.len()));
+    let all = Parts::of(places.len());
     let parts = places.into_iter().map(|place| {
         let api = place.as_ref().map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
         let what = place.as_ref().map_or_else(|| "UpstreamParams".to_owned(), |namespace| format!("UpstreamParams in {namespace}"));
-        let part = ListScope {
-            kind: Kind::Object,
-            what: what.clone(),
-            hub: hub.clone(),
-            listed: AtomicBool::new(false),
-            unlisted: unlisted.clone(),
-        };
+        let part = ListScope { kind: Kind::Object, what: what.clone(), hub: hub.clone(), parts: all.clone() };
         let listed = place.clone();
         let watch: Watch = Box::pin(fold(
             move || watch(api.clone(), watcher::Config::default().page_size(PAGE)),
@@ -178,21 +172,42 @@ struct ListScope {
     kind: Kind,
     what: String,
     hub: Arc<Hub>,
-    /// Whether this part has listed.
-    listed: AtomicBool,
-    /// The parts of this kind that have not listed yet.
-    unlisted: Arc<AtomicUsize>,
+    /// All parts of this kind.
+    parts: Arc<Mutex<Parts>>,
+}
+
+/// The parts of a kind, and which of them have listed since the watches were doubted last.
+#[derive(Default)]
+struct Parts {
+    count: usize,
+    doubted: u64,
+    listed: BTreeSet<String>,
+}
+
+impl Parts {
+    fn of(count: usize) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { count, ..Self::default() }))
+    }
+
+    /// Notes a list of one part, by a watch that began when they had been doubted so often. Yields whether that was the last part.
+    fn note_list(&mut self, part: &str, doubted: u64) -> bool {
+        if doubted > self.doubted {
+            (self.doubted, self.listed) = (doubted, BTreeSet::new());
+        }
+        doubted == self.doubted && self.listed.insert(part.to_owned()) && self.listed.len() == self.count
+    }
 }
 
 impl ListScope {
     fn whole(kind: Kind, what: &str, hub: &Arc<Hub>) -> Self {
-        Self { kind, what: what.to_owned(), hub: hub.clone(), listed: AtomicBool::new(false), unlisted: Arc::new(AtomicUsize::new(1)) }
+        Self { kind, what: what.to_owned(), hub: hub.clone(), parts: Parts::of(1) }
     }
 
-    /// Notes a list of this part; only the first counts. The kind has listed when no part is left.
-    fn has_listed(&self) {
-        if !self.listed.swap(true, Ordering::AcqRel) && self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.hub.listed(self.kind);
+    /// Notes a list of this part, by a watch that began when they had been doubted so often. The kind has listed when no part is left.
+    fn has_listed(&self, doubted: u64) {
+        let is_last = self.parts.lock().note_list(&self.what, doubted);
+        if is_last {
+            self.hub.listed(self.kind, doubted);
         }
     }
 
@@ -225,7 +240,6 @@ impl ListScope {
             Event::InitDone => {
                 let all = std::mem::take(all);
                 self.hub.fold(|world| (folds.list)(world, all));
-                self.has_listed();
                 return true;
             }
             Event::Apply(object) => {
@@ -269,7 +283,7 @@ where
     let mut pauses = DefaultBackoff::default();
     let mut doubts = part.hub.doubts(part.kind);
     loop {
-        let mut all = Vec::new();
+        let (mut all, doubted) = (Vec::new(), *doubts.borrow_and_update());
         let mut stream = std::pin::pin!(start());
         loop {
             let event = tokio::select! {
@@ -288,6 +302,7 @@ where
                         troubles.are_over();
                     }
                     if part.take_in(event, &mut all, &folds) {
+                        part.has_listed(doubted);
                         pauses = DefaultBackoff::default();
                     }
                     continue;

@@ -350,7 +350,7 @@ mod tests {
             hub.fold(|world| world.apply_object(object));
         }
         for kind in Kind::ALL {
-            hub.listed(kind);
+            hub.listed(kind, 0);
         }
         let shared = Shared::refused(hub);
         (Operator { shared, tasks: Tasks::default(), work: Tasks::default(), drivers: BTreeMap::new(), orphans: None }, wakes)

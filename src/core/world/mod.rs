@@ -135,9 +135,14 @@ fn is_within(namespace: Option<&str>, key: &ObjectKey) -> bool {
 }
 
 impl World {
-    /// Notes that the first list of a kind is complete.
+    /// Notes that a list of all of a kind is complete.
     pub fn listed(&mut self, kind: Kind) {
         self.listed.insert(kind);
+    }
+
+    /// Notes that what is known of a kind may not be what there is, until it is listed again.
+    pub fn unlisted(&mut self, kind: Kind) {
+        self.listed.remove(&kind);
     }
 
     /// Whether every watch has listed once. No pass runs before: a half-filled world looks like tenants that are gone.

@@ -185,7 +185,9 @@ impl Elector {
                 let object = self.put(found, &record, lease::REQUEST).await?;
                 if before == Before::RanOut {
                     // Nobody renewed it for a while, so nobody would have seen its versions go back.
-                    self.list_anew();
+                    for kind in Kind::ALL {
+                        self.hub.doubt(kind);
+                    }
                 }
                 self.take(since_renewal, settled);
                 Ok(Some(Owned { object, record }))
@@ -296,7 +298,11 @@ impl Elector {
             if left.is_zero() {
                 return Left::Lost("it could not be renewed in time, or the process was asleep".to_owned());
             }
-            pause = match self.renew(owned, left.min(lease::REQUEST)).await {
+            let renewed = self.renew(owned, left.min(lease::REQUEST)).await;
+            if !self.hub.is_complete() {
+                return Left::Lost("the store of the cluster was set back, and all objects have to be listed anew first".to_owned());
+            }
+            pause = match renewed {
                 Ok(asked) => lease::RENEWAL.saturating_sub(clock::since(asked)),
                 Err(Renewal::Lost(why)) => return Left::Lost(why),
                 // No later than it has to give up.
@@ -391,18 +397,13 @@ impl Elector {
     }
 
     /// Notes the version of the Lease. An older one than before means that the store of the cluster was set back: a watch that
-    /// goes on from where it was shows nothing before its version comes again, so all of them begin with a new list.
+    /// goes on from where it was shows nothing before its version comes again, and other objects than before may have the versions that
+    /// are known. So nothing counts before all is listed anew.
     fn note_version(&self, lease: &DynamicObject) {
         let Some(version) = lease.metadata.resource_version.as_ref().and_then(|version| version.parse().ok()) else { return };
         if version < self.version.swap(version, Ordering::Relaxed) {
             tracing::warn!(lease = NAME, "resource versions of the cluster went back, as after a restore of etcd");
-            self.list_anew();
-        }
-    }
-
-    fn list_anew(&self) {
-        for kind in Kind::ALL {
-            self.hub.doubt(kind);
+            self.hub.doubt_everything();
         }
     }
 

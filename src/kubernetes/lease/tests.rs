@@ -140,7 +140,7 @@ impl Process {
 
     fn listed(&self) {
         for kind in Kind::ALL {
-            self.hub.listed(kind);
+            self.hub.listed(kind, *self.hub.doubts(kind).borrow());
         }
     }
 

@@ -68,8 +68,6 @@ impl Pass<'_, Written> {
         let deferred = !self.at.plan.deferred.is_empty() || is_given_up;
         let unsettled = self.tenant.unsettled_for(&self.at.reading.document.id);
         let (lane, pace, unsettled) = match write {
-            // Whoever waits had no part in that.
-            WriteOutcome::Failed(obstacle) if !obstacle.tenant_wide && self.somebody_waits() => (Lane::Retry, Pace::AtOnce, unsettled),
             WriteOutcome::Failed(_) => (Lane::Retry, pace, unsettled),
             WriteOutcome::Postponed(_) => (Lane::Retry, pace, None),
             WriteOutcome::Nothing | WriteOutcome::Written if deferred => (Lane::Retry, Pace::AtOnce, None),
@@ -79,14 +77,6 @@ impl Pass<'_, Written> {
         };
         let corrections = self.corrections();
         self.look_again(lane, &NextLook { pace, unsettled, corrections });
-    }
-
-    /// Whether somebody's changes had no turn yet.
-    fn somebody_waits(&self) -> bool {
-        let Written { reading, plan, .. } = &self.at;
-        // Who adopts what is there as it is has nothing to write, and so no turn.
-        let written = plan.changes.values().chain(plan.deferred.values()).filter(|change| change.from.is_some() || change.entry.is_some());
-        self.tenant.memory.turns.waits(&reading.document.id, written.map(|change| &change.actor))
     }
 
     /// How soon it goes on without the one that was refused: at once, but each object is refused once only. Where there are more

@@ -79,7 +79,7 @@ impl<'t> Pass<'t, Read> {
         self.tenant.shared.metrics.drift_seen(&self.tenant.name, u64::try_from(news).unwrap_or(u64::MAX));
     }
 
-    /// Where a joint write was refused, one object's changes go at a time until nothing is left to write.
+    /// Where a write was refused or failed, what others want does not go with that, until nothing is left to write.
     fn take_turns(&mut self, plan: &mut Plan) {
         let connection = &self.at.reading.document.id;
         if plan.changes.is_empty() {

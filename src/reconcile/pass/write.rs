@@ -11,7 +11,7 @@ use super::log::Line;
 use super::plan::Planned;
 use super::written::{Ended, Written};
 use super::{FRESH, Pass};
-use crate::auth0::{About, Failure, Route};
+use crate::auth0::{About, Failure, Route, Silence};
 use crate::clock;
 use crate::core::pass::correlation;
 use crate::core::pass::memory::disputes::{Moment, Parameter};
@@ -22,6 +22,9 @@ use crate::core::world::{Connection, Declared, Ground, World};
 use crate::model::document::{Document, Live};
 use crate::model::identity::{ObjectKey, Uid};
 use crate::reconcile::failure::{Phase, obstacle_of};
+
+/// After so many writes in a row that Auth0 gave no answer to, though it showed the connection, changes do not go together.
+const SILENT: u32 = 3;
 
 impl<'t> Pass<'t, Claimed> {
     /// Writes what is claimed.
@@ -158,13 +161,34 @@ impl<'t> Pass<'t, Claimed> {
             self.tenant.may_still_land(&self.at.planned.reading.document.id);
         }
         let failure = self.tenant.learn_from_failure(&self.connection, Phase::Write, failure).await;
-        let Planned { reading, plan, .. } = &self.at.planned;
+        let obstacle = obstacle_of(&failure);
         if !failure.tenant_wide() {
-            // It may be what one of them wants, also where it does not say so; and whoever comes later has no part in it.
-            self.tenant.memory.turns.begin(&reading.document.id, &plan.actors());
+            self.begin_turns();
+            if self.somebody_waits() {
+                // He had no part in that.
+                return Ended::With(WriteOutcome::Failed(obstacle), Pace::AtOnce);
+            }
         }
         let pace = self.pace(&failure, Phase::Write);
-        Ended::With(WriteOutcome::Failed(obstacle_of(&failure)), pace)
+        if failure.silence() == Silence::Here && self.tenant.memory.failures.in_a_row(&self.connection) >= SILENT {
+            // Auth0 shows the connection each time, so what it gives no answer to may be what one of them wants.
+            self.begin_turns();
+        }
+        Ended::With(WriteOutcome::Failed(obstacle), pace)
+    }
+
+    /// It may be what one of them wants, also where the failure does not say so; and whoever comes later has no part in it.
+    fn begin_turns(&mut self) {
+        let Planned { reading, plan, .. } = &self.at.planned;
+        self.tenant.memory.turns.begin(&reading.document.id, &plan.actors());
+    }
+
+    /// Whether somebody has changes who had no part in what failed.
+    fn somebody_waits(&self) -> bool {
+        let Planned { reading, plan, .. } = &self.at.planned;
+        // Who adopts what is there as it is has nothing to write, and so no turn.
+        let written = plan.changes.values().chain(plan.deferred.values()).filter(|change| change.from.is_some() || change.entry.is_some());
+        self.tenant.memory.turns.waits(&reading.document.id, written.map(|change| &change.actor))
     }
 }
 

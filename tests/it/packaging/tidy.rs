@@ -33,7 +33,7 @@ fn hub_with_a_tenant() -> Hub {
     let (hub, _wakes) = Hub::new();
     hub.fold(|world| world.apply_tenant(tenant));
     for kind in Kind::ALL {
-        hub.listed(kind);
+        hub.listed(kind, 0);
     }
     hub
 }

@@ -44,11 +44,15 @@ fn for_passes(count: usize) -> Vec<Beat> {
 /// Auth0 refuses whatever holds one value, and speaks of another option: the other object gets what it wants all the same.
 #[test]
 fn what_auth0_refuses_of_one_without_saying_so_keeps_no_other_from_what_it_declares() {
-    let refuses = Misfortune::Status(400, Complaint::Quoting("v1".to_owned()));
-    let script = [trouble(Meets::Writes, ALWAYS, refuses), declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2), Beat::Pass, Beat::Pass];
-    let calls = asked("refused", &script);
-    let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
-    assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+    // What is not refused but breaks something there is tried more often together.
+    for (status, passes) in [(400, 2), (500, 12)] {
+        let refuses = Misfortune::Status(status, Complaint::Quoting("v1".to_owned()));
+        let mut script = vec![trouble(Meets::Writes, ALWAYS, refuses), declares(0, HERE, BLOG, 1), declares(1, HERE, LANG, 2)];
+        script.extend(for_passes(passes));
+        let calls = asked("refused", &script);
+        let good = |call: &str| writes(call) && call.contains("\"v2\"") && !call.contains("\"v1\"");
+        assert_count(&script, &calls, "writes of the other alone", good, (1, 1));
+    }
 }
 
 /// Auth0 has refused what one object wants for long, without saying whose fault that is: another that comes then does not wait for the

@@ -1,4 +1,4 @@
-//! What came of earlier attempts: looks that failed, and connections whose changes go one object at a time.
+//! What came of earlier attempts: looks that failed, and connections whose changes do not go together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,11 @@ impl Failures {
         let failures = self.in_a_row.entry(connection.clone()).or_default();
         *failures = failures.saturating_add(1);
         *failures
+    }
+
+    /// How many looks have failed in a row.
+    pub(crate) fn in_a_row(&self, connection: &ConnectionKey) -> u32 {
+        self.in_a_row.get(connection).copied().unwrap_or_default()
     }
 
     /// Forgets the failures of a connection: a look succeeded.
@@ -41,6 +46,8 @@ struct Line {
     /// When each had its last turn, as a number that rises.
     last: BTreeMap<Uid, u64>,
     serial: u64,
+    /// Those whose last turn failed.
+    failed: BTreeSet<Uid>,
     /// Whether what several want failed together: then each goes alone.
     singly: bool,
 }
@@ -49,6 +56,7 @@ impl Line {
     fn note_turn(&mut self, of: &Uid) {
         self.serial += 1;
         self.last.insert(of.clone(), self.serial);
+        self.failed.remove(of);
     }
 }
 
@@ -58,10 +66,14 @@ impl Turns {
     pub(crate) fn begin(&mut self, connection: &ConnectionId, failed: &[Uid]) {
         let line = self.of.entry(connection.clone()).or_default();
         match failed {
-            [one] => line.note_turn(one),
+            [one] => {
+                line.note_turn(one);
+                line.failed.insert(one.clone());
+            }
             several => {
                 line.singly = true;
                 line.last.retain(|uid, _| !several.contains(uid));
+                line.failed.retain(|uid| !several.contains(uid));
             }
         }
     }
@@ -82,9 +94,9 @@ impl Turns {
         Some(next)
     }
 
-    /// Whether one of these had no turn yet, where they do not go together.
+    /// Whether one of these had no part in what failed last, where they do not go together.
     pub(crate) fn waits<'a>(&self, connection: &ConnectionId, mut actors: impl Iterator<Item = &'a Uid>) -> bool {
-        self.of.get(connection).is_some_and(|line| actors.any(|actor| !line.last.contains_key(actor)))
+        self.of.get(connection).is_some_and(|line| actors.any(|actor| !line.failed.contains(actor)))
     }
 
     /// The changes of a connection go together again: nothing is left to write.
@@ -96,6 +108,7 @@ impl Turns {
         self.of.retain(|connection, _| is_there(connection));
         for line in self.of.values_mut() {
             line.last.retain(|uid, _| is_present(uid));
+            line.failed.retain(|uid| is_present(uid));
         }
     }
 }
@@ -136,17 +149,24 @@ mod tests {
     #[test]
     fn who_failed_alone_for_long_lets_all_others_go_first_and_has_its_turn_after_them() {
         let mut line = Turns::default();
+        line.begin(&HERE.into(), &uids("a"));
         for _ in 0..100 {
-            line.begin(&HERE.into(), &uids("a"));
             assert_eq!(turns(&mut line, &["a"]), "a");
+            line.begin(&HERE.into(), &uids("a"));
         }
         assert!(!line.waits(&HERE.into(), uids("a").iter()));
         assert!(line.waits(&HERE.into(), uids("abc").iter()));
         assert_eq!(turns(&mut line, &["abc"]), "bc", "those have no part in it");
-        assert!(!line.waits(&HERE.into(), uids("abc").iter()));
         // That failed as well: each has a turn of its own.
         line.begin(&HERE.into(), &uids("bc"));
         assert!(line.waits(&HERE.into(), uids("abc").iter()));
         assert_eq!(turns(&mut line, &["abc", "abc", "abc", "abc", "abc"]), "b c a b c");
+        for failed in ["b", "c"] {
+            assert!(line.waits(&HERE.into(), uids("abc").iter()));
+            line.begin(&HERE.into(), &uids(failed));
+        }
+        assert!(line.waits(&HERE.into(), uids("abc").iter()), "the turn of the third came to nothing that was its own fault");
+        line.begin(&HERE.into(), &uids("a"));
+        assert!(!line.waits(&HERE.into(), uids("abc").iter()));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Memory {
     pub refusals: Refusals,
     /// How often looks failed in a row.
     pub failures: Failures,
-    /// Where changes go one object at a time.
+    /// Where changes do not go together.
     pub turns: Turns,
     /// Which parameters somebody keeps changing.
     pub disputes: Disputes,
@@ -68,13 +68,14 @@ mod tests {
         let mut memory = Memory::default();
         for connection in &ids {
             memory.disputes.note_correction(Parameter { connection, name: "blog" }, (&"uid".into(), 1), true, now);
-            memory.turns.begin(connection, &["a", "b"].map(Uid::from));
+            memory.turns.begin(connection, &[Uid::from("uid")]);
             memory.failures.count(&ConnectionKey::Id(connection.clone()));
         }
         memory.retain(&BTreeSet::new(), &BTreeSet::from([here.clone()]));
         assert_eq!(ids.each_ref().map(|id| memory.disputes.on(id, now.at).len()), [1, 0]);
         let [one, other] = &ids;
-        let actors = ["a", "b"].map(Uid::from);
+        let actors = [Uid::from("uid")];
+        assert!(memory.turns.waits(one, actors.iter()), "it is a new one of its uid");
         assert_eq!([one, other].map(|connection| memory.turns.take(connection, &actors).is_some()), [true, false]);
         assert_eq!([memory.failures.count(&here), memory.failures.count(&there)], [2, 1]);
     }
