@@ -38,6 +38,7 @@ impl World {
 
     fn new_scene(&self, host: &str, [objects, tenants, namespaces]: [Mark; KINDS.len()]) -> write::Scene {
         let mut scene = write::Scene { host: host.to_owned(), ..write::Scene::default() };
+        let mut uids: BTreeMap<Arc<str>, String> = BTreeMap::new();
         for version in self.cluster.known(Kind::Object, objects) {
             if let Some(object) = self.object_of(&version) {
                 let versions = scene.objects.entry(object.metadata.uid.clone()).or_default();
@@ -45,7 +46,13 @@ impl World {
                     // As far as the process may know, there is no such object.
                     versions.push(Arc::default());
                 }
+                uids.insert(version.name, object.metadata.uid.clone());
                 versions.push(object);
+            } else if version.is_news
+                && let Some(versions) = uids.remove(&version.name).and_then(|uid| scene.objects.get_mut(&uid))
+            {
+                // Nor any more.
+                versions.push(Arc::default());
             }
         }
         for version in self.cluster.known(Kind::Tenant, tenants) {
