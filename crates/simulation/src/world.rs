@@ -432,6 +432,7 @@ impl World {
             Action::Auth0(number, action) => {
                 if let Some(tenant) = self.tenants.get(DOMAINS[*number]) {
                     action.apply(&tenant);
+                    self.forget_what_others_changed(DOMAINS[*number]);
                     let mut state = self.state.lock();
                     match action {
                         TenantAction::SecretRotated(rotation) => state.secrets[*number] = secret(*rotation),

@@ -480,6 +480,19 @@ impl World {
         }
     }
 
+    /// What somebody else changed is not what the operator set, also where he sets it to the same again.
+    pub(super) fn forget_what_others_changed(&self, host: &str) {
+        let Some(tenant) = self.tenants.get(host) else { return };
+        let mut state = self.state.lock();
+        state.ours.retain(|(of, id, name), entry| {
+            if of != host {
+                return true;
+            }
+            let document = tenant.connection_text(id).map(|text| Document::read(&text)).unwrap_or_default();
+            document.params.get(name).and_then(|live| seen::canonical_text(live)).as_ref() == Some(entry)
+        });
+    }
+
     /// Counts what the status of a tenant object, or an event, says.
     fn count_told(&self, request: &Request) {
         #[derive(Default, serde::Deserialize)]
