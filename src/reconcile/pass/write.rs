@@ -162,14 +162,15 @@ impl<'t> Pass<'t, Claimed> {
         }
         let failure = self.tenant.learn_from_failure(&self.connection, Phase::Write, failure).await;
         let obstacle = obstacle_of(&failure);
+        let pace = self.pace(&failure, Phase::Write);
         if !failure.tenant_wide() {
+            let had_begun = self.tenant.memory.turns.have_begun(&self.at.planned.reading.document.id);
             self.begin_turns();
-            if self.somebody_waits() {
+            if self.somebody_waits(had_begun) {
                 // He had no part in that.
                 return Ended::With(WriteOutcome::Failed(obstacle), Pace::AtOnce);
             }
         }
-        let pace = self.pace(&failure, Phase::Write);
         if failure.silence() == Silence::Here && self.tenant.memory.failures.in_a_row(&self.connection) >= SILENT {
             // Auth0 shows the connection each time, so what it gives no answer to may be what one of them wants.
             self.begin_turns();
@@ -183,11 +184,13 @@ impl<'t> Pass<'t, Claimed> {
         self.tenant.memory.turns.begin(&reading.document.id, &plan.actors());
     }
 
-    /// Whether somebody has changes who had no part in what failed.
-    fn somebody_waits(&self) -> bool {
+    /// Whether somebody has changes who had no part in what failed: one of those who were left out, and where turns `had_begun` each of
+    /// those who failed together. Those who fail together first wait as if it was one.
+    fn somebody_waits(&self, had_begun: bool) -> bool {
         let Planned { reading, plan, .. } = &self.at.planned;
+        let together = plan.changes.values().filter(|_| had_begun);
         // Who adopts what is there as it is has nothing to write, and so no turn.
-        let written = plan.changes.values().chain(plan.deferred.values()).filter(|change| change.from.is_some() || change.entry.is_some());
+        let written = together.chain(plan.deferred.values()).filter(|change| change.from.is_some() || change.entry.is_some());
         self.tenant.memory.turns.waits(&reading.document.id, written.map(|change| &change.actor))
     }
 }

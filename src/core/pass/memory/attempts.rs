@@ -78,6 +78,11 @@ impl Turns {
         }
     }
 
+    /// Whether the changes of a connection do not go together.
+    pub(crate) fn have_begun(&self, connection: &ConnectionId) -> bool {
+        self.of.contains_key(connection)
+    }
+
     /// Takes the next turn of these, where they do not go together: those who had none yet; else, or where those go alone, too, the
     /// one whose last is longest ago, so that who comes to no end keeps nobody waiting.
     pub(crate) fn take(&mut self, connection: &ConnectionId, actors: &[Uid]) -> Option<BTreeSet<Uid>> {
