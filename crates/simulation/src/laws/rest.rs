@@ -247,7 +247,11 @@ fn check_owners(scene: &Scene, violations: &mut Vec<Violation>) {
         if observes || !scene.obstacles(object, tenant).is_empty() {
             continue;
         }
-        for connection in &object.status.connections {
+        let labels = scene.namespaces.get(&object.metadata.namespace).cloned().unwrap_or_default();
+        let documents = || scene.documents.get(&tenant.spec.domain).into_iter().flatten();
+        // Where it is not admitted any more it has a record, and no say.
+        let is_admitted = |id: &str| documents().any(|document| document.id == *id && tenant.admits(&labels, &document.name).is_some());
+        for connection in object.status.connections.iter().filter(|connection| is_admitted(&connection.id)) {
             for param in
                 connection.params.iter().filter(|param| (param.state == "InSync" || param.state == "Applied") && !param.owned.is_empty())
             {
