@@ -78,13 +78,12 @@ impl Bucket {
     pub fn set_rate(&mut self, rate: Rate, now: Instant) {
         let (left, closed, unasked) = (self.left(now), self.closed(now), self.unasked);
         *self = Self::new(rate, now);
+        self.unasked = unasked;
         match closed {
             // It opens when it would have, and with one request.
-            Some(until) => (self.credit, self.at) = (self.interval, until),
+            Some(until) => self.close(until.saturating_duration_since(now), now),
             None => self.credit = self.full.min(self.interval * left),
         }
-        self.closed_until = closed;
-        self.unasked = unasked;
     }
 
     fn closed(&self, now: Instant) -> Option<Instant> {
