@@ -4,8 +4,8 @@
 //! write from a stale view is refused by the API server ([`WriteError::Conflict`]) even when it would change nothing
 //! (only a version that differs in nothing a plan depends on is followed), and is not even sent where the newer version is
 //! known ([`WriteError::Outdated`]), or that the object is gone;
-//! what was written is folded into the world at once; nothing is sent but by who leads at that moment. A write ends within
-//! [`TIMEOUT`], and before the Lease does.
+//! what was written is folded into the world at once, and so is that an object is gone; nothing is sent but by who leads at that
+//! moment. A write ends within [`TIMEOUT`], and before the Lease does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,6 +116,19 @@ impl Report {
         bounded(left.min(TIMEOUT), call).await
     }
 
+    /// Sends a write to an object, as [`Self::send`] does. That it is gone is known from then on, and not only once a watch that lags
+    /// shows it: it owns nothing any more that another object could hand over to it.
+    async fn send_to<T>(&self, object: &Declared, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+        let call = async {
+            call.await.inspect_err(|error| {
+                if is_gone(error, object) {
+                    self.hub.fold(|world| world.found_gone(&object.key, &object.uid));
+                }
+            })
+        };
+        self.send(call).await
+    }
+
     fn api(&self, object: &Declared) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &object.key.namespace, &ApiResource::erase::<UpstreamParams>(&()))
     }
@@ -175,7 +188,7 @@ impl Report {
             world.expect(&object.uid, status);
             Vec::new()
         });
-        let written = self.send(self.replace_status::<UpstreamParams>(name, namespace, body)).await?;
+        let written = self.send_to(object, self.replace_status::<UpstreamParams>(name, namespace, body)).await?;
         let new = Declared { resource_version: written.metadata.resource_version, status: status.clone(), ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -191,7 +204,8 @@ impl Report {
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
         let patch = json!({"metadata": {"uid": object.uid.as_str(), "resourceVersion": object.resource_version, "finalizers": finalizers}});
         let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let written = self.send(self.api(object).patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
+        let api = self.api(object);
+        let written = self.send_to(object, api.patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -340,6 +354,14 @@ impl Report {
         request.extensions_mut().insert("replace_status");
         self.client.request(request).await
     }
+}
+
+/// Whether the API server says that there is no object of this name. It answers 404 for more than that, as for a kind that it does not
+/// serve.
+fn is_gone(error: &kube::Error, object: &Declared) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let about = status.details.as_ref().map(|details| (details.group.as_str(), details.name.as_str()));
+    status.code == 404 && about == Some((UpstreamParams::group(&()).as_ref(), object.key.name.as_str()))
 }
 
 /// Another version of an object, if nothing differs in it that a plan depends on.

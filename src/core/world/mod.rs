@@ -3,7 +3,7 @@
 //! Guarantees: folding the same events in any order that a watch may deliver them in ends in the same world; an event
 //! that is older than what we wrote ourselves changes nothing; the events that our own writes cause wake nobody. A
 //! complete list is what there is, whatever was known before, also where versions have gone back, as after the restore
-//! of a backup; only what we wrote since the list began is newer.
+//! of a backup; only what we wrote, or found to be gone, since the list began is newer.
 //!
 //! Assumes: one writer (the hub). Objects are kept in compact form, not as whole Kubernetes objects, and of Secrets
 //! only the two keys that hold credentials, and the names of a few others where one of the two is missing.
@@ -54,6 +54,8 @@ pub struct World {
     /// What we wrote since the list began that is under way or was the last: an answer may be newer than that list.
     written: BTreeSet<ObjectKey>,
     written_tenants: BTreeSet<String>,
+    /// Who is gone, as the answer to a write of ours said: what a watch, or a list that began before, still has of it is older.
+    gone: BTreeMap<ObjectKey, Uid>,
     listed: BTreeSet<Kind>,
     unserved: BTreeSet<Kind>,
 }
@@ -176,6 +178,9 @@ impl World {
     }
 
     fn take_object(&mut self, new: Declared) -> Vec<Wake> {
+        if self.gone.get(&new.key) == Some(&new.uid) {
+            return Vec::new();
+        }
         let key = new.key.clone();
         let old = self.objects.get(&key);
         // Its name is there again, and the event that it went was never seen: as when a watch had to list anew.
@@ -213,8 +218,20 @@ impl World {
         }
     }
 
+    /// Folds that an object is gone, as the answer to a write of ours says. A watch that lags may still tell of it.
+    pub fn found_gone(&mut self, key: &ObjectKey, uid: &Uid) -> Vec<Wake> {
+        let wakes = self.delete_object(key, uid);
+        if !wakes.is_empty() {
+            self.gone.insert(key.clone(), uid.clone());
+        }
+        wakes
+    }
+
     /// Folds an object that is gone.
     pub fn delete_object(&mut self, key: &ObjectKey, uid: &Uid) -> Vec<Wake> {
+        if self.gone.get(key) == Some(uid) {
+            self.gone.remove(key);
+        }
         if self.objects.get(key).is_none_or(|old| old.uid != *uid) {
             return Vec::new();
         }
@@ -239,6 +256,7 @@ impl World {
     /// A list of the objects of one namespace, or of all, begins.
     pub fn objects_are_listed(&mut self, namespace: Option<&str>) {
         self.written.retain(|key| !is_within(namespace, key));
+        self.gone.retain(|key, _| !is_within(namespace, key));
     }
 
     /// Folds a complete list of the objects of one namespace, or of all.

@@ -132,6 +132,35 @@ fn an_object_that_is_gone_wakes_those_who_waited_for_its_names() {
     assert!(world.object(&object("a").key).is_none());
 }
 
+/// The answer to a write says so before the watch does, which may still have older news of it; a list that begins later is right.
+#[test]
+fn an_object_that_was_found_gone_stays_gone_until_its_end_is_seen_or_a_list_begins() {
+    let mut world = World::default();
+    let here = object("a").wants("blog", "x");
+    let edited = version("2", here.clone().generation(2));
+    assert_eq!(world.found_gone(&here.key, &here.uid), [], "it was not known");
+    world.apply_object(here.clone());
+    assert_eq!(world.found_gone(&here.key, &"another-uid".into()), [], "that was its predecessor");
+    world.objects_are_listed(None);
+    assert!(matches!(world.found_gone(&here.key, &here.uid)[..], [Wake::Gone { .. }]));
+    assert_eq!(world.apply_object(edited.clone()), [], "the watch lags");
+    world.objects_are_listed(Some("other"));
+    assert_eq!(world.list_objects(None, vec![edited.clone()]), [], "that list began before");
+    assert_eq!(world.delete_object(&here.key, &here.uid), []);
+    assert!(world.gone.is_empty(), "its end was seen");
+
+    world.apply_object(here.clone());
+    world.found_gone(&here.key, &here.uid);
+    world.objects_are_listed(None);
+    world.list_objects(None, vec![edited.clone()]);
+    assert_eq!(*world.object(&here.key).unwrap(), edited, "as after the restore of a backup");
+
+    world.found_gone(&here.key, &here.uid);
+    let anew = Declared { uid: "uid-new".into(), ..edited };
+    world.apply_object(anew.clone());
+    assert_eq!(*world.object(&here.key).unwrap(), anew, "it was made anew");
+}
+
 #[test]
 fn an_object_that_is_gone_with_a_record_of_what_it_should_have_removed_left_that_behind() {
     let left = |object: Declared| {

@@ -69,6 +69,35 @@ async fn what_would_be_refused_for_a_version_that_is_known_is_not_sent() {
     }
 }
 
+/// A 404 says so of the object that it names. One for the path alone says that the API server does not know the kind now.
+#[tokio::test(start_paused = true)]
+async fn what_the_api_server_does_not_find_is_known_to_be_gone_before_the_watch_shows_it() {
+    for (about, known) in [
+        (json!({"group": "upstreamparams.dev", "kind": "upstreamparams", "name": "one"}), false),
+        (json!({"group": "upstreamparams.dev", "kind": "upstreamparams", "name": "two"}), true),
+        (json!({"group": "", "kind": "namespaces", "name": "one"}), true),
+        (json!(null), true),
+    ] {
+        let status =
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "details": about});
+        let refusing = axum::Router::new().fallback(move || {
+            let status = status.clone();
+            async { (axum::http::StatusCode::NOT_FOUND, axum::Json(status)) }
+        });
+        let report = Report::new(Client::new(refusing, "default"), Arc::new(Hub::new().0), None, WallClock::system());
+        let (report, object) = (report.under(Leadership::of_a_test()), builders::object("one"));
+        for finalizer in [false, true] {
+            report.hub.fold(|world| {
+                world.objects_are_listed(None);
+                world.apply_object(object.clone())
+            });
+            let written = if finalizer { report.finalizer(&object, true).await } else { report.status(&object, &object.status).await };
+            assert_eq!(written, Err(WriteError::Gone), "{about}");
+            assert_eq!(report.hub.read(|world| world.object(&object.key)).is_some(), known, "{about}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_status_of_a_tenant_is_not_sent_for_a_version_that_is_known_to_be_gone_either() {
     let (report, requests) = report();

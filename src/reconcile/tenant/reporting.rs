@@ -261,7 +261,7 @@ impl Tenant {
 
     /// An object is gone whose parameters should have been removed first.
     pub(crate) async fn report_stripped(&self, left: &Left) {
-        let note = format!("deleted after somebody had removed its finalizer {FINALIZER}; left at Auth0: {left}");
+        let note = format!("deleted while it did not have the finalizer {FINALIZER}; left at Auth0: {left}");
         self.report_left_behind(&left.object, &note).await;
     }
 
