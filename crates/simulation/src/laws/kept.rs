@@ -68,9 +68,9 @@ pub fn check(
     for (param, entry, print) in going(&scene.host, old, after, looked) {
         let has_it = |other: &Arc<Object>| records(other, &document.id, &param.name, &print);
         let mut others = scene.objects.iter().filter(|(uid, _)| **uid != old.metadata.uid).map(|(_, versions)| versions);
-        // What somebody else took out of a status a moment ago may not have been shown yet.
+        // What somebody else took out of a status a moment ago may not have been shown yet, and neither that it is gone.
         let is_kept = others.any(|versions| {
-            let last = versions.last();
+            let last = versions.iter().rfind(|version| !version.metadata.uid.is_empty());
             last.is_some_and(has_it) || (last.is_some_and(|last| is_forged(last)) && versions.iter().any(has_it))
         });
         if !is_kept && scene.is_bound(&old.metadata.uid, document, unseen) {

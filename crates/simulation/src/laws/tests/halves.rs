@@ -190,17 +190,19 @@ fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
     }
 }
 
-/// Of what somebody takes out of a status a process knows nothing before it is shown that; of what it takes out itself it does.
+/// Of what somebody takes out of a status, or along with its object, a process knows nothing before it is shown that; of what it takes out itself it does.
 #[test]
 fn a_record_that_another_may_still_be_taken_to_have_keeps_a_value() {
     let owner: Object = serde_json::from_value(claiming(V1)).unwrap();
-    let (has, had_not) = (named(claiming(V1), "two"), named(declaring(V1, &[]), "two"));
+    let (has, had_not, gone) = (named(claiming(V1), "two"), named(declaring(V1, &[]), "two"), json!({}));
     let is = document(&options(V1));
     let looked = kept::Looked { is: &is, shown: Some(&is) };
     for (versions, is_forged, is_kept) in [
         (vec![has.clone(), had_not.clone()], true, true),
         (vec![has.clone(), had_not.clone()], false, false),
         (vec![had_not.clone(), has.clone()], false, true),
+        (vec![has.clone(), gone.clone()], false, true),
+        (vec![had_not.clone(), gone], false, false),
         (vec![has], false, true),
         (vec![had_not], true, false),
     ] {
