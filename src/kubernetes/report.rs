@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Request};
+use kube::core::Status;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -116,17 +117,15 @@ impl Report {
         bounded(left.min(TIMEOUT), call).await
     }
 
-    /// Sends a write to an object, as [`Self::send`] does. That it is gone is known from then on, and not only once a watch that lags
-    /// shows it: it owns nothing any more that another object could hand over to it.
-    async fn send_to<T>(&self, object: &Declared, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
-        let call = async {
-            call.await.inspect_err(|error| {
-                if is_gone(error, object) {
-                    self.hub.fold(|world| world.found_gone(&object.key, &object.uid));
-                }
-            })
-        };
-        self.send(call).await
+    /// Sends a write to what has this name and uid, as [`Self::send`] does.
+    async fn send_to<K, T>(&self, name: &str, uid: &Uid, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let mut gone = false;
+        let call = async { call.await.inspect_err(|error| gone = is_gone::<K>(error, name, uid)) };
+        let sent = self.send(call).await;
+        if gone { Err(WriteError::Gone) } else { sent }
     }
 
     fn api(&self, object: &Declared) -> Api<DynamicObject> {
@@ -163,6 +162,11 @@ impl Report {
             };
             match written {
                 Err(WriteError::Conflict) => object = self.moved_on(&object).await.ok_or(WriteError::Conflict)?,
+                Err(WriteError::Gone) => {
+                    // Known from now on, and not only once a watch that lags shows it: it has no record that another's could go for.
+                    self.hub.fold(|world| world.found_gone(&object.key, &object.uid));
+                    return Err(WriteError::Gone);
+                }
                 ended => return ended,
             }
         }
@@ -188,7 +192,8 @@ impl Report {
             world.expect(&object.uid, status);
             Vec::new()
         });
-        let written = self.send_to(object, self.replace_status::<UpstreamParams>(name, namespace, body)).await?;
+        let call = self.replace_status::<UpstreamParams>(name, namespace, body);
+        let written = self.send_to::<UpstreamParams, _>(name, &object.uid, call).await?;
         let new = Declared { resource_version: written.metadata.resource_version, status: status.clone(), ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -202,10 +207,13 @@ impl Report {
         let ours = present.then(|| FINALIZER.to_owned());
         let finalizers: Vec<String> = object.other_finalizers.iter().cloned().chain(ours).collect();
         // A merge patch that names the version is refused when the object has moved on, as an update would be.
-        let patch = json!({"metadata": {"uid": object.uid.as_str(), "resourceVersion": object.resource_version, "finalizers": finalizers}});
+        let patch = Patch::Merge(
+            json!({"metadata": {"uid": object.uid.as_str(), "resourceVersion": object.resource_version, "finalizers": finalizers}}),
+        );
         let as_us = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.api(object);
-        let written = self.send_to(object, api.patch_metadata(&object.key.name, &as_us, &Patch::Merge(patch))).await?;
+        let call = api.patch_metadata(&object.key.name, &as_us, &patch);
+        let written = self.send_to::<UpstreamParams, _>(&object.key.name, &object.uid, call).await?;
         let new = Declared { resource_version: written.resource_version().unwrap_or_default(), finalizer: present, ..object.clone() };
         self.fold_own(object, &new);
         Ok(new)
@@ -332,7 +340,8 @@ impl Report {
 
     async fn put_tenant_status(&self, tenant: &DeclaredTenant, status: &ClusterAuth0TenantStatus) -> Result<(), WriteError> {
         let body = status_body::<ClusterAuth0Tenant>(&tenant.name, None, &tenant.uid, &tenant.resource_version, status)?;
-        let written = self.send(self.replace_status::<ClusterAuth0Tenant>(&tenant.name, None, body)).await?;
+        let call = self.replace_status::<ClusterAuth0Tenant>(&tenant.name, None, body);
+        let written = self.send_to::<ClusterAuth0Tenant, _>(&tenant.name, &tenant.uid, call).await?;
         self.hub.fold(|world| {
             world.wrote_tenant(&tenant.name, &tenant.uid, &written.metadata.resource_version, status);
             Vec::new()
@@ -356,12 +365,23 @@ impl Report {
     }
 }
 
-/// Whether the API server says that there is no object of this name. It answers 404 for more than that, as for a kind that it does not
-/// serve.
-fn is_gone(error: &kube::Error, object: &Declared) -> bool {
+/// Whether the API server says that what has this name and uid is gone. It answers 404 for more than that, as for a kind that it does
+/// not serve. Where another one has the name by now, the uid is refused; before Kubernetes 1.34 also where none has it.
+fn is_gone<K: Resource<DynamicType = ()>>(error: &kube::Error, name: &str, uid: &Uid) -> bool {
     let kube::Error::Api(status) = error else { return false };
-    let about = status.details.as_ref().map(|details| (details.group.as_str(), details.name.as_str()));
-    status.code == 404 && about == Some((UpstreamParams::group(&()).as_ref(), object.key.name.as_str()))
+    let is_about = status
+        .details
+        .as_ref()
+        .is_some_and(|about| (about.name.as_str(), about.group.as_str(), about.kind.as_str()) == (name, &*K::group(&()), &*K::plural(&())));
+    // What an admission webhook says is its own opinion.
+    let is_of_webhook = status.message.starts_with("admission webhook");
+    is_about && !is_of_webhook && (status.code == 404 || is_of_another(status, uid))
+}
+
+/// Whether a write was refused because the one that has the name, if there is one, has another uid.
+fn is_of_another(status: &Status, uid: &Uid) -> bool {
+    let refused = format!("UID in precondition: {uid}, UID in object meta:");
+    status.code == 409 && status.message.contains(&refused)
 }
 
 /// Another version of an object, if nothing differs in it that a plan depends on.
@@ -438,7 +458,6 @@ async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube:
     match timeout(within, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(WriteError::Conflict),
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(WriteError::Gone),
         Ok(Err(kube::Error::Api(status))) => {
             Err(WriteError::Failed(format!("the API server answered {} ({})", status.code, status.reason)))
         }

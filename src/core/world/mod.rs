@@ -232,10 +232,10 @@ impl World {
         if self.gone.get(key) == Some(uid) {
             self.gone.remove(key);
         }
+        let expected = self.expected.remove(uid).unwrap_or_default();
         if self.objects.get(key).is_none_or(|old| old.uid != *uid) {
             return Vec::new();
         }
-        let expected = self.expected.remove(uid).unwrap_or_default();
         self.written.remove(key);
         let Some(gone) = self.objects.remove(key) else { return Vec::new() };
         let tenant = gone.policies.tenant.clone();
@@ -505,8 +505,10 @@ impl World {
             (Some(now), Some(then)) => is_tenant(now, then),
             (now, then) => now.is_none() && then.is_none(),
         };
+        // One that is being deleted, and has our finalizer no more, keeps nothing.
+        let stays = |other: &Declared| other.uid != object.uid && (!other.deleting || other.finalizer);
         let has_it = |other: &Declared, (id, name, print): &(ConnectionId, String, Fingerprint)| {
-            other.uid != object.uid && claims::on(&other.status, id).get(name).is_some_and(|claim| claim.owned.contains(print))
+            stays(other) && claims::on(&other.status, id).get(name).is_some_and(|claim| claim.owned.contains(print))
         };
         let is_anothers = |handed: &(ConnectionId, String, Fingerprint)| {
             let connection = Connection { tenant: &object.policies.tenant, identity: None, id: Some(&handed.0), name: None };

@@ -146,8 +146,9 @@ fn an_object_that_was_found_gone_stays_gone_until_its_end_is_seen_or_a_list_begi
     assert_eq!(world.apply_object(edited.clone()), [], "the watch lags");
     world.objects_are_listed(Some("other"));
     assert_eq!(world.list_objects(None, vec![edited.clone()]), [], "that list began before");
+    world.expect_finalizer(&here.uid, false, "2");
     assert_eq!(world.delete_object(&here.key, &here.uid), []);
-    assert!(world.gone.is_empty(), "its end was seen");
+    assert!(world.gone.is_empty() && world.expected.is_empty(), "its end was seen");
 
     world.apply_object(here.clone());
     world.found_gone(&here.key, &here.uid);
@@ -566,5 +567,8 @@ fn a_record_goes_only_while_the_tenant_admits_what_it_did_and_while_another_has_
     for lost in [object("taker"), object("taker").lists("blog", InSync, &["v2"]), object("taker").lists("lang", InSync, &["v1"])] {
         assert!(!goes(lost, declared(), &labels, &reasons()), "the record of whoever takes over");
     }
+    let deleted = Declared { deleting: true, ..taker() };
+    assert!(goes(deleted.clone().kept(), declared(), &labels, &reasons()), "it is there until its finalizer goes");
+    assert!(!goes(deleted, declared(), &labels, &reasons()), "it is gone");
     assert!(goes(object("taker"), declared(), &labels, &LetGo { handed: Vec::new(), ..reasons() }));
 }

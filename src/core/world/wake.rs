@@ -55,7 +55,7 @@ pub enum Wake {
         target: Option<Target>,
         /// The connections it held a record on.
         connections: Vec<ConnectionId>,
-        /// What it left behind and should have removed: somebody took its finalizer before it was deleted.
+        /// What it left behind and should have removed: it was deleted while it did not have our finalizer.
         left: Option<Left>,
     },
     /// An object is gone that keeps no finalizer and left what it owned: somebody should be able to read of it.

@@ -69,20 +69,29 @@ async fn what_would_be_refused_for_a_version_that_is_known_is_not_sent() {
     }
 }
 
-/// A 404 says so of the object that it names. One for the path alone says that the API server does not know the kind now.
+/// A 404 says so of the object that it names, and a 409 of one that has another uid than the one that is there. A 404 for the path
+/// alone says that the API server does not know the kind now.
 #[tokio::test(start_paused = true)]
 async fn what_the_api_server_does_not_find_is_known_to_be_gone_before_the_watch_shows_it() {
-    for (about, known) in [
-        (json!({"group": "upstreamparams.dev", "kind": "upstreamparams", "name": "one"}), false),
-        (json!({"group": "upstreamparams.dev", "kind": "upstreamparams", "name": "two"}), true),
-        (json!({"group": "", "kind": "namespaces", "name": "one"}), true),
-        (json!(null), true),
+    let about = |group: &str, kind: &str, name: &str| json!({"group": group, "kind": kind, "name": name});
+    let itself = about("upstreamparams.dev", "upstreamparams", "one");
+    let refused = |uid: &str, there: &str| format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {there}");
+    for (code, message, about, known) in [
+        (404, "it is not found".to_owned(), itself.clone(), false),
+        (404, "it is not found".to_owned(), about("upstreamparams.dev", "upstreamparams", "two"), true),
+        (404, "it is not found".to_owned(), about("upstreamparams.dev", "UpstreamParams", "one"), true),
+        (404, "it is not found".to_owned(), about("", "namespaces", "one"), true),
+        (404, "404 page not found".to_owned(), json!(null), true),
+        (404, "admission webhook \"theirs\" denied the request: it is not found".to_owned(), itself.clone(), true),
+        (409, "the object has been modified".to_owned(), itself.clone(), true),
+        (409, refused("uid-one", "uid-new"), itself.clone(), false),
+        (409, refused("uid-one", ""), itself.clone(), false),
+        (409, refused("uid-old", "uid-one"), itself, true),
     ] {
-        let status =
-            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "details": about});
+        let status = json!({"kind": "Status", "status": "Failure", "message": message, "reason": "", "code": code, "details": about});
         let refusing = axum::Router::new().fallback(move || {
             let status = status.clone();
-            async { (axum::http::StatusCode::NOT_FOUND, axum::Json(status)) }
+            async move { (axum::http::StatusCode::from_u16(code).unwrap(), axum::Json(status)) }
         });
         let report = Report::new(Client::new(refusing, "default"), Arc::new(Hub::new().0), None, WallClock::system());
         let (report, object) = (report.under(Leadership::of_a_test()), builders::object("one"));
@@ -92,8 +101,8 @@ async fn what_the_api_server_does_not_find_is_known_to_be_gone_before_the_watch_
                 world.apply_object(object.clone())
             });
             let written = if finalizer { report.finalizer(&object, true).await } else { report.status(&object, &object.status).await };
-            assert_eq!(written, Err(WriteError::Gone), "{about}");
-            assert_eq!(report.hub.read(|world| world.object(&object.key)).is_some(), known, "{about}");
+            assert_eq!(written == Err(WriteError::Gone), !known, "{message}: {about}: {written:?}");
+            assert_eq!(report.hub.read(|world| world.object(&object.key)).is_some(), known, "{message}: {about}");
         }
     }
 }
