@@ -222,10 +222,22 @@ impl Tenant {
         let Some(left) = self.identity().and_then(|identity| status::left_elsewhere(object, identity, now)) else { return true };
         // The tenant object may stand for that one again.
         let report = self.report_while(object, self.as_known_now(object));
+        let goes = object.deleting && left.finalizer == Finalizer::Remove;
+        if goes && report.is_ok() {
+            // Told before the object can go, and once.
+            for notice in &left.notices {
+                if self.told.insert((object.uid.clone(), notice.note.clone())) {
+                    self.tell_of_left_elsewhere(object, notice).await;
+                }
+            }
+        }
         let written = async {
             let report = report?;
             // In this order: without a record, a finalizer would say that what equals the spec at this tenant was once ours.
             let stored = if left.finalizer == Finalizer::Remove { report.finalizer(object, false).await? } else { object.clone() };
+            if goes && stored.other_finalizers.is_empty() {
+                return Ok(());
+            }
             match report.status(&stored, &left.status).await {
                 // Deleted meanwhile: what it left is told all the same.
                 Err(WriteError::Gone) => Ok(()),
@@ -236,11 +248,15 @@ impl Tenant {
             self.requeue_after_failure(object, &error);
             return false;
         }
-        for notice in &left.notices {
-            tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
-            self.tell_of_left(&object.key, &object.uid, notice).await;
+        for notice in left.notices.iter().filter(|_| !goes) {
+            self.tell_of_left_elsewhere(object, notice).await;
         }
         true
+    }
+
+    async fn tell_of_left_elsewhere(&self, object: &Declared, notice: &Notice) {
+        tracing::warn!(tenant = %self.name, object = %object.key, "{}", notice.note);
+        self.tell_of_left(&object.key, &object.uid, notice).await;
     }
 
     /// An object is gone that left what it owned.
