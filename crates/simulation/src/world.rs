@@ -143,6 +143,8 @@ struct State {
     forged: BTreeSet<usize>,
     /// Connections of which a process was told that there is none, by host and by name or id.
     gone: BTreeSet<(ProcessId, String, String)>,
+    /// Objects of which a process was told that they are gone, by uid.
+    known_gone: BTreeSet<(ProcessId, String)>,
     /// Until when the API server refuses writes to our kinds.
     refuses_until: Option<Instant>,
     /// When it refused which writes of whom.
@@ -401,6 +403,7 @@ impl World {
                     self.cluster.stop();
                     self.cluster.restore_etcd(&backup);
                     self.lease_is_set_back();
+                    self.state.lock().known_gone.clear();
                     self.versions_go_back();
                     self.start_after(Duration::from_secs(40));
                 }

@@ -8,7 +8,7 @@ use super::{Law, Violation};
 
 /// What a process may have known of the cluster when it sent a write: of everything the version that it had been shown last,
 /// and all that came after.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scene {
     /// The Auth0 tenant that is written to.
     pub host: String,

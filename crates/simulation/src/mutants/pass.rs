@@ -71,7 +71,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "a PATCH that is repeated with a new token is not asked again whether it may start",
         edits: &[Edit(CLIENT,
             "                self.ask_once(&ask).await?.0\n",
-            "                self.ask_once(&Ask { limits: Limits::default(), ..ask }).await?.0\n")],
+            "                self.ask_once(&Ask { may_start: None, ..ask }).await?.0\n")],
     },
     Mutant {
         name: "document-grows-old", room: Room::Pass,

@@ -9,7 +9,7 @@ use crate::cluster::Key;
 use crate::declare::SLOTS;
 use crate::laws::seen::{self, Document};
 use crate::laws::{kept, said, write};
-use crate::network::Request;
+use crate::network::{ProcessId, Request};
 
 /// Within what time what is said of an object was looked into.
 const LOOKED_WITHIN: Duration = Duration::from_mins(1);
@@ -56,7 +56,8 @@ impl World {
             let Some((host, is, shown)) = self.looked_at(request, connection) else { continue };
             let looked = kept::Looked { is: &is, shown: shown.as_ref() };
             if kept::is_at_stake(&host, &old, after, looked) {
-                let scene = self.scene(request.process, &host, Duration::ZERO);
+                let mut scene = write::Scene::clone(&self.scene(request.process, &host, Duration::ZERO));
+                scene.objects.retain(|uid, _| !self.knows_gone(request.process, uid));
                 let unseen = if goes && self.may_have_waited(&old) { write::Unseen::Nothing } else { write::Unseen::Keeps };
                 kept::check((&scene, |object: &seen::Object| self.is_forged(object)), (&old, unseen), after, looked, &mut violations);
             }
@@ -86,6 +87,11 @@ impl World {
         for violation in violations {
             self.break_law(violation.law, violation.text);
         }
+    }
+
+    /// Whether a process was told that an object is gone.
+    fn knows_gone(&self, process: ProcessId, uid: &str) -> bool {
+        self.state.lock().known_gone.contains(&(process, uid.to_owned()))
     }
 
     /// The host of a connection of a status, the connection as it is, and as the process was shown it last; nothing where there is none,

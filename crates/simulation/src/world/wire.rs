@@ -109,7 +109,10 @@ impl Network for World {
 
     fn is_answered(&self, request: &Request, status: u16, body: &[u8]) {
         match request.server {
-            Server::Kubernetes => return self.hears_version(request, status, body),
+            Server::Kubernetes => {
+                self.hears_version(request, status, body);
+                return self.hears_that_it_is_gone(request, status, body);
+            }
             Server::Auth0 => self.hears_that_none_is_there(request, status, body),
         }
         if request.is_write() {
@@ -247,6 +250,17 @@ impl World {
         let state = self.state.lock();
         let is_slow = request.server == Server::Auth0 && request.is_write() && !state.calm && !state.slow_writes.is_zero();
         if is_slow { Fate { out: state.slow_writes, ..fate } } else { fate }
+    }
+
+    /// Whoever writes to an object that is gone is told so, also where another one has its name by now.
+    fn hears_that_it_is_gone(&self, request: &Request, status: u16, body: &[u8]) {
+        let is_gone = (status == 404 && contains(body, "\"details\"")) || (status == 409 && contains(body, "UID in object meta"));
+        if request.method == "GET" || !is_gone || !request.path.contains("/upstreamparams/") {
+            return;
+        }
+        if let Ok(sent) = serde_json::from_slice::<seen::Object>(&request.body) {
+            self.state.lock().known_gone.insert((request.process, sent.metadata.uid));
+        }
     }
 
     /// What the laws say of a call when it is sent.
