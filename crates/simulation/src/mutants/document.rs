@@ -54,7 +54,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "the display name is not sent back, and Auth0 resets it",
         edits: &[Edit(DOCUMENT,
             "if let Some(display_name) = &self.display_name {",
-            "if let (Some(display_name), true) = (&self.display_name, params.0.is_empty()) {")],
+            "if let (Some(display_name), true) = (&self.display_name, changes.is_empty()) {")],
     },
     Mutant {
         name: "more-is-sent", room: Room::Document,
