@@ -123,7 +123,8 @@ impl Report {
         K: Resource<DynamicType = ()>,
     {
         let mut gone = false;
-        let call = async { call.await.inspect_err(|error| gone = is_gone::<K>(error, name, uid)) };
+        // Held by whoever waits for it, so it would be a part of every pass.
+        let call = Box::pin(async { call.await.inspect_err(|error| gone = is_gone::<K>(error, name, uid)) });
         let sent = self.send(call).await;
         if gone { Err(WriteError::Gone) } else { sent }
     }

@@ -4,7 +4,6 @@ use super::{Edit, Mutant, Room};
 
 const WORLD: &str = "src/core/world/mod.rs";
 const WATCH: &str = "src/kubernetes/watch.rs";
-const REPORT: &str = "src/kubernetes/report.rs";
 
 #[rustfmt::skip]
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -45,13 +44,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[Edit(WORLD,
             "wakes.extend(if ours { self.apply_object(object) } else { self.take_object(object) });",
             "wakes.extend(if ours || !ours { self.apply_object(object) } else { self.take_object(object) });")],
-    },
-    Mutant {
-        name: "answer-that-it-is-gone-is-forgotten", room: Room::World,
-        wrong: "an object that is gone, as the answer to a write says, is planned with until a watch shows it",
-        edits: &[Edit(REPORT,
-            "                    self.hub.fold(|world| world.found_gone(&object.key, &object.uid));\n",
-            "")],
     },
     Mutant {
         name: "list-overtakes-our-write", room: Room::World,
