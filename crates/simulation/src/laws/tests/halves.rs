@@ -190,7 +190,8 @@ fn a_namespace_that_may_not_be_known_takes_nothing_from_whoever_is_in_it() {
     }
 }
 
-/// Of what somebody takes out of a status, or along with its object, a process knows nothing before it is shown that; of what it takes out itself it does.
+/// Of what somebody takes out of a status, or along with its object, a process knows nothing before it is shown that; of what it takes
+/// out itself it does.
 #[test]
 fn a_record_that_another_may_still_be_taken_to_have_keeps_a_value() {
     let owner: Object = serde_json::from_value(claiming(V1)).unwrap();
